@@ -1,0 +1,154 @@
+"""Archives that others made."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from vocalsketch.datasets.archive import audio_members, read_members, unpack
+from vocalsketch.errors import DatasetError
+
+CONTENT = {"set/a.wav": b"first" * 100, "set/deep/b.wav": b"second", "set/c.txt": b""}
+
+
+def tar_of(path: Path, members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type = len(content), kind
+            member.linkname = "target" if kind != tarfile.REGTYPE else ""
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def zip_of(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.mkdir("set")
+        for name, content in members.items():
+            zipped.writestr(name, content)
+    return path
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "unpacked").mkdir()
+    return tmp_path / "unpacked"
+
+
+def test_zip_and_tar_unpack_to_the_same_files(tmp_path: Path, folder: Path) -> None:
+    unpack(zip_of(tmp_path / "a.zip", CONTENT), folder)
+    assert files_below(folder) == CONTENT
+    (tmp_path / "other").mkdir()
+    unpack(tar_of(tmp_path / "a.tgz", CONTENT), tmp_path / "other")
+    assert files_below(tmp_path / "other") == CONTENT
+
+
+def test_modes_of_the_archive_do_not_reach_the_disk(tmp_path: Path, folder: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        member = tarfile.TarInfo("run.sh")
+        member.mode = 0o6777
+        tar.addfile(member)
+    unpack(tmp_path / "a.tar", folder)
+    assert (folder / "run.sh").stat().st_mode & 0o7111 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/etc/passwd", "absolute path"),
+        ("C:\\boot.ini", "absolute path"),
+        ("set/../../outside.wav", "leads out"),
+        ("set\\..\\..\\outside.wav", "leads out"),
+    ],
+)
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_a_member_outside_the_folder_is_refused(
+    tmp_path: Path, folder: Path, make: object, name: str, message: str
+) -> None:
+    archive = tmp_path / ("a.tgz" if make is tar_of else "a.zip")
+    with pytest.raises(DatasetError, match=message):
+        unpack(make(archive, {name: b"x"}), folder)  # type: ignore[operator]  # one of two functions
+    assert files_below(tmp_path) == {archive.name: archive.read_bytes()}
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+)
+def test_links_and_devices_are_refused(tmp_path: Path, folder: Path, kind: bytes) -> None:
+    with pytest.raises(DatasetError, match="'evil', which is a link or a device"):
+        unpack(tar_of(tmp_path / "a.tgz", {"evil": b""}, kind), folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        link = zipfile.ZipInfo("evil")
+        link.external_attr = 0o120777 << 16
+        zipped.writestr(link, "/etc/passwd")
+    with pytest.raises(DatasetError, match="link"):
+        unpack(tmp_path / "a.zip", folder)
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_written(
+    tmp_path: Path, folder: Path, make: object
+) -> None:
+    bomb = make(  # type: ignore[operator]  # one of two functions
+        tmp_path / ("a.tgz" if make is tar_of else "a.zip"), {"bomb.wav": bytes(8 * 2**20)}
+    )
+    with pytest.raises(DatasetError, match="more than 1,048,576 bytes"):
+        unpack(bomb, folder, limit=2**20)
+    assert (folder / "bomb.wav").stat().st_size <= 3 * 2**20
+
+
+def test_many_empty_members_count_against_the_limit(tmp_path: Path, folder: Path) -> None:
+    many = tar_of(tmp_path / "a.tgz", {f"{number}.wav": b"" for number in range(20)})
+    with pytest.raises(DatasetError, match="more than 5,000 bytes"):
+        unpack(many, folder, limit=5000)
+    unpack(many, folder, limit=20 * 512)
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_truncated_archive_is_named(
+    tmp_path: Path, folder: Path, make: object, share: float
+) -> None:
+    archive = tmp_path / ("a.tgz" if make is tar_of else "a.zip")
+    make(archive, {"a.wav": bytes(range(256)) * 400})  # type: ignore[operator]  # as above
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DatasetError, match=f"{archive.name} is damaged or cut short"):
+        unpack(archive, folder)
+
+
+def test_members_are_listed_and_read_without_unpacking(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a.tgz", CONTENT | {"set/d.FLAC": b"fourth"})
+    assert audio_members(archive, (".wav", ".flac")) == (
+        ("set/a.wav", 500),
+        ("set/deep/b.wav", 6),
+        ("set/d.FLAC", 6),
+    )
+    read = {name: file.read() for name, file in read_members(archive, {"set/d.FLAC", "set/a.wav"})}
+    assert read == {"set/a.wav": CONTENT["set/a.wav"], "set/d.FLAC": b"fourth"}
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_listing_verifies_the_checksum_at_the_end_of_the_stream(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a.tgz", CONTENT)
+    plain = gzip.decompress(archive.read_bytes())
+    packed = bytearray(gzip.compress(plain))
+    packed[-8] ^= 1  # in the CRC-32
+    archive.write_bytes(packed)
+    with pytest.raises(DatasetError, match="CRC"):
+        audio_members(archive, (".wav",))

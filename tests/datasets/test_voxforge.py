@@ -1,0 +1,274 @@
+"""Finding and reading VoxForge's clips."""
+
+import io
+import json
+import shutil
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from vocalsketch.datasets import archive_index
+from vocalsketch.datasets.archive import audio_members
+from vocalsketch.datasets.voxforge import (
+    LANGUAGES,
+    load_voxforge,
+    open_clips,
+    read_member,
+    speaker_of,
+)
+from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.storage import cache_folder
+
+
+def submit(folder: Path, sentences: dict[str, bytes]) -> Path:
+    """Make an extracted submission of files such as wav/a.wav, with texts beside them."""
+    for name, content in (sentences | {"etc/readme": b"text", "LICENSE": b"text"}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def pack(folder: Path, *, keep: bool = False) -> Path:
+    archive = folder.with_name(f"{folder.name}.tgz")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    if not keep:
+        shutil.rmtree(folder)
+    return archive
+
+
+def test_clips_have_the_same_ids_and_bytes_packed_or_extracted(tmp_path: Path) -> None:
+    submit(tmp_path / "nl/anna-20080101-abc", {"wav/2.wav": b"two", "wav/1.wav": b"one"})
+    submit(tmp_path / "nl/bram-20080101-xyz", {"flac/1.flac": b"three"})
+    extracted = load_voxforge(tmp_path, ["nl"])
+    assert [read_member(clip) for clip in extracted.clips] == [b"one", b"two", b"three"]
+    for folder in list((tmp_path / "nl").iterdir()):
+        pack(folder)
+    packed = load_voxforge(tmp_path, ["nl"])
+    assert [clip.id for clip in extracted.clips] == [
+        "nl/anna-20080101-abc/1.wav",
+        "nl/anna-20080101-abc/2.wav",
+        "nl/bram-20080101-xyz/1.flac",
+    ]
+    assert [clip.id for clip in packed.clips] == [clip.id for clip in extracted.clips]
+    assert [clip.speaker for clip in packed.clips] == ["anna", "anna", "bram"]
+    assert [read_member(clip) for clip in packed.clips] == [b"one", b"two", b"three"]
+    assert not packed.skipped
+
+
+def test_a_submission_both_packed_and_extracted_counts_once(tmp_path: Path) -> None:
+    pack(submit(tmp_path / "de/eva-20080101-abc", {"wav/1.wav": b"one"}), keep=True)
+    corpus = load_voxforge(tmp_path, ["de"])
+    assert [clip.member for clip in corpus.clips] == [None]
+    assert corpus.skipped == {"archive of an extracted submission": ("de/eva-20080101-abc.tgz",)}
+
+
+def test_an_archive_serves_where_its_extraction_is_empty(tmp_path: Path) -> None:
+    pack(submit(tmp_path / "de/eva-20080101-abc", {"wav/1.wav": b"one"}), keep=True)
+    shutil.rmtree(tmp_path / "de/eva-20080101-abc/wav")
+    corpus = load_voxforge(tmp_path, ["de"])
+    assert [clip.member for clip in corpus.clips] == ["eva-20080101-abc/wav/1.wav"]
+
+
+def test_everything_skipped_is_listed_by_reason(tmp_path: Path) -> None:
+    sentences = {"wav/1.wav": b"one", "wav/2.wav": b"", "flac/1.flac": b"same", "wav/._1.wav": b"x"}
+    submit(tmp_path / "fr/anne-20080101-abc", sentences)
+    submit(tmp_path / "fr/jean-20080101-abc", {"1.wav": b"no audio folder around it"})
+    (tmp_path / "fr/luc-20080101-abc.tgz").write_bytes(b"no archive")
+    (tmp_path / "fr/index.html").write_text("x")
+    corpus = load_voxforge(tmp_path, ["fr"])
+    assert [clip.id for clip in corpus.clips] == ["fr/anne-20080101-abc/1.wav"]
+    assert corpus.skipped == {
+        "zero-byte file": ("fr/anne-20080101-abc/2.wav",),
+        "the same sentence as wav and flac": ("fr/anne-20080101-abc/1.flac",),
+        "no audio folder, or nothing in it": ("fr/jean-20080101-abc",),
+        "damaged archive": ("fr/luc-20080101-abc.tgz",),
+        "neither a folder nor a .tgz": ("fr/index.html",),
+    }
+
+
+def test_the_limit_goes_round_the_speakers_and_follows_the_seed(tmp_path: Path) -> None:
+    many = {f"wav/{number:02}.wav": b"x" for number in range(20)}
+    for speaker in ("ada", "bob", "cyd"):
+        submit(tmp_path / f"en/{speaker}-20080101-abc", many)
+    submit(tmp_path / "en/dan-20080101-abc", {"wav/1.wav": b"x"})
+    corpus = load_voxforge(tmp_path, ["en"], limit=10)
+    assert Counter(clip.speaker for clip in corpus.clips) == {
+        "ada": 3,
+        "bob": 3,
+        "cyd": 3,
+        "dan": 1,
+    }
+    assert len(corpus.skipped["over the limit of 10 clips per language"]) == 51
+    assert load_voxforge(tmp_path, ["en"], limit=10) == corpus
+    assert load_voxforge(tmp_path, ["en"], limit=10, seed=1).clips != corpus.clips
+    assert len(load_voxforge(tmp_path, ["en"], limit=None).clips) == 61
+
+
+def test_fewer_clips_than_speakers_come_from_speakers_that_the_seed_draws(tmp_path: Path) -> None:
+    for speaker in ("ada", "bob", "cyd", "dan"):
+        submit(tmp_path / f"en/{speaker}-20080101-abc", {"wav/1.wav": b"x"})
+    chosen = {
+        frozenset(clip.speaker for clip in load_voxforge(tmp_path, ["en"], 2, seed=seed).clips)
+        for seed in range(20)
+    }
+    assert {len(speakers) for speakers in chosen} == {2}
+    assert len(chosen) > 3
+
+
+def test_one_languages_choice_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    many = {f"wav/{number:02}.wav": b"x" for number in range(20)}
+    submit(tmp_path / "en/ada-20080101-abc", many)
+    submit(tmp_path / "it/ugo-20080101-abc", many)
+    both = load_voxforge(tmp_path, ["it", "en"], limit=5)
+    alone = load_voxforge(tmp_path, ["en"], limit=5)
+    assert both.languages == ("it", "en")
+    assert tuple(clip for clip in both.clips if clip.language == "en") == alone.clips
+
+
+def test_anonymous_submissions_are_speakers_of_their_own() -> None:
+    assert speaker_of("ralfherzog-20070928-de109") == "ralfherzog"
+    assert speaker_of("anonymous-20080101-abc") == "anonymous-20080101-abc"
+    assert speaker_of("Anonimo-20080101-abc") == "Anonimo-20080101-abc"
+    assert speaker_of("-20080101-abc") == "-20080101-abc"
+
+
+@pytest.mark.parametrize(
+    ("languages", "message"),
+    [
+        (["sv"], r"No usable clip of sv in .*folders found: nl, ru.*data download voxforge"),
+        (["nl", "ru", "sv"], r"of ru, sv .*1 x zero-byte file"),
+    ],
+)
+def test_a_language_without_a_usable_clip_is_named(
+    tmp_path: Path, languages: list[str], message: str
+) -> None:
+    submit(tmp_path / "nl/anna-20080101-abc", {"wav/1.wav": b"one"})
+    submit(tmp_path / "ru/ivan-20080101-abc", {"wav/1.wav": b""})
+    with pytest.raises(DatasetError, match=message):
+        load_voxforge(tmp_path, languages)
+
+
+def test_a_root_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere \(folders found: none"):
+        load_voxforge(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("languages", "limit", "message"),
+    [([], 1, "at least one"), (["nl", "nl"], 1, "each once"), (["nl"], 0, "limit is 0")],
+)
+def test_settings_that_make_no_sense_are_refused(
+    tmp_path: Path, languages: list[str], limit: int, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_voxforge(tmp_path, languages, limit)
+
+
+def test_each_archive_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for speaker in ("ada", "bob"):
+        three = {f"wav/{number}.wav": f"{speaker}{number}".encode() for number in range(3)}
+        pack(submit(tmp_path / f"en/{speaker}-20080101-abc", three))
+    submit(tmp_path / "en/cyd-20080101-abc", {"wav/0.wav": b"cyd0"})
+    corpus = load_voxforge(tmp_path, ["en"])
+    opened: list[Any] = []
+    original: Any = tarfile.open
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        opened.append(arguments)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(tarfile, "open", counting)
+    shuffled = [corpus.clips[index] for index in (0, 4, 2, 6, 3, 1, 5)]
+    read = {clip.id: content.read().decode() for clip, content in open_clips(shuffled)}
+    assert read == {clip.id: f"{clip.speaker}{Path(clip.id).stem}" for clip in corpus.clips}
+    assert len(opened) == 2
+
+
+def test_a_name_that_an_archive_holds_twice_is_one_clip(tmp_path: Path) -> None:
+    folder = submit(tmp_path / "en/ada-20080101-abc", {"wav/1.wav": b"x"})
+    with tarfile.open(tmp_path / "en/ada-20080101-abc.tgz", "w:gz") as tar:
+        tar.add(folder, folder.name)
+        tar.add(folder, folder.name)
+    shutil.rmtree(folder)
+    corpus = load_voxforge(tmp_path, ["en"])
+    assert [content.read() for _, content in open_clips(corpus.clips)] == [b"x"]
+
+
+def test_a_clip_gone_from_its_archive_is_named(tmp_path: Path) -> None:
+    archive = pack(submit(tmp_path / "en/ada-20080101-abc", {"wav/1.wav": b"x"}))
+    (clip,) = load_voxforge(tmp_path, ["en"]).clips
+    archive.unlink()
+    pack(submit(tmp_path / "en/ada-20080101-abc", {"wav/2.wav": b"x"}))
+    with pytest.raises(DatasetError, match=r"no longer holds .*/wav/1\.wav"):
+        read_member(clip)
+    (other,) = load_voxforge(tmp_path, ["en"]).clips
+    with pytest.raises(DatasetError, match=r"no longer holds .*/wav/1\.wav"):
+        list(open_clips([other, clip]))
+
+
+def test_an_archive_is_listed_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for speaker in ("ada", "bob"):
+        pack(submit(tmp_path / f"en/{speaker}-20080101-abc", {"wav/1.wav": b"x"}))
+    listed: list[str] = []
+
+    def counting(archive: Path, suffixes: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+        listed.append(archive.name)
+        return audio_members(archive, suffixes)
+
+    monkeypatch.setattr(archive_index, "audio_members", counting)
+    first = load_voxforge(tmp_path, ["en"])
+    assert load_voxforge(tmp_path, ["en"]) == first
+    assert sorted(listed) == ["ada-20080101-abc.tgz", "bob-20080101-abc.tgz"]
+    pack(submit(tmp_path / "en/bob-20080101-abc", {"wav/1.wav": b"x", "wav/2.wav": b"yy"}))
+    assert len(load_voxforge(tmp_path, ["en"]).clips) == 3
+    assert len(listed) == 3
+
+
+@pytest.mark.parametrize("damage", ["", "[]", json.dumps({"x": 1})])
+def test_a_damaged_index_is_made_anew(tmp_path: Path, damage: str) -> None:
+    pack(submit(tmp_path / "en/ada-20080101-abc", {"wav/1.wav": b"x"}))
+    first = load_voxforge(tmp_path, ["en"])
+    (index,) = (cache_folder() / "archives").iterdir()
+    good = index.read_text()
+    index.write_text(damage)
+    assert load_voxforge(tmp_path, ["en"]) == first
+    assert index.read_text() == good
+
+
+def test_a_synthesised_stand_in_is_called_demo(tmp_path: Path) -> None:
+    submit(tmp_path / "en/ada-20080101-abc", {"wav/1.wav": b"x"})
+    assert load_voxforge(tmp_path, ["en"]).name == "voxforge"
+    (tmp_path / "DEMO").touch()
+    assert load_voxforge(tmp_path, ["en"]).name == "demo"
+
+
+def test_real_speech_in_the_layout_of_voxforge(shared: Path) -> None:
+    corpus = load_voxforge(shared / "data" / "voxforge")
+    assert Counter(clip.language for clip in corpus.clips) == dict.fromkeys(LANGUAGES, 60)
+    assert corpus.skipped == {"zero-byte file": ("nl/bigfish-20120923-otv/nl-0999.wav",)}
+    speakers = {(clip.language, clip.speaker) for clip in corpus.clips}
+    assert Counter(language for language, _ in speakers) == dict.fromkeys(LANGUAGES, 4) | {"de": 3}
+
+
+def test_real_speech_decodes_alike_from_an_archive_and_a_folder(
+    shared: Path, tmp_path: Path
+) -> None:
+    source = shared / "data" / "voxforge" / "de"
+    for submission in ("kartoffel-20111028-hrf", "kartoffel-20061221-zct"):  # flac, wav
+        shutil.copytree(source / submission, tmp_path / "de" / submission)
+        pack(tmp_path / "de" / submission)
+    packed = load_voxforge(tmp_path, ["de"])
+    originals = {clip.id: clip for clip in load_voxforge(source.parent, ["de"]).clips}
+    assert len(packed.clips) == 22
+    for clip, content in open_clips(packed.clips):
+        samples, rate = soundfile.read(content)
+        expected, _ = soundfile.read(io.BytesIO(read_member(originals[clip.id])))
+        assert rate == 16000
+        assert samples.tolist() == expected.tolist()

@@ -1,0 +1,9 @@
+"""Lightning callbacks and the tracker."""
+
+from vocalsketch.callbacks.epoch_seed import EpochSeed
+from vocalsketch.callbacks.mrr import MRRPerCategory
+from vocalsketch.callbacks.results import ResultsWriter
+from vocalsketch.callbacks.retrieval_media import RetrievalMedia
+from vocalsketch.callbacks.wandb_tracker import WandbTracker
+
+__all__ = ["EpochSeed", "MRRPerCategory", "ResultsWriter", "RetrievalMedia", "WandbTracker"]

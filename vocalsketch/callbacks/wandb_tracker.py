@@ -1,0 +1,154 @@
+"""Weights & Biases as the tracker: online when logged in, offline otherwise, never a hindrance."""
+
+import netrc
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import wandb
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
+
+DEFAULT_HOST = "api.wandb.ai"
+
+
+class WandbTracker(WandbLogger):
+    """Lightning's WandbLogger that starts offline where it must and never stops a run.
+
+    Args:
+        project: W&B project.
+        name: Name of the run; the config's name if left out.
+        group: W&B group, such as a study's.
+        tags: Tags beside ``corpus=...``.
+        job_type: W&B job type; the command if left out.
+        save_dir: Folder of the run's files; the run's folder if left out.
+        upload_checkpoint: Whether the best checkpoint becomes an artifact.
+    """
+
+    def __init__(
+        self,
+        project: str = "vocalsketch",
+        name: str | None = None,
+        group: str | None = None,
+        tags: list[str] | None = None,
+        job_type: str | None = None,
+        save_dir: str = ".",
+        upload_checkpoint: bool = True,
+    ) -> None:
+        super().__init__(
+            project=project,
+            name=name,
+            save_dir=save_dir,
+            group=group,
+            tags=list(tags or ()),
+            job_type=job_type,
+        )
+        del self._wandb_init["anonymous"]  # wandb warns of it, even when it is not set
+        self.upload_checkpoint = upload_checkpoint
+        self._failed = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run, begun at first use."""
+        if self._experiment is None:
+            self._experiment = self._begin()
+        return self._experiment
+
+    @rank_zero_only
+    def describe(
+        self, *, name: str, run_id: str, job_type: str, tags: list[str], config: dict[str, Any]
+    ) -> None:
+        """Fill in what the config left open; before the run begins.
+
+        Args:
+            name: Name of the run.
+            run_id: W&B id, the same when a run is resumed.
+            job_type: The command.
+            tags: Tags to add.
+            config: The resolved config.
+        """
+        settings = self._wandb_init
+        settings["name"] = settings["name"] or name
+        settings["id"] = run_id
+        settings["job_type"] = settings["job_type"] or job_type
+        settings["tags"] = [*settings["tags"], *tags]
+        settings["config"] = config
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log metrics; a failure is said once and does not stop the run."""
+        self.safely(lambda: super(WandbTracker, self).log_metrics(metrics, step))
+
+    def finalize(self, status: str) -> None:
+        """Leave the run open: validation and test of the same command follow."""
+
+    @rank_zero_only
+    def add_file(self, path: Path, kind: str, name: str) -> None:
+        """Log a file as an artifact of ``kind``."""
+
+        def add() -> None:
+            artifact = wandb.Artifact(name, type=kind)
+            artifact.add_file(str(path))
+            self.experiment.log_artifact(artifact)
+
+        self.safely(add)
+
+    @rank_zero_only
+    def finish(self) -> Path | None:
+        """Close the W&B run; return the folder of an offline run, else None."""
+        if self._experiment is None:
+            return None
+        run, self._experiment = self._experiment, None
+        folder = Path(run.dir).parent if run.settings.mode == "offline" else None
+        self.safely(run.finish)
+        return folder
+
+    @rank_zero_only
+    def safely(self, action: Callable[[], object]) -> None:
+        """Do something with W&B; a failure is said once and does not stop the run."""
+        try:
+            action()
+        except Exception as error:  # whatever tracking meets, a run goes on
+            if not self._failed:
+                self._failed = True
+                warnings.warn(
+                    f"W&B could not be told of something ({error}); the run goes on without.",
+                    stacklevel=2,
+                )
+
+    def _begin(self) -> Any:
+        """Begin a run in the first mode that works; disabled always does."""
+        Path(str(self._save_dir)).mkdir(parents=True, exist_ok=True)
+        for mode in dict.fromkeys((tracking_mode(), "offline", "disabled")):
+            try:
+                run = wandb.init(
+                    **self._wandb_init,
+                    mode=mode,
+                    reinit="create_new",
+                    settings=wandb.Settings(silent=True, console="off", init_timeout=30),
+                )
+                run.define_metric("trainer/global_step")
+                run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+            except Exception as error:  # whatever tracking meets, a run goes on
+                warnings.warn(f"W&B did not start in mode {mode}: {error}", stacklevel=2)
+            else:
+                return run
+        raise AssertionError("wandb.init(mode='disabled') does not fail")
+
+
+def tracking_mode() -> str:
+    """Return WANDB_MODE if set, else ``online`` where someone is logged in, else ``offline``."""
+    chosen = os.environ.get("WANDB_MODE")
+    if chosen:
+        return "offline" if chosen == "dryrun" else chosen
+    if os.environ.get("WANDB_API_KEY"):
+        return "online"
+    try:
+        known = netrc.netrc().hosts
+    except (OSError, netrc.NetrcParseError):
+        return "offline"
+    base = os.environ.get("WANDB_BASE_URL", f"https://{DEFAULT_HOST}")
+    return "online" if base.split("//")[-1].split("/")[0] in known else "offline"

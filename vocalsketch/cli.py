@@ -1,0 +1,77 @@
+"""The command line: finds the command, and imports that command only."""
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from vocalsketch import __version__
+from vocalsketch.errors import VocalSketchError
+
+EXPERIMENTS = {
+    "fit": "train a system from a config, then rank validation and test half",
+    "validate": "rank the validation half with a checkpoint",
+    "test": "rank the test half with a checkpoint",
+    "predict": "write the score of every query and candidate of the test half",
+}
+COMMANDS = {
+    "data": "make, inspect, check, split and download data sets",
+}
+INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 done, 1 bad input, 2 wrong use, 130 Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return _dispatch(arguments)
+    except VocalSketchError as error:
+        if debug:
+            raise
+        print(f"vocalsketch: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # the reader of a pipe left; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("vocalsketch: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments and arguments[0] in EXPERIMENTS:
+        return _experiment(arguments[0], arguments[1:])
+    parser = _parser()
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in {**EXPERIMENTS, **COMMANDS}.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if arguments and arguments[0] == name:
+            command = import_module(f"vocalsketch.commands.{name}")
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
+    parsed = parser.parse_args(arguments)
+    return parsed.run(parsed) or 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vocalsketch",
+        description="Sound search by vocal imitation.",
+        epilog="`vocalsketch COMMAND --help` says more. --debug shows tracebacks.",
+    )
+    parser.add_argument("--version", action="version", version=f"vocalsketch {__version__}")
+    return parser
+
+
+def _experiment(command: str, arguments: list[str]) -> int:
+    from vocalsketch.experiment import run_experiment
+
+    outcome = run_experiment(command, arguments)  # type: ignore[arg-type]  # a key of EXPERIMENTS
+    return INTERRUPTED if outcome.interrupted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,269 @@
+"""`vocalsketch data`: make, inspect, check, split and download data sets."""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
+
+if TYPE_CHECKING:
+    from vocalsketch.datasets.headers import Headers
+    from vocalsketch.datasets.inventory import Inventory
+
+HELP = "make, inspect, check, split and download data sets"
+
+IDS_SHOWN = 10
+
+
+class Action(NamedTuple):
+    """A subcommand of `vocalsketch data`."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands and their arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, action in ACTIONS.items():
+        description = f"{action.help[0].upper()}{action.help[1:]}."
+        action.add_arguments(actions.add_parser(name, help=action.help, description=description))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen subcommand and return its exit code."""
+    return ACTIONS[arguments.action].run(arguments)
+
+
+def _root_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "root",
+        nargs="?",
+        default=os.environ.get("VOCALSKETCH_ROOT", "demo"),
+        metavar="ROOT",
+        help="a data set's folder, a CSV file, or demo (default: $VOCALSKETCH_ROOT, else demo)",
+    )
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--print-path",
+        action="store_true",
+        help="make the corpus of imitations only, and print its folder and nothing else",
+    )
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets import demo
+
+    if arguments.print_path:
+        print(demo.demo_corpus())
+        return 0
+    made = [
+        ("imitations", str(demo.demo_corpus())),
+        ("languages", str(demo.demo_languages())),
+        ("urban sounds", str(demo.demo_urban())),
+    ]
+    _print_aligned(made)
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.headers import Headers, read_headers
+    from vocalsketch.datasets.inventory import take_inventory
+
+    inventory = take_inventory(arguments.root)
+    headers = read_headers(inventory)
+    print(f"corpus={inventory.name} in {inventory.root}\n")
+    for kind in inventory.kinds:
+        for group in inventory.groups:
+            of_kind = headers[group, kind]
+            headers["all", kind] = headers.get(("all", kind), Headers()) + of_kind
+    titles = [title for kind in inventory.kinds for title in (kind, "hours")]
+    rows = [(inventory.grouped_by, *titles)]
+    for group in (*inventory.groups, "all"):
+        counts = [headers[group, kind] for kind in inventory.kinds]
+        cells = [cell for of in counts for cell in (f"{of.files:,}", f"{of.seconds / 3600:.3f}")]
+        rows.append((group, *cells))
+    _print_aligned(rows)
+    print()
+    for kind in inventory.kinds:
+        _print_headers(kind, headers["all", kind])
+    for note in inventory.notes:
+        print(note)
+    for reason, names in inventory.left_out.items():
+        print(f"left out: {len(names)} {reason} ({_shown(names)})")
+    return 0
+
+
+def _print_headers(kind: str, headers: "Headers") -> None:
+    rates = _counted(headers.sample_rates, "Hz")
+    print(f"{kind}: {rates}; {_counted(headers.channels, 'channel(s)')}")
+    if headers.unreadable:
+        print(f"{kind} that cannot be read: {_shown(headers.unreadable)}")
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    _root_argument(parser)
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="files at a time (default: all cores)"
+    )
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from vocalsketch.datasets.inventory import take_inventory
+
+    if arguments.jobs < 1:
+        raise ConfigError(f"--jobs is {arguments.jobs}: give 1 or more.")
+    inventory = take_inventory(arguments.root)
+    complaints = _complaints(inventory, arguments.jobs)
+    files = len(inventory.files)
+    broken = [text for text in tqdm(complaints, "decoding", files, unit="file") if text]
+    broken += inventory.damaged
+    for text in broken:
+        print(text)
+    print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
+    return 1 if broken else 0
+
+
+def _complaints(inventory: "Inventory", jobs: int) -> Iterator[str]:
+    """Yield for each file what is wrong with it, empty where nothing is."""
+    from vocalsketch.datasets.inventory import archived
+    from vocalsketch.datasets.voxforge import open_clips
+
+    records = inventory.files
+    packed = archived(records)
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(
+            lambda record: _complaint(record.path, record.id),
+            [record for record in records if record.path not in packed],
+        )
+    for archive, clips in packed.items():
+        try:
+            yield from (_complaint(content, clip.id) for clip, content in open_clips(clips))
+        except DatasetError as error:
+            yield f"{archive}: {error}"
+
+
+def _complaint(file: Path | BinaryIO, name: str) -> str:
+    from vocalsketch.features.audio import read_audio
+
+    try:
+        read_audio(file, name=name)
+    except AudioError as error:
+        return str(error)
+    return ""
+
+
+def _split_arguments(parser: argparse.ArgumentParser) -> None:
+    _root_argument(parser)
+    parser.add_argument("--out", type=Path, required=True, help="the manifest to write (JSON)")
+    parser.add_argument(
+        "--split",
+        default="paper",
+        metavar="HOW",
+        help="paper, random, 'fold K/N' or another manifest (default: paper)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="for random and fold (default: 0)")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.open import open_corpus
+    from vocalsketch.datasets.splits import make_split, write_manifest
+
+    if arguments.out.exists() and not arguments.force:
+        raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
+    split = make_split(open_corpus(arguments.root), arguments.split, arguments.seed)
+    write_manifest(split, arguments.out)
+    _print_aligned(
+        [
+            ("", "sounds", "imitations"),
+            ("train", str(len(split.development_sounds)), str(len(split.train_imitations))),
+            ("validation", "(the same)", str(len(split.validation_imitations))),
+            ("test", str(len(split.test_sounds)), str(len(split.test_imitations))),
+        ]
+    )
+    print(f"\ncorpus={split.corpus}, split {split.name}, {split.fingerprint}: {arguments.out}")
+    return 0
+
+
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where the originals lie")
+    parser.add_argument("--root", type=Path, required=True, help="the VocalSketch folder")
+
+
+def _import_everyday(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.everyday import import_everyday
+
+    done = import_everyday(arguments.folder, arguments.root)
+    print(f"{len(done.copied)} copied, {len(done.present)} there before and left as they were")
+    if done.not_found:
+        print(f"{len(done.not_found)} not found in {arguments.folder}:")
+        print(*(f"  {name}" for name in done.not_found), sep="\n")
+    return 0
+
+
+def _download_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", choices=("vocalsketch", "voxforge", "urbansound8k"))
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--languages", nargs="+", help="of voxforge (default: the paper's seven)")
+    parser.add_argument(
+        "--limit", type=int, help="of voxforge: clips per language (default: the paper's 8000)"
+    )
+
+
+def _download(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets import download, voxforge
+
+    chosen = arguments.languages is not None or arguments.limit is not None
+    if arguments.dataset != "voxforge" and chosen:
+        raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
+    if arguments.dataset == "vocalsketch":
+        done = download.download_vocalsketch(arguments.out)
+    elif arguments.dataset == "urbansound8k":
+        done = download.download_urbansound8k(arguments.out)
+    else:
+        languages = arguments.languages or voxforge.LANGUAGES
+        limit = voxforge.CLIPS_PER_LANGUAGE if arguments.limit is None else arguments.limit
+        done = download.download_voxforge(arguments.out, languages, limit)
+    print(done)
+    return 1 if done.damaged else 0
+
+
+def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        print("  ".join((first.ljust(widths[0]), *cells)).rstrip())
+
+
+def _counted(counter: Counter[int], unit: str) -> str:
+    return ", ".join(f"{value} {unit} ({count:,})" for value, count in counter.most_common())
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f", and {len(names) - IDS_SHOWN} more" if len(names) > IDS_SHOWN else ""
+    return ", ".join(names[:IDS_SHOWN]) + more
+
+
+ACTIONS = {
+    "demo": Action("make the built-in data sets and print where they lie", _demo_arguments, _demo),
+    "info": Action("count what a data set holds, and what is missing", _root_argument, _info),
+    "check": Action("decode every file and list what is broken", _check_arguments, _check),
+    "split": Action("divide a corpus and write the manifest", _split_arguments, _split),
+    "download": Action("fetch a public data set", _download_arguments, _download),
+    "import-everyday": Action(
+        "copy the everyday originals into VocalSketch under its names",
+        _import_arguments,
+        _import_everyday,
+    ),
+}

@@ -1,0 +1,141 @@
+"""What a model is given: pairs over distinct clips to train on, clips alone to evaluate."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from vocalsketch.datamodules.pairing import Indices, Pairs
+from vocalsketch.features.source import AudioSource
+from vocalsketch.features.table import FeatureTable
+
+Side = Literal["imitation", "recording"]
+SIDES: tuple[Side, Side] = ("imitation", "recording")
+
+
+class PairBatch(NamedTuple):
+    """Pairs to train on; each distinct clip is there once.
+
+    Attributes:
+        imitations: (distinct imitations, bins, frames).
+        recordings: (distinct recordings, bins, frames).
+        imitation_index: (pairs,), the row of each pair's imitation.
+        recording_index: (pairs,), the row of each pair's recording.
+        labels: (pairs,) float32, 1 for a positive pair.
+    """
+
+    imitations: Tensor
+    recordings: Tensor
+    imitation_index: Tensor
+    recording_index: Tensor
+    labels: Tensor
+
+
+class ClipBatch(NamedTuple):
+    """Clips of one side to embed.
+
+    Attributes:
+        side: ``imitation`` or ``recording``.
+        rows: (clips,), which clips of the evaluated half these are.
+        features: (clips, bins, frames).
+    """
+
+    side: Side
+    rows: Tensor
+    features: Tensor
+
+
+class Clips:
+    """Spectrograms that are read by row as they are needed.
+
+    Args:
+        table: Where the spectrograms are.
+        sources: Which of them, one per row.
+    """
+
+    def __init__(self, table: FeatureTable, sources: Sequence[Path | AudioSource]) -> None:
+        self.table = table
+        self.sources = list(sources)
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return len(self.sources)
+
+    def read(self, rows: Indices) -> Tensor:
+        """Return (rows, bins, frames) float32."""
+        return torch.from_numpy(self.table.stack([self.sources[row] for row in rows]))
+
+
+class PairFeatures(Dataset[PairBatch]):
+    """Turns the pairs of a batch into spectrograms; indexed by ``Pairs``."""
+
+    def __init__(self, imitations: Clips, recordings: Clips) -> None:
+        self.imitations = imitations
+        self.recordings = recordings
+
+    def __getitem__(self, pairs: Pairs) -> PairBatch:
+        """Read each distinct clip of the pairs once."""
+        imitations, imitation_index = np.unique(pairs.imitation, return_inverse=True)
+        recordings, recording_index = np.unique(pairs.recording, return_inverse=True)
+        return PairBatch(
+            self.imitations.read(imitations),
+            self.recordings.read(recordings),
+            torch.from_numpy(imitation_index),
+            torch.from_numpy(recording_index),
+            torch.from_numpy(pairs.label),
+        )
+
+
+class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
+    """Yields (side, rows) of each batch, every clip once over all processes.
+
+    Args:
+        imitations: How many imitations there are.
+        recordings: How many recordings there are.
+        batch_size: Clips in a batch.
+        rank: Which process this is.
+        processes: How many processes share the clips.
+    """
+
+    def __init__(
+        self,
+        imitations: int,
+        recordings: int,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        parts = (np.arange(count)[rank::processes] for count in (imitations, recordings))
+        self.batches = [
+            (side, rows[start : start + batch_size])
+            for side, rows in zip(SIDES, parts, strict=True)
+            for start in range(0, len(rows), batch_size)
+        ]
+
+    def __len__(self) -> int:
+        """Batches of this process."""
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Side, Indices]]:
+        """Yield this process's batches, imitations first."""
+        return iter(self.batches)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do nothing: every epoch evaluates the same clips in the same order."""
+
+
+class ClipFeatures(Dataset[ClipBatch]):
+    """Turns (side, rows) into spectrograms."""
+
+    def __init__(self, imitations: Clips, recordings: Clips) -> None:
+        self.clips: dict[Side, Clips] = {"imitation": imitations, "recording": recordings}
+
+    def __getitem__(self, batch: tuple[Side, Indices]) -> ClipBatch:
+        """Read the clips of a batch."""
+        side, rows = batch
+        return ClipBatch(side, torch.from_numpy(rows), self.clips[side].read(rows))

@@ -1,0 +1,137 @@
+"""Positive and negative pairs, and the batches they are trained in."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DistributedSampler
+
+from vocalsketch.errors import ConfigError, DatasetError
+
+Indices = NDArray[np.int64]
+
+
+class Pairs(NamedTuple):
+    """Pairs of an imitation and a recording, by row.
+
+    Attributes:
+        imitation: (pairs,), rows of imitations.
+        recording: (pairs,), rows of recordings.
+        label: (pairs,) float32, 1 where the recording is what was imitated, else 0.
+    """
+
+    imitation: Indices
+    recording: Indices
+    label: NDArray[np.float32]
+
+    def take(self, rows: Indices) -> "Pairs":
+        """Return the pairs of the given rows."""
+        return Pairs(self.imitation[rows], self.recording[rows], self.label[rows])
+
+
+def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator) -> Pairs:
+    """Pair each imitation with its target, and with one other recording drawn at random.
+
+    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones).
+
+    Args:
+        targets: (imitations,), the row of each imitation's target among the recordings.
+        recordings: How many recordings there are, over all categories.
+        generator: Where the negatives come from.
+
+    Returns:
+        Two pairs an imitation: rows 2i and 2i + 1 are imitation i's positive and negative pair.
+
+    Raises:
+        DatasetError: There is no other recording to draw.
+    """
+    if recordings < 2:
+        raise DatasetError(
+            f"Negative pairs need at least 2 recordings to draw from, found {recordings}."
+        )
+    others = generator.integers(0, recordings - 1, size=len(targets))
+    negatives = others + (others >= targets)
+    return Pairs(
+        np.repeat(np.arange(len(targets)), 2),
+        np.stack([targets, negatives], axis=1).reshape(-1),
+        np.tile(np.array([1.0, 0.0], dtype=np.float32), len(targets)),
+    )
+
+
+class PairBatchSampler(DistributedSampler[Pairs]):
+    """Yields the pairs of each batch; the same for the same seed, epoch and number of processes.
+
+    It is a DistributedSampler only in that each process is given its own part and that the
+    Trainer, seeing one, leaves it in place and tells it the epoch.
+
+    Args:
+        targets: (imitations,), the row of each imitation's target among the recordings.
+        recordings: How many recordings there are.
+        batch_size: Pairs in a batch of one process.
+        grouped: Keep an imitation's positive and negative pair in one batch, which so passes
+            fewer distinct clips through the towers; else pairs are drawn independently.
+        redraw: Draw new negatives each epoch; else once.
+        seed: Seed of pairs and order.
+        rank: Which process this is.
+        processes: How many processes share an epoch.
+    """
+
+    def __init__(
+        self,
+        targets: Indices,
+        recordings: int,
+        *,
+        batch_size: int,
+        grouped: bool,
+        redraw: bool,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        if batch_size < 2 or (grouped and batch_size % 2):
+            raise ConfigError(
+                f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
+                "(or grouped: false for an odd one)."
+            )
+        self.targets = targets
+        self.recordings = recordings
+        self.units_per_batch = batch_size // 2 if grouped else batch_size
+        self.pairs_per_unit = 2 if grouped else 1
+        self.redraw = redraw
+        self.seed = seed
+        self.rank = rank
+        self.processes = processes
+        self.epoch = 0
+
+    @property
+    def units(self) -> int:
+        """Units shuffled: imitations when grouped, else pairs; as many for each process."""
+        everything = 2 * len(self.targets) // self.pairs_per_unit
+        return -(-everything // self.processes)
+
+    def __len__(self) -> int:
+        """Batches of this process in an epoch."""
+        return -(-self.units // self.units_per_batch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order (and, where redrawn, the negatives) of the coming epoch."""
+        self.epoch = epoch
+
+    def pairs(self) -> Pairs:
+        """Return all pairs of the epoch, over all processes."""
+        drawn_in = self.epoch if self.redraw else 0
+        generator = np.random.default_rng([self.seed, 0, drawn_in])
+        return draw_pairs(self.targets, self.recordings, generator)
+
+    def __iter__(self) -> Iterator[Pairs]:
+        """Yield the pairs of each of this process's batches."""
+        pairs = self.pairs()
+        everything = len(pairs.label) // self.pairs_per_unit
+        order = np.random.default_rng([self.seed, 1, self.epoch]).permutation(everything)
+        # np.resize repeats the first units where they do not divide among the processes
+        mine = np.resize(order, self.units * self.processes)[self.rank :: self.processes]
+        for start in range(0, self.units, self.units_per_batch):
+            units = mine[start : start + self.units_per_batch]
+            rows = units[:, None] * self.pairs_per_unit + np.arange(self.pairs_per_unit)
+            yield pairs.take(rows.reshape(-1))

@@ -1,0 +1,165 @@
+"""Archives that others made: unpacked whole or not at all, listed and read without unpacking."""
+
+import gzip
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
+
+from vocalsketch.errors import DatasetError, StorageError
+
+EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
+SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
+_BLOCK = 2**20  # bytes
+_MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
+_DAMAGE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    NotImplementedError,  # a compression that zipfile does not know
+)
+
+
+def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
+    """Unpack a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` into an empty folder.
+
+    Only plain files and folders are made, with this process's own permissions, and only below
+    ``folder``: the archive's links, devices, owners and modes never reach the disk.
+
+    Args:
+        archive: The file to unpack.
+        folder: An existing folder, best a temporary one: a refused archive leaves a part behind.
+        limit: The most bytes that may be written; by default 20 times the archive's size.
+
+    Raises:
+        DatasetError: The archive is damaged or cut short; a member is absolute, climbs out with
+            ``..``, is a link or a device; or it unpacks to more than ``limit`` bytes.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    if limit is None:
+        limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
+    members = _zip_members if archive.suffix.lower() == ".zip" else _tar_members
+    written = 0
+    with _damage_named(archive):
+        for name, content in members(archive):
+            target = folder / _safe(name, archive)
+            written += _MEMBER_COST
+            if content is None:
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                written += _copy(content, target, limit - written)
+            if written > limit:
+                raise DatasetError(
+                    f"{archive.name} unpacks to more than {limit:,} bytes, which no audio does: "
+                    "it was refused. Download it again from its source."
+                )
+
+
+def audio_members(archive: Path, suffixes: Container[str]) -> tuple[tuple[str, int], ...]:
+    """List the files of a ``.tgz`` whose suffix (lower case, with the dot) is in ``suffixes``.
+
+    The whole stream is read, so that its checksum is verified.
+
+    Returns:
+        Pairs of (name in the archive, size in bytes), in the archive's order.
+
+    Raises:
+        DatasetError: The archive is damaged or cut short.
+    """
+    with _damage_named(archive), gzip.open(archive) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            found = tuple(
+                (member.name, member.size)
+                for member in tar
+                if member.isfile() and PurePosixPath(member.name).suffix.lower() in suffixes
+            )
+        while stream.read(_BLOCK):
+            pass
+    return found
+
+
+def read_members(archive: Path, names: Container[str]) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield (name, content) of the named files of a ``.tgz``, in one pass over it.
+
+    Raises:
+        DatasetError: The archive is damaged or cut short.
+    """
+    with _damage_named(archive), tarfile.open(archive, mode="r|gz") as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.name in names else None
+            if content is not None:
+                yield member.name, io.BytesIO(content.read())
+
+
+def _zip_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
+    with zipfile.ZipFile(archive) as zipped:
+        for info in zipped.infolist():
+            kind = info.external_attr >> 28  # the Unix file type, 0 when made elsewhere
+            if kind not in (0, 4, 8):
+                raise _refused(archive, info.filename, "is a link or a device")
+            if info.flag_bits & 1:
+                raise _refused(archive, info.filename, "is encrypted")
+            if info.is_dir():
+                yield info.filename, None
+            else:
+                with zipped.open(info) as content:
+                    yield info.filename, content  # type: ignore[misc]  # IO[bytes] reads alike
+
+
+def _tar_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
+    with tarfile.open(archive, mode="r|*") as tar:
+        for member in tar:
+            if member.isdir():
+                yield member.name, None
+            elif member.isfile():
+                yield member.name, tar.extractfile(member)  # type: ignore[misc]  # as above
+            else:
+                raise _refused(archive, member.name, "is a link or a device")
+
+
+def _safe(name: str, archive: Path) -> PurePosixPath:
+    """Return a member's name as a relative path that stays inside its folder."""
+    anywhere = PureWindowsPath(name)  # which takes both / and \ to part folders
+    if PurePosixPath(name).is_absolute() or anywhere.anchor:
+        raise _refused(archive, name, "is an absolute path")
+    if ".." in anywhere.parts or "\0" in name:
+        raise _refused(archive, name, "leads out of the folder")
+    return PurePosixPath(name)
+
+
+def _copy(content: BinaryIO, target: Path, allowed: int) -> int:
+    """Write ``content``, stopping one block after ``allowed`` bytes; return the bytes written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    with target.open("wb") as file:
+        while written <= allowed and (block := content.read(_BLOCK)):
+            written += file.write(block)
+    return written
+
+
+def _refused(archive: Path, name: str, reason: str) -> DatasetError:
+    return DatasetError(
+        f"{archive.name} holds {name!r}, which {reason}: the archive was refused. "
+        "Download it again from its source."
+    )
+
+
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise DatasetError(
+            f"{archive} is damaged or cut short ({error}): delete it and download it again."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"Cannot unpack or read {archive} ({error.strerror or error}): "
+            "check its folder and the space left."
+        ) from error

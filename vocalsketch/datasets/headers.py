@@ -1,0 +1,64 @@
+"""What the headers of audio files say: length, sample rate, channels."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import soundfile
+from tqdm import tqdm
+
+from vocalsketch.datasets.inventory import Inventory, opened
+
+
+@dataclass
+class Headers:
+    """The headers of several files.
+
+    Attributes:
+        files: How many files, unreadable ones included.
+        seconds: Their length in all.
+        sample_rates: Hertz -> number of files.
+        channels: Number of channels -> number of files.
+        unreadable: Ids of those whose header cannot be read.
+    """
+
+    files: int = 0
+    seconds: float = 0.0
+    sample_rates: Counter[int] = field(default_factory=Counter)
+    channels: Counter[int] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+
+    def read(self, name: str, file: Path | BinaryIO) -> None:
+        """Add the header of one more file."""
+        self.files += 1
+        try:
+            header = soundfile.info(file)
+        except (soundfile.SoundFileError, OSError):
+            self.unreadable.append(name)
+            return
+        self.seconds += header.frames / header.samplerate
+        self.sample_rates[header.samplerate] += 1
+        self.channels[header.channels] += 1
+
+    def __add__(self, other: "Headers") -> "Headers":
+        return Headers(
+            self.files + other.files,
+            self.seconds + other.seconds,
+            self.sample_rates + other.sample_rates,
+            self.channels + other.channels,
+            self.unreadable + other.unreadable,
+        )
+
+
+def read_headers(inventory: Inventory) -> dict[tuple[str, str], Headers]:
+    """Return the headers of each (group, kind) of an inventory."""
+    headers: dict[tuple[str, str], Headers] = {}
+    with tqdm(total=len(inventory.files), desc="headers", unit="file", leave=False) as progress:
+        for group, kinds in inventory.groups.items():
+            for kind, records in kinds.items():
+                of_kind = headers.setdefault((group, kind), Headers())
+                for record, file in opened(records):
+                    of_kind.read(record.id, file)
+                    progress.update()
+    return headers

@@ -1,0 +1,176 @@
+"""A division of a corpus, and the file that keeps it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from vocalsketch.datasets.records import Corpus, Imitation, Sound, named
+from vocalsketch.errors import DatasetError
+from vocalsketch.storage import write_text
+
+MANIFEST_FORMAT = "vocalsketch split"
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """A division of a corpus by ids, independent of where its files lie.
+
+    Sounds are divided into development and test sounds; the imitations of development sounds
+    into training and validation ones. No sound and no imitation stands on two sides.
+
+    Attributes:
+        name: How it was made: ``paper``, ``random(seed=3)``, ``fold 2 of 5 (seed=0)``, ...
+        corpus: ``Corpus.name``.
+        development_sounds: Ids of the sounds that train and validate.
+        test_sounds: Ids of the sounds of the test half.
+        train_imitations: Ids; every target is a development sound.
+        validation_imitations: Ids; every target is a development sound.
+        test_imitations: Ids; every target is a test sound.
+
+    Raises:
+        DatasetError: An id stands on two sides or twice on one, or a side is empty.
+    """
+
+    name: str
+    corpus: str
+    development_sounds: tuple[str, ...]
+    test_sounds: tuple[str, ...]
+    train_imitations: tuple[str, ...]
+    validation_imitations: tuple[str, ...]
+    test_imitations: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for side, ids in self._sides().items():
+            if not ids:
+                raise DatasetError(
+                    f"Split {self.name!r} of {self.corpus} has no {side.replace('_', ' ')}: "
+                    "every sound needs at least two imitations, one to train and one to validate."
+                )
+        sounds = (*self.development_sounds, *self.test_sounds)
+        imitations = (
+            *self.train_imitations,
+            *self.validation_imitations,
+            *self.test_imitations,
+        )
+        for ids in (sounds, imitations):
+            repeated = [identity for identity, count in Counter(ids).items() if count > 1]
+            if repeated:
+                raise DatasetError(
+                    f"Split {self.name!r} places more than once: {named(repeated)}. "
+                    "Each sound and each imitation belongs to one side."
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal where the sides are, whatever the order."""
+        sides = {side: sorted(ids) for side, ids in self._sides().items()}
+        content = json.dumps([self.corpus, sides], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def check(self, corpus: Corpus) -> None:
+        """Hold the split against the corpus that it divides.
+
+        Raises:
+            DatasetError: The corpus is another one or lacks ids, an imitation stands on another
+                side than its target, or a category has fewer than two sounds on a side.
+        """
+        sounds = {sound.id: sound for sound in corpus.sounds}
+        imitations = {imitation.id: imitation for imitation in corpus.imitations}
+        self._check_held(corpus, sounds, imitations)
+        developing = self.train_imitations + self.validation_imitations
+        for side, queries, targets in (
+            ("development", developing, self.development_sounds),
+            ("test", self.test_imitations, self.test_sounds),
+        ):
+            _check_targets(self.name, (imitations[query] for query in queries), set(targets))
+            check_rankable(corpus, side, [sounds[target] for target in targets])
+
+    def _check_held(
+        self, corpus: Corpus, sounds: Mapping[str, Sound], imitations: Mapping[str, Imitation]
+    ) -> None:
+        if self.corpus != corpus.name:
+            raise DatasetError(
+                f"Split {self.name!r} divides the corpus {self.corpus!r}; {corpus.root} is "
+                f"{corpus.name!r}. Take a split of that corpus."
+            )
+        lacking = [
+            identity
+            for side, ids in self._sides().items()
+            for identity in ids
+            if identity not in (sounds if side.endswith("sounds") else imitations)
+        ]
+        if lacking:
+            raise DatasetError(
+                f"Split {self.name!r} names what {corpus.root} lacks: {named(lacking)}. "
+                "Restore it, or make a split of what is there."
+            )
+
+    def _sides(self) -> dict[str, tuple[str, ...]]:
+        return {key: value for key, value in asdict(self).items() if key not in ("name", "corpus")}
+
+
+def write_manifest(split: Split, path: Path) -> None:
+    """Write the split as JSON that any run can be given, an id on each line."""
+    content = {"format": MANIFEST_FORMAT, "version": MANIFEST_VERSION, **asdict(split)}
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_manifest(path: Path) -> Split:
+    """Read what ``write_manifest`` wrote; ``Split.check`` holds it against a corpus.
+
+    Raises:
+        DatasetError: The file is not such a manifest, or of a later version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as a split manifest: {error}.") from error
+    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+        raise DatasetError(f"{path} is not a split manifest: `vocalsketch data split` writes one.")
+    if content.get("version") != MANIFEST_VERSION:
+        raise DatasetError(
+            f"{path} has manifest version {content.get('version')!r}, this program reads "
+            f"{MANIFEST_VERSION}: make the split again, or use the program that wrote it."
+        )
+    sides = [key.name for key in fields(Split)[2:]]
+    bad = [side for side in sides if not _is_ids(content.get(side))]
+    if bad:
+        raise DatasetError(f"{path} has no list of ids as {', '.join(bad)}: make the split again.")
+    return Split(
+        str(content.get("name")),
+        str(content.get("corpus")),
+        *(tuple(content[side]) for side in sides),
+    )
+
+
+def check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None:
+    """Hold a side of a corpus against what a rank needs.
+
+    Raises:
+        DatasetError: A category has fewer than two sounds there.
+    """
+    counts = Counter(sound.category for sound in sounds)
+    for category in corpus.categories:
+        if counts[category] < 2:
+            raise DatasetError(
+                f"Category {category!r} of {corpus.root} has {counts[category]} of its sounds on "
+                f"the {side} side: ranking needs at least two. Add sounds, leave the category "
+                "out, or choose another split."
+            )
+
+
+def _check_targets(name: str, imitations: Iterable[Imitation], targets: Collection[str]) -> None:
+    strays = [imitation.id for imitation in imitations if imitation.sound_id not in targets]
+    if strays:
+        raise DatasetError(
+            f"Split {name!r} parts imitations from their sounds: {named(strays)}. "
+            "An imitation belongs to the side of the sound it imitates."
+        )
+
+
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(identity, str) for identity in value)

@@ -1,0 +1,25 @@
+"""The errors a user can meet. Each message names the thing, its value and the remedy."""
+
+
+class VocalSketchError(Exception):
+    """Base of every error that is the input's fault; printed without a traceback."""
+
+
+class ConfigError(VocalSketchError):
+    """A setting that cannot be used: unknown, out of range, or a geometry that misfits."""
+
+
+class DatasetError(VocalSketchError):
+    """A data set that is missing, incomplete or not what it was said to be."""
+
+
+class AudioError(VocalSketchError):
+    """An audio file that cannot be decoded or holds nothing usable."""
+
+
+class CheckpointError(VocalSketchError):
+    """A checkpoint that is missing, damaged or of another architecture."""
+
+
+class StorageError(VocalSketchError):
+    """A file that cannot be written or read back: a full disk, no permission, damage."""

@@ -1,0 +1,39 @@
+"""What is wrong with a config, in a sentence or two."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable
+from importlib import import_module
+
+from vocalsketch.errors import ConfigError
+
+UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")
+CLASS_PATH = re.compile(r"class_path '([^']+)'")
+# the parser tries None as well wherever a value may be left out, and quotes the value whole
+NOISE = re.compile(r"Expected a <class 'NoneType'>|Given value|Does not validate|Subtypes:|Errors:")
+
+
+def config_error(message: str, keys: Iterable[str]) -> ConfigError:
+    """Return the parser's complaint as one clear error.
+
+    Args:
+        message: What the parser said.
+        keys: The top-level keys that a config may have.
+    """
+    unknown = UNKNOWN_OPTION.search(message)
+    if not unknown:
+        lines = [line.strip(" -") for line in message.splitlines() if not NOISE.search(line)]
+        return ConfigError(" ".join(line for line in lines if line))
+    key = unknown[1]
+    owner = CLASS_PATH.findall(message[: unknown.start()])
+    known = _parameters(owner[-1]) if owner else sorted(keys)
+    where = f" of {owner[-1]}" if owner else ""
+    near = difflib.get_close_matches(key, known, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+    return ConfigError(f"No config key {key!r}{where}: {remedy}")
+
+
+def _parameters(class_path: str) -> list[str]:
+    module, _, name = class_path.rpartition(".")
+    return list(inspect.signature(getattr(import_module(module), name)).parameters)

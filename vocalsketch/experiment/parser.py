@@ -1,0 +1,120 @@
+"""LightningCLI with this project's keys, links between them, and readable errors."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import pytorch_lightning as pl
+from jsonargparse import Namespace
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from vocalsketch.callbacks.epoch_seed import EpochSeed
+from vocalsketch.callbacks.results import ResultsWriter
+from vocalsketch.experiment.config_errors import config_error
+from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
+
+# values of the model that follow from the data
+LINKS = ("imitation_shape", "recording_shape")
+
+
+class ExperimentCLI(LightningCLI):
+    """Parses a config and builds data module, module and trainer; runs nothing.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        arguments: What follows the command on the command line.
+
+    Raises:
+        ConfigError: The config has an unknown key or an impossible value.
+    """
+
+    def __init__(self, command: str, arguments: list[str]) -> None:
+        self.command = command
+        self.name = _name(arguments)
+        jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+        super().__init__(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            save_config_callback=None,
+            seed_everything_default=0,
+            parser_kwargs={
+                "prog": f"vocalsketch {command}",
+                "parser_mode": "omegaconf+",
+                "exit_on_error": False,
+            },
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the keys that are about a run as a whole."""
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="Folder for all that the run makes (default: runs/<config's name>/<date-time>).",
+        )
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint to go on from (fit) or to evaluate: a path, or best or last of "
+            "--run_dir.",
+        )
+        parser.add_argument(
+            "--test_after_fit",
+            type=bool,
+            default=True,
+            help="Whether fit ends by ranking the test half too; false leaves it unread.",
+        )
+        for value in LINKS:
+            parser.link_arguments(
+                f"data.{value}", f"model.init_args.{value}", apply_on="instantiate"
+            )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; a complaint becomes one clear ConfigError."""
+        try:
+            self.config = parser.parse_args(args)
+        except argparse.ArgumentError as error:
+            keys = {action.dest.split(".")[0] for action in parser._actions}
+            raise config_error(str(error), keys) from error
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run's folder and let everything that writes write there."""
+        self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
+        self.results = ResultsWriter(self.folder.path, self.name)
+        for callback in self.config.trainer.callbacks or []:
+            if callback.class_path.endswith("ModelCheckpoint"):
+                callback.init_args.dirpath = str(self.folder.checkpoints)
+        for logger in _listed(self.config.trainer.logger):
+            logger.init_args.save_dir = str(self.folder.path)
+        seed = self.config.seed_everything
+        self.trainer_defaults["callbacks"] = [EpochSeed(int(seed)), self.results]
+
+    def resolved(self) -> str:
+        """Return the config as parsed, every default filled in, as YAML that ``fit`` takes."""
+        plain = self.config.clone()
+        for value in LINKS:
+            plain.model.init_args.pop(value, None)
+        text: str = self.parser.dump(plain, skip_validation=True)
+        return text
+
+
+def _name(arguments: list[str]) -> str:
+    """Return the name of the first config file, which is the name of the run."""
+    flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    flags.add_argument("-c", "--config", action="append", default=[])
+    configs = flags.parse_known_args(arguments)[0].config
+    return Path(configs[0]).stem if configs else "run"
+
+
+def _listed(loggers: Any) -> list[Namespace]:
+    if isinstance(loggers, Namespace):
+        return [loggers]
+    return [each for each in loggers if isinstance(each, Namespace)] if loggers else []

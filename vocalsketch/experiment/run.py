@@ -1,0 +1,145 @@
+"""Running one experiment: train, then rank both halves with the best checkpoint."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint
+from rich.console import Console
+
+from vocalsketch.callbacks import WandbTracker
+from vocalsketch.datamodules import RetrievalDataModule
+from vocalsketch.datasets.splits import write_manifest
+from vocalsketch.errors import CheckpointError
+from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.experiment.run_folder import CHOSEN
+from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.retrieval.scores import Half
+from vocalsketch.tasks.checkpoints import check_fits
+
+Command = Literal["fit", "validate", "test", "predict"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        folder: Where everything was saved.
+        results: The results of each half that was evaluated.
+        metrics: The metrics logged last, such as ``val/loss``.
+        interrupted: Whether Ctrl-C ended the training early.
+    """
+
+    folder: Path
+    results: dict[Half, Results]
+    metrics: dict[str, float]
+    interrupted: bool = False
+
+
+def run_experiment(command: Command, arguments: list[str]) -> Outcome:
+    """Run ``fit``, ``validate``, ``test`` or ``predict`` as the command line would.
+
+    Args:
+        command: What to do.
+        arguments: Such as ``["--config", "conf/iminet_tied.yaml", "--seed_everything", "3"]``.
+
+    Raises:
+        VocalSketchError: Bad input, whatever it is.
+    """
+    cli = ExperimentCLI(command, arguments)
+    os.environ[CHOSEN] = str(cli.folder.path)
+    try:
+        _describe(cli)
+        interrupted = _fit(cli) if command == "fit" else _evaluate(cli, command)
+    finally:
+        del os.environ[CHOSEN]
+        offline = [tracker.finish() for tracker in _trackers(cli.trainer)]
+    if cli.trainer.is_global_zero:
+        _report(cli, interrupted, [folder for folder in offline if folder])
+    metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
+    return Outcome(cli.folder.path, cli.results.written, metrics, interrupted)
+
+
+def _fit(cli: ExperimentCLI) -> bool:
+    """Train and evaluate; return whether the training was interrupted."""
+    resumed = cli.config.ckpt_path and cli.folder.checkpoint(cli.config.ckpt_path)
+    if resumed:
+        check_fits(resumed, cli.model)
+    if cli.trainer.is_global_zero and not cli.trainer.fast_dev_run:
+        cli.folder.begin(cli.resolved(), resume=bool(resumed))
+        if isinstance(cli.datamodule, RetrievalDataModule):
+            write_manifest(cli.datamodule.split, cli.folder.split)
+    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
+    if cli.trainer.interrupted or cli.trainer.fast_dev_run:
+        return cli.trainer.interrupted
+    best = _best(cli.trainer)
+    metrics = dict(cli.trainer.callback_metrics)
+    stages = ("validate", "test") if cli.config.test_after_fit else ("validate",)
+    for stage in stages:
+        _run_stage(cli, stage, best)
+        metrics.update(cli.trainer.callback_metrics)
+    cli.trainer.callback_metrics.update(metrics)
+    return False
+
+
+def _evaluate(cli: ExperimentCLI, command: str) -> bool:
+    if cli.config.ckpt_path is None:
+        raise CheckpointError(
+            f"{command} needs a trained model: give --ckpt_path, a path or best with --run_dir."
+        )
+    checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
+    check_fits(checkpoint, cli.model)
+    _run_stage(cli, command, checkpoint)
+    return False
+
+
+def _run_stage(cli: ExperimentCLI, stage: str, checkpoint: Path | None) -> None:
+    options = {"ckpt_path": checkpoint, "weights_only": True, "datamodule": cli.datamodule}
+    if stage == "predict":
+        cli.trainer.predict(cli.model, return_predictions=False, **options)
+    else:
+        getattr(cli.trainer, stage)(cli.model, verbose=False, **options)
+
+
+def _best(trainer: pl.Trainer) -> Path | None:
+    """Return the best checkpoint by the first monitored callback; None to use the last weights."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return Path(callback.best_model_path)
+    return None
+
+
+def _describe(cli: ExperimentCLI) -> None:
+    """Tell the tracker what is run, before it begins."""
+    corpus = getattr(cli.datamodule, "corpus", None)
+    for tracker in _trackers(cli.trainer):
+        tracker.describe(
+            name=cli.name,
+            run_id=cli.folder.wandb_id(),
+            job_type=cli.command,
+            tags=[f"corpus={corpus.name}"] if corpus else [],
+            config=yaml.safe_load(cli.resolved()),
+        )
+
+
+def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
+
+
+def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
+    console = Console()
+    for results in cli.results.written.values():
+        console.print(results_table(results))
+    if interrupted:
+        console.print(
+            f"Interrupted. Go on from the last whole epoch with: --run_dir {cli.folder.path} "
+            "--ckpt_path last"
+        )
+    elif not cli.trainer.fast_dev_run:
+        console.print(f"Saved in {cli.folder.path}")
+    for folder in offline:
+        console.print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync`.")

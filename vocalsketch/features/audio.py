@@ -1,0 +1,185 @@
+"""Reading audio: any format libsndfile knows, as mono float32 at the rate that is asked for."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from vocalsketch.errors import AudioError
+
+if TYPE_CHECKING:
+    from vocalsketch.features.front_end import FrontEnd
+
+SHORTEST = 0.02  # seconds; less holds no sound that could be recognised
+SAMPLE_RATES = range(1_000, 768_001)  # hz; outside it a header is damaged
+LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power would overflow
+BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
+MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
+TRUNCATED = 0.01  # part of the promised audio that may be missing: rounding, not damage
+
+
+def read_audio(
+    source: Path | BinaryIO,
+    *,
+    seconds: float | None = None,
+    offset: float = 0.0,
+    name: str | None = None,
+) -> tuple[np.ndarray, int]:
+    """Decode audio and average its channels.
+
+    No more is decoded than is asked for, and memory is bounded by that and by the audio that is
+    really there, whatever the header says.
+
+    Args:
+        source: A file, or a seekable binary stream.
+        seconds: Length to read; less is returned where the audio ends before. All by default.
+        offset: Seconds to leave out at the beginning.
+        name: What to call the source in errors; by default its path.
+
+    Returns:
+        Mono float32 waveform (samples,), integers scaled to [-1, 1], and its sample rate in Hz.
+
+    Raises:
+        AudioError: The file is missing, empty, not audio, truncated, holds no samples, less than
+            0.02 s or samples that are not finite, or the offset is beyond its end.
+    """
+    name = name or str(source if isinstance(source, Path) else getattr(source, "name", "audio"))
+    with _decoder(source, name) as audio:
+        rate = audio.samplerate
+        if rate not in SAMPLE_RATES:
+            raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
+        _check_whole(audio, name)
+        promised = audio.frames - _sought(audio, offset, name)
+        if seconds is not None:
+            promised = min(promised, math.ceil(seconds * rate))
+        blocks = list(_mono_blocks(audio, promised, name))
+        lossy = audio.format in ("MP3", "OGG", "MPEG")  # their counts of frames are estimates
+    waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    _check_length(len(waveform), 0 if lossy else promised, rate, name)
+    return waveform, rate
+
+
+def resampled(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
+    """Return a float32 waveform (samples,) at another rate: soxr's high quality, 20 bit."""
+    if rate == target_rate:
+        return waveform
+    result: np.ndarray = soxr.resample(waveform, rate, target_rate, quality="HQ")
+    return result
+
+
+def load_clip(
+    source: Path | BinaryIO, front_end: "FrontEnd", *, name: str | None = None
+) -> np.ndarray:
+    """Return the clip that a front end looks at: (samples,) float32, cut or zero-padded.
+
+    Raises:
+        AudioError: As ``read_audio``.
+    """
+    waveform, rate = read_audio(source, seconds=front_end.seconds + MARGIN, name=name)
+    clip = resampled(waveform, rate, front_end.sample_rate)[: front_end.samples]
+    return np.pad(clip, (0, front_end.samples - len(clip)))
+
+
+@contextmanager
+def opened_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading.
+
+    Raises:
+        AudioError: It is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except FileNotFoundError as error:
+        raise AudioError(
+            f"{path}: there is no such file: put it back or correct its name."
+        ) from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+@contextmanager
+def _decoder(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+    """Open a source, and turn what goes wrong while it is open into an AudioError."""
+    if isinstance(source, Path):
+        with opened_file(source) as stream, _decoder(stream, name) as audio:
+            yield audio
+        return
+    if not source.read(1):
+        raise AudioError(f"{name}: the file is empty (0 bytes): get it again or remove it.")
+    source.seek(0)
+    try:
+        with soundfile.SoundFile(source) as audio:
+            yield audio
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name ending in .raw
+        raise AudioError(
+            f"{name}: not audio that can be decoded, or damaged ({_reason(error)}): "
+            "wav, flac, ogg, mp3 and aiff are read."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "error_string", "") or "unknown format"
+    return str(reason).rstrip(".")
+
+
+def _sought(audio: soundfile.SoundFile, offset: float, name: str) -> int:
+    """Move to ``offset`` seconds and return it in frames."""
+    frame: int = round(offset * audio.samplerate)
+    if frame:
+        if not 0 < frame < audio.frames:
+            raise AudioError(
+                f"{name}: an offset of {offset} s is outside of its "
+                f"{audio.frames / audio.samplerate:.2f} s."
+            )
+        audio.seek(frame)
+    return frame
+
+
+def _mono_blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.ndarray]:
+    """Yield mono float32 blocks up to ``wanted`` frames or the end."""
+    size = max(1, BLOCK // audio.channels)
+    done = 0
+    while done < wanted:
+        block = audio.read(min(size, wanted - done), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        # A comparison with NaN is false.
+        if not max(block.max(), -block.min()) <= LARGEST_SAMPLE:
+            raise AudioError(f"{name}: holds samples that are NaN, infinite or beyond all range.")
+        yield block.mean(axis=1) if audio.channels > 1 else block[:, 0]
+        done += len(block)
+
+
+def _check_whole(audio: soundfile.SoundFile, name: str) -> None:
+    """Refuse a file that is shorter than its header says, where libsndfile noticed.
+
+    It reads such a file to its end and tells of it only in its log. A length of 0xFFFFFFFF is
+    what programs write that stream into a pipe: the length was not known.
+    """
+    for promised, found in re.findall(
+        r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", audio.extra_info
+    ):
+        streamed = int(promised) >= 0xFFFFFFFF - 0xFF
+        if not streamed and int(found) < (1 - TRUNCATED) * int(promised):
+            raise AudioError(
+                f"{name}: truncated: {found} of {promised} bytes of audio are there: get it again."
+            )
+
+
+def _check_length(frames: int, promised: int, rate: int, name: str) -> None:
+    if frames < (1 - TRUNCATED) * promised:
+        raise AudioError(f"{name}: truncated: {frames} of {promised} samples are there.")
+    if not frames:
+        raise AudioError(f"{name}: holds no samples: get it again or remove it.")
+    if frames < SHORTEST * rate:
+        raise AudioError(
+            f"{name}: too short: {frames} samples, {frames / rate:.4f} s; "
+            f"at least {SHORTEST} s are needed."
+        )

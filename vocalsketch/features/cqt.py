@@ -1,0 +1,145 @@
+"""The constant-Q transform: IMINET's and IMISOUND's view of a clip."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Literal
+
+import numpy as np
+import scipy.fft
+import torch
+from torch import Tensor
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+
+KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
+
+
+@dataclass(frozen=True)
+class CQT(FrontEnd):
+    """Constant-Q magnitudes of a zero-padded clip; the frames are centred.
+
+    With the defaults, section III-A of the paper (https://doi.org/10.1109/TASLP.2018.2868428):
+    6 octaves from 50 Hz, 12 bins each, a hop of 26.25 ms, 129 frames.
+
+    The definition is librosa's (``librosa.cqt`` with its defaults), without the approximations
+    that it makes for speed: bin k of frame t is the product of the waveform with a complex
+    exponential under a periodic Hann window of Q * sample_rate / f_k samples centred on the frame,
+    scaled to keep the energy of white noise equal in all bins.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: Length of the clip. 3.36 s is 128 hops of 420 samples at 16 kHz: 129 frames.
+        minimum_frequency: Centre of the lowest bin, Hz.
+        bins: Number of bins.
+        bins_per_octave: Bins in an octave.
+        hop_length: Samples between frames.
+        scaling: ``db`` (relative to the clip's maximum) or ``magnitude``. The paper names neither.
+        top_db: Range below the maximum that is kept with ``db``, dB.
+
+    Raises:
+        ConfigError: A parameter is out of range, or the highest bin is beyond half the sample rate.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    sample_rate: int = 16_000
+    seconds: float = 3.36
+    minimum_frequency: float = 50.0
+    bins: int = 72
+    bins_per_octave: int = 12
+    hop_length: int = 420
+    scaling: Literal["db", "magnitude"] = "db"
+    top_db: float = 80.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds", "minimum_frequency", "bins", "top_db")
+        check_positive(self, "bins_per_octave", "hop_length")
+        if self.scaling not in ("db", "magnitude"):
+            raise ConfigError(f"CQT: scaling is {self.scaling!r}: choose db or magnitude.")
+        octaves = (self.bins - 1) / self.bins_per_octave
+        highest = self.minimum_frequency * 2**octaves * (1 + 1 / self._quality)
+        if highest > self.sample_rate / 2:
+            raise ConfigError(
+                f"CQT: the highest bin reaches {highest:.0f} Hz, beyond half of the sample rate "
+                f"{self.sample_rate} Hz: lower bins or minimum_frequency."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(bins, frames)."""
+        return self.bins, 1 + self.samples // self.hop_length
+
+    @property
+    def _quality(self) -> float:
+        """Q: centre frequency over bandwidth, for bins that touch."""
+        ratio: float = 4.0 ** (1 / self.bins_per_octave)
+        return (ratio + 1) / (ratio - 1)
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return (clips, bins, frames): dB relative to the clip's maximum, or magnitudes."""
+        power = self.power(waveforms)
+        return decibels(power, self.top_db) if self.scaling == "db" else power.sqrt()
+
+    def power(self, waveforms: Tensor) -> Tensor:
+        """Return squared magnitudes, (clips, bins, frames).
+
+        Filtering is a product of spectra. Keeping one sample per hop of a filter's output folds
+        its spectrum: with a transform of rows x columns points, columns of them hops, all rows are
+        summed. Filter and fold are together one small matrix product per column, and the result
+        is exact.
+        """
+        kernels = _kernels(self, waveforms.device)  # (columns, rows, bins)
+        columns, rows, _ = kernels.shape
+        clips = len(waveforms)
+        spectra = torch.fft.rfft(waveforms, n=columns * self.hop_length)[:, : rows * columns]
+        parts = torch.view_as_real(spectra).view(clips, rows, columns, 2)
+        folded = parts.permute(2, 0, 3, 1).reshape(columns, clips * 2, rows) @ kernels
+        parts = folded.view(columns, clips, 2, self.bins).permute(1, 3, 0, 2).contiguous()
+        responses = torch.fft.ifft(torch.view_as_complex(parts))[..., : self.shape[1]]
+        power: Tensor = responses.real.square() + responses.imag.square()
+        return power
+
+
+@lru_cache(maxsize=8)
+def _kernels(front_end: CQT, device: torch.device) -> Tensor:
+    """Return the kernels' spectra folded to (columns, rows, bins); point = row * columns + column.
+
+    They are real, because each kernel is symmetric about its centre.
+    """
+    hop = front_end.hop_length
+    frequencies = front_end.minimum_frequency * 2.0 ** (
+        np.arange(front_end.bins) / front_end.bins_per_octave
+    )
+    lengths = front_end._quality * front_end.sample_rate / frequencies  # samples
+    # Half the longest kernel of silence after the clip keeps its ends from reaching around.
+    columns = scipy.fft.next_fast_len(int(np.ceil((front_end.samples + lengths[0] / 2) / hop)))
+    size = columns * hop
+    spectra = np.stack(
+        [
+            _kernel_spectrum(f / front_end.sample_rate, length, size)
+            for f, length in zip(frequencies, lengths, strict=True)
+        ]
+    )
+    heard = np.flatnonzero((np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)).any(0))
+    rows = min(int(heard[-1]) // columns + 1, spectra.shape[1] // columns)
+    folded = spectra[:, : rows * columns].reshape(front_end.bins, rows, columns).transpose(2, 1, 0)
+    # Each hop-th sample of an inverse transform is an inverse transform of the fold, over the hop.
+    return torch.tensor(np.ascontiguousarray(folded / hop), dtype=torch.float32, device=device)
+
+
+def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:
+    """Return the real spectrum, up to half the sample rate, of one kernel.
+
+    Args:
+        frequency: Cycles per sample.
+        length: Of the Hann window, samples; not whole.
+        size: Points of the transform.
+    """
+    half = int(np.ceil(length / 2)) - 1
+    time = np.arange(-half, half + 1)
+    window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)
+    kernel = np.zeros(size, dtype=np.complex128)
+    kernel[time] = window / window.sum() * np.exp(2j * np.pi * frequency * time)
+    spectrum: np.ndarray = scipy.fft.fft(kernel)[: size // 2 + 1].real * np.sqrt(length)
+    return spectrum

@@ -1,0 +1,145 @@
+"""Log-mel spectrograms: TL-IMINET's views of an imitation and of a recording."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+
+
+@dataclass(frozen=True)
+class LogMel(FrontEnd):
+    """Power in mel bands, in dB relative to the clip's maximum.
+
+    The Hann windows do not overlap and are centred, with reflected ends; the bands are Slaney's,
+    of equal area. The same as ``librosa.power_to_db(librosa.feature.melspectrogram(y, n_fft=window,
+    hop_length=window, pad_mode="reflect"), ref=np.max)``, cut to its first frames.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: Length of the clip.
+        window: Samples in a window, and between frames.
+        bands: Number of mel bands.
+        minimum_frequency: Lower end of the lowest band, Hz.
+        maximum_frequency: Upper end of the highest band, Hz.
+        frames: Frames that are kept, the first ones; dB is taken before, on the whole clip.
+        top_db: Range below the maximum that is kept, dB.
+
+    Raises:
+        ConfigError: A parameter is out of range.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    sample_rate: int
+    seconds: float
+    window: int
+    bands: int
+    minimum_frequency: float
+    maximum_frequency: float
+    frames: int
+    top_db: float = 80.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds", "window", "bands", "top_db")
+        if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
+            raise ConfigError(
+                f"LogMel: bands from {self.minimum_frequency} to {self.maximum_frequency} Hz: they "
+                f"must rise, within 0 and half of the sample rate {self.sample_rate} Hz."
+            )
+        if not 1 <= self.frames <= 1 + self.samples // self.window:
+            raise ConfigError(
+                f"LogMel: frames is {self.frames}: {self.seconds} s hold between 1 and "
+                f"{1 + self.samples // self.window}."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(bands, frames)."""
+        return self.bands, self.frames
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
+        reach = self.window // 2
+        padded = pad(waveforms[:, None], (reach, reach), mode="reflect")[:, 0]
+        windows = padded.unfold(1, self.window, self.window)  # (clips, all frames, window)
+        analysis, filters = _kernels(self, waveforms.device)
+        spectra = torch.fft.rfft(windows * analysis)
+        power = spectra.real.square() + spectra.imag.square()
+        levels = decibels(filters @ power.transpose(1, 2), self.top_db)
+        return levels[..., : self.frames]
+
+
+@dataclass(frozen=True)
+class ImitationLogMel(LogMel):
+    """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
+
+    sample_rate: int = 16_000
+    seconds: float = 4.0
+    window: int = 133
+    bands: int = 39
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = 5_000.0
+    frames: int = 482
+
+
+@dataclass(frozen=True)
+class RecordingLogMel(LogMel):
+    """128 bands up to 22.05 kHz, 128 frames of 23 ms: the recording tower's input (section III-B).
+
+    4 s make 173 frames; the authors kept the first 128, 2.97 s.
+    """
+
+    sample_rate: int = 44_100
+    seconds: float = 4.0
+    window: int = 1024
+    bands: int = 128
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = 22_050.0
+    frames: int = 128
+
+
+@lru_cache(maxsize=8)
+def _kernels(front_end: LogMel, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the Hann window, (window,), and the mel filters, (bands, frequencies)."""
+    analysis = torch.hann_window(front_end.window, dtype=torch.float64)
+    filters = torch.from_numpy(mel_filters(front_end))
+    return analysis.to(device, torch.float32), filters.to(device, torch.float32)
+
+
+def mel_filters(front_end: LogMel) -> np.ndarray:
+    """Return Slaney's triangular filters of equal area, (bands, window // 2 + 1).
+
+    The bins of an odd window end short of half the sample rate, which is why the frequencies
+    are the transform's own. ``librosa.filters.mel`` gives the same matrix; importing it takes
+    longer than everything else that stands between a command and its first result.
+    """
+    frequencies = np.fft.rfftfreq(front_end.window, 1 / front_end.sample_rate)
+    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
+    edges = _hertz(np.linspace(lowest, highest, front_end.bands + 2))
+    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    rising = (frequencies - lower) / (centre - lower)
+    falling = (upper - frequencies) / (upper - centre)
+    triangles: np.ndarray = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
+    return triangles
+
+
+LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel
+LOGARITHMIC_STEP = np.log(6.4) / 27  # and logarithmic above it: 27 mel span a factor of 6.4
+
+
+def _mel(hertz: np.ndarray) -> np.ndarray:
+    above = 15 + np.log(np.maximum(hertz, 1e-9) / 1000) / LOGARITHMIC_STEP
+    return np.where(hertz < 1000, hertz / LINEAR_HERTZ_PER_MEL, above)
+
+
+def _hertz(mel: np.ndarray) -> np.ndarray:
+    return np.where(
+        mel < 15, mel * LINEAR_HERTZ_PER_MEL, 1000 * np.exp((mel - 15) * LOGARITHMIC_STEP)
+    )

@@ -1,0 +1,96 @@
+"""Features of one front end on disk: files of fixed-size, checksummed records."""
+
+import contextlib
+import hashlib
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vocalsketch.storage import written_whole
+
+SUFFIX = ".features"
+LEFTOVER_AGE = 3600  # seconds after which a temporary file's writer is taken for dead
+
+Place = tuple[Path, int]  # a file and the number of a record in it
+
+
+class Shelf:
+    """A folder of files, each some records of (content id, checksum, features) and nothing else.
+
+    A file is written whole under a name made of the ids in it, so that processes that make the
+    same features write the same file. A record counts when its checksum holds; the others are
+    as if they were not there.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
+        self._folder = folder
+        self.layout = np.dtype([("id", "S32"), ("checksum", "<u4"), ("features", "<f4", shape)])
+
+    def places(self, ids: Collection[str] | None = None) -> dict[str, Place]:
+        """Return where intact features lie: all, or those of ``ids`` that have some."""
+        wanted = None if ids is None else set(ids)
+        found: dict[str, Place] = {}
+        for file in sorted(self._folder.glob(f"*{SUFFIX}")) if wanted != set() else ():
+            for row, content in self._intact(file, wanted):
+                found.setdefault(content, (file, row))
+        return found
+
+    def add(self, features: Mapping[str, np.ndarray]) -> None:
+        """Write the features of some content ids.
+
+        Raises:
+            StorageError: The disk is full, or the folder cannot be written.
+        """
+        records = np.zeros(len(features), dtype=self.layout)
+        for row, (content, values) in enumerate(features.items()):
+            records[row]["id"] = content.encode()
+            records[row]["features"] = values
+            records[row]["checksum"] = _checksum(records[row])
+        with written_whole(self.file_of(features)) as temporary:
+            temporary.write_bytes(records.tobytes())
+
+    def holds(self, ids: Collection[str]) -> bool:
+        """Whether exactly these features were written together, by this process or another."""
+        intact = self._intact(self.file_of(ids), set(ids))
+        return {content for _, content in intact} == set(ids)
+
+    def file_of(self, ids: Collection[str]) -> Path:
+        """Return the file that holds the features of exactly these content ids."""
+        name = hashlib.sha256("".join(sorted(ids)).encode()).hexdigest()[:24]
+        return self._folder / f"{name}{SUFFIX}"
+
+    def remove_leftovers(self, now: float) -> None:
+        """Remove temporary files whose writer was killed. ``now`` is in seconds since 1970."""
+        for file in self._folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):  # another process removed it, or may and we may not
+                if now - file.stat().st_mtime > LEFTOVER_AGE:
+                    file.unlink()
+
+    def _intact(self, file: Path, wanted: set[str] | None) -> Iterator[tuple[int, str]]:
+        """Yield row and content id of the wanted records (or all) whose checksum holds."""
+        try:
+            records = mapped(file, self.layout)
+        except (OSError, ValueError):  # gone, or too short for one record
+            return
+        for row, name in enumerate(records["id"]):
+            content = name.decode("ascii", "replace")
+            if wanted is not None and content not in wanted:
+                continue
+            if _checksum(records[row]) == records[row]["checksum"]:
+                yield row, content
+
+
+def mapped(file: Path, layout: np.dtype) -> np.ndarray:
+    """Return a file's whole records, memory-mapped and read-only; a cut one at its end is left out.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: It holds no whole record.
+    """
+    return np.memmap(file, layout, mode="r", shape=(file.stat().st_size // layout.itemsize,))
+
+
+def _checksum(record: np.void) -> int:
+    return zlib.crc32(record["features"].tobytes(), zlib.crc32(record["id"]))

@@ -1,0 +1,224 @@
+"""IMISOUND: a stacked autoencoder of spectrogram patches (paper, section VI-C)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vocalsketch.errors import ConfigError
+
+Activation = Literal["sigmoid", "tanh", "relu"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+}
+
+PATCH_FRAMES = 20  # frames of 26.25 ms: 525 ms
+PATCH_HOP = 10  # frames; the paper says that patches overlap, not by how much: by half here
+STATISTICS = 6  # maximum, minimum, mean, median, standard deviation, interquartile range
+
+
+class StackedAutoencoder(nn.Module):
+    """Fully connected encoder and decoder, trained layer by layer and then as a whole.
+
+    The units of all layers have the activation but the reconstruction of the patches, which is
+    linear: standardised spectrograms take any value.
+
+    Args:
+        widths: Sizes of a patch and of each hidden layer.
+        activation: ``sigmoid`` (as stacked autoencoders had then; the paper does not say),
+            ``tanh`` or ``relu``.
+
+    Raises:
+        ConfigError: There is no hidden layer, a width is below 1, or the activation is unknown.
+    """
+
+    def __init__(
+        self, widths: Sequence[int] = (1440, 1000, 600), activation: Activation = "sigmoid"
+    ) -> None:
+        super().__init__()
+        if len(widths) < 2 or min(widths) < 1:
+            raise ConfigError(
+                f"An autoencoder needs a patch's and at least one hidden layer's width, each at "
+                f"least 1; widths is {list(widths)}."
+            )
+        if activation not in ACTIVATIONS:
+            raise ConfigError(f"activation is {activation!r}: use {', '.join(ACTIVATIONS)}.")
+        sizes = list(pairwise(widths))
+        self.encoders = nn.ModuleList(_linear(inner, outer) for inner, outer in sizes)
+        self.decoders = nn.ModuleList(_linear(outer, inner) for inner, outer in sizes)
+        self.activation = ACTIVATIONS[activation]()
+
+    @property
+    def layers(self) -> int:
+        """How many hidden layers there are."""
+        return len(self.encoders)
+
+    def encode(self, patches: Tensor, layers: int | None = None) -> Tensor:
+        """Map patches (..., values) to codes (..., width) of hidden layer ``layers``.
+
+        By default that is the last; 0 returns the patches.
+        """
+        codes = patches
+        for encoder in list(self.encoders)[:layers]:
+            codes = self.activation(encoder(codes))
+        return codes
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Map the last layer's codes (..., width) back to patches (..., values)."""
+        for number in reversed(range(self.layers)):
+            codes = self._decoded(number, codes)
+        return codes
+
+    def reconstruct_layer(self, number: int, inputs: Tensor) -> Tensor:
+        """Encode and decode with one layer alone, as in greedy training.
+
+        Args:
+            number: The layer, from 0.
+            inputs: (..., width below the layer), that is ``encode(patches, number)``.
+        """
+        return self._decoded(number, self.activation(self.encoders[number](inputs)))
+
+    def layer_pair(self, number: int) -> nn.ModuleList:
+        """Return the encoder and decoder of layer ``number``, whose parameters train together."""
+        return nn.ModuleList([self.encoders[number], self.decoders[number]])
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Reconstruct patches (..., values)."""
+        return self.decode(self.encode(patches))
+
+    def _decoded(self, number: int, codes: Tensor) -> Tensor:
+        values: Tensor = self.decoders[number](codes)
+        return self.activation(values) if number > 0 else values
+
+
+def patches(spectrograms: Tensor, width: int = PATCH_FRAMES, hop: int = PATCH_HOP) -> Tensor:
+    """Cut spectrograms into overlapping patches; frames that fill no patch are dropped.
+
+    Args:
+        spectrograms: (clips, bins, frames).
+        width: Frames of a patch.
+        hop: Frames from one patch's start to the next one's.
+
+    Returns:
+        (clips, patches, bins * width); 129 frames make 11 patches by default.
+
+    Raises:
+        ConfigError: A patch is wider than the spectrograms, or ``hop`` is below 1.
+    """
+    clips, bins, frames = spectrograms.shape
+    if not 1 <= width <= frames or hop < 1:
+        raise ConfigError(
+            f"Patches of {width} frames every {hop} cannot be cut from {frames} frames: use a "
+            f"width from 1 to {frames} and a hop of at least 1."
+        )
+    windows = spectrograms.unfold(2, width, hop)  # (clips, bins, patches, width)
+    return windows.permute(0, 2, 1, 3).reshape(clips, -1, bins * width)
+
+
+def sounding_patches(patches: Tensor) -> Tensor:
+    """Count each clip's patches up to the last one with sound in it; at least 1.
+
+    Clips are zero-padded to one length, and padding lies at the floor of the dB scale, the
+    smallest value of the clip. Without this count, the statistics of a short clip would mostly
+    tell its length.
+
+    Args:
+        patches: (clips, patches, values).
+
+    Returns:
+        (clips,) int64.
+    """
+    floor = patches.amin(dim=(1, 2), keepdim=True)
+    sounding = (patches > floor + 1e-4).any(dim=2)
+    numbers = torch.arange(1, patches.shape[1] + 1, device=patches.device)
+    return (sounding * numbers).amax(dim=1).clamp(min=1)
+
+
+def delta(codes: Tensor, width: int = 3) -> Tensor:
+    """Return the slope over time of a line fitted to ``width`` neighbouring patches.
+
+    Beyond either end the first or last patch is repeated.
+
+    Args:
+        codes: (clips, patches, values).
+        width: Odd, at least 3; 3 is half the difference of the neighbours.
+
+    Returns:
+        (clips, patches, values), per patch.
+    """
+    if width < 3 or width % 2 == 0:
+        raise ConfigError(f"The delta's width is {width}: use an odd number, at least 3.")
+    reach = width // 2
+    count = codes.shape[1]
+    padded = torch.cat(
+        [codes[:, :1].expand(-1, reach, -1), codes, codes[:, -1:].expand(-1, reach, -1)], dim=1
+    )
+    offsets = range(-reach, reach + 1)
+    slope = torch.zeros_like(codes)
+    for offset in offsets:
+        slope = slope + offset * padded[:, reach + offset : reach + offset + count]
+    return slope / sum(offset * offset for offset in offsets)
+
+
+def clip_features(codes: Tensor, counts: Tensor | None = None, delta_width: int = 3) -> Tensor:
+    """Summarise each clip's codes and their deltas over time in one vector.
+
+    Args:
+        codes: (clips, patches, width).
+        counts: (clips,), how many of a clip's first patches are looked at, from
+            ``sounding_patches``; by default all.
+        delta_width: See ``delta``.
+
+    Returns:
+        (clips, 6 * 2 * width): maxima, minima, means, medians, standard deviations (of the
+        population) and interquartile ranges, each of the codes and then of the deltas.
+    """
+    if counts is None:
+        counts = torch.full((len(codes),), codes.shape[1], device=codes.device)
+    features = codes.new_empty((len(codes), STATISTICS * 2 * codes.shape[2]))
+    for count in sorted(set(counts.tolist())):  # clips of one length are summarised together
+        chosen = counts == count
+        own = codes[chosen, :count]
+        features[chosen] = _statistics(torch.cat([own, delta(own, delta_width)], dim=2))
+    return features
+
+
+def cosine_similarities(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Return cosine similarities (queries, candidates) of vectors; 0 for a vector of zeros."""
+    return functional.normalize(queries, dim=1) @ functional.normalize(candidates, dim=1).T
+
+
+def _statistics(values: Tensor) -> Tensor:
+    """Map (clips, patches, values) to (clips, 6 * values)."""
+    ordered = values.sort(dim=1).values
+    return torch.cat(
+        [
+            ordered[:, -1],
+            ordered[:, 0],
+            values.mean(dim=1),
+            _quantile(ordered, 0.5),
+            values.std(dim=1, correction=0),
+            _quantile(ordered, 0.75) - _quantile(ordered, 0.25),
+        ],
+        dim=1,
+    )
+
+
+def _quantile(ordered: Tensor, share: float) -> Tensor:
+    """Interpolate linearly; torch.quantile refuses more than 16 million values."""
+    place = share * (ordered.shape[1] - 1)
+    below = int(place)
+    above = min(below + 1, ordered.shape[1] - 1)
+    return torch.lerp(ordered[:, below], ordered[:, above], place - below)
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

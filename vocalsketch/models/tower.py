@@ -1,0 +1,64 @@
+"""The convolutional towers that embed an imitation or a recording."""
+
+from torch import Tensor, nn
+
+from vocalsketch.models.geometry import ConvStage, TowerGeometry
+
+# Keras' defaults, under which the authors' networks were trained
+BATCH_NORM_MOMENTUM = 0.01
+BATCH_NORM_EPSILON = 1e-3
+
+
+class ConvBlock(nn.Module):
+    """Valid convolution, optional batch normalisation, ReLU, optional max pooling."""
+
+    def __init__(self, channels: int, stage: ConvStage, batch_norm: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, stage.filters, stage.kernel)
+        self.norm = (
+            nn.BatchNorm2d(stage.filters, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+            if batch_norm
+            else None
+        )
+        self.activation = nn.ReLU()
+        self.pool = nn.MaxPool2d(stage.pool) if stage.pool is not None else None
+        nn.init.xavier_uniform_(self.conv.weight)
+        assert self.conv.bias is not None
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (clips, channels, bins, frames) to (clips, filters, smaller bins, frames)."""
+        outputs: Tensor = self.conv(inputs)
+        if self.norm is not None:
+            outputs = self.norm(outputs)
+        outputs = self.activation(outputs)
+        return outputs if self.pool is None else self.pool(outputs)
+
+
+class Tower(nn.Module):
+    """A stack of convolutional stages and a flattening (paper, figures 2 and 3).
+
+    Args:
+        input_shape: (bins, frames) of a spectrogram.
+        geometry: The stages.
+
+    Raises:
+        ConfigError: The stages do not fit the input.
+    """
+
+    def __init__(self, input_shape: tuple[int, int], geometry: TowerGeometry) -> None:
+        super().__init__()
+        self.input_shape = (input_shape[0], input_shape[1])
+        self.width = geometry.width(input_shape)
+        channels = [1, *(stage.filters for stage in geometry.stages)]
+        self.stages = nn.ModuleList(
+            ConvBlock(channels[index], stage, geometry.batch_norm)
+            for index, stage in enumerate(geometry.stages)
+        )
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        """Map (clips, bins, frames) to embeddings (clips, width)."""
+        outputs = spectrograms.unsqueeze(1)
+        for stage in self.stages:
+            outputs = stage(outputs)
+        return outputs.flatten(start_dim=1)

@@ -1,0 +1,1 @@
+"""The paper's table, figure and statements, from many runs."""

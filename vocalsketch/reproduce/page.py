@@ -1,0 +1,61 @@
+"""The report as one HTML page that needs no other file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from vocalsketch.reproduce.content import Content
+from vocalsketch.reproduce.figures import INK
+from vocalsketch.reproduce.paper import label
+from vocalsketch.reproduce.table import printed
+from vocalsketch.reproduce.wording import READING, difference, evidence, p_value, signed
+
+TEMPLATE = "report.html.j2"
+CAPTIONS = {
+    "figure6": (
+        "Figure 6 of the paper, measured: mean and standard deviation over seeds, a dot for each "
+        "seed, dashed chance; a diamond for the paper's mean where the candidates are the paper's."
+    ),
+    "ranks": (
+        "At which rank the target lies, over all seeds of the system that is best on average; the "
+        "line is the yardstick without learning where it was measured, dashed is chance."
+    ),
+}
+
+
+def page(content: Content, pictures: Mapping[str, str]) -> str:
+    """Return the page.
+
+    Args:
+        content: What it says.
+        pictures: SVG documents by figure name.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        printed=printed,
+        difference=difference,
+        evidence=evidence,
+        p_value=p_value,
+        signed=signed,
+        label=label,
+        reading=READING,
+    )
+    inline = {name: (_inline(svg), CAPTIONS[name]) for name, svg in pictures.items()}
+    return environment.get_template(TEMPLATE).render(content=content, pictures=inline)
+
+
+def _inline(svg: str) -> Markup:
+    """Return the drawing without its XML prologue, its text in the page's colour.
+
+    It was drawn by this program and every name in it is escaped, so it is put in as it is.
+    """
+    drawing = svg[svg.index("<svg") :]
+    return Markup(drawing.replace(INK, "currentColor"))  # noqa: S704 - see above

@@ -1,0 +1,117 @@
+"""Whether a difference in MRR is more than luck: t-tests, Holm's correction, the bootstrap."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import ttest_ind_from_stats
+
+from vocalsketch.retrieval.ranking import Floats
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A system's MRR over initialisations.
+
+    Attributes:
+        mean: Their mean.
+        std: Their standard deviation, of the sample (divided by count - 1); NaN for one alone.
+        count: How many there are.
+    """
+
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Sample":
+        """Summarise at least one value."""
+        if not values:
+            raise ValueError("a sample needs at least one value")
+        if len(values) == 1:
+            return cls(values[0], math.nan, 1)
+        return cls(statistics.fmean(values), statistics.stdev(values), len(values))
+
+
+@dataclass(frozen=True)
+class TTest:
+    """An unpaired t-test of two systems' MRR over initialisations.
+
+    Attributes:
+        difference: Mean of the first minus mean of the second.
+        statistic: Student's t; NaN where there is no test.
+        p: Two-sided p-value; NaN where a side has fewer than two values, or neither varies.
+    """
+
+    difference: float
+    statistic: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference and its percentile bootstrap interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def welch(first: Sample, second: Sample) -> TTest:
+    """Test whether two systems' MRRs have the same mean, without assuming equal variances.
+
+    The paper (section VI-E) makes unpaired t-tests over 10 initialisations of each system.
+    """
+    difference = first.mean - second.mean
+    if min(first.count, second.count) < 2 or first.std == second.std == 0:
+        return TTest(difference, math.nan, math.nan)
+    sides = (first.mean, first.std, first.count, second.mean, second.std, second.count)
+    statistic, p = ttest_ind_from_stats(*sides, equal_var=False)
+    return TTest(difference, float(statistic), float(p))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for testing all of them (Holm, 1979), in the order given.
+
+    The smallest is multiplied by their number, the next by one less, and so on; none becomes
+    smaller than one before it. NaN stays NaN and does not count.
+    """
+    corrected = list(p_values)
+    order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    largest = 0.0
+    for done, (p, place) in enumerate(order):
+        largest = max(largest, min(1.0, p * (len(order) - done)))
+        corrected[place] = largest
+    return corrected
+
+
+def paired_bootstrap(
+    first: Floats,
+    second: Floats,
+    generator: np.random.Generator,
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Return the difference in MRR of two systems and its interval over the choice of queries.
+
+    Queries are drawn with replacement, both systems' reciprocal ranks of a query together.
+
+    Args:
+        first: (queries,) reciprocal ranks, or their means over initialisations.
+        second: (queries,), of the same queries in the same order.
+        generator: Where the draws come from.
+        resamples: How many sets of queries are drawn.
+        confidence: The share of them that the interval holds.
+
+    Raises:
+        ValueError: The two are not of the same queries, or there is none.
+    """
+    if first.shape != second.shape or first.ndim != 1 or not first.size:
+        raise ValueError(f"need reciprocal ranks of the same queries: {first.shape} {second.shape}")
+    gains = np.asarray(first - second, dtype=np.float64)
+    draws = generator.integers(0, len(gains), (resamples, len(gains)))
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(gains[draws].mean(axis=1), [tail, 1.0 - tail])
+    return Interval(float(gains.mean()), float(low), float(high))

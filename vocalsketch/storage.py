@@ -1,0 +1,67 @@
+"""Where files live and how they are written: whole or not at all."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vocalsketch.errors import StorageError
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again (features, the demo corpus, downloads).
+
+    It is the environment variable VOCALSKETCH_CACHE, else ``$XDG_CACHE_HOME/vocalsketch``,
+    else ``~/.cache/vocalsketch``. It is not created here.
+    """
+    chosen = os.environ.get("VOCALSKETCH_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "vocalsketch"
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds.
+
+    Readers see the old file or the new one, never a part. When the block fails the temporary
+    file is removed and ``target`` is untouched.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise _storage_error(target, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``target``, whole or not at all."""
+    with written_whole(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _storage_error(target: Path, error: OSError) -> StorageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(f"No space left while writing {target}: free some and run again.")
+    return StorageError(f"Cannot write {target} ({error.strerror or error}): check the folder.")

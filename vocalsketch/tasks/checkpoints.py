@@ -1,0 +1,120 @@
+"""Checkpoints: read without running anything in them, and checked before they are used."""
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from vocalsketch.datamodules.batches import SIDES, Side
+from vocalsketch.errors import CheckpointError
+from vocalsketch.features.front_end import FrontEnd, front_end_from
+from vocalsketch.models import Siamese, SiameseGeometry
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedSiamese:
+    """A trained network and the front ends it was trained with.
+
+    Attributes:
+        network: The network, in evaluation mode, on the CPU.
+        front_ends: The front end of each side.
+        corpus: Name of the corpus it was trained on.
+        fingerprint: Short hash of geometry, weights and front ends.
+    """
+
+    network: Siamese
+    front_ends: Mapping[Side, FrontEnd]
+    corpus: str
+    fingerprint: str
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's plain values and tensors; nothing in it is run.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or holds more than plain values and tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No checkpoint at {path}: check the path.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path} is no checkpoint that can be read safely ({reason[:200]}): it is damaged, or "
+            "was not made by `vocalsketch fit`."
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
+    return cast("dict[str, Any]", checkpoint)
+
+
+def load_siamese(path: Path) -> TrainedSiamese:
+    """Load a trained IMINET or TL-IMINET, ready to embed and score.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, or is of something else.
+    """
+    checkpoint = read_checkpoint(path)
+    made = checkpoint.get("vocalsketch", {})
+    if made.get("system") != "siamese":
+        raise CheckpointError(
+            f"{path} holds no Siamese network but {made.get('system', 'something unknown')!r}: "
+            "give a checkpoint of IMINET or TL-IMINET."
+        )
+    network = Siamese(SiameseGeometry.from_dict(made["geometry"]))
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    _check_weights(path, network, weights)
+    network.load_state_dict(weights)
+    front_ends = {side: front_end_from(made["front_ends"][side]) for side in SIDES}
+    return TrainedSiamese(
+        network.eval(), front_ends, made["corpus"], fingerprint_of(weights, front_ends)
+    )
+
+
+def fingerprint_of(weights: Mapping[str, Tensor], front_ends: Mapping[Side, FrontEnd]) -> str:
+    """Return a short hash of weights and front ends: what every stored embedding depends on."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    for side in SIDES:
+        digest.update(front_ends[side].fingerprint.encode())
+    return digest.hexdigest()[:16]
+
+
+def check_fits(path: Path, module: nn.Module) -> None:
+    """Check that a checkpoint's weights are those of a module, before they are loaded.
+
+    Raises:
+        CheckpointError: It cannot be read, or a weight is missing, unknown or of another shape.
+    """
+    _check_weights(path, module, read_checkpoint(path)["state_dict"])
+
+
+def _check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if expected == found:
+        return
+    name = next(
+        name
+        for name in (*expected, *found)
+        if expected.get(name, "nothing") != found.get(name, "nothing")
+    )
+    raise CheckpointError(
+        f"{path} is of another architecture: {name} is {found.get(name, 'missing')} there, and "
+        f"{expected.get(name, 'missing')} in this config. Use the config it was trained with "
+        "(config.yaml in its run's folder)."
+    )

@@ -1,0 +1,132 @@
+"""Training of the Siamese-style networks (paper, sections IV-D and V-D)."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from vocalsketch.datamodules.batches import PairBatch, Side
+from vocalsketch.models import Sharing, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.retrieval.scores import Kind
+from vocalsketch.tasks.retrieval import RetrievalTask
+
+
+class SiameseTask(RetrievalTask):
+    """IMINET or TL-IMINET: binary cross-entropy on positive and negative pairs.
+
+    Source: Zhang, Pardo and Duan, TASLP 2018, doi:10.1109/TASLP.2018.2868428.
+
+    Args:
+        imitation_tower: Stages of the imitation tower.
+        recording_tower: Stages of the recording tower; those of the imitation tower if left out.
+        sharing: ``tied``, ``partial`` or ``untied`` weights of the two towers.
+        private_stages: Stages of each tower's own when ``partial``.
+        hidden: Units of the hidden layers of the metric head.
+        dropout: Dropout after each hidden layer of the metric head.
+        optimizer: Makes the optimizer from the parameters.
+        learning_rate_decay: Keras' decay, per step: rate = initial / (1 + decay * step). It is not
+            weight decay.
+        channels_last: Hold images with channels last in memory, faster for wide towers.
+        imitation_shape: (bins, frames); taken from the data.
+        recording_shape: (bins, frames); taken from the data.
+    """
+
+    score_kind: Kind = "logit"
+
+    def __init__(
+        self,
+        imitation_tower: TowerGeometry,
+        recording_tower: TowerGeometry | None = None,
+        sharing: Sharing = "untied",
+        private_stages: int = 2,
+        hidden: list[int] = [432, 32],  # noqa: B006 - never changed; jsonargparse shows it in help
+        dropout: float = 0.2,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        learning_rate_decay: float = 0.0,
+        channels_last: bool = False,
+        imitation_shape: tuple[int, int] = (72, 129),
+        recording_shape: tuple[int, int] = (72, 129),
+    ) -> None:
+        super().__init__()
+        geometry = SiameseGeometry(
+            imitation_shape=imitation_shape,
+            recording_shape=recording_shape,
+            imitation_tower=imitation_tower,
+            recording_tower=recording_tower or imitation_tower,
+            sharing=sharing,
+            private_stages=private_stages,
+            hidden=tuple(hidden),
+            dropout=dropout,
+        )
+        self.network = Siamese(geometry)
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        self.criterion = nn.BCEWithLogitsLoss()
+        self.optimizer = optimizer
+        self.learning_rate_decay = learning_rate_decay
+
+    def forward(self, batch: PairBatch) -> Tensor:
+        """Return the logits of a batch's pairs, (pairs,)."""
+        logits: Tensor = self.network(
+            batch.imitations, batch.recordings, batch.imitation_index, batch.recording_index
+        )
+        return logits
+
+    def training_step(self, batch: PairBatch) -> Tensor:
+        """Return the mean binary cross-entropy of a batch's pairs."""
+        loss: Tensor = self.criterion(self(batch), batch.labels)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        return loss
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map clips to their shares of the head, (clips, hidden[0])."""
+        if side == "imitation":
+            return self.network.imitation_shares(features)
+        return self.network.recording_shares(features)
+
+    def score_matrix(self, imitations: Tensor, recordings: Tensor) -> Tensor:
+        """Map shares to logits (queries, candidates)."""
+        return self.network.head.score_matrix(imitations, recordings)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss over all validation pairs, computed from shares."""
+        vectors = self.vectors()
+        if vectors is None:
+            return
+        pairs = self.evaluation_set.pairs
+        logits = self.network.head.score(
+            vectors["imitation"][torch.from_numpy(pairs.imitation)],
+            vectors["recording"][torch.from_numpy(pairs.recording)],
+        )
+        labels = torch.from_numpy(pairs.label).to(logits.device)
+        # every process holds every vector, so the value is already the same on all of them
+        self.log("val/loss", self.criterion(logits, labels), prog_bar=True, rank_zero_only=False)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and, where asked, Keras' decay of its rate per step."""
+        optimizer = self.optimizer(self.parameters())
+        if not self.learning_rate_decay:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {
+                "scheduler": keras_decay(optimizer, self.learning_rate_decay),
+                "interval": "step",
+            },
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to use the network without its config: plain values only."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
+        checkpoint["vocalsketch"] = {
+            "system": "siamese",
+            "geometry": self.network.geometry.to_dict(),
+            **data.provenance(),
+        }
+
+
+def keras_decay(optimizer: torch.optim.Optimizer, decay: float) -> LambdaLR:
+    """Return Keras' schedule: after ``step`` steps the rate is initial / (1 + decay * step)."""
+    return LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step))
