@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from corpora import write_config, write_folder_corpus
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +23,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """Give each test an empty cache and keep W&B offline."""
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+@pytest.fixture(scope="session")
+def folder_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of two categories, four sounds each, three imitations of each sound."""
+    return write_folder_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path, folder_corpus: Path) -> Path:
+    """A config that trains a small network on ``folder_corpus`` for two epochs."""
+    return write_config(tmp_path / "tiny.yaml", folder_corpus)

@@ -86,6 +86,12 @@ def test_every_page_says_that_the_demo_is_synthetic(written, name):
     assert DEMO in written[name].read_text()
 
 
+def test_the_demo_corpus_and_the_notes_are_warned_of_first(study):
+    demo, note = Content.of(study).warnings
+    assert demo.startswith("The demo corpus is synthetic")
+    assert note == "Trained for <1> epoch."
+
+
 def test_the_page_is_well_formed_and_needs_no_other_file(written):
     page = Page(written["report.html"].read_text())
     assert page.open == []

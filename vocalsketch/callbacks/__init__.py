@@ -1,9 +1,17 @@
 """Lightning callbacks and the tracker."""
 
+from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.mrr import MRRPerCategory
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.retrieval_media import RetrievalMedia
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 
-__all__ = ["EpochSeed", "MRRPerCategory", "ResultsWriter", "RetrievalMedia", "WandbTracker"]
+__all__ = [
+    "ConfusionWriter",
+    "EpochSeed",
+    "MRRPerCategory",
+    "ResultsWriter",
+    "RetrievalMedia",
+    "WandbTracker",
+]

@@ -1,6 +1,7 @@
 """Test queries in W&B: a table of ranks, and pictures and sounds of the best and the worst."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytorch_lightning as pl
@@ -40,7 +41,7 @@ class RetrievalMedia(pl.Callback):
             return
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in test
         for tracker in trackers:
-            tracker.safely(lambda tracker=tracker: self._log(tracker, data, scores))
+            tracker.safely(partial(self._log, tracker, data, scores))
 
     def _log(
         self, tracker: WandbTracker, data: RetrievalDataModule, scores: list[CategoryScores]

@@ -5,12 +5,14 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import wandb
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
-from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
+
+Mode = Literal["online", "offline", "disabled", "shared"]
 
 DEFAULT_HOST = "api.wandb.ai"
 
@@ -121,8 +123,12 @@ class WandbTracker(WandbLogger):
 
     def _begin(self) -> Any:
         """Begin a run in the first mode that works; disabled always does."""
-        Path(str(self._save_dir)).mkdir(parents=True, exist_ok=True)
-        for mode in dict.fromkeys((tracking_mode(), "offline", "disabled")):
+        folder = Path(str(self._save_dir)).resolve() / "wandb"
+        folder.mkdir(parents=True, exist_ok=True)
+        # artifacts wait here until they are uploaded; elsewhere they would outlive the run
+        os.environ["WANDB_DATA_DIR"] = str(folder)
+        modes: tuple[Mode, ...] = (tracking_mode(), "offline", "disabled")
+        for mode in dict.fromkeys(modes):
             try:
                 run = wandb.init(
                     **self._wandb_init,
@@ -139,11 +145,12 @@ class WandbTracker(WandbLogger):
         raise AssertionError("wandb.init(mode='disabled') does not fail")
 
 
-def tracking_mode() -> str:
+def tracking_mode() -> Mode:
     """Return WANDB_MODE if set, else ``online`` where someone is logged in, else ``offline``."""
     chosen = os.environ.get("WANDB_MODE")
-    if chosen:
-        return "offline" if chosen == "dryrun" else chosen
+    for mode in get_args(Mode):
+        if chosen == mode:
+            return cast("Mode", mode)
     if os.environ.get("WANDB_API_KEY"):
         return "online"
     try:

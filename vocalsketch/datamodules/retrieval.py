@@ -193,7 +193,9 @@ class RetrievalDataModule(pl.LightningDataModule):
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
         evaluated = self._evaluated["test"]
         known = evaluated.queries_and_candidates
-        records = known.imitations if side == "imitation" else known.sounds
+        records: tuple[Sound | Imitation, ...] = known.sounds
+        if side == "imitation":
+            records = known.imitations
         clips = evaluated.imitations if side == "imitation" else evaluated.recordings
         row = next(index for index, record in enumerate(records) if record.id == identity)
         return records[row].path, clips.read(np.array([row]))[0]
@@ -213,6 +215,8 @@ class RetrievalDataModule(pl.LightningDataModule):
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.workers > 0,
+            # one of its own, lest the number of loaders begun decides which units are dropped out
+            generator=torch.Generator().manual_seed(self.seed),
         )
 
 

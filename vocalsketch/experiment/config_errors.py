@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from importlib import import_module
 
 from vocalsketch.errors import ConfigError
@@ -14,7 +14,7 @@ CLASS_PATH = re.compile(r"class_path '([^']+)'")
 NOISE = re.compile(r"Expected a <class 'NoneType'>|Given value|Does not validate|Subtypes:|Errors:")
 
 
-def config_error(message: str, keys: Iterable[str]) -> ConfigError:
+def config_error(message: str, keys: Collection[str]) -> ConfigError:
     """Return the parser's complaint as one clear error.
 
     Args:
@@ -26,6 +26,7 @@ def config_error(message: str, keys: Iterable[str]) -> ConfigError:
         lines = [line.strip(" -") for line in message.splitlines() if not NOISE.search(line)]
         return ConfigError(" ".join(line for line in lines if line))
     key = unknown[1]
+    key = key.split(".")[0] if key.split(".")[0] not in keys else key
     owner = CLASS_PATH.findall(message[: unknown.start()])
     known = _parameters(owner[-1]) if owner else sorted(keys)
     where = f" of {owner[-1]}" if owner else ""

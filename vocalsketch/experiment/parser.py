@@ -9,13 +9,15 @@ import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
+from vocalsketch.errors import VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
 # values of the model that follow from the data
-LINKS = ("imitation_shape", "recording_shape")
+LINKS = ("imitation_shape", "recording_shape", "input_shape", "classes")
 
 
 class ExperimentCLI(LightningCLI):
@@ -85,17 +87,31 @@ class ExperimentCLI(LightningCLI):
             keys = {action.dest.split(".")[0] for action in parser._actions}
             raise config_error(str(error), keys) from error
 
+    def instantiate_classes(self) -> None:
+        """Build everything; the parser wraps what a constructor refuses, this takes it out."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if isinstance(error.__cause__, VocalSketchError):
+                raise error.__cause__ from error
+            raise
+
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder and let everything that writes write there."""
         self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
         self.results = ResultsWriter(self.folder.path, self.name)
+        self.confusions = ConfusionWriter(self.folder.path, self.name)
         for callback in self.config.trainer.callbacks or []:
             if callback.class_path.endswith("ModelCheckpoint"):
                 callback.init_args.dirpath = str(self.folder.checkpoints)
         for logger in _listed(self.config.trainer.logger):
             logger.init_args.save_dir = str(self.folder.path)
         seed = self.config.seed_everything
-        self.trainer_defaults["callbacks"] = [EpochSeed(int(seed)), self.results]
+        self.trainer_defaults["callbacks"] = [
+            EpochSeed(int(seed)),
+            self.results,
+            self.confusions,
+        ]
 
     def resolved(self) -> str:
         """Return the config as parsed, every default filled in, as YAML that ``fit`` takes."""

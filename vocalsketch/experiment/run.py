@@ -1,7 +1,7 @@
 """Running one experiment: train, then rank both halves with the best checkpoint."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -11,14 +11,17 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from rich.console import Console
 
 from vocalsketch.callbacks import WandbTracker
-from vocalsketch.datamodules import RetrievalDataModule
+from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
+from vocalsketch.datamodules.classification import Part
 from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.experiment.quiet import without_noise
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.retrieval.scores import Half
 from vocalsketch.tasks.checkpoints import check_fits
+from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
 
@@ -29,17 +32,20 @@ class Outcome:
 
     Attributes:
         folder: Where everything was saved.
-        results: The results of each half that was evaluated.
+        results: The results of each half that was evaluated, of a retrieval system.
         metrics: The metrics logged last, such as ``val/loss``.
         interrupted: Whether Ctrl-C ended the training early.
+        confusions: What was taken for what in each part that was evaluated, by a classifier.
     """
 
     folder: Path
     results: dict[Half, Results]
     metrics: dict[str, float]
     interrupted: bool = False
+    confusions: dict[Part, Confusion] = field(default_factory=dict)
 
 
+@without_noise()
 def run_experiment(command: Command, arguments: list[str]) -> Outcome:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` as the command line would.
 
@@ -61,7 +67,9 @@ def run_experiment(command: Command, arguments: list[str]) -> Outcome:
     if cli.trainer.is_global_zero:
         _report(cli, interrupted, [folder for folder in offline if folder])
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
-    return Outcome(cli.folder.path, cli.results.written, metrics, interrupted)
+    return Outcome(
+        cli.folder.path, cli.results.written, metrics, interrupted, cli.confusions.written
+    )
 
 
 def _fit(cli: ExperimentCLI) -> bool:
@@ -69,21 +77,33 @@ def _fit(cli: ExperimentCLI) -> bool:
     resumed = cli.config.ckpt_path and cli.folder.checkpoint(cli.config.ckpt_path)
     if resumed:
         check_fits(resumed, cli.model)
-    if cli.trainer.is_global_zero and not cli.trainer.fast_dev_run:
+    if cli.trainer.is_global_zero and not cli.config.trainer.fast_dev_run:
         cli.folder.begin(cli.resolved(), resume=bool(resumed))
         if isinstance(cli.datamodule, RetrievalDataModule):
             write_manifest(cli.datamodule.split, cli.folder.split)
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
-    if cli.trainer.interrupted or cli.trainer.fast_dev_run:
+    if cli.trainer.interrupted or cli.config.trainer.fast_dev_run:
         return cli.trainer.interrupted
     best = _best(cli.trainer)
+    for tracker in _trackers(cli.trainer):
+        tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
+        if cli.folder.split.exists():
+            tracker.add_file(cli.folder.split, "split", f"{cli.name}-split")
+        if best and tracker.upload_checkpoint:
+            tracker.add_file(best, "model", f"{cli.name}-best")
     metrics = dict(cli.trainer.callback_metrics)
-    stages = ("validate", "test") if cli.config.test_after_fit else ("validate",)
-    for stage in stages:
+    for stage in _stages_after_fit(cli):
         _run_stage(cli, stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
     return False
+
+
+def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
+    data = cli.datamodule
+    without = isinstance(data, ClassificationDataModule) and not data.validates
+    stages = [] if without else ["validate"]
+    return [*stages, "test"] if cli.config.test_after_fit else stages
 
 
 def _evaluate(cli: ExperimentCLI, command: str) -> bool:
@@ -134,12 +154,15 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
     console = Console()
     for results in cli.results.written.values():
         console.print(results_table(results))
+    for part, confusion in cli.confusions.written.items():
+        corpus = getattr(cli.datamodule, "corpus", None)
+        console.print(confusion.table(cli.confusions.title(part, corpus.name if corpus else "")))
     if interrupted:
         console.print(
             f"Interrupted. Go on from the last whole epoch with: --run_dir {cli.folder.path} "
             "--ckpt_path last"
         )
-    elif not cli.trainer.fast_dev_run:
+    elif not cli.config.trainer.fast_dev_run:
         console.print(f"Saved in {cli.folder.path}")
     for folder in offline:
         console.print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync`.")

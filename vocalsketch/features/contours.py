@@ -10,7 +10,8 @@ from vocalsketch.datasets.demo.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40
-AUDIBLE = 35.0  # dB below the loudest frame: what is softer at either end is silence
+FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's parts
+AUDIBLE = 30.0  # dB below the loudest frame: what is softer at either end is silence
 
 Array = NDArray[np.float64]
 
@@ -24,16 +25,17 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
 
     Returns:
         (4 * POINTS + 2 * BANDS + 1,): loudness, pitch, periodicity and brightness at ``POINTS``
-        equal distances in time, mean and deviation of ``BANDS`` mel bands in dB, log duration.
+        equal distances in time from the first to the last
+        audible frame, mean and deviation of ``BANDS`` mel bands in dB, log duration.
     """
     clip = np.asarray(waveform, dtype=np.float64)
     if sample_rate != SAMPLE_RATE:
         clip = soxr.resample(clip, sample_rate, SAMPLE_RATE)
-    clip = _trimmed(clip)
     contours = heard(clip)
-    bands = _mel_bands(clip)
+    within = _audible(contours.loudness)
+    bands = _mel_bands(clip)[:, within]
     parts = [
-        _evenly(contour)
+        _evenly(contour[within])
         for contour in (
             contours.loudness,
             contours.pitch,
@@ -41,7 +43,7 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
             contours.brightness,
         )
     ]
-    duration = np.log(max(len(clip), 1) / SAMPLE_RATE)
+    duration = np.log(bands.shape[1] * HOP / SAMPLE_RATE)
     return np.concatenate([*parts, bands.mean(axis=1), bands.std(axis=1), [duration]])
 
 
@@ -49,11 +51,12 @@ def contour_scores(queries: NDArray[np.floating], candidates: NDArray[np.floatin
     """Return how close each query's vector is to each candidate's.
 
     Each side is standardised by itself: a voice differs from a sound in ways that say nothing
-    about which sound is meant.
+    about which sound is meant. Each family of features (a contour, the mel bands, the duration)
+    counts as much as any other, however many numbers it has.
 
     Args:
-        queries: (Q, d), from ``contour_features``.
-        candidates: (N, d).
+        queries: (Q, 4 * POINTS + 2 * BANDS + 1), from ``contour_features``.
+        candidates: (N, 4 * POINTS + 2 * BANDS + 1).
 
     Returns:
         (Q, N), the negated squared distance: higher is closer.
@@ -65,15 +68,15 @@ def contour_scores(queries: NDArray[np.floating], candidates: NDArray[np.floatin
 
 def _standardised(vectors: NDArray[np.floating]) -> Array:
     deviation = vectors.std(axis=0)
-    return np.asarray((vectors - vectors.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0))
+    weight = np.concatenate([np.full(size, size**-0.5) for size in FAMILIES])
+    centred = vectors - vectors.mean(axis=0)
+    return np.asarray(weight * centred / np.where(deviation > 1e-9, deviation, 1.0))
 
 
-def _trimmed(clip: Array) -> Array:
-    """Return the clip from its first to its last frame within ``AUDIBLE`` dB of the loudest."""
-    audible = np.flatnonzero(heard(clip).loudness > -AUDIBLE)
-    if len(audible) == 0:
-        return clip
-    return clip[audible[0] * HOP : audible[-1] * HOP + 1]
+def _audible(loudness: Array) -> slice:
+    """Return the frames from the first to the last within ``AUDIBLE`` dB of the loudest."""
+    audible = np.flatnonzero(loudness > -AUDIBLE)
+    return slice(audible[0], audible[-1] + 1) if len(audible) else slice(None)
 
 
 def _evenly(contour: Array) -> Array:
@@ -83,7 +86,8 @@ def _evenly(contour: Array) -> Array:
 
 def _mel_bands(clip: Array) -> Array:
     """Return the mel spectrogram in dB, 80 dB below its maximum at most, (BANDS, frames)."""
-    frames = np.lib.stride_tricks.sliding_window_view(np.pad(clip, (0, WINDOW)), WINDOW)[::HOP]
+    padded = np.pad(clip, (WINDOW // 2, WINDOW))  # the frames of ``heard``
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
     bands = mel(sr=SAMPLE_RATE, n_fft=WINDOW, n_mels=BANDS) @ power.T
     return np.asarray(10.0 * np.log10(np.maximum(bands, max(bands.max() * 1e-8, 1e-12))))

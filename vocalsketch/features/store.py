@@ -29,7 +29,7 @@ from vocalsketch.storage import cache_folder
 
 VERSION = 1  # raised when reading, resampling or the files' layout changes
 BATCH = 8  # clips transformed at once: their work fits the processor's cache
-SMALLEST_PART, LARGEST_PART = 16, 256  # clips that one thread takes, and one file holds
+SMALLEST_PART, LARGEST_PART = 16, 128  # clips that one thread takes, and one file holds
 NAMED_AT_ONCE = 20
 
 
@@ -94,7 +94,8 @@ class FeatureStore:
             places = shelf.places()  # all: a file that was moved has features under its content
             making = _Making(shelf, front_end, frozenset(places))
             made = making.run(_parts(wanted, missing), jobs or _cores(), progress)
-            ids, bad = ids | made.ids, made.bad
+            ids |= made.ids
+            bad = {source: made.bad[source] for source in wanted if source in made.bad}
             self._index.remember(made.ids, stamps)
             places |= shelf.places({ids[s] for s in missing if s in ids} - places.keys())
         if bad and on_bad_audio == "error":

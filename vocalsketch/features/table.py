@@ -9,7 +9,7 @@ import numpy as np
 from vocalsketch.features.shelf import Place, mapped
 from vocalsketch.features.source import AudioSource
 
-OPEN_FILES = 128  # mapped at once; each holds a file descriptor, of which 1,024 is a usual limit
+OPEN_FILES = 256  # mapped at once; each holds a file descriptor, of which 1,024 is a usual limit
 
 
 class FeatureTable:

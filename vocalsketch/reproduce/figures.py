@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from vocalsketch.reproduce.paper import FIGURE_6, label
 from vocalsketch.reproduce.study import Study
@@ -139,6 +140,7 @@ def _histogram(axes: Axes, study: Study, key: str, number: int) -> None:
     axes.set_xlabel("rank of the target")
     axes.set_ylabel("% of queries")
     axes.set_xlim(0.4, candidates + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _shares(ranks: Ranks, candidates: int) -> Ranks:

@@ -65,7 +65,11 @@ class RetrievalTask(pl.LightningModule):
         self._seen[batch.side][batch.rows] = 1.0
 
     test_step = validation_step
-    predict_step = validation_step
+
+    def predict_step(self, batch: ClipBatch) -> Tensor:
+        """Embed the clips of a batch; return their rows."""
+        self.validation_step(batch)
+        return batch.rows
 
     def vectors(self) -> dict[Side, Tensor] | None:
         """Return the vectors of every clip of the half, from all processes.

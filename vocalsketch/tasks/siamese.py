@@ -4,13 +4,15 @@ from typing import Any
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from vocalsketch.datamodules.batches import PairBatch, Side
 from vocalsketch.models import Sharing, Siamese, SiameseGeometry, TowerGeometry
 from vocalsketch.retrieval.scores import Kind
 from vocalsketch.tasks.retrieval import RetrievalTask
+from vocalsketch.tasks.schedules import with_keras_decay
+from vocalsketch.tasks.transfer import Layers, Transfer, frozen_stages, transfer_layers
 
 
 class SiameseTask(RetrievalTask):
@@ -29,6 +31,9 @@ class SiameseTask(RetrievalTask):
         learning_rate_decay: Keras' decay, per step: rate = initial / (1 + decay * step). It is not
             weight decay.
         channels_last: Hold images with channels last in memory, faster for wide towers.
+        transfer: Which convolutions a training starts from, and the checkpoints they are in.
+        freeze: ``conv1``, ``conv12`` or ``conv123`` of both towers stay as they start: neither
+            weights nor batch norm's statistics change.
         imitation_shape: (bins, frames); taken from the data.
         recording_shape: (bins, frames); taken from the data.
     """
@@ -46,6 +51,8 @@ class SiameseTask(RetrievalTask):
         optimizer: OptimizerCallable = torch.optim.Adam,
         learning_rate_decay: float = 0.0,
         channels_last: bool = False,
+        transfer: Transfer | None = None,
+        freeze: Layers | None = None,
         imitation_shape: tuple[int, int] = (72, 129),
         recording_shape: tuple[int, int] = (72, 129),
     ) -> None:
@@ -66,6 +73,27 @@ class SiameseTask(RetrievalTask):
         self.criterion = nn.BCEWithLogitsLoss()
         self.optimizer = optimizer
         self.learning_rate_decay = learning_rate_decay
+        self.transfer = transfer
+        self.copied: list[dict[str, Any]] = []
+        self.frozen = list(frozen_stages(self.network, freeze)) if freeze else []
+        for stage in self.frozen:
+            stage.requires_grad_(False)
+
+    def setup(self, stage: str) -> None:
+        """Copy the pre-trained layers, where a training starts that is no resumption."""
+        if stage != "fit" or self.transfer is None or self.trainer.ckpt_path is not None:
+            return
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
+        copied = transfer_layers(self.network, self.transfer, data.front_ends)
+        rank_zero_info("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
+        self.copied = [layer.to_dict() for layer in copied]
+
+    def train(self, mode: bool = True) -> "SiameseTask":
+        """Set the mode of every layer; frozen ones always evaluate."""
+        super().train(mode)
+        for stage in self.frozen:
+            stage.eval()
+        return self
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Return the logits of a batch's pairs, (pairs,)."""
@@ -77,7 +105,14 @@ class SiameseTask(RetrievalTask):
     def training_step(self, batch: PairBatch) -> Tensor:
         """Return the mean binary cross-entropy of a batch's pairs."""
         loss: Tensor = self.criterion(self(batch), batch.labels)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        self.log(
+            "train/loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.labels),
+            sync_dist=True,
+        )
         return loss
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
@@ -106,16 +141,8 @@ class SiameseTask(RetrievalTask):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where asked, Keras' decay of its rate per step."""
-        optimizer = self.optimizer(self.parameters())
-        if not self.learning_rate_decay:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {
-                "scheduler": keras_decay(optimizer, self.learning_rate_decay),
-                "interval": "step",
-            },
-        }
+        trained = [each for each in self.parameters() if each.requires_grad]
+        return with_keras_decay(self.optimizer(trained), self.learning_rate_decay)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to use the network without its config: plain values only."""
@@ -123,10 +150,10 @@ class SiameseTask(RetrievalTask):
         checkpoint["vocalsketch"] = {
             "system": "siamese",
             "geometry": self.network.geometry.to_dict(),
+            "transferred": self.copied,
             **data.provenance(),
         }
 
-
-def keras_decay(optimizer: torch.optim.Optimizer, decay: float) -> LambdaLR:
-    """Return Keras' schedule: after ``step`` steps the rate is initial / (1 + decay * step)."""
-    return LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step))
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember what the checkpoint's training started from."""
+        self.copied = checkpoint.get("vocalsketch", {}).get("transferred", [])

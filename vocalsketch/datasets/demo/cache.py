@@ -2,15 +2,21 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import wavfile
+from tqdm import tqdm
 
 from vocalsketch.errors import StorageError
 from vocalsketch.storage import cache_folder
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 MARKER = "DEMO"  # the file that says a folder is complete, and synthetic
 
@@ -41,6 +47,18 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
+
+
+def made_together(
+    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
+) -> list[Result]:
+    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
+
+    Threads do, since numpy and scipy let others run while they compute; unlike processes they
+    can be started from a notebook, a script without a main guard and a data loader's worker.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
 
 
 def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:

@@ -17,13 +17,14 @@ def line(seconds: float, *values: float) -> Curve:
 
 def glide(seconds: float, *frequencies: float) -> Curve:
     """Return a pitch in Hz that glides through ``frequencies``, even to the ear (geometric)."""
-    return np.exp(line(seconds, *np.log(frequencies)))
+    return np.asarray(np.exp(line(seconds, *np.log(frequencies))))
 
 
 def steps(seconds: float, *values: float) -> Curve:
     """Return ``values`` one after another, each for the same time."""
     moments = np.arange(round(seconds * SAMPLE_RATE)) / (seconds * SAMPLE_RATE)
-    return np.asarray(values, dtype=float)[(moments * len(values)).astype(int)]
+    places = (moments * len(values)).astype(int)
+    return np.asarray(np.take(np.array(values, dtype=np.float64), places))
 
 
 def swell(seconds: float, attack: float, release: float) -> Curve:

@@ -1,17 +1,14 @@
 """The demo corpus on disk, in the layout of VocalSketch v1.0.4."""
 
 import csv
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from scipy import signal
-from tqdm import tqdm
 
 from vocalsketch.datasets.demo import curves, listening
-from vocalsketch.datasets.demo.cache import MARKER, write_wav
+from vocalsketch.datasets.demo.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.demo.people import Person, imitation, person
 from vocalsketch.datasets.demo.sounds import CATALOGUE, generator, recording
 
@@ -59,14 +56,15 @@ def items() -> tuple[Item, ...]:
 
 
 def make(folder: Path) -> None:
-    """Fill ``folder`` with the corpus: tables, sound recordings, imitations, the marker."""
+    """Fill ``folder`` with the whole corpus."""
+    write(folder, items())
+
+
+def write(folder: Path, chosen: Sequence[Item]) -> None:
+    """Write the chosen sounds and their imitations, the tables, and last the marker."""
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
-    chosen = items()
     _write_tables(folder, chosen, people)
-    with ThreadPoolExecutor() as pool:
-        made = pool.map(lambda item: _make_item(folder, item, people), chosen)
-        for _ in tqdm(made, desc="demo corpus", total=len(chosen), unit="sound"):
-            pass
+    made_together(lambda item: _make_item(folder, item, people), chosen, "demo corpus", "sound")
     (folder / MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -89,7 +87,7 @@ def _imitators(item: Item) -> list[int]:
     return [int(number) for number in rng.permutation(PEOPLE)[:IMITATIONS]]
 
 
-def _write_tables(folder: Path, chosen: tuple[Item, ...], people: list[Person]) -> None:
+def _write_tables(folder: Path, chosen: Sequence[Item], people: list[Person]) -> None:
     _write_table(
         folder / "sound_labels.csv",
         ("id", "label", "audio_concept_subset"),
@@ -153,9 +151,7 @@ def _subset(item: Item) -> str:
     return "everyday sounds" if item.category == "everyday" else item.category
 
 
-def _write_table(
-    path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]
-) -> None:
+def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage, signal
+from scipy import fft, ndimage
 
 SAMPLE_RATE = 16_000  # hz
 HOP = 160  # samples: 10 ms
@@ -33,7 +33,7 @@ class Heard:
 
 
 def heard(waveform: NDArray[np.floating]) -> Heard:
-    """Return the contours of a waveform, (samples,) at 16 kHz; silence is heard as flat contours."""
+    """Return the contours of a waveform, (samples,) at 16 kHz; those of silence are flat."""
     padded = np.pad(np.asarray(waveform, dtype=float), (WINDOW // 2, WINDOW))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     frames = (frames - frames.mean(axis=1, keepdims=True)) * np.hanning(WINDOW)
@@ -42,10 +42,10 @@ def heard(waveform: NDArray[np.floating]) -> Heard:
     loudness = _decibels(power)
     audible = loudness > FLOOR + 5.0
     pitch, periodicity = _periodic(spectrum)
-    periodicity = signal.medfilt(np.where(audible, periodicity, 0.0), 3)
+    periodicity = ndimage.median_filter(np.where(audible, periodicity, 0.0), 3)
     return Heard(
         loudness=loudness,
-        pitch=_bridged(signal.medfilt(pitch, 5), periodicity > 0.5),
+        pitch=_bridged(ndimage.median_filter(pitch, 5), periodicity > 0.5),
         periodicity=periodicity,
         brightness=_bridged(_centroid(spectrum, power), audible),
     )
@@ -55,7 +55,7 @@ def _decibels(power: Frames) -> Frames:
     loudest = power.max()
     if loudest <= 0.0:
         return np.full(len(power), FLOOR)
-    return 10.0 * np.log10(np.maximum(power / loudest, 10.0 ** (FLOOR / 10.0)))
+    return np.asarray(10.0 * np.log10(np.maximum(power / loudest, 10.0 ** (FLOOR / 10.0))))
 
 
 def _periodic(spectrum: Frames) -> tuple[Frames, Frames]:
@@ -91,4 +91,4 @@ def _bridged(contour: Frames, known: NDArray[np.bool_]) -> Frames:
     if not known.any():
         return np.zeros(len(contour))
     places = np.arange(len(contour))
-    return ndimage.uniform_filter1d(np.interp(places, places[known], contour[known]), 3)
+    return np.asarray(ndimage.uniform_filter1d(np.interp(places, places[known], contour[known]), 3))

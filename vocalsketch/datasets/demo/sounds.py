@@ -18,11 +18,11 @@ CATALOGUE: dict[str, dict[str, Recipe]] = {
 
 
 def generator(*names: str) -> np.random.Generator:
-    """Return the random generator of one thing, told by its names: the same in any order of work."""
+    """Return the random generator of the thing with these names, whatever was made before it."""
     return np.random.default_rng([SEED, *(zlib.crc32(name.encode()) for name in names)])
 
 
 def recording(category: str, name: str) -> Curve:
     """Return the sound's waveform at 44.1 kHz, its peak at 0.7."""
     sound = np.asarray(CATALOGUE[category][name](generator("sound", name)))
-    return 0.7 * sound / np.abs(sound).max()
+    return np.asarray(0.7 * sound / np.abs(sound).max())

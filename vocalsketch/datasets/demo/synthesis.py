@@ -3,7 +3,7 @@
 Every function returns a waveform at ``curves.SAMPLE_RATE``, float64, of no particular level.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from scipy import signal
@@ -41,10 +41,8 @@ def tone(
     return sound * loudness
 
 
-def frequency_modulated(
-    pitch: Curve, loudness: Curve, ratio: float, index: Curve | float
-) -> Curve:
-    """Return a sine at ``pitch``, its phase moved by ``index`` times a sine at ``ratio * pitch``."""
+def frequency_modulated(pitch: Curve, loudness: Curve, ratio: float, index: Curve | float) -> Curve:
+    """Return a sine at ``pitch`` whose phase a sine at ``ratio * pitch`` moves by ``index``."""
     turn = phase(pitch)
     return np.sin(turn + index * np.sin(ratio * turn)) * loudness
 
@@ -83,9 +81,7 @@ def struck(
     return sound * np.clip(moments / 0.002, 0.0, 1.0)
 
 
-def hiss(
-    loudness: Curve, centre: Curve | float, width: float, rng: np.random.Generator
-) -> Curve:
+def hiss(loudness: Curve, centre: Curve | float, width: float, rng: np.random.Generator) -> Curve:
     """Return noise around ``centre`` Hz, ``width`` octaves broad, both sides together."""
     centres = np.broadcast_to(np.asarray(centre, dtype=float), loudness.shape)
     noise = rng.standard_normal(len(loudness))
@@ -113,6 +109,11 @@ def lowpassed(sound: Curve, cutoff: Curve | float, resonance: float = 0.0) -> Cu
         return np.asarray(1.0 / np.sqrt(1.0 + ratio**8) + peak)
 
     return _filtered(sound, cutoffs, gain)
+
+
+def layered(sounds: Iterable[Curve]) -> Curve:
+    """Return sounds of one length, added up."""
+    return np.asarray(np.sum(list(sounds), axis=0, dtype=np.float64))
 
 
 def mixed(seconds: float, *placed: tuple[float, Curve]) -> Curve:

@@ -127,4 +127,4 @@ def _levelled(sound: Frames) -> Frames:
     """Return ``sound`` at an even power, so that the articulation alone says how loud it is."""
     # The running sum may end a hair below zero after a loud part.
     power = np.maximum(ndimage.uniform_filter1d(sound**2, round(0.03 * SAMPLE_RATE)), 0.0)
-    return sound / np.sqrt(power + 1e-4 * max(float(power.max()), 1e-12))
+    return np.asarray(sound / np.sqrt(power + 1e-4 * max(float(power.max()), 1e-12)))

@@ -1,0 +1,205 @@
+"""A run from config to results: what it writes, resumes, repeats and refuses."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from corpora import write_config, write_folder_corpus
+
+from vocalsketch.datasets.splits import read_manifest
+from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
+from vocalsketch.experiment import run_experiment
+from vocalsketch.retrieval.ranking import chance_mrr
+from vocalsketch.retrieval.scores import Scores
+
+
+def fit(config: Path, folder: Path, *more: str) -> dict:
+    outcome = run_experiment("fit", ["--config", str(config), "--run_dir", str(folder), *more])
+    return outcome.results
+
+
+def test_fit_ranks_both_halves_and_leaves_all_that_is_needed_to_repeat_it(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    results = fit(tiny_config, tmp_path / "run")
+    run = tmp_path / "run"
+    saved = json.loads((run / "results_test.json").read_text())
+
+    assert saved == results["test"]
+    assert saved["corpus"] == "folder"
+    assert set(saved["categories"]) == {"bells", "horns"}
+    bells = saved["categories"]["bells"]
+    # half of four sounds, three imitations of each
+    assert (bells["queries"], bells["candidates"]) == (6, 2)
+    assert bells["chance"] == chance_mrr(2) == 0.75
+    assert saved["macro"]["mrr"] == pytest.approx(
+        np.mean([each["mrr"] for each in saved["categories"].values()])
+    )
+    assert results["validation"]["categories"]["horns"]["queries"] == 2
+
+    with (run / "queries_test.csv").open(newline="") as handle:
+        ranks = [float(row["rank"]) for row in csv.DictReader(handle) if row["category"] == "bells"]
+    assert np.mean([1 / rank for rank in ranks]) == pytest.approx(bells["mrr"])
+    assert read_manifest(run / "split.json").fingerprint == saved["split"]
+    assert json.loads((run / "environment.json").read_text())["packages"]["torch"]
+
+    # the resolved config alone repeats the run
+    again = fit(run / "config.yaml", tmp_path / "again")
+    assert again["test"]["categories"] == saved["categories"]
+
+
+def test_fit_without_test_leaves_the_test_half_alone(folder_corpus: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(folder_corpus, tmp_path / "corpus")
+    for path in (*root.glob("sounds/*/*[23].wav"), *root.glob("imitations/*[23]/*.wav")):
+        path.write_bytes(b"not audio")
+    config = write_config(tmp_path / "tiny.yaml", root)
+    results = fit(config, tmp_path / "run", "--test_after_fit", "false")
+    assert set(results) == {"validation"}
+    with pytest.raises(AudioError, match="16 audio files|audio files cannot be used"):
+        fit(config, tmp_path / "other")
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tiny_config: Path, tmp_path: Path) -> None:
+    whole = fit(tiny_config, tmp_path / "whole", "--trainer.max_epochs", "3")
+    fit(tiny_config, tmp_path / "parts", "--trainer.max_epochs", "1")
+    parts = fit(tiny_config, tmp_path / "parts", "--trainer.max_epochs", "3", "--ckpt_path", "last")
+    assert parts["test"] == whole["test"]
+    weights = [
+        torch.load(tmp_path / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "parts")
+    ]
+    for name, value in weights[0].items():
+        assert torch.equal(value, weights[1][name]), name
+
+
+def test_test_and_predict_score_as_fit_did(tiny_config: Path, tmp_path: Path) -> None:
+    fitted = fit(tiny_config, tmp_path / "run")
+    scores = Scores.load(tmp_path / "run" / "scores_test.npz")
+    best = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    common = ["--config", str(tiny_config), "--ckpt_path", best, "--run_dir"]
+
+    tested = run_experiment("test", [*common, str(tmp_path / "tested")])
+    assert tested.results["test"] == fitted["test"]
+    run_experiment("predict", [*common, str(tmp_path / "predicted")])
+    with (tmp_path / "predicted" / "scores_test_bells.csv").open(newline="") as handle:
+        rows = list(csv.reader(handle))
+    bells = scores.categories[0]
+    assert rows[0][1:] == list(bells.candidates)
+    assert [row[0] for row in rows[1:]] == list(bells.queries)
+    np.testing.assert_array_equal(np.array([row[1:] for row in rows[1:]], float), bells.scores)
+    validated = run_experiment(
+        "validate", ["--config", str(tiny_config), "--run_dir", str(tmp_path / "run"),
+                     "--ckpt_path", "best"],
+    )  # fmt: skip
+    assert validated.results["validation"] == fitted["validation"]
+
+
+def test_checkpoint_is_chosen_by_the_least_validation_loss(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "4")
+    best = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)
+    last = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    state = next(
+        value for name, value in last["callbacks"].items() if "'monitor': 'val/loss'" in name
+    )
+    assert state["best_model_score"] <= state["current_score"]
+    assert best["epoch"] <= last["epoch"] == 3
+
+
+def test_bad_audio_is_skipped_and_counted_when_asked(folder_corpus: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(folder_corpus, tmp_path / "corpus")
+    bad = root / "imitations" / "bells3" / "bells3-0.wav"
+    soundfile.write(bad, np.full(4000, np.nan), 8000, subtype="FLOAT")
+    (root / "imitations" / "bells2" / "bells2-1.wav").write_bytes(b"")
+    config = write_config(tmp_path / "tiny.yaml", root)
+    with pytest.raises(AudioError) as caught:
+        fit(config, tmp_path / "run")
+    assert "bells3-0.wav" in str(caught.value)
+    assert "bells2-1.wav" in str(caught.value)
+    results = fit(config, tmp_path / "skipping", "--data.init_args.on_bad_audio", "skip")
+    assert results["test"]["categories"]["bells"]["queries"] == 4
+    assert len(results["test"]["skipped"]) == 2
+
+
+def overlay(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "overlay.yaml"
+    path.write_text(text)
+    return ["--config", str(path)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trainr: {max_epochs: 1}", "No config key 'trainr': did you mean 'trainer'"),
+        ("data: {init_args: {batchsize: 4}}", "'batchsize' of .*did you mean 'batch_size'"),
+        ("data: {init_args: {batch_size: many}}", "batch_size"),
+        ("data: {init_args: {split: thirds}}", "'thirds' is neither"),
+        ("data: {init_args: {root: /nowhere}}", "/nowhere does not exist"),
+        ("model: {init_args: {hidden: []}}", "hidden is"),
+        ("model: {init_args: {imitation_tower: {stages: [{filters: 1, kernel: [99, 1]}]}}}",
+         "Stage 1 does not fit"),
+    ],
+)  # fmt: skip
+def test_bad_configs_are_explained(
+    tiny_config: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(VocalSketchError, match=message):
+        run_experiment("fit", ["--config", str(tiny_config), *overlay(tmp_path, text)])
+
+
+def test_a_run_is_not_overwritten(tiny_config: Path, tmp_path: Path) -> None:
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
+    before = (tmp_path / "run" / "results.json").read_bytes()
+    with pytest.raises(ConfigError, match="already holds a run"):
+        fit(tiny_config, tmp_path / "run")
+    assert (tmp_path / "run" / "results.json").read_bytes() == before
+
+
+def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Path) -> None:
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
+    best = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    arguments = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "test")]
+    with pytest.raises(CheckpointError, match="another architecture"):
+        run_experiment(
+            "test", [*arguments, "--ckpt_path", best, "--model.init_args.hidden", "[9,4]"]
+        )
+    with pytest.raises(CheckpointError, match="No checkpoint"):
+        run_experiment("test", [*arguments, "--ckpt_path", str(tmp_path / "none.ckpt")])
+    with pytest.raises(CheckpointError, match="needs a trained model"):
+        run_experiment("test", arguments)
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(Path(best).read_bytes()[:2000])
+    with pytest.raises(CheckpointError, match="cannot|no checkpoint that can be read safely"):
+        run_experiment("test", [*arguments, "--ckpt_path", str(damaged)])
+
+
+def test_shipped_configs_build_the_papers_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vocalsketch.experiment.parser import ExperimentCLI
+
+    conf = Path(__file__).resolve().parents[2] / "conf"
+    counts = {"iminet_tied": 203_357, "iminet_partial": 204_785, "iminet_untied": 205_769}
+    for name, count in counts.items():
+        cli = ExperimentCLI("fit", ["--config", str(conf / f"{name}.yaml")])
+        assert sum(parameter.numel() for parameter in cli.model.parameters()) == count
+        assert yaml.safe_load(cli.resolved())["model"]["init_args"]["hidden"] == [432, 32]
+
+
+def test_small_corpora_in_other_layouts_run_alike(tmp_path: Path) -> None:
+    root = write_folder_corpus(tmp_path / "corpus", categories=("one", "two", "three"))
+    table = tmp_path / "pairs.csv"
+    with table.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["imitation", "sound", "category"])
+        for sound in sorted(root.glob("sounds/*/*.wav")):
+            for voice in sorted((root / "imitations" / sound.stem).iterdir()):
+                writer.writerow([voice, sound, sound.parent.name])
+    folder = fit(write_config(tmp_path / "a.yaml", root, max_epochs=1), tmp_path / "a")
+    listed = fit(write_config(tmp_path / "b.yaml", table, max_epochs=1), tmp_path / "b")
+    assert folder["test"]["macro"] == listed["test"]["macro"]

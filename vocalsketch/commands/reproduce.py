@@ -1,0 +1,166 @@
+"""`vocalsketch reproduce`: the paper's Table I from trained runs, its report, and fusions."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vocalsketch.reproduce.table1 import Failure
+
+HELP = "make the paper's Table I: train, fuse, test and report every system"
+
+QUICK_NOTE = (
+    "Trained with --quick, a shortened schedule: the figures show that the program works, and "
+    "nothing of what the systems can do."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands and their arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    table = actions.add_parser("table1", help="train and report every system of Table I")
+    _table_arguments(table)
+    table.set_defaults(act=_table1)
+    report = actions.add_parser("report", help="write the report of a study's finished runs again")
+    report.add_argument("--out", required=True, type=Path, help="the study's folder")
+    report.set_defaults(act=_report)
+    fuse = actions.add_parser("fuse", help="multiply the likelihoods of finished runs")
+    fuse.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
+    fuse.add_argument("--out", required=True, type=Path, help="folder for the fusion's results")
+    fuse.set_defaults(act=_fuse)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen subcommand and return its exit code."""
+    code: int = arguments.act(arguments)
+    return code
+
+
+def _table_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train every system with several initialisations, fuse them, and write a report beside "
+        "the paper's figures. Each run lies in OUT/cells; those that are done are not run again, "
+        "and those that were interrupted go on from their last whole epoch: give the same command "
+        "again after Ctrl-C or a crash."
+    )
+    parser.add_argument(
+        "--root",
+        default=os.environ.get("VOCALSKETCH_ROOT", "demo"),
+        help="the corpus (default: $VOCALSKETCH_ROOT, else demo)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("reports/table1"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rows",
+        default="imisound,iminet,tl,fusion",
+        help="imisound, iminet (three rows), tl (four rows, and their pre-training), fusion (all "
+        "that can be fused), or single rows such as iminet_tied (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="initialisations of each system (default: 10)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a few epochs each, to see that all works; the report says so",
+    )
+    parser.add_argument("--retry", action="store_true", help="run again what failed earlier")
+    parser.add_argument(
+        "--jobs", type=int, help="runs at a time (default: one per GPU, or one per core)"
+    )
+    parser.add_argument(
+        "--devices", help="GPUs such as 0,2, or cpu (default: all GPUs, else the processor)"
+    )
+    _data_arguments(parser)
+
+
+def _data_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--conf", type=Path, default=Path("conf"), help="folder of the configs (default: conf)"
+    )
+    parser.add_argument(
+        "--split", default="paper", help="paper, random, fold K/N, or a manifest (default: paper)"
+    )
+    parser.add_argument(
+        "--on-bad-audio",
+        choices=("error", "skip"),
+        default="error",
+        help="stop at unusable audio, or go on without (default: error)",
+    )
+    for side, name in (("imitation", "voxforge"), ("recording", "urbansound8k")):
+        parser.add_argument(
+            f"--{name}",
+            dest=side,
+            metavar="ROOT",
+            help=f"data that pre-train the {side} tower (default: what conf/pretrain_{name}.yaml "
+            "says)",
+        )
+    parser.add_argument("--note", action="append", default=[], help="a sentence for the report")
+
+
+def _table1(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from vocalsketch.reproduce.material import Material
+    from vocalsketch.reproduce.plan import make_plan
+    from vocalsketch.reproduce.slots import choose_slots
+    from vocalsketch.reproduce.table1 import run_plan
+
+    out = arguments.out.resolve()
+    sides = ("imitation", "recording")
+    roots = {side: getattr(arguments, side) for side in sides if getattr(arguments, side)}
+    plan = make_plan(
+        [row.strip() for row in arguments.rows.split(",") if row.strip()],
+        arguments.seeds,
+        arguments.conf,
+        quick=arguments.quick,
+        pretraining_roots=roots,
+    )
+    slots = choose_slots(arguments.devices, arguments.jobs)
+    material = Material.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio)
+    notes = [*arguments.note, *([QUICK_NOTE] if arguments.quick else [])]
+    console = Console(stderr=True)
+    failures = run_plan(plan, material, slots, console, retry=arguments.retry, notes=notes)
+    for failure in failures:
+        _say_failure(failure)
+    _write(out)
+    return 1 if failures else 0
+
+
+def _say_failure(failure: "Failure") -> None:
+    print(
+        f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
+        "  run it again: the same command with --retry",
+        file=sys.stderr,
+    )
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _write(arguments.out)
+    return 0
+
+
+def _write(folder: Path) -> None:
+    """Write the report and print where it is."""
+    from vocalsketch.reproduce.report import write_report
+    from vocalsketch.reproduce.table1 import gather
+
+    for path in write_report(folder, gather(folder))[:2]:
+        print(path)
+
+
+def _fuse(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from vocalsketch.retrieval.fusion import fuse
+    from vocalsketch.retrieval.results import results_dict, results_table, write_results
+    from vocalsketch.retrieval.scores import Scores
+
+    paths = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
+    fused = fuse([Scores.load(path) for path in paths])
+    write_results(arguments.out, fused)
+    Console().print(results_table(results_dict(fused)))
+    return 0

@@ -1,0 +1,213 @@
+"""Clips with classes, for the pre-training of a tower."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vocalsketch.datamodules.batches import Clips
+from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
+from vocalsketch.datamodules.pairing import Indices
+from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
+from vocalsketch.datasets.voxforge import SpeechCorpus
+from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.source import AudioSource
+from vocalsketch.features.store import FeatureStore
+
+Part = Literal["train", "validation", "test"]
+
+
+class LabelledBatch(NamedTuple):
+    """Clips and what they are.
+
+    Attributes:
+        features: (clips, bins, frames).
+        labels: (clips,), indices of classes.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+class LabelledClips(Dataset[LabelledBatch]):
+    """Turns rows into spectrograms and labels."""
+
+    def __init__(self, clips: Clips, labels: Indices) -> None:
+        self.clips = clips
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+        return len(self.labels)
+
+    def __getitem__(self, rows: Indices) -> LabelledBatch:
+        """Read the clips of a batch."""
+        return LabelledBatch(self.clips.read(rows), torch.from_numpy(self.labels[rows]))
+
+
+class ClassificationDataModule(pl.LightningDataModule):
+    """Clips of known classes, in parts that train, validate and test.
+
+    A subclass reads a corpus and says which clips belong to which part. Only what a stage needs
+    is read: ``fit`` never opens a clip of the test part.
+
+    Args:
+        front_end: Turns clips into spectrograms.
+        batch_size: Clips in a batch of one process.
+        seed: Draws splits and order; the run's seed if left out.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        jobs: Threads that compute features; all cores if left out.
+        workers: Processes that read batches; 0 reads in the training process, which is enough.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        batch_size: int,
+        seed: int | None,
+        on_bad_audio: OnBadAudio,
+        jobs: int | None,
+        workers: int,
+    ) -> None:
+        super().__init__()
+        self.front_end = front_end
+        self.batch_size = batch_size
+        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
+        self.on_bad_audio = on_bad_audio
+        self.jobs = jobs
+        self.workers = workers
+        self.store = FeatureStore()
+        self._opened: dict[Part, LabelledClips] = {}
+        self._bad: dict[Part, tuple[str, ...]] = {}
+
+    @cached_property
+    @abstractmethod
+    def corpus(self) -> SpeechCorpus | UrbanSoundCorpus:
+        """The corpus, read from its folders or tables; no audio is decoded."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by index."""
+
+    @cached_property
+    @abstractmethod
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """The ids of the clips that train, validate (perhaps none) and test."""
+
+    @abstractmethod
+    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+        """Return the audio and the class index of each clip, by id."""
+
+    @abstractmethod
+    def split_name(self) -> str:
+        """Return in words how the clips are divided."""
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """(bins, frames) of a spectrogram."""
+        return self.front_end.shape
+
+    @property
+    def validates(self) -> bool:
+        """Whether some training clips are kept for validation."""
+        return bool(self.parts["validation"])
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what a checkpoint should know of its data, as plain values."""
+        return {
+            "corpus": self.corpus.name,
+            "split_name": self.split_name(),
+            "front_end": self.front_end.describe(),
+        }
+
+    def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
+        """Return what was found and not used, by reason."""
+        bad = self._bad.get(part, ())
+        return {**self.corpus.skipped, **({"unreadable audio": bad} if bad else {})}
+
+    def prepare_data(self) -> None:
+        """Compute the features that the coming stage needs, on one process."""
+        for part in _parts_of(self.trainer.state.fn if self.trainer else "fit"):
+            if self.parts[part]:
+                self._open(part, progress=True)
+
+    def setup(self, stage: str) -> None:
+        """Open the features that the stage needs."""
+        for part in _parts_of(stage):
+            if part not in self._opened and self.parts[part]:
+                self._opened[part] = self._open(part)
+
+    def train_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Return shuffled batches; the same for the same seed and number of processes."""
+        return self._loader("train", self.seed)
+
+    def val_dataloader(self) -> DataLoader[LabelledBatch] | list[Any]:
+        """Return the validation clips, each once; nothing where none are kept for it."""
+        if self.validates:
+            return self._loader("validation")
+        if self.trainer is not None and self.trainer.state.fn == "validate":
+            raise ConfigError(
+                "No clips are kept for validation: set validation_share or validation_fold for "
+                "the training, or run test."
+            )
+        return []
+
+    def test_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Return the test clips, each once."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Refuse: nothing is ranked here."""
+        raise ConfigError("predict scores queries and candidates; a classifier has none: use test.")
+
+    def _loader(self, part: Part, order_seed: int | None = None) -> DataLoader[LabelledBatch]:
+        clips = self._opened[part]
+        sampler = RowBatchSampler(
+            len(clips),
+            batch_size=self.batch_size,
+            order_seed=order_seed,
+            **process_of(self.trainer),
+        )
+        return batch_loader(clips, sampler, self.workers)
+
+    def _open(self, part: Part, *, progress: bool = False) -> LabelledClips:
+        """Return the clips of a part that can be used.
+
+        Raises:
+            AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
+            DatasetError: None is left.
+        """
+        labelled = self.labelled()
+        wanted = [labelled[identity] for identity in self.parts[part]]
+        table = self.store.fill(
+            [source for source, _ in wanted],
+            self.front_end,
+            jobs=self.jobs,
+            on_bad_audio=self.on_bad_audio,
+            progress=progress,
+        )
+        kept = [(source, label) for source, label in wanted if source in table]
+        if not kept:
+            raise DatasetError(
+                f"None of the {len(wanted)} {part} clips of {self.corpus.root} can be read: "
+                "restore them (on_bad_audio: error names what is wrong with each)."
+            )
+        self._bad[part] = tuple(sorted(str(source) for source in table.bad))
+        labels = np.array([label for _, label in kept], dtype=np.int64)
+        return LabelledClips(Clips(table, [source for source, _ in kept]), labels)
+
+
+def _parts_of(stage: str | None) -> tuple[Part, ...]:
+    if stage == "fit":
+        return "train", "validation"
+    return ("validation",) if stage == "validate" else ("test",)

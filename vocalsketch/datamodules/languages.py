@@ -1,0 +1,107 @@
+"""Spoken sentences and their languages: what the imitation tower is pre-trained on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datasets.language_split import TEST_SHARE, split_languages
+from vocalsketch.datasets.open import DEMO
+from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.voxforge import (
+    CLIPS_PER_LANGUAGE,
+    LANGUAGES,
+    SpeechCorpus,
+    load_voxforge,
+)
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.log_mel import ImitationLogMel
+from vocalsketch.features.source import AudioSource
+
+
+class LanguageDataModule(ClassificationDataModule):
+    """VoxForge's languages, divided by speaker (paper, section V-A).
+
+    Archives are read as they are; nothing is unpacked.
+
+    Args:
+        root: ``demo``, or a folder with one folder per language.
+        languages: Names of those folders, in the order of their class indices.
+        limit: The most clips per language; null takes all.
+        split: ``speaker`` keeps a speaker's clips on one side; ``clip`` draws clips at random.
+        test_share: The share of each language's clips that tests.
+        validation_share: The share of the others that validates, by speakers again; 0 trains on
+            all of them, and evaluates after the last epoch only.
+        front_end: Turns clips into spectrograms.
+        batch_size: Clips in a batch of one process.
+        seed: Draws clips, split and order; the run's seed if left out.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        jobs: Threads that compute features; all cores if left out.
+        workers: Processes that read batches; 0 reads in the training process, which is enough.
+    """
+
+    def __init__(
+        self,
+        root: str = DEMO,
+        languages: list[str] = list(LANGUAGES),  # noqa: B006 - never changed; shown in help
+        limit: int | None = CLIPS_PER_LANGUAGE,
+        split: Literal["speaker", "clip"] = "speaker",
+        test_share: float = TEST_SHARE,
+        validation_share: float = 0.0,
+        front_end: FrontEnd = ImitationLogMel(),
+        batch_size: int = 128,
+        seed: int | None = None,
+        on_bad_audio: OnBadAudio = "error",
+        jobs: int | None = None,
+        workers: int = 0,
+    ) -> None:
+        super().__init__(front_end, batch_size, seed, on_bad_audio, jobs, workers)
+        self.root = root
+        self.languages = languages
+        self.limit = limit
+        self.split: Literal["speaker", "clip"] = split
+        self.test_share = test_share
+        self.validation_share = validation_share
+
+    @cached_property
+    def corpus(self) -> SpeechCorpus:
+        """The clips of each language; archives are listed, no audio is decoded."""
+        root = Path(self.root).expanduser()
+        if self.root == DEMO:
+            # Making it needs signal processing, which reading another corpus should not wait for.
+            from vocalsketch.datasets.demo import demo_languages
+
+            root = demo_languages()
+        return load_voxforge(root, self.languages, self.limit, seed=self.seed)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The languages."""
+        return tuple(self.languages)
+
+    @cached_property
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """The ids of the clips of each part; no speaker stands in two of them."""
+        train, test = split_languages(self.corpus, self.split, self.seed, self.test_share)
+        validation: tuple[str, ...] = ()
+        if self.validation_share:
+            rest = set(train)
+            clips = tuple(clip for clip in self.corpus.clips if clip.id in rest)
+            train, validation = split_languages(
+                replace(self.corpus, clips=clips), self.split, self.seed, self.validation_share
+            )
+        return {"train": train, "validation": validation, "test": test}
+
+    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+        """Return the audio and the language's index of each clip, by id."""
+        index = {language: number for number, language in enumerate(self.languages)}
+        return {
+            clip.id: (AudioSource(clip.path, clip.member), index[clip.language])
+            for clip in self.corpus.clips
+        }
+
+    def split_name(self) -> str:
+        """Return in words how the clips are divided."""
+        return f"{self.test_share:.0%} held out by {self.split}, seed {self.seed}"

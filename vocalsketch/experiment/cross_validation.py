@@ -1,0 +1,204 @@
+"""Ten-fold cross-validation: a fresh model for each fold, and all of them counted together."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from vocalsketch.callbacks.confusion import show_picture, write_counts, write_picture
+from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.datamodules import UrbanSoundDataModule
+from vocalsketch.datasets.urbansound8k import FOLDS
+from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.experiment.run import run_experiment
+from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.storage import write_text
+from vocalsketch.tasks.confusion import Confusion, summed
+
+CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What each fold came to.
+
+    Attributes:
+        system: Name of what was trained, such as ``pretrain_urbansound8k``.
+        corpus: Name of the corpus.
+        folds: The confusion on each held-out fold.
+    """
+
+    system: str
+    corpus: str
+    folds: dict[int, Confusion]
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Accuracy on each held-out fold."""
+        return {fold: confusion.accuracy for fold, confusion in self.folds.items()}
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over folds."""
+        return float(np.mean(list(self.accuracies.values())))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the folds' accuracies (n - 1 in the denominator); 0 for one."""
+        values = list(self.accuracies.values())
+        return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+    @property
+    def title(self) -> str:
+        """What stands above tables and pictures."""
+        return f"{self.system}, {len(self.folds)} folds, corpus={self.corpus}"
+
+    def table(self) -> Table:
+        """Return accuracy per fold, mean and standard deviation, to be printed."""
+        table = Table(title=self.title)
+        for column in ("held-out fold", "clips", "accuracy", "chance"):
+            table.add_column(column, justify="right")
+        for fold, confusion in self.folds.items():
+            row = (f"{confusion.accuracy:.3f}", f"{confusion.chance:.3f}")
+            table.add_row(str(fold), str(confusion.clips), *row)
+        table.add_section()
+        table.add_row("mean", "", f"{self.mean:.3f}", "")
+        table.add_row("standard deviation", "", f"{self.deviation:.3f}", "")
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as the result file holds them."""
+        return {
+            "system": self.system,
+            "corpus": self.corpus,
+            "accuracy": {str(fold): value for fold, value in self.accuracies.items()},
+            "mean": self.mean,
+            "standard_deviation": self.deviation,
+            "all": summed(list(self.folds.values())).to_dict(),
+        }
+
+
+def cross_validate(
+    arguments: list[str], folder: Path, folds: Sequence[int] = tuple(FOLDS)
+) -> CrossValidation | None:
+    """Train and test a fresh model per fold; print and write what they came to.
+
+    Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not
+    done again. When the last is done, ``cross_validation.json`` and the confusion matrix over all
+    folds (CSV and PNG, and in W&B) are written.
+
+    Args:
+        arguments: As of ``vocalsketch fit``, without ``--run_dir``.
+        folder: Where everything goes.
+        folds: Which folds are held out, in this order.
+
+    Returns:
+        None where Ctrl-C ended a fold; the same call goes on from there.
+
+    Raises:
+        ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
+            cross-validation of another config.
+    """
+    _check_folds(folds)
+    cli = ExperimentCLI("fit", [*arguments, "--run_dir", str(folder)])
+    if not isinstance(cli.datamodule, UrbanSoundDataModule):
+        raise ConfigError(
+            f"{type(cli.datamodule).__name__} has no folds: cross-validate a config whose data is "
+            "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
+        )
+    _claim(folder, cli)
+    done: dict[int, Confusion] = {}
+    for fold in folds:
+        run = RunFolder(folder / f"fold{fold}")
+        confusion = _finished(run.path) or _run_fold(arguments, run, fold)
+        if confusion is None:
+            return None
+        done[fold] = confusion
+    result = CrossValidation(cli.name, cli.datamodule.corpus.name, done)
+    _write(folder, result, cli)
+    return result
+
+
+def _check_folds(folds: Sequence[int]) -> None:
+    wrong = [fold for fold in folds if fold not in FOLDS]
+    if wrong or not folds or len(set(folds)) < len(folds):
+        raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
+
+
+def _claim(folder: Path, cli: ExperimentCLI) -> None:
+    """Write down what is cross-validated, or check that it is the same as before."""
+    config = yaml.safe_load(cli.resolved())
+    config.pop("run_dir")
+    config["data"]["init_args"].pop("fold")
+    text = yaml.safe_dump(config)
+    path = folder / CONFIG
+    if not path.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} holds other files: choose a new folder for --run_dir.")
+        write_text(path, text)
+        return
+    if _fingerprint(path.read_text(encoding="utf-8")) != _fingerprint(text):
+        raise ConfigError(
+            f"{folder} holds folds of another config ({path}): choose another --run_dir, or use "
+            "that config again to go on."
+        )
+
+
+def _fingerprint(config: str) -> str:
+    plain = json.dumps(yaml.safe_load(config), sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _finished(folder: Path) -> Confusion | None:
+    path = folder / "accuracy_test.json"
+    if not path.is_file():
+        return None
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
+
+
+def _run_fold(arguments: list[str], run: RunFolder, fold: int) -> Confusion | None:
+    """Train on the other folds and test on this one; go on where an interrupted run stopped."""
+    resumed = (run.checkpoints / "last.ckpt").is_file()
+    if not resumed:
+        run.config.unlink(missing_ok=True)  # left by a run that stopped in its first epoch
+    options = ["--data.init_args.fold", str(fold), "--run_dir", str(run.path)]
+    if resumed:
+        options += ["--ckpt_path", "last"]
+    outcome = run_experiment("fit", [*arguments, *options])
+    return None if outcome.interrupted else outcome.confusions["test"]
+
+
+@rank_zero_only
+def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
+    text = json.dumps(result.to_dict(), indent=2) + "\n"
+    write_text(folder / "cross_validation.json", text)
+    confusion = summed(list(result.folds.values()))
+    write_counts(folder / "confusion.csv", confusion)
+    picture = folder / "confusion.png"
+    write_picture(picture, confusion, result.title)
+    for tracker in cli.trainer.loggers:
+        if isinstance(tracker, WandbTracker):
+            tracker.describe(
+                name=f"{result.system} cross-validation",
+                run_id=RunFolder(folder).wandb_id(),
+                job_type="crossvalidate",
+                tags=[f"corpus={result.corpus}"],
+                config=yaml.safe_load(cli.resolved()),
+            )
+            figures = {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
+            tracker.log_metrics(figures)
+            show_picture(tracker, "test/confusion", picture)
+            tracker.finish()
+    console = Console()
+    console.print(result.table())
+    console.print(f"Saved in {folder}")

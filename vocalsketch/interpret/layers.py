@@ -1,0 +1,189 @@
+"""The layers of a network whose units can be looked at, by name: conv1, conv2, ..., fc1, ..."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.models import MetricHead, Siamese, Tower
+
+Part = Literal["imitation", "recording", "pair"]
+PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
+LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a network.
+
+    Attributes:
+        name: ``conv1`` is the first convolution, ``fc1`` the first fully connected layer.
+        part: What it sees: an ``imitation``, a ``recording``, or a ``pair`` of them.
+        units: Channels of a convolution, neurons of a fully connected layer.
+        positions: (bins, frames) of a channel; None for a fully connected layer.
+        respond: Maps spectrograms (clips, bins, frames), one argument for a tower and two for a
+            pair, to activations (clips, units) or (clips, units, bins, frames): after the
+            activation function, before any pooling.
+    """
+
+    name: str
+    part: Part
+    units: int
+    positions: tuple[int, int] | None
+    respond: Callable[..., Tensor]
+
+
+def siamese_layers(network: Siamese) -> tuple[Layer, ...]:
+    """Return the layers of both towers and of the head; of a tied network one tower's."""
+    layers = tower_layers(network.imitation_tower, "imitation")
+    if network.recording_tower is not network.imitation_tower:
+        layers += tower_layers(network.recording_tower, "recording")
+    return layers + _head_layers(network)
+
+
+def tower_layers(tower: Tower, part: Part) -> tuple[Layer, ...]:
+    """Return the convolutions of a tower."""
+    sizes = _positions(tower)
+    return tuple(
+        Layer(
+            f"conv{number}",
+            part,
+            stage.conv.out_channels,
+            size,
+            lambda spectrograms, number=number: _stage_response(tower, number, spectrograms),
+        )
+        for number, (stage, size) in enumerate(zip(tower.stages, sizes, strict=True), start=1)
+    )
+
+
+def dense_layers(tower: Tower, head: nn.Sequential, part: Part) -> tuple[Layer, ...]:
+    """Return the fully connected layers that a classifier puts on one tower.
+
+    The response of a layer is taken after the activation function that follows it, if any.
+    """
+    places = [place for place, layer in enumerate(head) if isinstance(layer, nn.Linear)]
+    ends = [
+        place + 2 if place + 1 < len(head) and _is_rectifier(head[place + 1]) else place + 1
+        for place in places
+    ]
+    return tuple(
+        Layer(
+            f"fc{number}",
+            part,
+            _units(head[place]),
+            None,
+            lambda spectrograms, end=end: head[:end](tower(spectrograms)),
+        )
+        for number, (place, end) in enumerate(zip(places, ends, strict=True), start=1)
+    )
+
+
+def with_leaky_units(network: nn.Module, slope: float = LEAKY_SLOPE) -> nn.Module:
+    """Return a copy of a network whose ReLUs are leaky; the network itself stays as it is.
+
+    A ReLU that is off passes no gradient, and ascent would stop where it begins.
+
+    Args:
+        network: Any network whose ReLUs are modules.
+        slope: For negative inputs, at least 0 and below 1; 0 leaves the ReLUs.
+
+    Raises:
+        ConfigError: ``slope`` is out of range.
+    """
+    if not 0.0 <= slope < 1.0:
+        raise ConfigError(f"The leaky slope is {slope}: use at least 0 and below 1.")
+    changed = copy.deepcopy(network).eval().requires_grad_(False)
+    for module in list(changed.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.LeakyReLU(slope))
+    return changed
+
+
+def selected_layers(
+    layers: Sequence[Layer], names: Sequence[str] | None, part: Part | None = None
+) -> tuple[Layer, ...]:
+    """Return the layers of those names, of one part or of all, in the order of the network.
+
+    Args:
+        layers: Those there are.
+        names: Names such as ``conv1``; None chooses all convolutions and ``fc1``.
+        part: Only layers that see this.
+
+    Raises:
+        ConfigError: There is no such layer; the message lists those there are.
+    """
+    of_part = [layer for layer in layers if part in (None, layer.part)]
+    known = list(dict.fromkeys(layer.name for layer in of_part))
+    if not known:
+        there = ", ".join(dict.fromkeys(layer.part for layer in layers))
+        raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
+    if names is None:
+        names = [name for name in known if name.startswith("conv") or name == "fc1"]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
+    return tuple(layer for layer in of_part if layer.name in names)
+
+
+def _stage_response(tower: Tower, number: int, spectrograms: Tensor) -> Tensor:
+    outputs = spectrograms.unsqueeze(1)
+    for stage in tower.stages[: number - 1]:
+        outputs = stage(outputs)
+    stage = tower.stages[number - 1]
+    outputs = stage.conv(outputs)
+    if stage.norm is not None:
+        outputs = stage.norm(outputs)
+    response: Tensor = stage.activation(outputs)
+    return response
+
+
+def _positions(tower: Tower) -> list[tuple[int, int]]:
+    """Return (bins, frames) of each stage's channels, before pooling."""
+    bins, frames = tower.input_shape
+    positions = []
+    for stage in tower.stages:
+        kernel = stage.conv.kernel_size
+        bins, frames = bins - kernel[0] + 1, frames - kernel[1] + 1
+        positions.append((bins, frames))
+        if stage.pool is not None:
+            pool = stage.pool.kernel_size
+            bins, frames = bins // pool[0], frames // pool[1]
+    return positions
+
+
+def _head_layers(network: Siamese) -> tuple[Layer, ...]:
+    """Return the hidden layers of the head, which see a pair (paper, figure 9)."""
+    head: MetricHead = network.head
+    rectifiers = [place for place, layer in enumerate(head.rest) if _is_rectifier(layer)]
+    units = [head.recording_share.out_features] + [
+        _units(layer) for layer in head.rest if isinstance(layer, nn.Linear)
+    ]
+
+    def respond(end: int, imitations: Tensor, recordings: Tensor) -> Tensor:
+        shares = network.imitation_shares(imitations) + network.recording_shares(recordings)
+        response: Tensor = head.rest[:end](shares)
+        return response
+
+    return tuple(
+        Layer(
+            f"fc{number}",
+            "pair",
+            units[number - 1],
+            None,
+            lambda imitations, recordings, end=place + 1: respond(end, imitations, recordings),
+        )
+        for number, place in enumerate(rectifiers, start=1)
+    )
+
+
+def _is_rectifier(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.ReLU | nn.LeakyReLU)
+
+
+def _units(layer: nn.Module) -> int:
+    assert isinstance(layer, nn.Linear)
+    return layer.out_features

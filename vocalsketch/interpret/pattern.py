@@ -1,0 +1,130 @@
+"""What a unit looks for: its pattern, and how its activation compares with other inputs'."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
+from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer
+from vocalsketch.interpret.subject import Subject
+from vocalsketch.interpret.units import Activity, Position
+
+NOISE_INPUTS = 200
+NOISE_SEED = 200_000_000  # far from the seeds of the starts
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """The inputs that activate a unit most, as far as ascent found them.
+
+    Activations are the unchanged network's, with its ReLUs, but for ``curve``.
+
+    Attributes:
+        layer: Name of the layer.
+        part: What the layer sees.
+        unit: Number of the unit.
+        spectrograms: One (bins, frames) for a tower, two for a pair; standardised values.
+        activation: Of the unit, to the pattern.
+        noise: Of the unit, to 200 inputs of Gaussian noise, (200,).
+        clips: Of the unit, to real clips, (clips,); None where none were given.
+        curve: Leaky activation at each step.
+        converged: Whether the ascent converged within its limit of steps.
+    """
+
+    layer: str
+    part: str
+    unit: int
+    spectrograms: Inputs
+    activation: float
+    noise: Tensor
+    clips: Tensor | None
+    curve: list[float]
+    converged: bool
+
+    @property
+    def dead(self) -> bool:
+        """Whether the unit stays at 0 for its pattern, for noise and for every real clip."""
+        others = self.noise if self.clips is None else torch.cat([self.noise, self.clips])
+        return self.activation <= 0.0 and not bool((others > 0.0).any())
+
+    @property
+    def silent_on_clips(self) -> bool:
+        """Whether no real clip activates the unit, though something else does."""
+        return not self.dead and self.clips is not None and not bool((self.clips > 0.0).any())
+
+    def ratio(self, others: Tensor) -> float:
+        """Return the activation over the highest of others; infinite where none is above 0."""
+        highest = float(others.max())
+        return self.activation / highest if highest > 0.0 else float("inf")
+
+
+def maximise(
+    subject: Subject,
+    layer: Layer,
+    units: Sequence[int],
+    *,
+    settings: AscentSettings,
+    position: Position = None,
+    clips: Inputs | None = None,
+    seed: int = 0,
+    slope: float = LEAKY_SLOPE,
+    progress: bool = False,
+) -> list[Pattern]:
+    """Find the patterns of some units of a layer, all as one batch.
+
+    Args:
+        subject: The network; it is left as it was.
+        layer: One of ``subject.layers``.
+        units: Numbers of units.
+        settings: Of the ascent.
+        position: See ``Activity``.
+        clips: Standardised spectrograms of real clips for each input of the layer, to compare.
+        seed: Of the random starts; the same seed gives the same patterns.
+        slope: Of the leaky units.
+        progress: Whether to show a bar.
+
+    Returns:
+        A pattern for each unit, on the CPU.
+    """
+    device = next(subject.network.parameters()).device
+    leaky = next(
+        each
+        for each in subject.leaky(slope).layers
+        if (each.name, each.part) == (layer.name, layer.part)
+    )
+    shapes = [front_end.shape for front_end in subject.inputs_of(layer)]
+    noise = _to(noise_inputs(shapes, range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS)), device)
+    chosen = torch.tensor(units, device=device)
+    climbed, plain = Activity(leaky, position), Activity(layer, position)
+    deviations = climbed.measured(noise).std(dim=0)[chosen]
+    ascent = ascend(
+        climbed.of(chosen),
+        _to(noise_inputs(shapes, [seed * 100_003 + unit for unit in units]), device),
+        torch.where(deviations > 0, deviations, torch.ones_like(deviations)),
+        settings,
+        torch.Generator().manual_seed(seed),
+        f"{layer.part} {layer.name}" if progress else None,
+    )
+    reached = plain.measured(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
+    to_noise = plain.measured(noise)[:, chosen].cpu()
+    to_clips = None if clips is None else plain.measured(_to(clips, device))[:, chosen].cpu()
+    return [
+        Pattern(
+            layer.name,
+            layer.part,
+            unit,
+            tuple(each[row].cpu() for each in ascent.patterns),
+            float(reached[row]),
+            to_noise[:, row],
+            None if to_clips is None else to_clips[:, row],
+            ascent.curves[row],
+            bool(ascent.converged[row]),
+        )
+        for row, unit in enumerate(units)
+    ]
+
+
+def _to(inputs: Inputs, device: torch.device) -> Inputs:
+    return tuple(each.to(device) for each in inputs)

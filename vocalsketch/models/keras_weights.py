@@ -1,0 +1,99 @@
+"""The towers that the paper's authors released, as Keras saved them under Theano.
+
+They are in the repository AirLab-UR/TL-IMINET-web: ``with_pretrain_asym_imi.h5`` and
+``with_pretrain_asym_rec.h5`` hold a tower each, ``with_pretrain_asym_metric.h5`` both.
+"""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vocalsketch.errors import CheckpointError
+
+CONVOLUTIONS = {"imitation": "lid_conv_", "recording": "nyu_conv_"}
+PARTS = {"imitation": "model_1", "recording": "model_2"}  # of a file that holds both towers
+NORMALISATIONS = "batch_normalization_"
+NORM_NAMES = {
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+Layers = dict[str, dict[str, np.ndarray]]
+
+
+def read_authors_tower(path: Path, side: Literal["imitation", "recording"]) -> dict[str, Tensor]:
+    """Return the weights of a released tower, named and laid out as ``Tower``'s state dict.
+
+    Theano's convolution turns the kernel, PyTorch's does not: kernels saved under Theano are
+    turned by 180 degrees.
+
+    Args:
+        path: A ``.h5`` file of Keras weights.
+        side: Which tower.
+
+    Raises:
+        CheckpointError: The file is missing, is not HDF5, or does not hold that tower.
+    """
+    layers, backend = _read(path, side)
+    convolutions = _numbered(layers, CONVOLUTIONS[side])
+    norms = _numbered(layers, NORMALISATIONS)
+    if not convolutions or len(norms) not in (0, len(convolutions)):
+        raise CheckpointError(
+            f"{path} does not hold the {side} tower (layers {CONVOLUTIONS[side]}1, ... each with "
+            f"a {NORMALISATIONS}N, or none): it holds {', '.join(sorted(layers)) or 'nothing'}."
+        )
+    weights: dict[str, Tensor] = {}
+    for stage, name in enumerate(convolutions):
+        kernel = layers[name]["kernel"].transpose(3, 2, 0, 1)  # to (out, in, bins, frames)
+        if backend == "theano":
+            kernel = kernel[:, :, ::-1, ::-1]
+        weights[f"stages.{stage}.conv.weight"] = _tensor(kernel)
+        weights[f"stages.{stage}.conv.bias"] = _tensor(layers[name]["bias"])
+    for stage, name in enumerate(norms):
+        for theirs, ours in NORM_NAMES.items():
+            weights[f"stages.{stage}.norm.{ours}"] = _tensor(layers[name][theirs])
+        weights[f"stages.{stage}.norm.num_batches_tracked"] = torch.tensor(0)
+    return weights
+
+
+def _read(path: Path, side: str) -> tuple[Layers, str]:
+    """Return each layer's arrays by name, and the backend under which they were saved."""
+    if not path.is_file():
+        raise CheckpointError(f"No weights at {path}: check the path.")
+    import h5py  # here, as every command that knows a tower would wait for it
+
+    layers: Layers = {}
+
+    def keep(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            *_, layer, array = name.split("/")
+            layers.setdefault(layer, {})[array.partition(":")[0]] = np.asarray(item)
+
+    try:
+        with h5py.File(path) as file:
+            backend = file.attrs.get("backend", "")
+            part = file.get(PARTS[side], file)
+            part.visititems(keep)
+    except OSError as error:
+        raise CheckpointError(f"{path} is no HDF5 file, or damaged ({error}).") from error
+    return layers, backend.decode() if isinstance(backend, bytes) else str(backend)
+
+
+def _numbered(layers: Layers, prefix: str) -> list[str]:
+    """Return the layers whose names are the prefix and a number, in the numbers' order."""
+    found = {
+        int(match[1]): name
+        for name in layers
+        if (match := re.fullmatch(re.escape(prefix) + r"(\d+)", name))
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,0 +1,37 @@
+"""Search in one's own sounds by voice: an index of a library, and queries to it.
+
+Build, as often as the library changes; only what is new or changed is embedded::
+
+    build_index(library, index, checkpoint=None, *, jobs=None, accelerator="cpu", devices=1,
+                precision="float32", progress=True) -> BuildReport
+
+``BuildReport``: ``sounds``, ``windows``, ``embedded``, ``unchanged``, ``moved``, ``removed``
+(counts) and ``skipped`` (what cannot be used, by path, and why).
+
+Search, with one system or with the product of several systems' likelihoods::
+
+    index = Index.open(folder)                  # .library, .fingerprint, .corpus, .version,
+                                                # .sounds and .windows (counts), .name
+    searcher = Searcher([index, other_index])   # or Searcher([index])
+    hits = searcher.search(waveform, rate, k=10, tags=["kick"], text="door", trim=True)
+    lists = searcher.search_many([(waveform, rate), ...], k=10)
+    index.search(waveform, rate, k)             # the same as Searcher([index]).search(...)
+
+A waveform is (samples,) or (samples, channels), any rate, any level. ``search`` may be called from
+several threads at once. It raises ``AudioError`` for silence, less than 0.1 s, or values that are
+not finite.
+
+``Hit``: ``rank`` (1 is best), ``path`` (within the library, with ``/``), ``file`` (absolute),
+``start`` and ``end`` (seconds within the file), ``score``, ``probability`` (0 to 1), ``duration``
+(seconds, of the file), ``sample_rate`` (hz), ``tags``; ``hit.to_dict()`` is plain values for JSON.
+A file appears once, with its best window.
+
+``index.file_of(path)`` gives the absolute path of an indexed sound and raises ``SearchError`` for
+anything else (``..``, absolute paths, links that lead out of the library): serve only what it gives.
+``index.paths()`` lists the indexed files. "More like this" is a search with the found sound:
+``searcher.search(*read_query(hit.file, start=hit.start), k)``.
+
+``read_query(file, start=0.0) -> (waveform, rate)`` reads a query file (at most its first minute);
+``record(seconds) -> (waveform, rate)`` and ``play(hit)`` use the sound card, through the optional
+package sounddevice.
+"""

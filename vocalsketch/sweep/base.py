@@ -1,0 +1,90 @@
+"""The base config of a study: whether it runs, which keys it has, what data it reads."""
+
+import dataclasses
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from vocalsketch.datamodules import RetrievalDataModule
+from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.parser import LINKS, ExperimentCLI
+from vocalsketch.storage import write_text
+from vocalsketch.sweep.config_tree import Tree, assigned, keys_of, write_tree
+from vocalsketch.sweep.definition import Definition
+
+
+def checked(definition: Definition, *, prepare: bool = True) -> Definition:
+    """Check a study against its base config; return it with corpus and split filled in.
+
+    Args:
+        definition: The study.
+        prepare: Whether to compute the features of the development half, for all workers.
+
+    Raises:
+        ConfigError: The base config does not validate, or a parameter sets a key it has not.
+        DatasetError: The corpus cannot be read.
+    """
+    try:
+        cli = _parsed(definition.config)
+    except ConfigError as error:
+        raise ConfigError(f"The base config does not validate: {error}") from error
+    space = definition.parameters
+    keys = _keys(cli)
+    for key, classes in space.class_choices().items():
+        if key in keys:
+            for choice in classes:
+                keys |= _keys_with(definition.config, key, choice)
+    space.check_keys(keys)
+    data = cli.datamodule
+    if not isinstance(data, RetrievalDataModule):
+        raise ConfigError(
+            f"data is a {type(data).__name__}: a sweep searches retrieval systems, whose "
+            "validation half is ranked."
+        )
+    if prepare:
+        data.prepare_data()
+    return dataclasses.replace(
+        definition, corpus=data.corpus.name, split=data.split.fingerprint
+    )
+
+
+def _keys_with(tree: Tree, key: str, choice: str) -> set[str]:
+    """Return the keys that the config has where ``key`` names another class."""
+    try:
+        return _keys(_parsed(assigned(tree, {key: choice})))
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
+
+
+def _keys(cli: ExperimentCLI) -> set[str]:
+    plain = cli.config.clone()
+    for value in LINKS:
+        plain.model.init_args.pop(value, None)
+    text = cli.parser.dump(plain, skip_none=False, skip_validation=True)
+    return set(keys_of(yaml.safe_load(text)))
+
+
+def _parsed(tree: Tree) -> ExperimentCLI:
+    with tempfile.TemporaryDirectory() as folder, _quiet_lightning():
+        config = Path(folder) / "base.yaml"
+        write_text(config, write_tree(tree))
+        return ExperimentCLI("fit", ["--config", str(config), "--run_dir", folder])
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning from naming the devices of a trainer that only serves to look at."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    loggers += [logging.getLogger(f"{each.name}.utilities.rank_zero") for each in loggers]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)

@@ -1,0 +1,155 @@
+"""What a study is: base config, space, objective and how it is searched."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
+from vocalsketch.sweep.space import Space, parse_space
+
+DIRECTIONS = {"maximize", "minimize"}
+# what two runs of a study must have in common for their trials to be comparable
+COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A study's definition in plain values, as the storage keeps it.
+
+    Attributes:
+        name: The study's name.
+        config: The base config with the study's overrides.
+        space: The search space as written in the study file.
+        objective: ``metric`` (such as ``val/mrr``) and ``direction``.
+        sampler: ``name``, ``seed`` and options of Optuna's sampler.
+        pruner: ``name`` and options of Optuna's pruner.
+        seeds: How many seeds each trial is trained with; its value is their mean.
+        trial_minutes: After how many minutes of training a trial is ended and scored.
+        storage: Optuna storage; a SQLite file in the study's folder if left out.
+        corpus: Name of the corpus.
+        split: Fingerprint of the split.
+    """
+
+    name: str
+    config: Tree
+    space: dict[str, Any]
+    objective: dict[str, str]
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    seeds: int = 1
+    trial_minutes: float | None = None
+    storage: str | None = field(default=None, metadata={"kept": False})
+    corpus: str = ""
+    split: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the storage keeps: all but the storage itself."""
+        plain = asdict(self)
+        del plain["storage"]
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Definition":
+        """Rebuild a definition from ``to_dict``'s values."""
+        return cls(**values)
+
+    @property
+    def parameters(self) -> Space:
+        """The search space."""
+        return parse_space(self.space)
+
+    @property
+    def tracker(self) -> dict[str, Any] | None:
+        """The W&B tracker of the base config, as written there; None where it has none."""
+        logger = self.config.get("trainer", {}).get("logger")
+        tracked = isinstance(logger, dict) and str(logger.get("class_path")).endswith("Tracker")
+        return logger if tracked else None
+
+    def difference(self, other: "Definition") -> str | None:
+        """Return in which respect two studies cannot be one, or None."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        for part in COMPARABLE:
+            if mine[part] == theirs[part]:
+                continue
+            if part != "space":
+                return part
+            names = {*mine[part], *theirs[part]}
+            changed = sorted(n for n in names if mine[part].get(n) != theirs[part].get(n))
+            return f"space ({', '.join(changed)})" if changed else "space (order)"
+        return None
+
+
+def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:
+    """Read a study file.
+
+    Args:
+        path: The YAML file; its ``config`` is a path, or several, relative to this file.
+        overrides: Config keys set on top of the file's own ``overrides``.
+
+    Raises:
+        ConfigError: The file, or the config it names, cannot be read or has unknown keys.
+    """
+    content = read_mapping(path)
+    _check_names(path, content)
+    configs = content["config"] if isinstance(content["config"], list) else [content["config"]]
+    tree = read_tree([path.parent / str(each) for each in configs])
+    tree = assigned(tree, {**(content.get("overrides") or {}), **(overrides or {})})
+    definition = Definition(
+        name=str(content.get("name", path.stem)),
+        config=tree,
+        space=content["space"],
+        objective=_objective(content.get("objective")),
+        sampler={"seed": 0, **_named("sampler", content.get("sampler", "random"))},
+        pruner=_named("pruner", content.get("pruner", "none")),
+        seeds=content.get("seeds", 1),
+        trial_minutes=content.get("trial_minutes"),
+        storage=content.get("storage"),
+    )
+    _check(definition)
+    return definition
+
+
+def _check_names(path: Path, content: Tree) -> None:
+    known = {each.name for each in fields(Definition)} - {"corpus", "split"} | {"overrides"}
+    for name in content:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"there are {sorted(known)}."
+            raise ConfigError(f"No key {name!r} in a study file ({path}): {remedy}")
+    for needed in ("config", "space"):
+        if needed not in content:
+            raise ConfigError(f"{path} has no {needed!r}: a study needs config and space.")
+
+
+def _objective(given: Any) -> dict[str, str]:
+    objective = {"metric": given} if isinstance(given, str) else dict(given or {})
+    metric = objective.get("metric", "val/mrr")
+    if not str(metric).startswith("val/"):
+        raise ConfigError(
+            f"objective is {metric!r}: a search looks at the validation half only, such as "
+            "val/mrr, val/mrr/<category> or val/loss."
+        )
+    default = "minimize" if metric == "val/loss" else "maximize"
+    direction = objective.get("direction", default)
+    if direction not in DIRECTIONS or set(objective) - {"metric", "direction"}:
+        raise ConfigError(f"objective is {given!r}: give metric, and maximize or minimize.")
+    return {"metric": metric, "direction": direction}
+
+
+def _named(what: str, given: Any) -> dict[str, Any]:
+    named = dict(given) if isinstance(given, Mapping) else {"name": str(given)}
+    if "name" not in named:
+        raise ConfigError(f"{what} is {given!r}: give its name.")
+    return named
+
+
+def _check(definition: Definition) -> None:
+    if not isinstance(definition.seeds, int) or definition.seeds < 1:
+        raise ConfigError(f"seeds is {definition.seeds!r}: give how many per trial, at least 1.")
+    minutes = definition.trial_minutes
+    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+        raise ConfigError(f"trial_minutes is {minutes!r}: give a positive number.")
+    parse_space(definition.space)

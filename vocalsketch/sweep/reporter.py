@@ -1,0 +1,89 @@
+"""What a trial's training tells the study and W&B while it runs."""
+
+import math
+import time
+import warnings
+from typing import Any
+
+import optuna
+import pytorch_lightning as pl
+
+from vocalsketch.callbacks import WandbTracker
+
+
+class TrialReporter(pl.Callback):
+    """Reports the metric of every epoch, ends trials that the pruner gives up, notes the state.
+
+    Args:
+        trial: The trial.
+        metric: What is reported, such as ``val/mrr``.
+        parameters: The trial's parameters, for W&B.
+        reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
+
+    Attributes:
+        training_seconds: Time from the first training step to the last validation.
+    """
+
+    def __init__(
+        self, trial: optuna.Trial, metric: str, parameters: dict[str, Any], reports: bool
+    ) -> None:
+        self.trial = trial
+        self.metric = metric
+        self.parameters = parameters
+        self.reports = reports
+        self.training_seconds = 0.0
+        self._began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell W&B which trial this is."""
+        self._began = time.perf_counter()
+        trial = {"number": self.trial.number, "parameters": self.parameters}
+        for tracker in _trackers(trainer):
+            tracker.safely(
+                lambda run=tracker: run.experiment.config.update(
+                    {"trial": trial}, allow_val_change=True
+                )
+            )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note how long the training took."""
+        self.training_seconds = time.perf_counter() - self._began
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch; raise TrialPruned where the pruner gives the trial up.
+
+        Raises:
+            optuna.TrialPruned: The pruner ends the trial.
+        """
+        value = float(trainer.callback_metrics.get(self.metric, math.nan))
+        if trainer.state.fn == "validate":
+            _summarise(trainer, {"trial/state": "complete", "trial/value": value})
+            return
+        if not self.reports or math.isnan(value):
+            return
+        with warnings.catch_warnings():
+            # a resumed trial reports the epoch again in which it broke off
+            warnings.filterwarnings("ignore", message=".*already reported")
+            self.trial.report(value, trainer.current_epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(
+                f"{self.metric} {value:.4f} at epoch {trainer.current_epoch}, behind other trials"
+            )
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Tell W&B how the trial ended."""
+        pruned = isinstance(exception, optuna.TrialPruned)
+        interrupted = isinstance(exception, KeyboardInterrupt)
+        state = "pruned" if pruned else "interrupted" if interrupted else "failed"
+        _summarise(trainer, {"trial/state": state, "trial/reason": str(exception)[:500]})
+
+
+def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
+
+
+def _summarise(trainer: pl.Trainer, summary: dict[str, Any]) -> None:
+    for tracker in _trackers(trainer):
+        tracker.safely(lambda run=tracker: run.experiment.summary.update(summary))

@@ -1,0 +1,131 @@
+"""The search space of a study: named parameters, the config keys they set, their conditions."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.config_tree import Tree, assigned
+from vocalsketch.sweep.domains import Choices, Domain, label, parse_domain
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One thing that is searched.
+
+    Attributes:
+        name: Its name in storage, plots and W&B.
+        key: The config key it sets.
+        domain: What it is drawn from.
+        when: It is drawn only where each of these parameters has one of these values.
+    """
+
+    name: str
+    key: str
+    domain: Domain
+    when: Mapping[str, tuple[Any, ...]]
+
+    def is_active(self, values: Mapping[str, Any]) -> bool:
+        """Return whether the values drawn so far ask for this parameter."""
+        return all(
+            other in values and label(values[other]) in map(label, wanted)
+            for other, wanted in self.when.items()
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """Parameters in the order in which they are drawn."""
+
+    parameters: tuple[Parameter, ...]
+
+    def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+        """Draw a value for each active parameter, by name."""
+        values: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.is_active(values):
+                values[parameter.name] = parameter.domain.suggest(trial, parameter.name)
+        return values
+
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that a trial with these Optuna parameters had, by name."""
+        return self.suggest(optuna.trial.FixedTrial(dict(params)))
+
+    def applied(self, tree: Tree, values: Mapping[str, Any]) -> Tree:
+        """Return the config with the values at the keys of their parameters."""
+        keys = {parameter.name: parameter.key for parameter in self.parameters}
+        return assigned(tree, {keys[name]: value for name, value in values.items()})
+
+    def class_choices(self) -> dict[str, tuple[Any, ...]]:
+        """Return for each searched ``class_path`` key the classes that it may name."""
+        return {
+            parameter.key: parameter.domain.values
+            for parameter in self.parameters
+            if parameter.key.endswith("class_path") and isinstance(parameter.domain, Choices)
+        }
+
+    def check_keys(self, known: Collection[str]) -> None:
+        """Check that every parameter sets a key that the config has.
+
+        Raises:
+            ConfigError: A key is unknown; the nearest known one is named.
+        """
+        for parameter in self.parameters:
+            if parameter.key not in known:
+                near = difflib.get_close_matches(parameter.key, known, n=1, cutoff=0.0)
+                remedy = f" The nearest is {near[0]!r}." if near else ""
+                raise ConfigError(
+                    f"Parameter {parameter.name!r} sets {parameter.key!r}, a key that the base "
+                    f"config does not have.{remedy}"
+                )
+
+
+def parse_space(entries: Mapping[str, Any]) -> Space:
+    """Read the ``space`` of a study file: name to type, range, ``key`` and ``when``.
+
+    ``key`` is the config key where it is not the name; ``when`` maps the names of parameters
+    above to a value or to a list of values.
+
+    Raises:
+        ConfigError: An entry is not of this form.
+    """
+    if not isinstance(entries, Mapping) or not entries:
+        raise ConfigError("space is empty: name at least one config key to search.")
+    parameters: list[Parameter] = []
+    for name, entry in entries.items():
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
+        domain = parse_domain(
+            name, {key: value for key, value in entry.items() if key not in ("key", "when")}
+        )
+        when = _conditions(name, entry.get("when", {}), parameters)
+        parameters.append(Parameter(name, str(entry.get("key", name)), domain, when))
+    return Space(tuple(parameters))
+
+
+def _conditions(
+    name: str, when: Any, above: Collection[Parameter]
+) -> Mapping[str, tuple[Any, ...]]:
+    if not isinstance(when, Mapping):
+        raise ConfigError(f"when of {name!r} is {when!r}: map a parameter's name to its values.")
+    conditions = {}
+    domains = {parameter.name: parameter.domain for parameter in above}
+    for other, wanted in when.items():
+        if other not in domains:
+            near = difflib.get_close_matches(str(other), domains, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else "name one that stands above it."
+            raise ConfigError(f"when of {name!r} asks for {other!r}, no parameter above: {remedy}")
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        domain = domains[other]
+        if isinstance(domain, Choices):
+            strange = [each for each in wanted if each not in domain.values]
+            if strange:
+                raise ConfigError(
+                    f"when of {name!r}: {other!r} is never {strange[0]!r}, only one of "
+                    f"{', '.join(map(str, domain.values))}."
+                )
+        conditions[other] = tuple(wanted)
+    return conditions

@@ -1,0 +1,203 @@
+"""One trial: draw parameters, train with each seed, return the mean validation metric."""
+
+import contextlib
+import gc
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from vocalsketch.errors import CheckpointError, ConfigError, VocalSketchError
+from vocalsketch.experiment import Outcome, run_experiment
+from vocalsketch.storage import write_text
+from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
+from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.reporter import TrialReporter
+from vocalsketch.sweep.retry import WORKER, first_attempt, worker_name
+from vocalsketch.sweep.search import trial_sampler
+from vocalsketch.sweep.storages import DATABASE_FAULTS
+from vocalsketch.sweep.study import StudyError
+from vocalsketch.sweep.tally import SURPLUS, is_within
+from vocalsketch.sweep.tracking import track_impossible
+
+REASON = "reason"  # user attribute: why a trial was pruned or failed
+VALUES = "values"  # user attribute: the metric of each seed that is done
+OVERHEAD = "overhead"  # user attribute: seconds beyond training
+
+
+class TrialFailedError(Exception):
+    """A trial failed by itself, of an error or for lack of memory; the worker goes on."""
+
+
+class Objective:
+    """Runs trials in this process, one after the other.
+
+    Args:
+        definition: The study.
+        folder: The study's folder on this machine.
+        total: How many trials are to finish.
+        run: Runs ``fit``; a test gives something quicker.
+
+    Attributes:
+        training: Whether a training is running just now.
+        number: Number of the last trial.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        folder: Path,
+        total: int,
+        run: Callable[..., Outcome] = run_experiment,
+    ) -> None:
+        self.definition = definition
+        self.space = definition.parameters
+        self.folder = folder
+        self.total = total
+        self.run = run
+        self.training = False
+        self.number: int | None = None
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        """Return the value of a trial.
+
+        Raises:
+            optuna.TrialPruned: The pruner gave it up, or its network cannot be built or diverged.
+            TrialFailedError: It failed by itself, or came after the total was reached.
+            KeyboardInterrupt: Ctrl-C ended it.
+            VocalSketchError: Something is wrong that is wrong for every trial.
+        """
+        self.number = trial.number
+        trial.set_user_attr(WORKER, worker_name())
+        if not is_within(trial.study.get_trials(deepcopy=False), trial.number, self.total):
+            trial.set_user_attr(SURPLUS, True)
+            raise TrialFailedError("the total was reached")
+        try:
+            return self._value(trial)
+        except ConfigError as error:
+            raise self._impossible(trial, str(error)) from error
+        except optuna.TrialPruned as error:
+            trial.set_user_attr(REASON, str(error))
+            raise
+        except VocalSketchError as error:
+            # the base class itself speaks of the scores: training diverged
+            if type(error) is VocalSketchError:
+                raise self._impossible(trial, str(error)) from error
+            raise
+        except SystemExit as error:
+            raise KeyboardInterrupt from error  # Lightning ends an interrupted fit so
+        except DATABASE_FAULTS:
+            raise
+        except Exception as error:
+            reason = "out of memory" if is_out_of_memory(error) else _short(error)
+            trial.set_user_attr(REASON, reason)
+            raise TrialFailedError(reason) from error
+        finally:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _value(self, trial: optuna.Trial) -> float:
+        began = time.perf_counter()
+        first = first_attempt(trial)
+        trial.study.sampler = (
+            trial_sampler(self.definition.sampler, first) or trial.study.sampler
+        )
+        parameters = self.space.suggest(trial)
+        tree = self.space.applied(self.definition.config, parameters)
+        folder = trial_folder(self.folder, first)
+        values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
+        base_seed = int(tree.get("seed_everything", 0))
+        training = 0.0
+        for seed in range(base_seed, base_seed + self.definition.seeds):
+            if str(seed) in values:
+                continue
+            reporter = TrialReporter(
+                trial, self.definition.objective["metric"], parameters, reports=seed == base_seed
+            )
+            values[str(seed)] = self._trained(tree, folder, seed, reporter)
+            training += reporter.training_seconds
+            trial.set_user_attr(VALUES, values)
+        trial.set_user_attr(OVERHEAD, round(time.perf_counter() - began - training, 3))
+        return sum(values.values()) / len(values)
+
+    def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
+        """Train with one seed, going on from a checkpoint where there is one."""
+        name = f"trial_{folder.name}_seed_{seed}"
+        config, run_folder = folder / f"{name}.yaml", folder / f"seed_{seed}"
+        write_text(config, write_tree(assigned(tree, self._about_the_run(tree, name))))
+        arguments = ["--config", str(config), "--run_dir", str(run_folder)]
+        arguments += ["--seed_everything", str(seed), "--test_after_fit", "false"]
+        last = run_folder / "checkpoints" / "last.ckpt"
+        outcome = None
+        if last.is_file():
+            with contextlib.suppress(CheckpointError):  # damaged: begin anew
+                outcome = self._fit([*arguments, "--ckpt_path", "last"], reporter)
+        if outcome is None:
+            shutil.rmtree(run_folder, ignore_errors=True)
+            outcome = self._fit(arguments, reporter)
+        last.unlink(missing_ok=True)  # only to go on from
+        return self._metric(outcome)
+
+    def _fit(self, arguments: list[str], reporter: TrialReporter) -> Outcome:
+        self.training = True
+        try:
+            outcome = self.run("fit", arguments, callbacks=[reporter])
+        finally:
+            self.training = False
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        return outcome
+
+    def _about_the_run(self, tree: Tree, name: str) -> Tree:
+        """Return the keys that a trial has beside its parameters."""
+        keys: Tree = {"trainer.devices": 1, "trainer.enable_progress_bar": False}
+        if self.definition.trial_minutes is not None:
+            limit = timedelta(minutes=self.definition.trial_minutes)
+            keys["trainer.max_time"] = {"seconds": max(1, round(limit.total_seconds()))}
+        if self.definition.tracker is not None:
+            logger = "trainer.logger.init_args"
+            keys[f"{logger}.group"] = self.definition.name
+            keys[f"{logger}.job_type"] = "trial"
+            keys[f"{logger}.name"] = name
+            keys[f"{logger}.upload_checkpoint"] = False
+        return keys
+
+    def _metric(self, outcome: Outcome) -> float:
+        metric = self.definition.objective["metric"]
+        if metric not in outcome.metrics:
+            known = sorted(name for name in outcome.metrics if name.startswith("val/"))
+            raise StudyError(
+                f"objective is {metric!r}, which the trial did not log: choose {', '.join(known)}."
+            )
+        return outcome.metrics[metric]
+
+    def _impossible(self, trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
+        trial.set_user_attr(REASON, reason)
+        track_impossible(self.definition, self.folder, trial, reason)
+        return optuna.TrialPruned(reason)
+
+
+def trial_folder(folder: Path, first: int) -> Path:
+    """Return the folder of a trial, named after the number of its first attempt."""
+    return folder / "trials" / f"{first:05d}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on a GPU or on the machine."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}"[:500] if lines else type(error).__name__

@@ -1,0 +1,161 @@
+"""A worker: one process that runs trial after trial until the study is complete."""
+
+import copy
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from vocalsketch.errors import VocalSketchError
+from vocalsketch.sweep.experimental import experimental
+from vocalsketch.sweep.retry import WORKER, requeue, retry_running, worker_name
+from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
+from vocalsketch.sweep.study import StudyError, load_study
+from vocalsketch.sweep.tally import SURPLUS, Tally, take_tally
+from vocalsketch.sweep.trial import REASON, Objective, TrialFailedError
+
+MAX_FAILURES = 10  # one after the other: then it is not the trials that fail
+POLL = 1.0  # seconds between looks at a study whose last trials others run
+
+
+class Worker:
+    """Runs trials of a study in this process.
+
+    Args:
+        study: The study, opened by this process.
+        objective: Runs one trial.
+        url: The storage's url, for messages.
+        goes_on: Asked before each trial, beside SIGINT and the study's total.
+        sleep: Waits.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        objective: Objective,
+        url: str,
+        goes_on: Callable[[], bool] = lambda: True,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.study = study
+        self.objective = objective
+        self.url = url
+        self.goes_on = goes_on
+        self.sleep = sleep
+        self.interrupted = False
+        self.failures = 0
+
+    def run(self) -> bool:
+        """Run trials until the total is reached; return False where Ctrl-C came first.
+
+        Raises:
+            VocalSketchError: Something is wrong that is wrong for every trial.
+        """
+        total = self.objective.total
+        while not self.interrupted and self.goes_on():
+            tally = patiently(self._tally, self.url, self.sleep)
+            if tally.finished >= total:
+                return True
+            if tally.finished + tally.running >= total:
+                self.sleep(POLL)  # one of those may fail
+            else:
+                self._run_trial()
+        return False
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Handle SIGINT: end a training at once, anything else when it is done.
+
+        Raises:
+            KeyboardInterrupt: A trial is being trained.
+        """
+        self.interrupted = True
+        if self.objective.training:
+            raise KeyboardInterrupt
+
+    def _tally(self) -> Tally:
+        with experimental():
+            optuna.storages.fail_stale_trials(self.study)
+        return take_tally(self.study.get_trials(deepcopy=False))
+
+    def _run_trial(self) -> None:
+        try:
+            self.study.optimize(self.objective, n_trials=1, catch=(TrialFailedError,))
+        except KeyboardInterrupt:
+            self._give_back()
+            self.interrupted = True
+        except VocalSketchError:
+            self._give_back()
+            raise
+        except STORAGE_FAULTS as error:
+            print(f"The storage failed during a trial: {error}", flush=True)
+            self._give_back()
+        except (UpdateFinishedTrialError, ValueError):
+            trial = self._own_trial()
+            if trial is None or not trial.state.is_finished():
+                raise
+            print(f"Trial {trial.number} was taken over by another worker.", flush=True)
+        else:
+            self._count_failures()
+
+    def _own_trial(self) -> FrozenTrial | None:
+        """Return the trial that this process ran last, as the storage has it."""
+        number = self.objective.number
+        if number is None:
+            return None
+        trials = patiently(lambda: self.study.get_trials(deepcopy=False), self.url, self.sleep)
+        return trials[number]
+
+    def _give_back(self) -> None:
+        """Queue the trial that broke off, to go on from its checkpoint; not its fault."""
+        trial = self._own_trial()
+        if trial is None:
+            return
+        if trial.state == TrialState.FAIL:
+            requeue(self.study, copy.deepcopy(trial), max_retry=None)
+        me = worker_name()
+        patiently(
+            lambda: retry_running(
+                self.study, lambda each: each.user_attrs.get(WORKER) == me, max_retry=None
+            ),
+            self.url,
+            self.sleep,
+        )
+
+    def _count_failures(self) -> None:
+        trial = self._own_trial()
+        if trial is None or trial.state != TrialState.FAIL:
+            self.failures = 0
+        elif not trial.user_attrs.get(SURPLUS):
+            self.failures += 1
+        if self.failures >= MAX_FAILURES and trial is not None:
+            raise StudyError(
+                f"{MAX_FAILURES} trials failed one after the other, the last one by: "
+                f"{trial.user_attrs.get(REASON)}. Mend that and run the same command again."
+            )
+
+
+def work(url: str, name: str, folder: Path, total: int) -> bool:
+    """Run a worker in this process, until the study is complete or its launcher is gone.
+
+    Returns:
+        Whether the study is complete.
+
+    Raises:
+        VocalSketchError: The study cannot go on.
+    """
+    study, definition = patiently(lambda: load_study(open_storage(url), name), url)
+    launcher = os.getppid()
+    worker = Worker(
+        study,
+        Objective(definition, folder, total),
+        url,
+        goes_on=lambda: os.getppid() == launcher,
+    )
+    signal.signal(signal.SIGINT, worker.interrupt)
+    return worker.run()

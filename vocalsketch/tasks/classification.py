@@ -1,0 +1,156 @@
+"""Pre-training of a tower by classification (paper, sections V-A and V-B)."""
+
+from dataclasses import asdict
+from typing import Any, Literal, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+
+from vocalsketch.datamodules.classification import LabelledBatch
+from vocalsketch.models import TowerGeometry
+from vocalsketch.models.classifier import Classifier
+from vocalsketch.tasks.confusion import Confusion
+from vocalsketch.tasks.losses import LOSSES, LossName
+from vocalsketch.tasks.schedules import with_keras_decay
+
+Prefix = Literal["val", "test"]
+
+
+class ClassificationTask(pl.LightningModule):
+    """A tower and a classification head, trained to name each clip's class.
+
+    Logs the loss and the accuracy, overall and per class.
+
+    Source: Zhang, Pardo and Duan, TASLP 2018, doi:10.1109/TASLP.2018.2868428.
+
+    Args:
+        tower: Stages of the tower.
+        hidden: Units of each hidden layer of the head.
+        dropout: Dropout after each hidden layer.
+        loss: ``softmax`` cross-entropy, or ``sum_normalised_sigmoid``: the paper's literal
+            sigmoid units under Keras' categorical cross-entropy.
+        optimizer: Makes the optimizer from the parameters.
+        learning_rate_decay: Keras' decay, per step: rate = initial / (1 + decay * step). It is not
+            weight decay.
+        channels_last: Hold images with channels last in memory, faster for wide towers.
+        input_shape: (bins, frames); taken from the data.
+        classes: Names of the classes; taken from the data.
+    """
+
+    def __init__(
+        self,
+        tower: TowerGeometry,
+        hidden: list[int] = [64],  # noqa: B006 - never changed; jsonargparse shows it in help
+        dropout: float = 0.0,
+        loss: LossName = "softmax",
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        learning_rate_decay: float = 0.0,
+        channels_last: bool = False,
+        input_shape: tuple[int, int] = (128, 128),
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.input_shape = input_shape
+        self.geometry = tower
+        self.classes = tuple(classes)
+        self.network = Classifier(input_shape, tower, len(self.classes), hidden, dropout)
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        self.criterion = LOSSES[loss]
+        self.optimizer = optimizer
+        self.learning_rate_decay = learning_rate_decay
+        count = len(self.classes)
+        self.train_accuracy = MulticlassAccuracy(count, average="micro")
+        self.counts = nn.ModuleDict(
+            {prefix: MulticlassConfusionMatrix(count) for prefix in ("val", "test")}
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (clips, bins, frames) to logits (clips, classes)."""
+        logits: Tensor = self.network(features)
+        return logits
+
+    def training_step(self, batch: LabelledBatch) -> Tensor:
+        """Return the mean loss of a batch."""
+        logits = self(batch.features)
+        loss = self.criterion(logits.float(), batch.labels)
+        self.train_accuracy(logits, batch.labels)
+        self._log("train/loss", loss, batch)
+        self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: LabelledBatch) -> None:
+        """Count what is taken for what."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: LabelledBatch) -> None:
+        """Count what is taken for what."""
+        self._evaluate("test", batch)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count."""
+        self._counts("val").reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Begin to count."""
+        self._counts("test").reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log accuracy on the validation clips."""
+        self._log_accuracy("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log accuracy on the test clips."""
+        self._log_accuracy("test")
+
+    def confusion(self, prefix: Prefix) -> Confusion:
+        """Return what was taken for what, from all processes; every process must call this."""
+        counts = self._counts(prefix).compute().cpu().numpy().astype(np.int64)
+        return Confusion(self.classes, counts)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and, where asked, Keras' decay of its rate per step."""
+        return with_keras_decay(self.optimizer(self.parameters()), self.learning_rate_decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to use the tower without its config: plain values only."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
+        checkpoint["vocalsketch"] = {
+            "system": "classifier",
+            "input_shape": list(self.input_shape),
+            "tower": asdict(self.geometry),
+            "classes": list(self.classes),
+            **data.provenance(),
+        }
+
+    def _counts(self, prefix: Prefix) -> MulticlassConfusionMatrix:
+        return cast("MulticlassConfusionMatrix", self.counts[prefix])
+
+    def _evaluate(self, prefix: Prefix, batch: LabelledBatch) -> None:
+        logits = self(batch.features)
+        self._counts(prefix).update(logits, batch.labels)
+        self._log(f"{prefix}/loss", self.criterion(logits.float(), batch.labels), batch)
+
+    def _log(self, name: str, value: Tensor, batch: LabelledBatch) -> None:
+        self.log(
+            name,
+            value,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(batch.labels),
+            sync_dist=True,
+        )
+
+    def _log_accuracy(self, prefix: Prefix) -> None:
+        confusion = self.confusion(prefix)
+        if not confusion.clips:
+            return
+        # every process has counted all clips, so the value is already the same on all of them
+        self.log(f"{prefix}/accuracy", confusion.accuracy, prog_bar=True)
+        for name, value in confusion.per_class.items():
+            self.log(f"{prefix}/accuracy/{name.replace(' ', '_')}", value)

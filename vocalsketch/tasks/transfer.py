@@ -1,0 +1,185 @@
+"""Transfer: convolutions of pre-trained towers as the start of a Siamese network (section V-D)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from vocalsketch.datamodules.batches import SIDES, Side
+from vocalsketch.errors import CheckpointError, ConfigError
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.models import Siamese, Tower
+from vocalsketch.models.keras_weights import read_authors_tower
+from vocalsketch.models.tower import ConvBlock
+from vocalsketch.tasks.checkpoints import read_checkpoint
+
+Layers = Literal["conv1", "conv12", "conv123"]
+STAGES: dict[Layers, int] = {"conv1": 1, "conv12": 2, "conv123": 3}
+KERAS_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Which layers start from pre-trained weights, and where these are.
+
+    Attributes:
+        layers: ``conv1``, ``conv12`` or ``conv123``: the first, two or three convolutions of both
+            towers; nothing else is copied.
+        imitation: Checkpoint of the pre-trained imitation tower, or the authors' ``.h5`` file;
+            None leaves that tower as it is.
+        recording: Likewise for the recording tower.
+    """
+
+    layers: Layers = "conv123"
+    imitation: str | None = None
+    recording: str | None = None
+
+
+@dataclass(frozen=True)
+class CopiedLayer:
+    """One line of the report.
+
+    Attributes:
+        side: Which tower.
+        layer: Which convolution, from 1.
+        shape: (filters, channels, bins, frames) of its kernels.
+        batch_norm: Whether the batch norm was copied too: only where both networks have it.
+        path: Where it came from.
+    """
+
+    side: Side
+    layer: int
+    shape: tuple[int, ...]
+    batch_norm: bool
+    path: str
+
+    def __str__(self) -> str:
+        """Return the line in words."""
+        norm = "with batch norm" if self.batch_norm else "without batch norm"
+        shape = "x".join(map(str, self.shape))
+        return f"{self.side} conv{self.layer} ({shape}, {norm}) from {self.path}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as a checkpoint holds them."""
+        return {**asdict(self), "shape": list(self.shape)}
+
+
+def transfer_layers(
+    network: Siamese, transfer: Transfer, front_ends: Mapping[Side, FrontEnd]
+) -> list[CopiedLayer]:
+    """Copy pre-trained convolutions into both towers; return what was copied.
+
+    Raises:
+        ConfigError: There is nothing to copy from, or the towers cannot take that many layers.
+        CheckpointError: A checkpoint cannot be read, holds no tower, has other layers than the
+            network, or was trained with another front end.
+    """
+    if transfer.imitation is None and transfer.recording is None:
+        raise ConfigError(
+            "transfer names no checkpoint: give transfer.imitation, transfer.recording or both, "
+            "or leave transfer out."
+        )
+    towers = {"imitation": network.imitation_tower, "recording": network.recording_tower}
+    for side, tower in towers.items():
+        _check_depth(side, tower, transfer.layers)
+    count = STAGES[transfer.layers]
+    shared = any(a is b for a, b in zip(*(list(t.stages)[:count] for t in towers.values())))  # noqa: B905 - towers may differ in depth
+    if shared and transfer.imitation and transfer.recording:
+        raise ConfigError(
+            "The towers share the layers to be copied: give transfer.imitation or "
+            "transfer.recording, not both, or use sharing: untied."
+        )
+    copied: list[CopiedLayer] = []
+    for side in SIDES:
+        path: str | None = getattr(transfer, side)
+        if path is not None:
+            copied += _copy_tower(Path(path), side, towers[side], count, front_ends[side])
+    return copied
+
+
+def frozen_stages(network: Siamese, layers: Layers) -> Iterator[nn.Module]:
+    """Yield the first stages of both towers, whose weights and statistics are to stay.
+
+    Raises:
+        ConfigError: A tower has fewer.
+    """
+    for side, tower in (
+        ("imitation", network.imitation_tower),
+        ("recording", network.recording_tower),
+    ):
+        _check_depth(side, tower, layers)
+        yield from list(tower.stages)[: STAGES[layers]]
+
+
+def _check_depth(side: str, tower: Tower, layers: Layers) -> None:
+    if len(tower.stages) < STAGES[layers]:
+        raise ConfigError(
+            f"{layers} is asked for, but the {side} tower has {len(tower.stages)} convolutions: "
+            "name fewer layers."
+        )
+
+
+def _copy_tower(
+    path: Path, side: Side, tower: Tower, count: int, front_end: FrontEnd
+) -> list[CopiedLayer]:
+    weights, description = _read_tower(path, side)
+    if description is not None and description != front_end.describe():
+        raise CheckpointError(
+            f"{path} was trained with the front end {description}, this config's "
+            f"{side}_front_end is {front_end.describe()}: give the {side} tower's checkpoint, or "
+            "use the same front end for both trainings."
+        )
+    for layer in range(1, count + 1):
+        _check_layer(path, side, layer, tower, weights)
+    copied = []
+    for layer, stage in enumerate(list(tower.stages)[:count], start=1):
+        own = stage.state_dict()
+        prefix = f"stages.{layer - 1}."
+        found = {name: weights[prefix + name] for name in own if prefix + name in weights}
+        stage.load_state_dict({**own, **found})
+        norm = "norm.weight" in found
+        copied.append(CopiedLayer(side, layer, tuple(found["conv.weight"].shape), norm, str(path)))
+    return copied
+
+
+def _check_layer(
+    path: Path, side: Side, layer: int, tower: Tower, weights: Mapping[str, Tensor]
+) -> None:
+    stage = tower.stages[layer - 1]
+    assert isinstance(stage, ConvBlock)
+    expected = tuple(stage.conv.weight.shape)
+    found = weights.get(f"stages.{layer - 1}.conv.weight")
+    if found is None or tuple(found.shape) != expected:
+        there = "missing" if found is None else "x".join(map(str, found.shape))
+        raise CheckpointError(
+            f"{path}: conv{layer} is {there} (filters x channels x bins x frames), the {side} "
+            f"tower's is {'x'.join(map(str, expected))}: give a checkpoint of a tower with the "
+            "same stages, or name fewer layers."
+        )
+
+
+def _read_tower(path: Path, side: Side) -> tuple[dict[str, Tensor], Mapping[str, Any] | None]:
+    """Return a tower's weights, named as in its state dict, and its front end where it is known."""
+    if path.suffix.lower() in KERAS_SUFFIXES:
+        return read_authors_tower(path, side), None
+    checkpoint = read_checkpoint(path)
+    made = checkpoint.get("vocalsketch", {})
+    system = made.get("system")
+    if system == "classifier":
+        prefix, front_end = "network.tower.", made["front_end"]
+    elif system == "siamese":
+        prefix, front_end = f"network.{side}_tower.", made["front_ends"][side]
+    else:
+        raise CheckpointError(
+            f"{path} holds {system or 'something unknown'!r}, no tower that can be copied: give a "
+            "checkpoint of conf/pretrain_voxforge.yaml or conf/pretrain_urbansound8k.yaml."
+        )
+    weights = {
+        name.removeprefix(prefix): value.to(torch.float32) if value.is_floating_point() else value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    return weights, front_end
