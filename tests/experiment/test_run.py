@@ -203,3 +203,16 @@ def test_small_corpora_in_other_layouts_run_alike(tmp_path: Path) -> None:
     folder = fit(write_config(tmp_path / "a.yaml", root, max_epochs=1), tmp_path / "a")
     listed = fit(write_config(tmp_path / "b.yaml", table, max_epochs=1), tmp_path / "b")
     assert folder["test"]["macro"] == listed["test"]["macro"]
+
+
+def test_a_resolved_config_keeps_the_name_and_forgets_the_folder(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
+    best = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    outcome = run_experiment(
+        "test", ["--config", str(tmp_path / "run" / "config.yaml"), "--ckpt_path", best]
+    )
+    assert outcome.folder.parent == Path("runs/tiny")
+    assert outcome.results["test"]["system"] == "tiny"

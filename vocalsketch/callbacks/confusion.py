@@ -9,6 +9,7 @@ import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.storage import write_text, written_whole
 from vocalsketch.tasks.classification import ClassificationTask
 from vocalsketch.tasks.confusion import Confusion
@@ -47,7 +48,7 @@ class ConfusionWriter(pl.Callback):
 
     def title(self, part: Part, corpus: str) -> str:
         """Return what stands above tables and pictures."""
-        return f"{self.system}, {part} clips, corpus={corpus}"
+        return f"{self.system}, {part} clips\n{corpus_tag(corpus)}"
 
     def _write(self, trainer: pl.Trainer, confusion: Confusion, part: Part) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it

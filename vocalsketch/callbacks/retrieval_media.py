@@ -17,7 +17,9 @@ from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 COLUMNS = ("query", "target", "category", "rank", "candidates", "first ranked")
-MEDIA = tuple(f"{role} {what}" for role in ("query", "target", "first") for what in ("", "audio"))
+MEDIA = tuple(
+    f"{role} {what}" for role in ("query", "target", "first") for what in ("spectrogram", "audio")
+)
 
 
 class RetrievalMedia(pl.Callback):
@@ -47,7 +49,7 @@ class RetrievalMedia(pl.Callback):
         self, tracker: WandbTracker, data: RetrievalDataModule, scores: list[CategoryScores]
     ) -> None:
         queries = wandb.Table(columns=list(COLUMNS))
-        examples = wandb.Table(columns=[*COLUMNS, *(name.strip() for name in MEDIA)])
+        examples = wandb.Table(columns=[*COLUMNS, *MEDIA])
         for category in scores:
             rows = list(_rows(category))
             for row in rows:

@@ -142,7 +142,9 @@ class ClassificationDataModule(pl.LightningDataModule):
                 self._open(part, progress=True)
 
     def setup(self, stage: str) -> None:
-        """Open the features that the stage needs."""
+        """Open the features that the stage needs; without validation clips, fit skips it."""
+        if stage == "fit" and self.trainer is not None and not self.validates:
+            self.trainer.limit_val_batches = 0  # an empty loader would be warned of
         for part in _parts_of(stage):
             if part not in self._opened and self.parts[part]:
                 self._opened[part] = self._open(part)
@@ -151,16 +153,18 @@ class ClassificationDataModule(pl.LightningDataModule):
         """Return shuffled batches; the same for the same seed and number of processes."""
         return self._loader("train", self.seed)
 
-    def val_dataloader(self) -> DataLoader[LabelledBatch] | list[Any]:
-        """Return the validation clips, each once; nothing where none are kept for it."""
-        if self.validates:
-            return self._loader("validation")
-        if self.trainer is not None and self.trainer.state.fn == "validate":
+    def val_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Return the validation clips, each once.
+
+        Raises:
+            ConfigError: None are kept for validation.
+        """
+        if not self.validates:
             raise ConfigError(
                 "No clips are kept for validation: set validation_share or validation_fold for "
                 "the training, or run test."
             )
-        return []
+        return self._loader("validation")
 
     def test_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return the test clips, each once."""

@@ -34,7 +34,7 @@ class LanguageDataModule(ClassificationDataModule):
         test_share: The share of each language's clips that tests.
         validation_share: The share of the others that validates, by speakers again; 0 trains on
             all of them, and evaluates after the last epoch only.
-        front_end: Turns clips into spectrograms.
+        front_end: Turns clips into spectrograms; the imitation tower's if left out.
         batch_size: Clips in a batch of one process.
         seed: Draws clips, split and order; the run's seed if left out.
         on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
@@ -50,14 +50,16 @@ class LanguageDataModule(ClassificationDataModule):
         split: Literal["speaker", "clip"] = "speaker",
         test_share: float = TEST_SHARE,
         validation_share: float = 0.0,
-        front_end: FrontEnd = ImitationLogMel(),
+        front_end: FrontEnd | None = None,
         batch_size: int = 128,
         seed: int | None = None,
         on_bad_audio: OnBadAudio = "error",
         jobs: int | None = None,
         workers: int = 0,
     ) -> None:
-        super().__init__(front_end, batch_size, seed, on_bad_audio, jobs, workers)
+        super().__init__(
+            front_end or ImitationLogMel(), batch_size, seed, on_bad_audio, jobs, workers
+        )
         self.root = root
         self.languages = languages
         self.limit = limit

@@ -18,8 +18,8 @@ class PairsDataModule(RetrievalDataModule):
     Args:
         root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
             (imitation, sound, category).
-        imitation_front_end: Turns imitations into spectrograms.
-        recording_front_end: Turns recordings into spectrograms.
+        imitation_front_end: Turns imitations into spectrograms; IMINET's CQT if left out.
+        recording_front_end: Likewise for recordings.
         batch_size: Pairs in a batch of one process.
         grouped: Keep an imitation's positive and negative pair in one batch: faster, since the
             imitation passes through its tower once for both; false draws pairs independently.
@@ -35,8 +35,8 @@ class PairsDataModule(RetrievalDataModule):
     def __init__(
         self,
         root: str = "demo",
-        imitation_front_end: FrontEnd = CQT(),
-        recording_front_end: FrontEnd = CQT(),
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
         batch_size: int = 128,
         grouped: bool = True,
         redraw: bool = False,
@@ -49,8 +49,9 @@ class PairsDataModule(RetrievalDataModule):
     ) -> None:
         super().__init__(
             root,
-            imitation_front_end,
-            recording_front_end,
+            # a front end as default would lend its parameters to another class named in a config
+            imitation_front_end or CQT(),
+            recording_front_end or CQT(),
             split=split,
             seed=seed,
             evaluation_batch_size=evaluation_batch_size,

@@ -22,7 +22,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
         fold: The fold that tests, 1 to 10; the other nine train.
         validation_fold: One of those nine that validates instead; null trains on all nine, and
             evaluates after the last epoch only.
-        front_end: Turns clips into spectrograms.
+        front_end: Turns clips into spectrograms; the recording tower's if left out.
         batch_size: Clips in a batch of one process.
         seed: Draws the order; the run's seed if left out.
         on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
@@ -35,14 +35,16 @@ class UrbanSoundDataModule(ClassificationDataModule):
         root: str = DEMO,
         fold: int = 1,
         validation_fold: int | None = None,
-        front_end: FrontEnd = RecordingLogMel(),
+        front_end: FrontEnd | None = None,
         batch_size: int = 128,
         seed: int | None = None,
         on_bad_audio: OnBadAudio = "error",
         jobs: int | None = None,
         workers: int = 0,
     ) -> None:
-        super().__init__(front_end, batch_size, seed, on_bad_audio, jobs, workers)
+        super().__init__(
+            front_end or RecordingLogMel(), batch_size, seed, on_bad_audio, jobs, workers
+        )
         self.root = root
         self.fold = fold
         self.validation_fold = validation_fold

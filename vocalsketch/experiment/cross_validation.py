@@ -21,6 +21,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run import run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.storage import write_text
 from vocalsketch.tasks.confusion import Confusion, summed
 
@@ -60,7 +61,7 @@ class CrossValidation:
     @property
     def title(self) -> str:
         """What stands above tables and pictures."""
-        return f"{self.system}, {len(self.folds)} folds, corpus={self.corpus}"
+        return f"{self.system}, {len(self.folds)} folds\n{corpus_tag(self.corpus)}"
 
     def table(self) -> Table:
         """Return accuracy per fold, mean and standard deviation, to be printed."""
@@ -137,7 +138,7 @@ def _check_folds(folds: Sequence[int]) -> None:
 def _claim(folder: Path, cli: ExperimentCLI) -> None:
     """Write down what is cross-validated, or check that it is the same as before."""
     config = yaml.safe_load(cli.resolved())
-    config.pop("run_dir")
+    config.pop("run_dir", None)
     config["data"]["init_args"].pop("fold")
     text = yaml.safe_dump(config)
     path = folder / CONFIG

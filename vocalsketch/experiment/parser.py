@@ -1,6 +1,7 @@
 """LightningCLI with this project's keys, links between them, and readable errors."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ class ExperimentCLI(LightningCLI):
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
         arguments: What follows the command on the command line.
+        callbacks: Beside those of the config.
 
     Raises:
         ConfigError: The config has an unknown key or an impossible value.
     """
 
-    def __init__(self, command: str, arguments: list[str]) -> None:
+    def __init__(
+        self, command: str, arguments: list[str], callbacks: Sequence[pl.Callback] = ()
+    ) -> None:
         self.command = command
-        self.name = _name(arguments)
+        self.callbacks = callbacks
+        self.config_name = _config_name(arguments)
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         super().__init__(
             pl.LightningModule,
@@ -55,6 +60,12 @@ class ExperimentCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys that are about a run as a whole."""
+        parser.add_argument(
+            "--name",
+            type=str | None,
+            default=None,
+            help="Name of the run in results and in W&B (default: the first config's name).",
+        )
         parser.add_argument(
             "--run_dir",
             type=str | None,
@@ -98,6 +109,7 @@ class ExperimentCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder and let everything that writes write there."""
+        self.name: str = self.config.name or self.config_name
         self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
         self.results = ResultsWriter(self.folder.path, self.name)
         self.confusions = ConfusionWriter(self.folder.path, self.name)
@@ -111,19 +123,21 @@ class ExperimentCLI(LightningCLI):
             EpochSeed(int(seed)),
             self.results,
             self.confusions,
+            *self.callbacks,
         ]
 
     def resolved(self) -> str:
         """Return the config as parsed, every default filled in, as YAML that ``fit`` takes."""
         plain = self.config.clone()
+        plain.update(Namespace(name=self.name, run_dir=None, ckpt_path=None))
         for value in LINKS:
             plain.model.init_args.pop(value, None)
         text: str = self.parser.dump(plain, skip_validation=True)
         return text
 
 
-def _name(arguments: list[str]) -> str:
-    """Return the name of the first config file, which is the name of the run."""
+def _config_name(arguments: list[str]) -> str:
+    """Return the name of the first config file, by which a run is named."""
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     flags.add_argument("-c", "--config", action="append", default=[])
     configs = flags.parse_known_args(arguments)[0].config

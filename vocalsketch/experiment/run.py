@@ -1,6 +1,7 @@
 """Running one experiment: train, then rank both halves with the best checkpoint."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -46,17 +47,20 @@ class Outcome:
 
 
 @without_noise()
-def run_experiment(command: Command, arguments: list[str]) -> Outcome:
+def run_experiment(
+    command: Command, arguments: list[str], callbacks: Sequence[pl.Callback] = ()
+) -> Outcome:
     """Run ``fit``, ``validate``, ``test`` or ``predict`` as the command line would.
 
     Args:
         command: What to do.
         arguments: Such as ``["--config", "conf/iminet_tied.yaml", "--seed_everything", "3"]``.
+        callbacks: Beside those of the config, such as a sweep's.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.
     """
-    cli = ExperimentCLI(command, arguments)
+    cli = ExperimentCLI(command, arguments, callbacks)
     os.environ[CHOSEN] = str(cli.folder.path)
     try:
         _describe(cli)

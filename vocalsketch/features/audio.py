@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -115,13 +115,30 @@ def _decoder(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile
         raise AudioError(f"{name}: the file is empty (0 bytes): get it again or remove it.")
     source.seek(0)
     try:
-        with soundfile.SoundFile(source) as audio:
+        with soundfile.SoundFile(_Stream(source)) as audio:
             yield audio
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name ending in .raw
+    except soundfile.SoundFileError as error:
         raise AudioError(
             f"{name}: not audio that can be decoded, or damaged ({_reason(error)}): "
             "wav, flac, ogg, mp3 and aiff are read."
         ) from error
+
+
+class _Stream:
+    """A stream as libsndfile needs it: without a name to guess from, and deaf to senseless seeks.
+
+    In damaged files it seeks before the beginning, and an exception cannot pass through it.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.read, self.tell = stream.read, stream.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Seek where that is possible; return the position, whence libsndfile sees a failure."""
+        with suppress(ValueError, OverflowError, OSError):
+            self._stream.seek(offset, whence)
+        return self._stream.tell()
 
 
 def _reason(error: Exception) -> str:

@@ -25,8 +25,8 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
 
     Returns:
         (4 * POINTS + 2 * BANDS + 1,): loudness, pitch, periodicity and brightness at ``POINTS``
-        equal distances in time from the first to the last
-        audible frame, mean and deviation of ``BANDS`` mel bands in dB, log duration.
+        equal distances in time from the first to the last audible frame, mean and deviation
+        there of ``BANDS`` mel bands in dB, log duration.
     """
     clip = np.asarray(waveform, dtype=np.float64)
     if sample_rate != SAMPLE_RATE:

@@ -34,7 +34,7 @@ class AscentSettings:
     """
 
     steps: int = 1000
-    step_size: float = 0.5
+    step_size: float = 1.0
     patience: int = 20
     halvings: int = 6
     l2: float = 0.0
@@ -159,9 +159,7 @@ def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inp
         for shape in shapes
     ]
     centred = [noise - noise.mean(dim=(1, 2), keepdim=True) for noise in drawn]
-    return tuple(
-        noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred
-    )
+    return tuple(noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred)
 
 
 def _begin(starts: Inputs, settings: AscentSettings) -> _Climb:

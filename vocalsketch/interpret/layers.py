@@ -3,12 +3,15 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models import MetricHead, Siamese, Tower
+from vocalsketch.models import Siamese, Tower
+from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import ConvBlock
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
@@ -53,31 +56,25 @@ def tower_layers(tower: Tower, part: Part) -> tuple[Layer, ...]:
             part,
             stage.conv.out_channels,
             size,
-            lambda spectrograms, number=number: _stage_response(tower, number, spectrograms),
+            partial(_stage_response, tower, number),
         )
-        for number, (stage, size) in enumerate(zip(tower.stages, sizes, strict=True), start=1)
+        for number, (stage, size) in enumerate(zip(_stages(tower), sizes, strict=True), start=1)
     )
 
 
-def dense_layers(tower: Tower, head: nn.Sequential, part: Part) -> tuple[Layer, ...]:
-    """Return the fully connected layers that a classifier puts on one tower.
+def classifier_layers(network: Classifier, part: Part) -> tuple[Layer, ...]:
+    """Return the layers of a tower and of the hidden layers that a classifier puts on it."""
 
-    The response of a layer is taken after the activation function that follows it, if any.
-    """
-    places = [place for place, layer in enumerate(head) if isinstance(layer, nn.Linear)]
-    ends = [
-        place + 2 if place + 1 < len(head) and _is_rectifier(head[place + 1]) else place + 1
-        for place in places
-    ]
-    return tuple(
-        Layer(
-            f"fc{number}",
-            part,
-            _units(head[place]),
-            None,
-            lambda spectrograms, end=end: head[:end](tower(spectrograms)),
+    def respond(end: int, spectrograms: Tensor) -> Tensor:
+        response: Tensor = network.head[:end](network.tower(spectrograms))
+        return response
+
+    widths = [layer.out_features for layer in network.head if isinstance(layer, nn.Linear)]
+    return tower_layers(network.tower, part) + tuple(
+        Layer(f"fc{number}", part, units, None, partial(respond, place + 1))
+        for number, (units, place) in enumerate(
+            zip(widths, _rectifiers(network.head), strict=False), start=1
         )
-        for number, (place, end) in enumerate(zip(places, ends, strict=True), start=1)
     )
 
 
@@ -129,11 +126,32 @@ def selected_layers(
     return tuple(layer for layer in of_part if layer.name in names)
 
 
+def check_alike(chosen: Sequence[Sequence[Layer]]) -> None:
+    """Refuse checkpoints that cannot stand side by side, since their layers differ.
+
+    Raises:
+        ConfigError: They differ in layers or numbers of units.
+    """
+    listed = [
+        ", ".join(f"{layer.part} {layer.name} ({layer.units} units)" for layer in layers)
+        for layers in chosen
+    ]
+    if len(set(listed)) > 1:
+        raise ConfigError(
+            f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
+            "a part that both have, or visualize each by itself."
+        )
+
+
+def _stages(tower: Tower) -> list[ConvBlock]:
+    return [stage for stage in tower.stages if isinstance(stage, ConvBlock)]
+
+
 def _stage_response(tower: Tower, number: int, spectrograms: Tensor) -> Tensor:
+    *before, stage = _stages(tower)[:number]
     outputs = spectrograms.unsqueeze(1)
-    for stage in tower.stages[: number - 1]:
-        outputs = stage(outputs)
-    stage = tower.stages[number - 1]
+    for earlier in before:
+        outputs = earlier(outputs)
     outputs = stage.conv(outputs)
     if stage.norm is not None:
         outputs = stage.norm(outputs)
@@ -143,47 +161,39 @@ def _stage_response(tower: Tower, number: int, spectrograms: Tensor) -> Tensor:
 
 def _positions(tower: Tower) -> list[tuple[int, int]]:
     """Return (bins, frames) of each stage's channels, before pooling."""
-    bins, frames = tower.input_shape
+    size = tower.input_shape
     positions = []
-    for stage in tower.stages:
+    for stage in _stages(tower):
         kernel = stage.conv.kernel_size
-        bins, frames = bins - kernel[0] + 1, frames - kernel[1] + 1
-        positions.append((bins, frames))
+        size = size[0] - kernel[0] + 1, size[1] - kernel[1] + 1
+        positions.append(size)
         if stage.pool is not None:
             pool = stage.pool.kernel_size
-            bins, frames = bins // pool[0], frames // pool[1]
+            assert isinstance(pool, tuple)
+            size = size[0] // pool[0], size[1] // pool[1]
     return positions
 
 
 def _head_layers(network: Siamese) -> tuple[Layer, ...]:
     """Return the hidden layers of the head, which see a pair (paper, figure 9)."""
-    head: MetricHead = network.head
-    rectifiers = [place for place, layer in enumerate(head.rest) if _is_rectifier(layer)]
-    units = [head.recording_share.out_features] + [
-        _units(layer) for layer in head.rest if isinstance(layer, nn.Linear)
-    ]
+    head = network.head
 
     def respond(end: int, imitations: Tensor, recordings: Tensor) -> Tensor:
         shares = network.imitation_shares(imitations) + network.recording_shares(recordings)
         response: Tensor = head.rest[:end](shares)
         return response
 
+    widths = network.geometry.hidden
     return tuple(
-        Layer(
-            f"fc{number}",
-            "pair",
-            units[number - 1],
-            None,
-            lambda imitations, recordings, end=place + 1: respond(end, imitations, recordings),
+        Layer(f"fc{number}", "pair", units, None, partial(respond, place + 1))
+        for number, (units, place) in enumerate(
+            zip(widths, _rectifiers(head.rest), strict=True), start=1
         )
-        for number, place in enumerate(rectifiers, start=1)
     )
 
 
-def _is_rectifier(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.ReLU | nn.LeakyReLU)
-
-
-def _units(layer: nn.Module) -> int:
-    assert isinstance(layer, nn.Linear)
-    return layer.out_features
+def _rectifiers(layers: nn.Sequential) -> list[int]:
+    """Return where hidden layers end: at a ReLU or what took its place."""
+    return [
+        place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU | nn.LeakyReLU)
+    ]

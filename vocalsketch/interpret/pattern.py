@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
-from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer
+from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, Part
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.interpret.units import Activity, Position
 
@@ -34,7 +34,7 @@ class Pattern:
     """
 
     layer: str
-    part: str
+    part: Part
     unit: int
     spectrograms: Inputs
     activation: float
@@ -60,6 +60,21 @@ class Pattern:
         return self.activation / highest if highest > 0.0 else float("inf")
 
 
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """Some units of a layer.
+
+    Attributes:
+        layer: The layer.
+        patterns: One for each unit.
+        silent: Units of the whole layer that no real clip activates; None without clips.
+    """
+
+    layer: Layer
+    patterns: list[Pattern]
+    silent: tuple[int, ...] | None
+
+
 def maximise(
     subject: Subject,
     layer: Layer,
@@ -71,7 +86,7 @@ def maximise(
     seed: int = 0,
     slope: float = LEAKY_SLOPE,
     progress: bool = False,
-) -> list[Pattern]:
+) -> Portrait:
     """Find the patterns of some units of a layer, all as one batch.
 
     Args:
@@ -86,7 +101,7 @@ def maximise(
         progress: Whether to show a bar.
 
     Returns:
-        A pattern for each unit, on the CPU.
+        A pattern for each unit, on the CPU, and which of all units no clip activates.
     """
     device = next(subject.network.parameters()).device
     leaky = next(
@@ -108,22 +123,28 @@ def maximise(
         f"{layer.part} {layer.name}" if progress else None,
     )
     reached = plain.measured(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
-    to_noise = plain.measured(noise)[:, chosen].cpu()
-    to_clips = None if clips is None else plain.measured(_to(clips, device))[:, chosen].cpu()
-    return [
+    to_noise = plain.measured(noise).cpu()
+    to_clips = None if clips is None else plain.measured(_to(clips, device)).cpu()
+    patterns = [
         Pattern(
             layer.name,
             layer.part,
             unit,
             tuple(each[row].cpu() for each in ascent.patterns),
             float(reached[row]),
-            to_noise[:, row],
-            None if to_clips is None else to_clips[:, row],
+            to_noise[:, unit],
+            None if to_clips is None else to_clips[:, unit],
             ascent.curves[row],
             bool(ascent.converged[row]),
         )
         for row, unit in enumerate(units)
     ]
+    silent = None if to_clips is None else _never_positive(to_clips)
+    return Portrait(layer, patterns, silent)
+
+
+def _never_positive(activations: Tensor) -> tuple[int, ...]:
+    return tuple((activations <= 0.0).all(dim=0).nonzero().squeeze(1).tolist())
 
 
 def _to(inputs: Inputs, device: torch.device) -> Inputs:

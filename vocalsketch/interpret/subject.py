@@ -1,16 +1,27 @@
 """A trained network to be looked into, whatever model its checkpoint holds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from vocalsketch.datamodules.batches import Side
-from vocalsketch.errors import CheckpointError
-from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, siamese_layers, with_leaky_units
+from vocalsketch.errors import CheckpointError, ConfigError
+from vocalsketch.features.front_end import FrontEnd, front_end_from
+from vocalsketch.interpret.layers import (
+    LEAKY_SLOPE,
+    Layer,
+    classifier_layers,
+    siamese_layers,
+    with_leaky_units,
+)
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.classifier import Classifier
 from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
+
+IMITATION_RATE = 16_000  # hz; above it a lone tower's clips are taken for recordings
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +74,77 @@ def load_subject(path: Path) -> Subject:
     return LOADERS[system](path)
 
 
+def load_subjects(
+    paths: Sequence[Path], names: Sequence[str] | None = None, device: str = "cpu"
+) -> list[Subject]:
+    """Load one checkpoint, or two to be compared, under names that tell them apart.
+
+    Args:
+        paths: The checkpoints.
+        names: A name for each; by default those of their runs' folders.
+        device: Where the networks go.
+
+    Raises:
+        CheckpointError: As ``load_subject``.
+        ConfigError: There are more than two, or not one name for each.
+    """
+    if not 1 <= len(paths) <= 2:
+        raise ConfigError(f"{len(paths)} checkpoints are given: give one, or two to compare.")
+    subjects = [load_subject(path) for path in paths]
+    if names is None:
+        names = [subject.name for subject in subjects]
+        if len(set(names)) < len(names):
+            names = [f"{name} {number}" for number, name in enumerate(names, start=1)]
+    plain = ["".join(c if c.isalnum() or c in " -_.()" else "_" for c in name) for name in names]
+    plain = [name.strip(" .") for name in plain]
+    if len(plain) != len(paths) or not all(plain) or len(set(plain)) < len(plain):
+        raise ConfigError(f"names are {list(names)}: give {len(paths)} that differ.")
+    return [
+        replace(subject, name=name, network=subject.network.to(device))
+        for subject, name in zip(subjects, plain, strict=True)
+    ]
+
+
 def _load_siamese(path: Path) -> Subject:
     trained = load_siamese(path)
+    return Subject(_name(path), trained.network, siamese_layers, trained.front_ends, trained.corpus)
+
+
+def _load_classifier(path: Path) -> Subject:
+    """Load a pre-trained tower with its classes (paper, figures 4 and 5)."""
+    checkpoint = read_checkpoint(path)
+    made = checkpoint["vocalsketch"]
+    stages = [ConvStage(**stage) for stage in made["tower"]["stages"]]
+    weights = {
+        name.removeprefix("network."): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    hidden = [len(weights[f"head.{place}.bias"]) for place in _linear_places(weights)][:-1]
+    network = Classifier(
+        tuple(made["input_shape"]),
+        TowerGeometry(stages, made["tower"]["batch_norm"]),
+        len(made["classes"]),
+        hidden,
+    )
+    network.load_state_dict(weights)
+    front_end = front_end_from(made["front_end"])
+    side: Side = "recording" if front_end.sample_rate > IMITATION_RATE else "imitation"
     return Subject(
-        _name(path), trained.network, siamese_layers, trained.front_ends, trained.corpus
+        _name(path),
+        network.eval(),
+        partial(classifier_layers, part=side),
+        {side: front_end},
+        made["corpus"],
+    )
+
+
+def _linear_places(weights: Mapping[str, Tensor]) -> list[int]:
+    """Return where the classification head has layers with weights, first to last."""
+    return sorted(
+        int(name.split(".")[1])
+        for name in weights
+        if name.startswith("head.") and name.endswith(".bias")
     )
 
 
@@ -76,4 +154,7 @@ def _name(path: Path) -> str:
     return folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
 
 
-LOADERS: dict[str, Callable[[Path], Subject]] = {"siamese": _load_siamese}
+LOADERS: dict[str, Callable[[Path], Subject]] = {
+    "siamese": _load_siamese,
+    "classifier": _load_classifier,
+}

@@ -90,6 +90,6 @@ class Activity:
 
     def measured(self, inputs: Inputs) -> Tensor:
         """Return the activation of every unit to many clips, (clips, units), a block at a time."""
-        blocks = zip(*(each.split(CLIPS_AT_ONCE) for each in inputs), strict=True)
+        blocks = zip(*(torch.split(each, CLIPS_AT_ONCE) for each in inputs), strict=True)
         with torch.no_grad():
             return torch.cat([self(block) for block in blocks])

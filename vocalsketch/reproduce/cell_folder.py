@@ -34,9 +34,10 @@ class CellFolder:
         return self.path / "scores_test.npz"
 
     @property
-    def best(self) -> Path:
-        """The best checkpoint."""
-        return self.path / "checkpoints" / "best.ckpt"
+    def checkpoint(self) -> Path:
+        """The best checkpoint, or the last one of a run that chooses none."""
+        best, last = (self.path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+        return best if best.is_file() else last
 
     def state(self, fingerprint: str) -> State | None:
         """Return how a cell with this fingerprint stands here; None where it was not begun."""

@@ -56,7 +56,7 @@ class Material:
             arguments += [f"--data.init_args.{key}={value}" for key, value in data.items()]
         for need in cell.needs:
             side = next(side for side, name in PRETRAINING.items() if name == need.system)
-            checkpoint = CellFolder(need.folder(self.study)).best
+            checkpoint = CellFolder(need.folder(self.study)).checkpoint
             arguments.append(f"--model.init_args.transfer.{side}={checkpoint}")
         return arguments
 

@@ -42,7 +42,7 @@ class Cell:
         seed: Seed of the run.
         config: The run's config.
         arguments: What is changed of the config, as on the command line; results depend on it.
-        needs: Cells whose best checkpoints this one starts from.
+        needs: Pre-trainings whose checkpoints this one starts from.
     """
 
     system: str
@@ -81,11 +81,15 @@ class Cell:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def _resolved(self) -> Any:
-        """Return the config's values, but for what ``conditions`` say better."""
+        """Return the config's values, but for what ``conditions`` and ``needs`` say better."""
         config: Any = OmegaConf.to_container(OmegaConf.load(self.config), resolve=True)
         if not self.pretraining:
             for key in ("root", "split", "on_bad_audio"):
                 config["data"]["init_args"].pop(key, None)
+        if self.needs:
+            transfer = config["model"]["init_args"].get("transfer") or {}
+            for side in PRETRAINING:
+                transfer.pop(side, None)
         return config
 
 

@@ -3,15 +3,15 @@
 Build, as often as the library changes; only what is new or changed is embedded::
 
     build_index(library, index, checkpoint=None, *, jobs=None, accelerator="cpu", devices=1,
-                precision="float32", progress=True) -> BuildReport
+                nodes=1, precision=None, progress=True) -> BuildReport
 
-``BuildReport``: ``sounds``, ``windows``, ``embedded``, ``unchanged``, ``moved``, ``removed``
-(counts) and ``skipped`` (what cannot be used, by path, and why).
+``BuildReport``: ``version``, ``sounds``, ``windows``, ``embedded``, ``unchanged``, ``removed``
+(counts) and ``skipped`` (what cannot be used, by path, and why). ``check_index(folder) -> Check``.
 
 Search, with one system or with the product of several systems' likelihoods::
 
-    index = Index.open(folder)                  # .library, .fingerprint, .corpus, .version,
-                                                # .sounds and .windows (counts), .name
+    index = Index.open(folder)                  # .name, .library, .fingerprint, .corpus,
+                                                # .version, .sounds and .windows (counts)
     searcher = Searcher([index, other_index])   # or Searcher([index])
     hits = searcher.search(waveform, rate, k=10, tags=["kick"], text="door", trim=True)
     lists = searcher.search_many([(waveform, rate), ...], k=10)
@@ -26,8 +26,8 @@ not finite.
 (seconds, of the file), ``sample_rate`` (hz), ``tags``; ``hit.to_dict()`` is plain values for JSON.
 A file appears once, with its best window.
 
-``index.file_of(path)`` gives the absolute path of an indexed sound and raises ``SearchError`` for
-anything else (``..``, absolute paths, links that lead out of the library): serve only what it gives.
+``index.file_of(path)`` gives the absolute path of an indexed sound and raises ``DatasetError`` for
+anything else (``..``, absolute paths, links that lead out of the library): serve only that.
 ``index.paths()`` lists the indexed files. "More like this" is a search with the found sound:
 ``searcher.search(*read_query(hit.file, start=hit.start), k)``.
 
@@ -35,3 +35,24 @@ anything else (``..``, absolute paths, links that lead out of the library): serv
 ``record(seconds) -> (waveform, rate)`` and ``play(hit)`` use the sound card, through the optional
 package sounddevice.
 """
+
+from vocalsketch.search.builder import build_index
+from vocalsketch.search.check import Check, check_index
+from vocalsketch.search.index import Index
+from vocalsketch.search.microphone import play, record
+from vocalsketch.search.publishing import BuildReport
+from vocalsketch.search.query import read_query
+from vocalsketch.search.searcher import Hit, Searcher
+
+__all__ = [
+    "BuildReport",
+    "Check",
+    "Hit",
+    "Index",
+    "Searcher",
+    "build_index",
+    "check_index",
+    "play",
+    "read_query",
+    "record",
+]

@@ -1,10 +1,7 @@
 """The base config of a study: whether it runs, which keys it has, what data it reads."""
 
 import dataclasses
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -12,6 +9,7 @@ import yaml
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
+from vocalsketch.experiment.quiet import without_noise
 from vocalsketch.storage import write_text
 from vocalsketch.sweep.config_tree import Tree, assigned, keys_of, write_tree
 from vocalsketch.sweep.definition import Definition
@@ -47,9 +45,7 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         )
     if prepare:
         data.prepare_data()
-    return dataclasses.replace(
-        definition, corpus=data.corpus.name, split=data.split.fingerprint
-    )
+    return dataclasses.replace(definition, corpus=data.corpus.name, split=data.split.fingerprint)
 
 
 def _keys_with(tree: Tree, key: str, choice: str) -> set[str]:
@@ -69,22 +65,7 @@ def _keys(cli: ExperimentCLI) -> set[str]:
 
 
 def _parsed(tree: Tree) -> ExperimentCLI:
-    with tempfile.TemporaryDirectory() as folder, _quiet_lightning():
+    with tempfile.TemporaryDirectory() as folder, without_noise():
         config = Path(folder) / "base.yaml"
         write_text(config, write_tree(tree))
         return ExperimentCLI("fit", ["--config", str(config), "--run_dir", folder])
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning from naming the devices of a trainer that only serves to look at."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    loggers += [logging.getLogger(f"{each.name}.utilities.rank_zero") for each in loggers]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)

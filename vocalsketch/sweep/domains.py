@@ -1,7 +1,7 @@
 """What a searched value may be: a whole number, a number, one of several, a list of these."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -92,7 +92,7 @@ def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
     Raises:
         ConfigError: The entry is not of this form, or its range is empty.
     """
-    kinds = {
+    kinds: dict[str, tuple[set[str], Callable[[str, Mapping[str, Any]], Domain]]] = {
         "int": ({"low", "high", "log", "step"}, _integers),
         "float": ({"low", "high", "log", "step"}, _reals),
         "categorical": ({"choices"}, _choices),
@@ -100,7 +100,7 @@ def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
     }
     if not isinstance(entry, Mapping):
         raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
-    kind = entry.get("type")
+    kind = str(entry.get("type"))
     if kind not in kinds:
         raise ConfigError(f"Parameter {name!r} has type {kind!r}: choose {', '.join(kinds)}.")
     known, read = kinds[kind]

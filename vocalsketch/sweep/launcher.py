@@ -135,10 +135,7 @@ class Launcher:
                 continue
             name = signal.Signals(-status).name
             self.say(f"Worker {worker.place} was ended by {name}.")
-            self._retry(
-                lambda trial, gone=worker.signature: trial.user_attrs.get(WORKER) == gone,
-                "its worker was killed",
-            )
+            self._retry(_run_by({worker.signature}), "its worker was killed")
             if self.replaced < MAX_REPLACEMENTS:
                 self.replaced += 1
                 self.say(f"Another worker takes place {worker.place}.")
@@ -164,10 +161,14 @@ class Launcher:
                 worker.process.wait()
         if self.running:
             signatures = {worker.signature for worker in self.running}
-            self._retry(lambda trial: trial.user_attrs.get(WORKER) in signatures, "interrupted")
+            self._retry(_run_by(signatures), "interrupted")
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def _run_by(signatures: set[str]) -> Callable[[FrozenTrial], bool]:
+    return lambda trial: trial.user_attrs.get(WORKER) in signatures
+
+
+def _interrupt(_signum: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

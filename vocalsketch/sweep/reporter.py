@@ -3,6 +3,8 @@
 import math
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import optuna
@@ -37,13 +39,8 @@ class TrialReporter(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell W&B which trial this is."""
         self._began = time.perf_counter()
-        trial = {"number": self.trial.number, "parameters": self.parameters}
-        for tracker in _trackers(trainer):
-            tracker.safely(
-                lambda run=tracker: run.experiment.config.update(
-                    {"trial": trial}, allow_val_change=True
-                )
-            )
+        about = {"trial": {"number": self.trial.number, "parameters": self.parameters}}
+        _tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note how long the training took."""
@@ -57,7 +54,8 @@ class TrialReporter(pl.Callback):
         """
         value = float(trainer.callback_metrics.get(self.metric, math.nan))
         if trainer.state.fn == "validate":
-            _summarise(trainer, {"trial/state": "complete", "trial/value": value})
+            summary = {"trial/state": "complete", "trial/value": value}
+            _tell(trainer, lambda run: run.summary.update(summary))
             return
         if not self.reports or math.isnan(value):
             return
@@ -77,13 +75,16 @@ class TrialReporter(pl.Callback):
         pruned = isinstance(exception, optuna.TrialPruned)
         interrupted = isinstance(exception, KeyboardInterrupt)
         state = "pruned" if pruned else "interrupted" if interrupted else "failed"
-        _summarise(trainer, {"trial/state": state, "trial/reason": str(exception)[:500]})
+        summary = {"trial/state": state, "trial/reason": str(exception)[:500]}
+        _tell(trainer, lambda run: run.summary.update(summary))
 
 
-def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
+def _tell(trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
+    """Tell something to the W&B run of each tracker."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbTracker):
+            logger.safely(partial(_told, logger, tell))
 
 
-def _summarise(trainer: pl.Trainer, summary: dict[str, Any]) -> None:
-    for tracker in _trackers(trainer):
-        tracker.safely(lambda run=tracker: run.experiment.summary.update(summary))
+def _told(tracker: WandbTracker, tell: Callable[[Any], object]) -> object:
+    return tell(tracker.experiment)

@@ -18,7 +18,7 @@ WORKER = "worker"  # user attribute: who runs a trial
 HISTORY = "retry_history"  # Optuna's system attribute: the numbers of a trial's former attempts
 
 
-def first_attempt(trial: FrozenTrial | optuna.Trial) -> int:
+def first_attempt(trial: FrozenTrial) -> int:
     """Return the number under which a trial was first run, after which its folder is named."""
     return int(trial.system_attrs.get(HISTORY, [trial.number])[0])
 

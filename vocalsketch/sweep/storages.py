@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
+from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import SQLAlchemyError
 
 from vocalsketch.errors import ConfigError, StorageError
@@ -19,9 +20,7 @@ from vocalsketch.sweep.retry import requeue
 HEARTBEAT = 15  # seconds between a running trial's signs of life
 GRACE = 60  # seconds without one after which another worker takes the trial over
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each further attempt to reach a storage
-FORMS = (
-    "sqlite:///FILE, journal:FILE, postgresql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
-)
+FORMS = "sqlite:///FILE, journal:FILE, postgresql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
 # OSError is what a journal meets, and too common elsewhere to blame on a database
 DATABASE_FAULTS = (SQLAlchemyError, StorageInternalError)
 STORAGE_FAULTS = (*DATABASE_FAULTS, OSError)
@@ -103,7 +102,7 @@ def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         # a writer waits this long for the others before it gives up
-        options = {"connect_args": {"timeout": 60}}
+        options: dict[str, Any] = {"connect_args": {"timeout": 60}}
     else:
         # a connection that broke since it was last used is opened anew
         options = {"pool_pre_ping": True}
@@ -126,7 +125,7 @@ def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
 
 def _journal(path: str) -> BaseStorage:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    backend = optuna.storages.journal.JournalFileBackend(path)
+    backend = JournalFileBackend(path)
     return optuna.storages.JournalStorage(backend)
 
 
@@ -138,7 +137,9 @@ def _proxy(url: str) -> BaseStorage:
         with experimental():
             return optuna.storages.GrpcStorageProxy(host=form[1], port=int(form[2]))
     except ImportError as error:
-        raise ConfigError("grpc:// needs the packages grpcio and protobuf: install them.") from error
+        raise ConfigError(
+            "grpc:// needs the packages grpcio and protobuf: install them."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -27,7 +27,7 @@ def open_study(storage: BaseStorage, definition: Definition) -> optuna.Study:
     study = optuna.create_study(
         study_name=definition.name,
         storage=storage,
-        direction=definition.objective["direction"],
+        direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
         sampler=sampler,
         pruner=pruner,
         load_if_exists=True,

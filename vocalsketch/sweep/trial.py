@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
@@ -74,11 +73,12 @@ class Objective:
         """
         self.number = trial.number
         trial.set_user_attr(WORKER, worker_name())
-        if not is_within(trial.study.get_trials(deepcopy=False), trial.number, self.total):
+        trials = trial.study.get_trials(deepcopy=False)
+        if not is_within(trials, trial.number, self.total):
             trial.set_user_attr(SURPLUS, True)
             raise TrialFailedError("the total was reached")
         try:
-            return self._value(trial)
+            return self._value(trial, first_attempt(trials[trial.number]))
         except ConfigError as error:
             raise self._impossible(trial, str(error)) from error
         except optuna.TrialPruned as error:
@@ -95,19 +95,17 @@ class Objective:
             raise
         except Exception as error:
             reason = "out of memory" if is_out_of_memory(error) else _short(error)
+            gc.collect()
             trial.set_user_attr(REASON, reason)
             raise TrialFailedError(reason) from error
         finally:
-            gc.collect()
             if torch.cuda.is_available():
+                gc.collect()  # else the next trial finds the last one's network still there
                 torch.cuda.empty_cache()
 
-    def _value(self, trial: optuna.Trial) -> float:
+    def _value(self, trial: optuna.Trial, first: int) -> float:
         began = time.perf_counter()
-        first = first_attempt(trial)
-        trial.study.sampler = (
-            trial_sampler(self.definition.sampler, first) or trial.study.sampler
-        )
+        trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
         parameters = self.space.suggest(trial)
         tree = self.space.applied(self.definition.config, parameters)
         folder = trial_folder(self.folder, first)

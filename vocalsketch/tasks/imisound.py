@@ -56,7 +56,7 @@ class ImisoundTask(RetrievalTask):
         patch_frames: int = PATCH_FRAMES,
         patch_hop: int = PATCH_HOP,
         delta_width: int = 3,
-        layer_epochs: int = 10,
+        layer_epochs: int = 6,
         optimizer: OptimizerCallable = torch.optim.Adam,
         imitation_shape: tuple[int, int] = (72, 129),
         recording_shape: tuple[int, int] = (72, 129),

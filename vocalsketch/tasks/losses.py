@@ -1,5 +1,6 @@
 """What a classifier is trained to make small."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -30,8 +31,7 @@ def sum_normalised_sigmoid(logits: Tensor, labels: Tensor) -> Tensor:
     shares = functional.logsigmoid(logits)
     shares = shares - torch.logsumexp(shares, dim=1, keepdim=True)
     own = shares.gather(1, labels.unsqueeze(1))
-    limits = torch.log(torch.tensor([KERAS_EPSILON, 1 - KERAS_EPSILON]))
-    return -own.clamp(float(limits[0]), float(limits[1])).mean()
+    return -own.clamp(math.log(KERAS_EPSILON), math.log(1 - KERAS_EPSILON)).mean()
 
 
 LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {

@@ -75,13 +75,14 @@ class SiameseTask(RetrievalTask):
         self.learning_rate_decay = learning_rate_decay
         self.transfer = transfer
         self.copied: list[dict[str, Any]] = []
+        self.resumed = False
         self.frozen = list(frozen_stages(self.network, freeze)) if freeze else []
         for stage in self.frozen:
             stage.requires_grad_(False)
 
-    def setup(self, stage: str) -> None:
+    def on_fit_start(self) -> None:
         """Copy the pre-trained layers, where a training starts that is no resumption."""
-        if stage != "fit" or self.transfer is None or self.trainer.ckpt_path is not None:
+        if self.transfer is None or self.resumed:
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
         copied = transfer_layers(self.network, self.transfer, data.front_ends)
@@ -156,4 +157,5 @@ class SiameseTask(RetrievalTask):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember what the checkpoint's training started from."""
+        self.resumed = True
         self.copied = checkpoint.get("vocalsketch", {}).get("transferred", [])

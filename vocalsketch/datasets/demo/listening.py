@@ -70,10 +70,10 @@ def _periodic(spectrum: Frames) -> tuple[Frames, Frames]:
         correlation[:, 1:-1] >= correlation[:, 2:]
     )
     heights = np.where(peak, correlation[:, 1:-1], 0.0)[:, shortest - 1 :]
+    # Multiples of the period are as high: each octave down has to be higher by a little.
+    lags = np.arange(shortest, shortest + heights.shape[1])
+    lag = (heights - 0.04 * np.log2(lags)).argmax(axis=1) + shortest
     highest = heights.max(axis=1)
-    # Multiples of the period are as high: the first peak that comes near is the period itself.
-    first = (heights >= 0.9 * highest[:, None]).argmax(axis=1)
-    lag = first + shortest
     left, here, right = (correlation[np.arange(len(lag)), lag + step] for step in (-1, 0, 1))
     bend = np.minimum(left - 2.0 * here + right, -1e-9)
     exact = lag + np.clip(0.5 * (left - right) / bend, -0.5, 0.5)

@@ -51,12 +51,12 @@ def person(number: int, rng: np.random.Generator) -> Person:
         name=f"demo{number + 1:02d}",
         voice=voice,
         lowest=rng.uniform(150, 190) if woman else rng.uniform(80, 115),
-        reach=rng.uniform(1.6, 2.2),
+        reach=rng.uniform(1.5, 2.0),
         shrink=rng.uniform(0.6, 1.0),
-        compression=rng.uniform(0.4, 0.9),
-        tempo=rng.uniform(0.85, 1.18),
+        compression=rng.uniform(0.5, 0.95),
+        tempo=rng.uniform(0.9, 1.12),
         threshold=rng.uniform(0.55, 0.75),
-        reaction=rng.uniform(0.02, 0.06),
+        reaction=rng.uniform(0.01, 0.04),
     )
 
 
@@ -69,10 +69,10 @@ def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
 
 def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
     """Return what was heard at the person's own tempo, which wavers, and smoothed."""
-    stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.1)), 0.75, 1.3)
+    stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.07)), 0.75, 1.3)
     frames = len(sound.loudness)
     length = min(max(round(frames * stretch), 10), round(LONGEST * 100))
-    pace = np.exp(rng.normal(0.0, 0.25, 6))  # how fast each sixth of the sound goes by
+    pace = np.exp(rng.normal(0.0, 0.15, 6))  # how fast each sixth of the sound goes by
     course = np.cumsum(np.interp(np.linspace(0, 5, length), np.arange(6), pace))
     places = (course - course[0]) / (course[-1] - course[0]) * (frames - 1)
     width = 100.0 * person.reaction
@@ -91,7 +91,7 @@ def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
 
 def _articulation(sound: Heard, person: Person, rng: np.random.Generator) -> Articulation:
     frames = len(sound.loudness)
-    level = person.compression * sound.loudness + _drift(frames, 3.0, rng)
+    level = person.compression * sound.loudness + _drift(frames, 2.0, rng)
     level = np.where(sound.loudness < FLOOR + 8.0, FLOOR, level)
     brightness = sound.brightness + rng.normal(0.0, 0.3) + _drift(frames, 0.15, rng)
     threshold = person.threshold + rng.normal(0.0, 0.05)
@@ -116,7 +116,7 @@ def _sung(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:
     motion = person.shrink * (sound.pitch - register) + _drift(len(sound.pitch), 0.04, rng)
     pitch = drawn + rng.normal(0.0, 0.08) + motion
     ceiling = floor + person.reach
-    return np.asarray(55.0 * 2.0 ** np.clip(pitch, floor - 0.2, ceiling + 0.5))
+    return np.asarray(55.0 * 2.0 ** np.clip(pitch, floor - 0.2, ceiling + 0.4))
 
 
 def _drift(frames: int, size: float, rng: np.random.Generator) -> Frames:
@@ -131,7 +131,7 @@ def _recorded(spoken: Frames, rng: np.random.Generator) -> Frames:
     tail *= np.exp(-np.arange(len(tail)) / (rng.uniform(0.01, 0.03) * SAMPLE_RATE))
     tail *= rng.uniform(0.02, 0.1)
     tail[0] = 1.0
-    pauses = rng.uniform(0.02, 0.15, 2) * SAMPLE_RATE
+    pauses = rng.uniform(0.02, 0.1, 2) * SAMPLE_RATE
     room = signal.fftconvolve(np.pad(spoken, (round(pauses[0]), round(pauses[1]))), tail)
     noise = ndimage.gaussian_filter1d(rng.standard_normal(len(room)), 0.7)
     room = room / np.abs(room).max() + 10.0 ** (rng.uniform(-60, -42) / 20.0) * noise

@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+from scipy import ndimage
 
 from vocalsketch.datasets.demo import acoustic, commercial, everyday, single
 from vocalsketch.datasets.demo.curves import Curve
@@ -23,6 +24,9 @@ def generator(*names: str) -> np.random.Generator:
 
 
 def recording(category: str, name: str) -> Curve:
-    """Return the sound's waveform at 44.1 kHz, its peak at 0.7."""
-    sound = np.asarray(CATALOGUE[category][name](generator("sound", name)))
-    return np.asarray(0.7 * sound / np.abs(sound).max())
+    """Return the sound's waveform at 44.1 kHz, its peak at 0.7, over a recording's faint noise."""
+    rng = generator("sound", name)
+    sound = CATALOGUE[category][name](rng)
+    noise = 10.0 ** (rng.uniform(-62.0, -50.0) / 20.0) * rng.standard_normal(len(sound))
+    noisy = sound / np.abs(sound).max() + ndimage.gaussian_filter1d(noise, 2.0)
+    return np.asarray(0.7 * noisy / np.abs(noisy).max())

@@ -63,7 +63,7 @@ def utter(voice: Voice, articulation: Articulation, rng: np.random.Generator) ->
     pulses = _glottal_pulses(voice, _sampled(articulation.pitch, samples), rng)
     breath = rng.standard_normal(samples)
     vowel = _shaped(
-        voicing * (pulses + 0.3 * voice.breathiness * breath), _vowel_tract(voice, articulation)
+        voicing * (pulses + 0.15 * voice.breathiness * breath), _vowel_tract(voice, articulation)
     )
     friction = _shaped((1.0 - voicing) * breath, _friction_tract(articulation))
     balanced = voicing * _levelled(vowel) + (1.0 - voicing) * _levelled(friction)

@@ -1,0 +1,145 @@
+"""Layers: their names and sizes, what they respond, and leaky copies that leave no trace."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.interpret.layers import (
+    check_alike,
+    classifier_layers,
+    selected_layers,
+    siamese_layers,
+    with_leaky_units,
+)
+from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models.classifier import Classifier
+
+
+def listed(layers) -> list[tuple]:
+    return [(layer.part, layer.name, layer.units, layer.positions) for layer in layers]
+
+
+def test_each_tower_and_the_head_are_listed_with_their_sizes(network):
+    # 12 x 20 under a 3 x 3 kernel is 10 x 18, pooled 5 x 9, under 2 x 3 is 4 x 7
+    convolutions = [("conv1", 4, (10, 18)), ("conv2", 5, (4, 7))]
+    assert listed(siamese_layers(network)) == [
+        *(("imitation", *layer) for layer in convolutions),
+        *(("recording", *layer) for layer in convolutions),
+        ("pair", "fc1", 8, None),
+        ("pair", "fc2", 3, None),
+    ]
+
+
+def test_a_tied_tower_is_listed_once():
+    tower = TowerGeometry([ConvStage(2, (3, 3))])
+    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
+    assert [(layer.part, layer.name) for layer in siamese_layers(tied)] == [
+        ("imitation", "conv1"),
+        ("pair", "fc1"),
+    ]
+
+
+def test_a_classifier_has_its_hidden_layers_but_not_its_classes():
+    network = Classifier((8, 8), TowerGeometry([ConvStage(2, (3, 3))]), 7, (5, 4)).eval()
+    layers = classifier_layers(network, "recording")
+    assert listed(layers) == [
+        ("recording", "conv1", 2, (6, 6)),
+        ("recording", "fc1", 5, None),
+        ("recording", "fc2", 4, None),
+    ]
+    clips = torch.randn(3, 8, 8)
+    hidden = layers[-1].respond(clips)
+    assert (hidden >= 0).all()
+    torch.testing.assert_close(network.head[-1](hidden), network(clips))
+
+
+def test_responses_have_the_listed_sizes_and_lead_on_to_the_networks_score(network):
+    layers = siamese_layers(network)
+    clips = torch.randn(2, 12, 20)
+    for layer in layers[:4]:
+        assert layer.respond(clips).shape == (2, layer.units, *layer.positions)
+    last = layers[-1].respond(clips, clips.flip(0))
+    index = torch.arange(2)
+    torch.testing.assert_close(
+        network.head.rest[-1](last).squeeze(1), network(clips, clips.flip(0), index, index)
+    )
+    conv2 = layers[1].respond(clips)  # unpooled: the tower's embedding
+    torch.testing.assert_close(conv2.flatten(1), network.imitation_tower(clips))
+
+
+def test_conv1_responds_with_the_rectified_convolution_before_pooling():
+    tower = TowerGeometry([ConvStage(1, (1, 1), (2, 2))])
+    network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)))
+    stage = network.imitation_tower.stages[0]
+    stage.conv.weight.data.fill_(-2.0)
+    stage.conv.bias.data.fill_(1.0)
+    clip = torch.tensor([[[0.0, 1.0], [-1.0, 3.0]]])
+    expected = torch.tensor([[[[1.0, 0.0], [3.0, 0.0]]]])
+    assert torch.equal(siamese_layers(network)[0].respond(clip), expected)
+    leaky = siamese_layers(with_leaky_units(network, 0.3))[0].respond(clip)
+    torch.testing.assert_close(leaky, torch.tensor([[[[1.0, -0.3], [3.0, -1.5]]]]))
+
+
+def test_leaky_copies_leave_the_network_and_its_outputs_unchanged(network):
+    clips, index = torch.randn(3, 12, 20), torch.arange(3)
+    weights = copy.deepcopy(network.state_dict())
+    before = network(clips, clips, index, index)
+    leaky = with_leaky_units(network)
+    assert not any(isinstance(module, nn.ReLU) for module in leaky.modules())
+    assert not torch.equal(leaky(clips, clips, index, index), before)
+    assert torch.equal(network(clips, clips, index, index), before)
+    assert sum(isinstance(module, nn.ReLU) for module in network.modules()) == 6
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_tied_towers_stay_tied_in_a_leaky_copy():
+    tower = TowerGeometry([ConvStage(2, (3, 3))])
+    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
+    leaky = with_leaky_units(tied)
+    assert leaky.imitation_tower is leaky.recording_tower
+
+
+def test_by_default_all_convolutions_and_fc1_are_selected(network):
+    layers = siamese_layers(network)
+    assert [layer.name for layer in selected_layers(layers, None)] == [
+        "conv1", "conv2", "conv1", "conv2", "fc1",
+    ]  # fmt: skip
+    chosen = selected_layers(layers, ["conv2"], "recording")
+    assert [(layer.part, layer.name) for layer in chosen] == [("recording", "conv2")]
+
+
+@pytest.mark.parametrize(
+    ("names", "part", "said"),
+    [
+        (["conv9"], None, "There is no layer 'conv9': the layers are conv1, conv2, fc1, fc2."),
+        (["fc1"], "recording", "the layers are conv1, conv2."),
+        (["conv1", ""], None, "There is no layer ''"),
+    ],
+)
+def test_a_layer_that_is_not_there_is_refused(network, names, part, said):
+    with pytest.raises(ConfigError, match="There is no layer") as refused:
+        selected_layers(siamese_layers(network), names, part)
+    assert said in str(refused.value)
+
+
+def test_a_part_that_the_network_lacks_is_refused():
+    network = Classifier((8, 8), TowerGeometry([ConvStage(2, (3, 3))]), 7)
+    with pytest.raises(ConfigError, match="no layer that sees a pair: choose imitation"):
+        selected_layers(classifier_layers(network, "imitation"), None, "pair")
+
+
+def test_checkpoints_with_different_layers_cannot_stand_side_by_side(network):
+    layers = siamese_layers(network)
+    check_alike([layers, siamese_layers(copy.deepcopy(network))])
+    with pytest.raises(ConfigError, match=r"imitation conv1 \(4 units\); and imitation conv2"):
+        check_alike([layers[:1], layers[1:2]])
+
+
+@pytest.mark.parametrize("slope", [-0.1, 1.0, float("nan")])
+def test_a_slope_out_of_range_is_refused(network, slope):
+    with pytest.raises(ConfigError, match="leaky slope"):
+        with_leaky_units(network, slope)

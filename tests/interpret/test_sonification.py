@@ -1,0 +1,98 @@
+"""Inversion: frequencies and times come back, scales are chosen, silence stays silence."""
+
+import numpy as np
+import pytest
+import torch
+
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.log_mel import LogMel
+from vocalsketch.interpret.bins import frequencies
+from vocalsketch.interpret.sonification import (
+    PEAK,
+    Levels,
+    closer_frames,
+    sonified,
+    unstandardised,
+)
+
+IMITATION = LogMel(16_000, 1.0, 133, 39, 0.0, 5000.0, 120)
+RECORDING = LogMel(44_100, 0.7, 1024, 128, 0.0, 22_050.0, 30)
+CONSTANT_Q = CQT(seconds=1.05)
+CHORDS = {
+    IMITATION: (600.0, 1500.0, 3500.0),
+    RECORDING: (440.0, 1760.0, 7040.0),
+    CONSTANT_Q: (200.0, 635.0, 1796.0),
+}
+
+
+def tones(front_end, hertz, begin=0.0):
+    time = torch.arange(front_end.samples, dtype=torch.float64) / front_end.sample_rate
+    waveform = sum(torch.sin(2 * torch.pi * each * time) for each in hertz)
+    return (waveform * (time >= begin)).float()[None]
+
+
+def half_width(front_end, hertz):
+    """Return half the distance between the neighbours of the nearest bin, Hz."""
+    centres = frequencies(front_end)
+    nearest = int(np.abs(centres - hertz).argmin())
+    return (centres[nearest + 1] - centres[nearest - 1]) / 2
+
+
+@pytest.mark.parametrize("front_end", CHORDS, ids=["imitation", "recording", "cqt"])
+def test_a_chords_frequencies_come_back_within_a_bin(front_end):
+    chord = CHORDS[front_end]
+    waveform = sonified(front_end(tones(front_end, chord))[0], front_end)
+    power = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))) ** 2
+    axis = np.fft.rfftfreq(len(waveform), 1 / front_end.sample_rate)
+    for hertz in chord:
+        near = np.abs(axis - hertz) < 0.3 * hertz
+        strongest = axis[near][power[near].argmax()]
+        assert abs(strongest - hertz) < half_width(front_end, hertz)
+    heard = np.zeros_like(axis, dtype=bool)
+    for hertz in chord:
+        heard |= np.abs(axis - hertz) < 2 * half_width(front_end, hertz)
+    assert power[heard].sum() > 0.8 * power.sum()
+
+
+@pytest.mark.parametrize("front_end", CHORDS, ids=["imitation", "recording", "cqt"])
+def test_a_sound_begins_when_its_pattern_does(front_end):
+    begin = front_end.seconds / 2
+    pattern = front_end(tones(front_end, CHORDS[front_end][:1], begin))[0]
+    waveform = sonified(pattern, front_end)
+    loud = np.flatnonzero(np.abs(waveform) > 0.3 * PEAK)
+    assert loud[0] / front_end.sample_rate == pytest.approx(begin, abs=0.05)
+
+
+def test_the_sound_is_as_long_as_its_frames_and_repeats_with_its_seed():
+    pattern = torch.randn(39, 120)
+    waveform = sonified(pattern, IMITATION, seed=3)
+    assert waveform.dtype == np.float32
+    assert len(waveform) == 119 * 133
+    assert np.abs(waveform).max() == pytest.approx(PEAK)
+    assert np.array_equal(waveform, sonified(pattern, IMITATION, seed=3))
+    assert not np.array_equal(waveform, sonified(pattern, IMITATION, seed=4))
+
+
+def test_silence_stays_silence():
+    assert not sonified(torch.zeros(39, 120), IMITATION).any()
+
+
+def test_standardised_decibels_count_down_from_the_maximum_to_the_floor():
+    pattern = torch.zeros(39, 120)
+    pattern[0, 0], pattern[0, 1] = 1.0, -9.0
+    magnitudes = unstandardised(pattern, IMITATION, Levels(deviation=20.0))
+    # 0 dB; 200 dB below it, which is beyond the range of 80; 20 dB below it
+    assert magnitudes[0, :3] == pytest.approx([1.0, 0.0, 0.1])
+
+
+def test_magnitudes_get_a_mean_back_and_end_at_zero():
+    front_end = CQT(seconds=1.05, scaling="magnitude")
+    pattern = torch.zeros(front_end.shape)
+    pattern[0, 0], pattern[0, 1] = 1.7, -1.0
+    magnitudes = unstandardised(pattern, front_end, Levels(mean=0.3))
+    assert magnitudes[0, :3] == pytest.approx([1.0, 0.0, 0.15])
+
+
+def test_closer_frames_lie_on_lines_between_frames():
+    magnitudes = np.array([[0.0, 1.0, 3.0]])
+    assert closer_frames(magnitudes, 0.5).tolist() == [[0.0, 0.5, 1.0, 2.0, 3.0]]

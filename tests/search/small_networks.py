@@ -1,0 +1,62 @@
+"""Untrained networks in checkpoints, and libraries of a few short sounds."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from vocalsketch.features.cqt import CQT
+from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+
+RATE = 8000  # hz
+
+
+def write_checkpoint(path: Path, hidden: tuple[int, ...] = (8,), seed: int = 0) -> Path:
+    """Write a checkpoint as a fit does, of a small network with random weights."""
+    front_end = CQT(seconds=1.05)
+    stages = [ConvStage(3, (3, 3), (8, 8)), ConvStage(2, (3, 3))]
+    tower = TowerGeometry(stages)
+    shape = front_end.shape
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Siamese(SiameseGeometry(shape, shape, tower, tower, "tied", hidden=hidden))
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.5)
+    describe = front_end.describe()
+    made = {
+        "system": "siamese",
+        "geometry": network.geometry.to_dict(),
+        "corpus": "folder",
+        "front_ends": {"imitation": describe, "recording": describe},
+    }
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights, "vocalsketch": made, "optimizer_states": [1]}, path)
+    return path
+
+
+def chirp(number: int, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:
+    """A different sweep for each number, in noise: its quietest bins are far above rounding."""
+    time = np.arange(round(seconds * rate)) / rate
+    noise = np.random.default_rng(number).uniform(-0.05, 0.05, len(time))
+    start = 150.0 + 90.0 * number
+    return 0.4 * np.sin(2 * np.pi * (start * time + 200.0 * (number % 3) * time**2)) + noise
+
+
+def write_sound(path: Path, waveform: np.ndarray, rate: int = RATE) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, waveform, rate)
+    return path
+
+
+def write_library(root: Path) -> Path:
+    """Six sounds in three folders; one of 6.5 s, which has three windows."""
+    for number, name in enumerate(
+        ("Drums/Kick Drums/deep.wav", "Drums/Snares/tight.flac", "House/CarDoor.wav")
+    ):
+        write_sound(root / name, chirp(number))
+    write_sound(root / "House/outdoor.ogg", chirp(3))
+    write_sound(root / "House/door slam.aiff", chirp(4))
+    steps = [chirp(number, 1.3) for number in (5, 8, 2, 9, 4)]
+    write_sound(root / "long.wav", np.concatenate(steps))
+    return root

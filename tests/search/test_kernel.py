@@ -1,0 +1,79 @@
+"""Scores from stored shares."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vocalsketch.models import MetricHead
+from vocalsketch.search import kernel
+from vocalsketch.search.kernel import HeadKernel
+
+
+def head_of(width: int, hidden: tuple[int, ...]) -> MetricHead:
+    head = MetricHead(5, 5, (width, *hidden)).eval()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return head
+
+
+def shares(rows: int, width: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((rows, width), dtype=np.float32)
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 3)])
+@settings(deadline=None, max_examples=20)
+@given(
+    rows=st.lists(st.integers(0, 40), max_size=4),
+    queries=st.integers(1, 3),
+    width=st.integers(1, 20),
+)
+def test_scores_are_those_of_the_head_pair_by_pair(
+    hidden: tuple[int, ...], rows: list[int], queries: int, width: int
+) -> None:
+    head = head_of(width, hidden)
+    blocks = [shares(count, width, seed) for seed, count in enumerate(rows)]
+    asked = shares(queries, width, 99)
+    scores = HeadKernel(head, threads=2).scores(asked, blocks)
+    stored = np.concatenate([np.zeros((0, width), np.float32), *blocks])
+    with torch.no_grad():
+        for query in range(queries):
+            for row in range(len(stored)):
+                pair = head.score(torch.from_numpy(asked[query]), torch.from_numpy(stored[row]))
+                assert scores[query, row] == pytest.approx(float(pair), abs=1e-4)
+    assert scores.shape == (queries, len(stored))
+
+
+@pytest.mark.parametrize("hidden", [(), (7,)])
+def test_however_the_rows_are_cut_the_scores_are_the_same(
+    hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, stored, asked = head_of(12, hidden), shares(1000, 12, 0), shares(2, 12, 1)
+    whole = HeadKernel(head).scores(asked, [stored])
+    monkeypatch.setattr(kernel, "ROWS_PER_TASK", 64)
+    monkeypatch.setattr(kernel, "ROWS_PER_BLOCK", 30)
+    cut = HeadKernel(head, threads=3).scores(asked, [stored[:333], stored[333:]])
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (7,)])
+def test_half_precision_scores_are_those_of_the_rounded_shares(hidden: tuple[int, ...]) -> None:
+    half = shares(500, 12, 0).astype(np.float16)
+    half[0, :4] = [0.0, -0.0, 6e-8, 65504.0]  # zero, the smallest and the largest numbers
+    half[1, :2] = [-6e-8, -3e-5]  # the smallest below zero, and one that is not normal
+    kernel = HeadKernel(head_of(12, hidden))
+    asked = shares(2, 12, 1)
+    np.testing.assert_allclose(
+        kernel.scores(asked, [half]),
+        kernel.scores(asked, [half.astype(np.float32)]),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_shares_may_be_read_only_as_mapped_files_are() -> None:
+    stored, asked = shares(10, 12, 0), shares(1, 12, 1)
+    stored.flags.writeable = False
+    asked.flags.writeable = False
+    assert HeadKernel(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)

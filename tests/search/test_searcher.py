@@ -1,0 +1,242 @@
+"""Searching an index."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
+
+from vocalsketch.errors import AudioError, CheckpointError, ConfigError, DatasetError, StorageError
+from vocalsketch.features.audio import load_clip
+from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
+from vocalsketch.search.query import prepared
+from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
+from vocalsketch.tasks.checkpoints import load_siamese
+
+
+def pair_score(checkpoint: Path, query: Path, sound: Path) -> float:
+    """The network's logit for one pair of files, both through front end and tower."""
+    trained = load_siamese(checkpoint)
+    features, candidate = (
+        front_end(torch.from_numpy(load_clip(path, front_end))[None])
+        for path, front_end in (
+            (query, trained.front_ends["imitation"]),
+            (sound, trained.front_ends["recording"]),
+        )
+    )
+    first = torch.zeros(1, dtype=torch.long)
+    with torch.no_grad():
+        return float(trained.network(features, candidate, first, first))
+
+
+@pytest.fixture
+def query() -> np.ndarray:
+    return chirp(1, 0.7).astype(np.float32)
+
+
+def test_every_sound_is_ranked_by_the_networks_score_of_the_pair(
+    index: Index, checkpoint: Path, query: np.ndarray, tmp_path: Path
+) -> None:
+    sung = write_sound(tmp_path / "sung.wav", query)
+    hits = index.search(*read_query(sung), k=100)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6]
+    assert sorted(hit.path for hit in hits) == index.paths()
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    for hit in hits:
+        assert hit.probability == pytest.approx(1 / (1 + np.exp(-hit.score)))
+        if hit.path != "long.wav":
+            expected = pair_score(checkpoint, sung, hit.file)
+            assert hit.score == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_long_sound_is_found_by_its_best_window(index: Index, query: np.ndarray) -> None:
+    (long,) = (hit for hit in index.search(query, RATE, k=100) if hit.path == "long.wav")
+    rows = [row for row, path in enumerate(index.table.column("path")) if path == "long.wav"]
+    windows = index.scores([(prepared(query, RATE), RATE)])[0, rows]
+    best = int(np.argmax(windows))
+    assert (long.start, long.score) == (2.0 * best, float(windows[best]))
+    assert (long.duration, long.sample_rate, long.tags) == (6.5, RATE, ())
+
+
+def test_fewer_hits_are_the_first_of_more(index: Index, query: np.ndarray) -> None:
+    everything = index.search(query, RATE, k=6)
+    for count in range(1, 6):
+        assert index.search(query, RATE, k=count) == everything[:count]
+
+
+def test_queries_together_are_answered_as_one_by_one(index: Index) -> None:
+    queries = [(chirp(number, 0.5 + 0.2 * number), RATE) for number in range(4)]
+    together = Searcher([index]).search_many(queries, k=6)
+    assert together == [index.search(*query, k=6) for query in queries]
+    assert Searcher([index]).search_many([]) == []
+
+
+def test_level_channels_and_leading_silence_change_nothing(index: Index, query: np.ndarray) -> None:
+    plain = index.search(query, RATE, k=6)
+    late = np.concatenate([np.zeros(RATE // 2, dtype=np.float32), query])
+    for other in (0.01 * query, np.stack([query, query], axis=1)):
+        found = index.search(other, RATE, k=6)
+        assert [hit.path for hit in found] == [hit.path for hit in plain]
+        assert [hit.score for hit in found] == pytest.approx([h.score for h in plain], abs=1e-3)
+    margin = np.concatenate([np.zeros(RATE // 20, dtype=np.float32), query])
+    assert index.search(late, RATE, k=6) == index.search(margin, RATE, k=6, trim=False)
+
+
+def test_a_tag_narrows_and_ranks_among_what_is_left(index: Index, query: np.ndarray) -> None:
+    everything = index.search(query, RATE, k=6)
+    drums = index.search(query, RATE, k=6, tags=["drums"])
+    assert [hit.rank for hit in drums] == [1, 2]
+    assert [hit.path for hit in drums] == [h.path for h in everything if "drums" in h.tags]
+    with pytest.raises(ConfigError, match="No sound is tagged piano"):
+        index.search(query, RATE, tags=["piano"])
+
+
+def test_a_word_makes_sounds_without_it_a_tenth_as_likely(index: Index, query: np.ndarray) -> None:
+    plain = {hit.path: hit for hit in index.search(query, RATE, k=6)}
+    for hit in index.search(query, RATE, k=6, text="door"):
+        lacks = not hit.path.endswith(("CarDoor.wav", "door slam.aiff"))
+        likelihood = np.log(plain[hit.path].probability) + lacks * LOG_LIKELIHOOD_OF_LACK
+        assert hit.score == pytest.approx(likelihood, abs=1e-6)
+        assert hit.probability == pytest.approx(np.exp(likelihood), abs=1e-6)
+
+
+@pytest.fixture
+def two(tmp_path: Path, checkpoint: Path) -> list[Index]:
+    """Indexes of one library by two networks, one of them with a deeper head."""
+    library = write_library(tmp_path / "library")
+    deep = write_checkpoint(tmp_path / "deep.ckpt", hidden=(8, 4), seed=3)
+    for name, network in (("flat", checkpoint), ("deep", deep)):
+        build_index(library, tmp_path / name, network, jobs=1, progress=False)
+    return [Index.open(tmp_path / "flat"), Index.open(tmp_path / "deep")]
+
+
+def test_several_systems_are_fused_by_the_product_of_their_likelihoods(
+    two: list[Index], query: np.ndarray
+) -> None:
+    alone = [{hit.path: hit.probability for hit in one.search(query, RATE, k=6)} for one in two]
+    fused = Searcher(two).search(query, RATE, k=6)
+    swapped = Searcher(two[::-1]).search(query, RATE, k=6)
+    assert [hit.path for hit in fused] == [hit.path for hit in swapped]
+    for hit in fused:
+        if hit.path != "long.wav":  # whose best window may be another for each
+            product = alone[0][hit.path] * alone[1][hit.path]
+            assert hit.probability == pytest.approx(product, rel=1e-4)
+
+
+def test_systems_of_different_states_of_a_library_are_not_fused(
+    two: list[Index], tmp_path: Path
+) -> None:
+    write_sound(tmp_path / "library" / "new.wav", chirp(7))
+    build_index(tmp_path / "library", tmp_path / "deep", progress=False)
+    with pytest.raises(ConfigError, match="different states"):
+        Searcher([two[0], Index.open(tmp_path / "deep")])
+    with pytest.raises(ConfigError, match="different libraries"):
+        Searcher([two[0], Index.open(tmp_path / "flat", library=tmp_path)])
+
+
+def test_searches_at_once_do_not_disturb_one_another(index: Index) -> None:
+    queries = [(chirp(number), RATE) for number in range(6)]
+    expected = [index.search(*query, k=6) for query in queries]
+    found: dict[int, list[Hit]] = {}
+
+    def search(number: int) -> None:
+        for _ in range(5):
+            found[number] = index.search(*queries[number], k=6)
+
+    threads = [threading.Thread(target=search, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[number] for number in range(6)] == expected
+
+
+def test_a_reader_keeps_its_version_while_another_is_built(
+    library: Path, checkpoint: Path, tmp_path: Path, query: np.ndarray
+) -> None:
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    reader = Index.open(tmp_path / "index")
+    before = reader.search(query, RATE, k=6)
+    write_sound(library / "new.wav", chirp(7))
+    build_index(library, tmp_path / "index", progress=False)
+    assert reader.search(query, RATE, k=6) == before
+    assert Index.open(tmp_path / "index").sounds == 7
+
+
+def test_only_indexed_files_within_the_library_are_given_out(
+    library: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    index = Index.open(tmp_path / "index")
+    assert index.file_of("long.wav") == (library / "long.wav").resolve()
+    secret = write_sound(tmp_path / "secret.wav", chirp(0))
+    for path in ("../secret.wav", str(secret), "", ".", "House", "long.wav/", "House/../long.wav"):
+        with pytest.raises(DatasetError):
+            index.file_of(path)
+    (library / "long.wav").unlink()
+    with pytest.raises(DatasetError, match="any more"):
+        index.file_of("long.wav")
+    (library / "long.wav").symlink_to(secret)
+    with pytest.raises(DatasetError, match="any more"):
+        index.file_of("long.wav")
+
+
+def test_a_found_sound_is_a_query_for_more_like_it(index: Index, query: np.ndarray) -> None:
+    hit = next(hit for hit in index.search(query, RATE, k=6) if hit.path == "long.wav")
+    waveform, rate = read_query(hit.file, start=hit.start)
+    assert len(waveform) == pytest.approx((hit.duration - hit.start) * rate, abs=1)
+    assert index.search(waveform, rate, k=3) != []
+
+
+@pytest.mark.parametrize(
+    ("waveform", "options", "error", "message"),
+    [
+        (np.zeros(RATE), {}, AudioError, "silent"),
+        (chirp(0, 0.05), {}, AudioError, "too short"),
+        (np.full(RATE, np.nan), {}, AudioError, "NaN"),
+        (chirp(0), {"k": 0}, ConfigError, "ask for 1 or more"),
+        (chirp(0), {"tags": ["none"]}, ConfigError, "No sound is tagged none"),
+    ],
+)
+def test_bad_queries_are_refused(
+    index: Index, waveform: np.ndarray, options: dict, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        index.search(waveform, RATE, **options)
+
+
+def test_an_hour_of_imitation_is_listened_to_at_its_beginning(index: Index) -> None:
+    hour = np.tile(chirp(0, 1.0), 3600)
+    assert index.search(hour, RATE, k=6) == index.search(hour[: RATE * 10], RATE, k=6)
+
+
+def test_an_index_whose_network_was_replaced_is_refused(
+    library: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    write_checkpoint(tmp_path / "index" / "network.ckpt", seed=1)
+    with pytest.raises(CheckpointError, match="was made by network"):
+        Index.open(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "index.json").write_text("{"), "index.json is damaged"),
+        (lambda folder: (folder / "index.json").write_text("[]"), "index.json is damaged"),
+        (lambda folder: (folder / "index.json").write_text('{"format": 9}'), "of format 9"),
+        (lambda folder: (folder / "sounds-1.arrow").unlink(), "missing or damaged"),
+        (lambda folder: (folder / "sounds-1.arrow").write_bytes(b"ARROW"), "missing or damaged"),
+        (lambda folder: (folder / "index.json").unlink(), "vocalsketch index build"),
+    ],
+)
+def test_a_damaged_index_says_so(
+    library: Path, checkpoint: Path, tmp_path: Path, damage, message: str
+) -> None:
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    damage(tmp_path / "index")
+    with pytest.raises(StorageError, match=message):
+        Index.open(tmp_path / "index")

@@ -1,0 +1,71 @@
+"""Sounds as windows."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from small_networks import RATE, chirp
+
+from vocalsketch.errors import AudioError
+from vocalsketch.features.audio import load_clip
+from vocalsketch.features.cqt import CQT
+from vocalsketch.search import windows
+from vocalsketch.search.windows import HOP, WINDOW, open_windows, window_starts
+
+
+def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
+    stream = io.BytesIO()
+    soundfile.write(stream, waveform, rate, format="WAV", subtype="FLOAT")
+    stream.seek(0)
+    return stream
+
+
+@given(st.floats(0.02, 500.0))
+def test_windows_cover_a_sound_and_none_is_superfluous(duration: float) -> None:
+    starts = window_starts(duration)
+    assert starts == [HOP * number for number in range(len(starts))]
+    assert starts[-1] + WINDOW >= duration - 1e-6
+    assert len(starts) == 1 or starts[-2] + WINDOW < duration
+
+
+def test_the_first_window_is_the_clip_that_training_sees() -> None:
+    front_end = CQT()
+    stream = stream_of(np.random.default_rng(0).uniform(-1, 1, 44_100 * 5), 44_100)
+    window = next(open_windows(stream, front_end, "noise").windows)
+    stream.seek(0)
+    np.testing.assert_array_equal(window.clip, load_clip(stream, front_end))
+
+
+def test_a_long_sound_is_read_piece_by_piece_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waveform = np.random.default_rng(0).uniform(-1, 1, 13 * RATE)
+    front_end = CQT(seconds=1.05)
+    whole = list(open_windows(stream_of(waveform), front_end, "noise").windows)
+    monkeypatch.setattr(windows, "WINDOWS_AT_ONCE", 2)
+    pieces = open_windows(stream_of(waveform), front_end, "noise")
+    assert pieces.duration == 13.0
+    pieces_read = list(pieces.windows)
+    assert [(each.start, each.end) for each in pieces_read] == [
+        (0.0, 4.0),
+        (2.0, 6.0),
+        (4.0, 8.0),
+        (6.0, 10.0),
+        (8.0, 12.0),
+        (10.0, 13.0),
+    ]
+    for one, other in zip(whole, pieces_read, strict=True):
+        np.testing.assert_array_equal(one.clip, other.clip)
+
+
+def test_silent_windows_are_left_out() -> None:
+    waveform = np.concatenate([chirp(0, 1.0), np.zeros(9 * RATE), chirp(1, 1.0)])
+    sounding = open_windows(stream_of(waveform), CQT(), "gap")
+    assert [window.start for window in sounding.windows] == [0.0, 8.0]
+
+
+def test_a_silent_sound_is_refused() -> None:
+    sounding = open_windows(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
+    with pytest.raises(AudioError, match=r"nothing.wav: nothing but silence"):
+        list(sounding.windows)

@@ -1,0 +1,89 @@
+"""Checking a study against its base config."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.base import checked
+from vocalsketch.sweep.definition import read_definition
+
+OPTIMIZER = "model.init_args.optimizer"
+MOMENTUM = {
+    "optimizer": {
+        "key": f"{OPTIMIZER}.class_path",
+        "type": "categorical",
+        "choices": ["torch.optim.Adam", "torch.optim.SGD"],
+    },
+    "momentum": {
+        "key": f"{OPTIMIZER}.init_args.momentum",
+        "type": "float",
+        "low": 0,
+        "high": 0.9,
+        "when": {"optimizer": "torch.optim.SGD"},
+    },
+}
+
+
+def test_corpus_and_split_are_filled_in(study_file: Callable[..., Path]) -> None:
+    definition = checked(read_definition(study_file()), prepare=False)
+    assert definition.corpus == "folder"
+    assert len(definition.split) > 8
+
+
+def test_a_key_of_a_class_that_is_searched_is_known(study_file: Callable[..., Path]) -> None:
+    checked(read_definition(study_file(space=MOMENTUM)), prepare=False)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (
+            {"model.init_args.droput": {"type": "float", "low": 0, "high": 1}},
+            "The nearest is 'model.init_args.dropout'",
+        ),
+        (
+            {**MOMENTUM, "optimizer": {**MOMENTUM["optimizer"], "choices": ["torch.optim.Adam"]}},
+            "'model.init_args.optimizer.init_args.momentum', a key that the base config does not",
+        ),
+        (
+            {"a": {"key": f"{OPTIMIZER}.class_path", "type": "categorical", "choices": ["no.A"]}},
+            "no.A does not validate",
+        ),
+    ],
+)
+def test_a_space_that_does_not_fit_the_config_is_refused(
+    study_file: Callable[..., Path], space: dict[str, object], message: str
+) -> None:
+    if "momentum" in space:
+        space = {"optimizer": space["optimizer"], "momentum": {**MOMENTUM["momentum"], "when": {}}}
+    with pytest.raises(ConfigError) as error:
+        checked(read_definition(study_file(space=space)), prepare=False)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("modle", {"dropout": 0.1}),
+        ("model.init_args.dropout", 2),
+        ("trainer.max_epochs", "several"),
+    ],
+)
+def test_a_base_config_that_does_not_validate_is_refused(
+    study_file: Callable[..., Path], key: str, value: object
+) -> None:
+    with pytest.raises(ConfigError, match="The base config does not validate: "):
+        checked(read_definition(study_file(), {key: value}), prepare=False)
+
+
+@pytest.mark.parametrize("path", sorted(Path("sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_study_that_is_shipped_fits_its_config(
+    path: Path, folder_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOCALSKETCH_ROOT", str(folder_corpus))
+    definition = checked(read_definition(path), prepare=False)
+    assert definition.corpus == "folder"
+    assert yaml.safe_load(path.read_text())["config"]

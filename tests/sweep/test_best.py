@@ -1,0 +1,71 @@
+"""The best trial's config, and its training over seeds."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+from standins import Runs
+
+from vocalsketch.experiment import Outcome
+from vocalsketch.sweep.best import Retrained, export, retrain
+from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.study import StudyError, best_trial
+
+
+@pytest.fixture
+def demo(definition: Definition) -> Definition:
+    return dataclasses.replace(definition, corpus="demo")
+
+
+def trial_of(definition: Definition, value: float = 0.5) -> optuna.trial.FrozenTrial:
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()
+    definition.parameters.suggest(trial)
+    study.tell(trial, value)
+    return best_trial(study)
+
+
+def test_the_export_is_the_base_config_with_the_trial_s_values(demo: Definition) -> None:
+    trial = trial_of(demo)
+    text = export(demo, trial)
+    config = yaml.safe_load(text)
+    model = config["model"]["init_args"]
+    assert model["optimizer"]["init_args"]["lr"] == trial.params["rate"]
+    assert model["imitation_tower"]["stages"][0]["filters"] == trial.params["filters"]
+    assert config["data"] == demo.config["data"]
+    assert "corpus=demo (synthetic; not comparable with the paper)" in text
+    assert text.startswith("# Trial 0 of study tiny_study: val/mrr 0.5000, 1 seed,")
+
+
+class RankingRuns(Runs):
+    """Writes the results of a test half whose MRR is a tenth of the seed."""
+
+    def __call__(self, command: str, arguments: list[str], callbacks: object = ()) -> Outcome:
+        outcome = super().__call__(command, arguments, callbacks)
+        mrr = int(arguments[arguments.index("--seed_everything") + 1]) / 10
+        results: dict[str, Any] = {"categories": {"bells": {"mrr": mrr}}, "macro": {"mrr": mrr}}
+        (outcome.folder / "results_test.json").write_text(json.dumps(results))
+        return outcome
+
+
+def test_retraining_ranks_the_test_half_with_every_seed_once(
+    demo: Definition, tmp_path: Path
+) -> None:
+    trial, runs = trial_of(demo), RankingRuns()
+    assert retrain(demo, trial, tmp_path, 2, runs).mrr["bells"] == (0.0, 0.1)
+    done = retrain(demo, trial, tmp_path, 3, runs)
+    assert done == Retrained("demo", {"bells": (0.0, 0.1, 0.2), "macro mean": (0.0, 0.1, 0.2)})
+    assert len(runs.arguments) == 3
+    assert all("--test_after_fit" not in arguments for arguments in runs.arguments)
+
+
+def test_a_study_without_a_complete_trial_has_no_best(study: optuna.Study) -> None:
+    study.ask()
+    study.tell(0, state=TrialState.FAIL)
+    with pytest.raises(StudyError, match="no complete trial yet"):
+        best_trial(study)

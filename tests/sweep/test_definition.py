@@ -1,0 +1,79 @@
+"""Study files."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.definition import Definition, read_definition
+
+
+def test_the_paper_s_search_is_the_default(definition: Definition) -> None:
+    assert definition.sampler["name"] == "random"
+    assert definition.pruner["name"] == "none"
+    assert definition.objective == {"metric": "val/mrr", "direction": "maximize"}
+    assert definition.seeds == 1
+
+
+def test_a_loss_is_made_small(study_file: Callable[..., Path]) -> None:
+    objective = read_definition(study_file(objective="val/loss")).objective
+    assert objective == {"metric": "val/loss", "direction": "minimize"}
+
+
+def test_overrides_of_the_file_yield_to_those_of_the_command_line(
+    study_file: Callable[..., Path],
+) -> None:
+    path = study_file(overrides={"trainer.max_epochs": 7, "model.init_args.dropout": 0.1})
+    config = read_definition(path, {"trainer.max_epochs": 3}).config
+    assert config["trainer"]["max_epochs"] == 3
+    assert config["model"]["init_args"]["dropout"] == 0.1
+
+
+def test_a_definition_survives_the_storage(definition: Definition) -> None:
+    assert Definition.from_dict(json.loads(json.dumps(definition.to_dict()))) == definition
+
+
+def test_a_changed_space_is_named_by_its_parameters(definition: Definition) -> None:
+    space = {**definition.space, "rate": {**definition.space["rate"], "high": 1.0}}
+    assert definition.difference(dataclasses.replace(definition, space=space)) == "space (rate)"
+
+
+def test_another_time_limit_or_sampler_makes_no_other_study(definition: Definition) -> None:
+    other = dataclasses.replace(definition, trial_minutes=5, sampler={"name": "tpe", "seed": 0})
+    assert definition.difference(other) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"objectiv": "val/mrr"}, "No key 'objectiv' in a study file"),
+        ({"objective": "test/mrr"}, "looks at the validation half only"),
+        ({"objective": {"metric": "val/mrr", "direction": "up"}}, "maximize or minimize"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"trial_minutes": -1}, "trial_minutes is -1"),
+        ({"sampler": {"seed": 3}}, "give its name"),
+        ({"config": "nowhere.yaml"}, "Cannot read"),
+        ({"space": {"x": {"type": "int", "low": 2, "high": 1}}}, "upside down"),
+    ],
+)
+def test_an_impossible_study_file_is_refused(
+    study_file: Callable[..., Path], keys: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_definition(study_file(**keys))
+    assert message in str(error.value)
+
+
+def test_the_nearest_key_is_named(study_file: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'sampler'"):
+        read_definition(study_file(samplers="tpe"))
+
+
+def test_a_study_needs_a_space(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("config: base.yaml")
+    with pytest.raises(ConfigError, match="has no 'space'"):
+        read_definition(path)

@@ -1,0 +1,60 @@
+"""What a searched value may be."""
+
+from typing import Any
+
+import optuna
+import pytest
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.domains import parse_domain
+
+
+def drawn(entry: dict[str, Any], params: dict[str, Any]) -> Any:
+    return parse_domain("x", entry).suggest(optuna.trial.FixedTrial(params), "x")
+
+
+def test_a_list_is_drawn_value_by_value() -> None:
+    entry = {
+        "type": "list",
+        "length": {"low": 1, "high": 3},
+        "of": {"type": "int", "low": 16, "high": 512, "log": True},
+    }
+    assert drawn(entry, {"x.length": 2, "x.0": 400, "x.1": 20}) == [400, 20]
+
+
+def test_a_choice_that_is_no_plain_value_is_stored_by_its_json() -> None:
+    entry = {"type": "categorical", "choices": [[3, 3], [5, 1]]}
+    assert drawn(entry, {"x": "[5, 1]"}) == [5, 1]
+
+
+def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
+    trial = optuna.create_study().ask()
+    value = parse_domain("x", {"type": "float", "low": "1e-4", "high": "1e-3"}).suggest(trial, "x")
+    assert 1e-4 <= value <= 1e-3
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"type": "float", "low": 0.5, "high": 0.1},
+            "range of 'x' is upside down: low is 0.5, high 0.1",
+        ),
+        ({"type": "int", "low": 5, "high": 1}, "range of 'x' is upside down"),
+        ({"type": "float", "low": 0.0, "high": 1.0, "log": True}, "with log it must be positive"),
+        ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "both log and step"),
+        ({"type": "int", "low": 1, "high": 9, "step": 0}, "step of 'x' is 0"),
+        ({"type": "int", "low": 1.5, "high": 9}, "low of 'x' is 1.5: an int takes whole numbers"),
+        ({"type": "float", "low": "much", "high": 1}, "low of 'x' is 'much': give a number"),
+        ({"type": "float", "low": 1}, "needs low and high"),
+        ({"type": "real", "low": 1, "high": 2}, "type 'real': choose int, float"),
+        ({"type": "int", "low": 1, "hihg": 2}, "has hihg: it takes high, log, low, step"),
+        ({"type": "categorical", "choices": []}, "choices of 'x' is []"),
+        ({"type": "categorical", "choices": [[1], [1]]}, "names a value twice"),
+        ({"type": "list", "of": {"type": "int"}}, "needs length"),
+    ],
+)
+def test_an_impossible_domain_is_refused(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_domain("x", entry)
+    assert message in str(error.value)

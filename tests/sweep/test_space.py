@@ -1,0 +1,103 @@
+"""Search spaces: conditions, and the config keys that parameters set."""
+
+from typing import Any
+
+import optuna
+import pytest
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.sweep.space import parse_space
+
+OPTIMIZERS = {
+    "optimizer": {
+        "key": "optimizer.class_path",
+        "type": "categorical",
+        "choices": ["torch.optim.Adam", "torch.optim.SGD"],
+    },
+    "momentum": {
+        "key": "optimizer.init_args.momentum",
+        "type": "float",
+        "low": 0.0,
+        "high": 0.9,
+        "when": {"optimizer": "torch.optim.SGD"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "values"),
+    [
+        (
+            {"optimizer": "torch.optim.SGD", "momentum": 0.5},
+            {"optimizer": "torch.optim.SGD", "momentum": 0.5},
+        ),
+        ({"optimizer": "torch.optim.Adam"}, {"optimizer": "torch.optim.Adam"}),
+    ],
+)
+def test_a_conditional_parameter_is_drawn_where_its_condition_holds(
+    params: dict[str, Any], values: dict[str, Any]
+) -> None:
+    assert parse_space(OPTIMIZERS).values(params) == values
+
+
+def test_a_parameter_whose_condition_was_not_drawn_itself_is_not_drawn() -> None:
+    entries = {
+        **OPTIMIZERS,
+        "nesterov": {
+            "type": "categorical",
+            "choices": [True, False],
+            "when": {"momentum": [0.5, 0.9]},
+        },
+    }
+    assert "nesterov" not in parse_space(entries).values({"optimizer": "torch.optim.Adam"})
+
+
+def test_the_values_of_a_trial_are_found_again_from_its_stored_parameters() -> None:
+    space = parse_space(
+        {
+            "widths": {
+                "type": "list",
+                "length": {"low": 1, "high": 3},
+                "of": {"type": "categorical", "choices": [[1, 2], [3, 4]]},
+            }
+        }
+    )
+    trial = optuna.create_study().ask()
+    values = space.suggest(trial)
+    assert space.values(trial.params) == values
+
+
+def test_values_are_put_at_their_keys() -> None:
+    tree = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {"betas": [0.9, 0.999]}}}
+    values = {"momentum": 0.5, "optimizer": "torch.optim.SGD"}
+    assert parse_space(OPTIMIZERS).applied(tree, values) == {
+        "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"momentum": 0.5}}
+    }
+
+
+def test_a_key_that_the_config_does_not_have_names_the_nearest() -> None:
+    space = parse_space({"model.droput": {"type": "float", "low": 0, "high": 1}})
+    with pytest.raises(ConfigError, match=r"'model\.droput'.*The nearest is 'model\.dropout'"):
+        space.check_keys(["model.dropout", "data.batch_size"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({}, "space is empty"),
+        ({"x": 3}, "'x' is 3: give a mapping"),
+        (
+            {**OPTIMIZERS, "x": {"type": "int", "low": 1, "high": 2, "when": {"optimiser": 1}}},
+            "did you mean 'optimizer'",
+        ),
+        (
+            {**OPTIMIZERS, "x": {"type": "int", "low": 1, "high": 2, "when": {"optimizer": "A"}}},
+            "'optimizer' is never 'A'",
+        ),
+        ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "when of 'x' is 3"),
+    ],
+)
+def test_an_impossible_space_is_refused(entries: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_space(entries)
+    assert message in str(error.value)

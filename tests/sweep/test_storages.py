@@ -1,0 +1,54 @@
+"""Opening storages, and waiting for those that do not answer."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.sweep.storages import WAITS, open_storage, patiently, shown
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/deep/study.db", "journal:{}/deep/study.log"])
+def test_what_one_storage_writes_another_reads(tmp_path: Path, url: str) -> None:
+    url = url.format(tmp_path)
+    study = optuna.create_study(storage=open_storage(url), study_name="s")
+    study.optimize(lambda trial: 0.5, n_trials=1)
+    again = optuna.load_study(storage=open_storage(url), study_name="s")
+    assert again.best_value == 0.5
+
+
+def test_a_storage_that_is_down_is_asked_again_ever_later_and_then_named() -> None:
+    waited: list[float] = []
+    url = "postgresql://someone:secret@127.0.0.1:9/studies"  # nothing listens on port 9
+    with pytest.raises(StorageError) as error:
+        open_storage(url, sleep=waited.append)
+    assert waited == list(WAITS)
+    assert "postgresql://someone:***@127.0.0.1:9/studies does not answer" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_storage_that_comes_back_is_used() -> None:
+    answers = [OSError("away"), OSError("away"), "here"]
+
+    def ask() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return str(answer)
+
+    assert patiently(ask, "journal:x", sleep=lambda seconds: None) == "here"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("redis://host", "storage is 'redis://host': give sqlite:///FILE"), ("grpc://host", "HOST")],
+)
+def test_another_kind_of_storage_is_refused(url: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_storage(url)
+
+
+def test_a_password_is_never_shown() -> None:
+    assert shown("postgresql+psycopg://me:s3cret@db/x") == "postgresql+psycopg://me:***@db/x"
+    assert shown("sqlite:////tmp/study.db") == "sqlite:////tmp/study.db"

@@ -1,0 +1,148 @@
+"""`vocalsketch index`: make a library searchable, and look at what was made."""
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from vocalsketch.errors import ConfigError
+
+HELP = "make a folder of sounds searchable by voice, and keep it up to date"
+
+SHOWN = 10
+
+
+class Action(NamedTuple):
+    """A subcommand of `vocalsketch index`."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands and their arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, action in ACTIONS.items():
+        description = f"{action.help[0].upper()}{action.help[1:]}."
+        action.add_arguments(actions.add_parser(name, help=action.help, description=description))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen subcommand and return its exit code."""
+    return ACTIONS[arguments.action].run(arguments)
+
+
+def _build_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("library", type=Path, metavar="LIBRARY", help="the folder of sounds")
+    parser.add_argument(
+        "--index", type=Path, required=True, help="the index's folder, made if need be"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="a checkpoint of IMINET or TL-IMINET; not needed to bring an index up to date",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16"),
+        help="of what is stored: float16 takes half the space (default: float32)",
+    )
+    parser.add_argument("--jobs", type=int, help="threads of each process (default: all cores)")
+    parser.add_argument(
+        "--accelerator", default="cpu", help="cpu, gpu, auto, ... (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--devices", type=int, default=1, help="processes on this machine (default: %(default)s)"
+    )
+    parser.add_argument("--nodes", type=int, default=1, help="machines (default: %(default)s)")
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from vocalsketch.search import build_index
+
+    for name in ("devices", "nodes"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name} is {getattr(arguments, name)}: give 1 or more.")
+    report = build_index(
+        arguments.library,
+        arguments.index,
+        arguments.checkpoint,
+        jobs=arguments.jobs,
+        accelerator=arguments.accelerator,
+        devices=arguments.devices,
+        nodes=arguments.nodes,
+        precision=arguments.precision,
+    )
+    if report is None:  # another process than the first
+        return 0
+    _print_skipped(report.skipped)
+    print(
+        f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
+        f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
+        f"{len(report.skipped):,} skipped; version {report.version} of {arguments.index}"
+    )
+    return 0
+
+
+def _index_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("index", type=Path, metavar="INDEX", help="the index's folder")
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from vocalsketch.search import Index
+
+    index = Index.open(arguments.index)
+    manifest = index.manifest
+    size = sum(file.stat().st_size for file in arguments.index.rglob("*") if file.is_file())
+    rows = {
+        "library": index.library,
+        "sounds": f"{index.sounds:,} ({index.windows:,} windows)",
+        "version": f"{index.version}, built {manifest.built}",
+        "network": f"{index.fingerprint}, corpus={index.corpus}",
+        "stored": f"{manifest.precision}, {size / 1e6:,.1f} MB",
+        "skipped": f"{len(manifest.skipped):,} files that cannot be used",
+        "tags": _most_common(tag for tags in index.table.column("tags") for tag in tags),
+    }
+    for name, value in rows.items():
+        print(f"{name:8}  {value}")
+    _print_skipped(manifest.skipped)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from vocalsketch.search import check_index
+
+    found = check_index(arguments.index)
+    for problem in found.problems:
+        print(problem)
+    for what, paths in (("new or changed", found.new), ("gone", found.gone)):
+        if paths:
+            more = f", and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
+            print(f"{len(paths):,} {what} in the library: {', '.join(paths[:SHOWN])}{more}")
+    if found.new or found.gone:
+        print("Bring the index up to date with `vocalsketch index build`.")
+    if not found.problems:
+        print(f"{arguments.index} is whole.")
+    return 1 if found.problems else 0
+
+
+def _print_skipped(skipped: dict[str, str]) -> None:
+    for path, reason in skipped.items():
+        print(f"skipped {path}: {reason}")
+
+
+def _most_common(tags: Iterable[str]) -> str:
+    counts = Counter(tags)
+    common = [f"{tag} ({count:,})" for tag, count in counts.most_common(SHOWN)]
+    return ", ".join(common) or "none"
+
+
+ACTIONS = {
+    "build": Action(
+        "index a folder of sounds; again, only what is new or changed", _build_arguments, _build
+    ),
+    "info": Action("say what an index holds", _index_argument, _info),
+    "check": Action("read an index whole and compare it with its library", _index_argument, _check),
+}

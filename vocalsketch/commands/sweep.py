@@ -1,0 +1,228 @@
+"""`vocalsketch sweep`: search hyperparameters in parallel, on validation results only."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vocalsketch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vocalsketch.sweep.definition import Definition
+    from vocalsketch.sweep.run import Place
+    from vocalsketch.sweep.tally import Tally
+
+HELP = "search hyperparameters in parallel: run, status, best, report, prune-failed"
+
+INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
+
+
+class Action(NamedTuple):
+    """A subcommand of `vocalsketch sweep`."""
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the subcommands and their arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, action in ACTIONS.items():
+        description = f"{action.help[0].upper()}{action.help[1:]}."
+        subparser = actions.add_parser(name, help=action.help, description=description)
+        subparser.add_argument("study", type=Path, metavar="STUDY", help="study file (YAML)")
+        subparser.add_argument("--storage", metavar="URL", help="instead of the study file's")
+        subparser.add_argument(
+            "--folder", type=Path, help="the study's folder (default: runs/sweeps/NAME)"
+        )
+        action.add_arguments(subparser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen subcommand and return its exit code."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return ACTIONS[arguments.action].run(arguments)
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trials",
+        type=int,
+        required=True,
+        help="how many are to finish, over all machines and restarts",
+    )
+    parser.add_argument(
+        "--workers",
+        default="auto",
+        help="processes, or auto: one per GPU, else one per --cores-per-worker (default: auto)",
+    )
+    parser.add_argument("--cores-per-worker", type=int, metavar="N", help="CPU threads of a worker")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a config key of every trial, such as trainer.max_epochs=5",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from vocalsketch.sweep.devices import environments, this_machine
+    from vocalsketch.sweep.run import run_study
+
+    if arguments.trials < 1:
+        raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
+    definition, place = _place(arguments, _settings(arguments.set))
+    workers = environments(this_machine(), arguments.workers, arguments.cores_per_worker)
+    tally, complete = run_study(definition, place, arguments.trials, workers)
+    print(_counts(tally))
+    if not complete:
+        print(
+            f"Interrupted with {tally.finished} of {arguments.trials} trials finished; those that "
+            "were running go on from their checkpoints. Go on with the same command."
+        )
+        return INTERRUPTED
+    return _print_best(place)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from vocalsketch.retrieval.results import corpus_tag
+    from vocalsketch.sweep.report import reasons_of
+    from vocalsketch.sweep.status import median_overhead, running_lines
+    from vocalsketch.sweep.tally import take_tally
+
+    _, place = _place(arguments)
+    study, definition = place.load()
+    trials = study.get_trials(deepcopy=False)
+    tally = take_tally(trials)
+    print(f"study {place.name}, {corpus_tag(definition.corpus)}")
+    print(_counts(tally))
+    print(*running_lines(trials), sep="\n", end="\n" if tally.running else "")
+    for reason, count in reasons_of(trials).items():
+        print(f"{count} x {reason}")
+    overhead = median_overhead(trials)
+    if overhead is not None:
+        print(f"beyond training a trial took {overhead:.1f} s (median)")
+    return _print_best(place) if tally.complete else 0
+
+
+def _best_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--export", type=Path, metavar="FILE", help="write a config for fit")
+    parser.add_argument(
+        "--retrain",
+        type=int,
+        metavar="SEEDS",
+        help="train it anew with so many seeds, and rank the test half",
+    )
+
+
+def _best(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from vocalsketch.storage import write_text
+    from vocalsketch.sweep.best import export, retrain
+    from vocalsketch.sweep.study import best_trial
+
+    if arguments.retrain is not None and arguments.retrain < 1:
+        raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")
+    _, place = _place(arguments)
+    study, definition = place.load()
+    trial = best_trial(study)
+    _print_best(place)
+    if arguments.export is not None:
+        write_text(arguments.export, export(definition, trial))
+        print(f"Written to {arguments.export}: vocalsketch fit --config {arguments.export}")
+    if arguments.retrain is not None:
+        done = retrain(definition, trial, place.folder, arguments.retrain)
+        Console().print(done.table(f"{place.name}, trial {trial.number}"))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from vocalsketch.sweep.run import summarise
+
+    _, place = _place(arguments)
+    study, definition = place.load()
+    offline = summarise(study, definition, place)
+    print(f"Written to {place.folder / 'report' / 'report.html'}")
+    if offline:
+        print(f"W&B, offline: upload with `wandb sync {offline}`.")
+    return 0
+
+
+def _prune_failed(arguments: argparse.Namespace) -> int:
+    from vocalsketch.sweep.cleaning import prune_failed
+
+    _, place = _place(arguments)
+    study, _ = place.load()
+    done = prune_failed(study, place.folder)
+    print(
+        f"{len(done.retried)} trials of dead workers put back into the queue; "
+        f"{len(done.removed)} folders of failed trials removed, {done.freed / 1e6:.1f} MB freed"
+    )
+    return 0
+
+
+def _place(
+    arguments: argparse.Namespace, overrides: dict[str, Any] | None = None
+) -> tuple["Definition", "Place"]:
+    from vocalsketch.sweep.definition import read_definition
+    from vocalsketch.sweep.run import place_of
+
+    definition = read_definition(arguments.study, overrides)
+    return definition, place_of(definition, arguments.storage, arguments.folder)
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    import yaml
+
+    settings = {}
+    for text in given:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"--set is {text!r}: give KEY=VALUE.")
+        settings[key] = yaml.safe_load(value)
+    return settings
+
+
+def _print_best(place: "Place") -> int:
+    from vocalsketch.retrieval.results import corpus_tag
+    from vocalsketch.sweep.report import shown_value
+    from vocalsketch.sweep.study import best_trial
+
+    study, definition = place.load()
+    trial = best_trial(study)
+    metric, seeds = definition.objective["metric"], definition.seeds
+    print(
+        f"best trial {trial.number}: {metric} {trial.value:.4f} "
+        f"(validation half, {seeds} seed{'s' * (seeds > 1)}, {corpus_tag(definition.corpus)})"
+    )
+    for name, value in trial.params.items():
+        print(f"  {name}: {shown_value(value)}")
+    return 0
+
+
+def _counts(tally: "Tally") -> str:
+    return (
+        f"{tally.finished} finished ({tally.complete} complete, {tally.pruned} pruned), "
+        f"{tally.running} running, {tally.waiting} waiting, {tally.failed} failed, "
+        f"{tally.retried} attempts broke off and were tried again"
+    )
+
+
+def _none(parser: argparse.ArgumentParser) -> None:
+    """Declare no arguments beyond the common ones."""
+
+
+ACTIONS = {
+    "run": Action("run trials until so many are finished", _run_arguments, _run),
+    "status": Action("count trials by state, and say why some were pruned", _none, _status),
+    "best": Action("show, export or retrain the best trial", _best_arguments, _best),
+    "report": Action("write importance, history, slice and parallel plots", _none, _report),
+    "prune-failed": Action(
+        "put trials of dead workers back, remove what failed ones left", _none, _prune_failed
+    ),
+}

@@ -1,0 +1,187 @@
+"""Everything that `vocalsketch visualize` writes: figures, sounds and the page."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+from tqdm import tqdm
+
+from vocalsketch.interpret.figures import (
+    NUMBERS,
+    Column,
+    as_png,
+    as_svg,
+    gallery_figure,
+    pattern_figure,
+)
+from vocalsketch.interpret.heard import Heard, hear, wav
+from vocalsketch.interpret.layers import PARTS
+from vocalsketch.interpret.page import Card, Section, page
+from vocalsketch.interpret.pattern import NOISE_INPUTS, Pattern, Portrait
+from vocalsketch.interpret.subject import Subject
+from vocalsketch.interpret.units import Position
+from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.storage import write_text, written_whole
+
+DEAD = "Dead: neither this pattern, nor noise, nor any real clip raises the unit above 0."
+DEAD_UNSEEN = "Dead: neither this pattern nor noise raises the unit above 0."
+SILENT = "No real clip activates this unit."
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        page: The page.
+        figures: PNG files.
+        sounds: Wav files.
+    """
+
+    page: Path
+    figures: tuple[Path, ...]
+    sounds: tuple[Path, ...]
+
+
+def write_gallery(
+    columns: Sequence[Column],
+    out: Path,
+    paragraphs: Sequence[str],
+    *,
+    position: Position = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Written:
+    """Draw, sonify and write the patterns of one or two checkpoints.
+
+    Args:
+        columns: The checkpoints, with the same layers and units of each.
+        out: Folder; made where it is not there.
+        paragraphs: How the patterns were found, for the page.
+        position: As in the ascent.
+        seed: Of the phases of the sounds.
+        progress: Whether to show a bar.
+    """
+    figures = tuple(_write_figures(columns, out))
+    sounds: list[Path] = []
+    sections = []
+    shown = [(column, portrait) for column in columns for portrait in column.portraits]
+    total = sum(len(portrait.patterns) for _, portrait in shown)
+    with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
+        for column, portrait in shown:
+            cards = []
+            for pattern in portrait.patterns:
+                subject, layer = column.subject, portrait.layer
+                heard = hear(subject, layer, pattern, position=position, seed=seed)
+                files = _wavs(subject, pattern, heard)
+                sounds += [
+                    _write_bytes(out / "sounds" / name, data) for name, data in files.items()
+                ]
+                cards.append(_card(subject, portrait, pattern, heard, files))
+                bar.update()
+            sections.append(Section(_heading(column, portrait), _text(portrait), cards))
+    names = " and ".join(column.subject.name for column in columns)
+    tags = [corpus_tag(column.subject.corpus) for column in columns]
+    corpora = f"trained on {' and '.join(dict.fromkeys(tags))}"
+    written = out / "page.html"
+    write_text(written, page(f"What {names} learned", corpora, paragraphs, sections))
+    return Written(written, figures, tuple(sounds))
+
+
+def _write_figures(columns: Sequence[Column], out: Path) -> Iterator[Path]:
+    """Write figure 7, 8 and 9, as far as there are patterns for them; yield the PNG files."""
+    for part in PARTS:
+        of_part = [
+            Column(column.subject, [p for p in column.portraits if p.layer.part == part])
+            for column in columns
+        ]
+        if not of_part[0].portraits:
+            continue
+        figure = gallery_figure(of_part, part)
+        stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
+        write_text(out / f"{stem}.svg", as_svg(figure))
+        yield _write_bytes(out / f"{stem}.png", as_png(figure))
+
+
+def _write_bytes(target: Path, data: bytes) -> Path:
+    with written_whole(target) as temporary:
+        temporary.write_bytes(data)
+    return target
+
+
+def _wavs(subject: Subject, pattern: Pattern, heard: Heard) -> dict[str, bytes]:
+    """Return the wav files of a pattern by name."""
+    sides = ("imitation", "recording") if pattern.part == "pair" else (pattern.part,)
+    return {
+        f"{subject.name}/{pattern.part}_{pattern.layer}_{pattern.unit:03d}"
+        f"{'_' + side if pattern.part == 'pair' else ''}.wav": wav(waveform, rate)
+        for side, waveform, rate in zip(sides, heard.waveforms, heard.sample_rates, strict=True)
+    }
+
+
+def _heading(column: Column, portrait: Portrait) -> str:
+    layer = portrait.layer
+    sees = "imitation-recording pairs" if layer.part == "pair" else f"{layer.part} tower"
+    return f"{column.subject.name}: {layer.name}, {sees}"
+
+
+def _text(portrait: Portrait) -> str:
+    layer = portrait.layer
+    said = f"{len(portrait.patterns)} of {layer.units} units."
+    if portrait.silent is None:
+        return said
+    if not portrait.silent:
+        return f"{said} Each unit of the layer is activated by some real clip."
+    names = ", ".join(map(str, portrait.silent))
+    return f"{said} No real clip activates {len(portrait.silent)} of the layer's units: {names}."
+
+
+def _card(
+    subject: Subject,
+    portrait: Portrait,
+    pattern: Pattern,
+    heard: Heard,
+    files: Mapping[str, bytes],
+) -> Card:
+    labels = ("imitation", "recording") if pattern.part == "pair" else ("its sound",)
+    return Card(
+        f"{pattern.layer}, unit {pattern.unit}",
+        as_png(pattern_figure(subject, portrait, pattern)),
+        f"Pattern that activates unit {pattern.unit} of {pattern.layer}, and the curve of its "
+        "activation over the steps.",
+        dict(zip(labels, files.values(), strict=True)),
+        _facts(pattern, heard),
+        _note(pattern),
+    )
+
+
+def _facts(pattern: Pattern, heard: Heard) -> dict[str, str]:
+    facts = {
+        "activation reached": f"{pattern.activation:.4g}",
+        f"highest of {NOISE_INPUTS} noise inputs": _compared(pattern, pattern.noise),
+    }
+    if pattern.clips is not None:
+        facts[f"highest of {len(pattern.clips)} real clips"] = _compared(pattern, pattern.clips)
+    facts["ascent"] = (
+        f"converged after {len(pattern.curve)} steps"
+        if pattern.converged
+        else f"not converged within {len(pattern.curve)} steps"
+    )
+    facts["activation by its sound"] = f"{heard.activation:.4g}"
+    correlations = ", ".join(f"{value:.2f}" for value in heard.correlations)
+    facts["correlation of its sound's spectrogram with it"] = correlations
+    return facts
+
+
+def _compared(pattern: Pattern, others: Tensor) -> str:
+    ratio = pattern.ratio(others)
+    of = "; the pattern alone activates it" if math.isinf(ratio) else f"; {ratio:.1f} times that"
+    return f"{float(others.max()):.4g}{of if pattern.activation > 0 else ''}"
+
+
+def _note(pattern: Pattern) -> str:
+    if pattern.dead:
+        return DEAD_UNSEEN if pattern.clips is None else DEAD
+    return SILENT if pattern.silent_on_clips else ""

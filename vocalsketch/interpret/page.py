@@ -1,0 +1,62 @@
+"""One HTML page that needs no other file: pictures, sounds and what was measured."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATE = "page.html.j2"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture with its sounds and facts.
+
+    Attributes:
+        heading: What is shown.
+        picture: PNG.
+        description: Of the picture, for those who do not see it.
+        sounds: Wav files by label.
+        facts: Names and values.
+        note: A remark that must not be missed, such as that a unit is dead.
+    """
+
+    heading: str
+    picture: bytes
+    description: str
+    sounds: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cards under one heading."""
+
+    heading: str
+    text: str
+    cards: Sequence[Card]
+
+
+def page(title: str, corpus: str, paragraphs: Sequence[str], sections: Sequence[Section]) -> str:
+    """Return the page.
+
+    Args:
+        title: Its title.
+        corpus: The line that says on which corpus everything rests.
+        paragraphs: What a reader should know first.
+        sections: The rest.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment.get_template(TEMPLATE).render(
+        title=title, corpus=corpus, paragraphs=paragraphs, sections=sections
+    )

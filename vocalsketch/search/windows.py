@@ -1,0 +1,112 @@
+"""Sounds of any length as overlapping windows, each a clip for a front end."""
+
+import math
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+
+from vocalsketch.errors import AudioError
+from vocalsketch.features.audio import MARGIN, read_audio, resampled
+from vocalsketch.features.front_end import FrontEnd
+
+WINDOW = 4.0  # seconds; what the networks were trained to look at
+HOP = 2.0  # seconds between the beginnings of windows; voogle's habit
+SILENCE = 1e-5  # of full scale (-100 dB), less than the last bit of 16
+WINDOWS_AT_ONCE = 30  # of a long file decoded together: a minute, which bounds the memory
+
+
+class Window(NamedTuple):
+    """A part of a sound.
+
+    Attributes:
+        start: Seconds within the file.
+        end: Seconds within the file.
+        clip: (samples,) float32 at the front end's rate, as long as it wants.
+    """
+
+    start: float
+    end: float
+    clip: np.ndarray
+
+
+class Sounding(NamedTuple):
+    """A decoded file: its duration in seconds, its rate in Hz and its audible windows."""
+
+    duration: float
+    sample_rate: int
+    windows: Iterator[Window]
+
+
+def window_starts(duration: float) -> list[float]:
+    """Return where windows begin, in seconds; the last one reaches the end.
+
+    >>> window_starts(3.0), window_starts(4.5), window_starts(8.0)
+    ([0.0], [0.0, 2.0], [0.0, 2.0, 4.0])
+    """
+    more = math.ceil(max(0.0, duration - WINDOW) / HOP - 1e-9)
+    return [HOP * number for number in range(more + 1)]
+
+
+def open_windows(stream: BinaryIO, front_end: FrontEnd, name: str) -> Sounding:
+    """Decode a file's windows one after the other; silent ones are left out.
+
+    Which windows there are does not depend on the front end. Where one begins with the file, its
+    clip is the one that training sees.
+
+    Args:
+        stream: Seekable.
+        front_end: Gives rate and length of the clips, at most ``WINDOW``.
+        name: What errors call the file.
+
+    Raises:
+        AudioError: The file cannot be decoded; also while the windows are read.
+    """
+    longest = (WINDOWS_AT_ONCE - 1) * HOP + WINDOW + MARGIN
+    stream.seek(0)
+    waveform, rate = read_audio(stream, seconds=longest, name=name)
+    duration = len(waveform) / rate
+    if len(waveform) >= math.floor(longest * rate):
+        duration = _promised_duration(stream)
+    return Sounding(duration, rate, _windows(stream, waveform, rate, duration, front_end, name))
+
+
+def _windows(
+    stream: BinaryIO,
+    waveform: np.ndarray,
+    rate: int,
+    duration: float,
+    front_end: FrontEnd,
+    name: str,
+) -> Iterator[Window]:
+    audible = False
+    starts = window_starts(duration)
+    for first in range(0, len(starts), WINDOWS_AT_ONCE):
+        group = starts[first : first + WINDOWS_AT_ONCE]
+        if first:
+            stream.seek(0)
+            seconds = group[-1] - group[0] + WINDOW + MARGIN
+            waveform, _ = read_audio(stream, seconds=seconds, offset=group[0], name=name)
+        for start in group:
+            part = waveform[round((start - group[0]) * rate) :]
+            if np.abs(part[: math.ceil(WINDOW * rate)]).max(initial=0.0) > SILENCE:
+                audible = True
+                end = min(start + WINDOW, duration)
+                yield Window(start, end, clip_of(part, rate, front_end))
+    if not audible:
+        raise AudioError(f"{name}: nothing but silence.")
+
+
+def clip_of(waveform: np.ndarray, rate: int, front_end: FrontEnd) -> np.ndarray:
+    """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded."""
+    seen = waveform[: math.ceil((front_end.seconds + MARGIN) * rate)]
+    clip = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
+    return np.pad(clip, (0, front_end.samples - len(clip)))
+
+
+def _promised_duration(stream: BinaryIO) -> float:
+    """Return what the header says, of a file whose beginning could be decoded."""
+    stream.seek(0)
+    with soundfile.SoundFile(stream) as audio:
+        return float(audio.frames / audio.samplerate)

@@ -1,0 +1,165 @@
+"""The report of a study: a page with its plots, and the same plots as pictures."""
+
+import html
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import optuna
+import plotly.offline
+from optuna.trial import FrozenTrial, TrialState
+
+from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.storage import write_text, written_whole
+from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.experimental import experimental
+from vocalsketch.sweep.study import StudyError
+from vocalsketch.sweep.tally import take_tally
+from vocalsketch.sweep.trial import REASON
+
+SHOWN = 10  # trials in the page's table
+RESOLUTION = 120  # dots per inch
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<script>{script}</script>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1100px; }}
+table {{ border-collapse: collapse; margin: 1em 0; }}
+td, th {{ padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd; }}
+td:first-child, th:first-child {{ text-align: left; }}
+.wide {{ overflow-x: auto; }}
+</style></head><body>
+<h1>{title}</h1>
+{body}
+</body></html>
+"""
+
+Plot = Callable[..., Any]
+
+
+def write_report(study: optuna.Study, definition: Definition, folder: Path) -> dict[str, Path]:
+    """Write ``report.html`` and a PNG per plot into a folder.
+
+    Returns:
+        The path of each picture by its name; of those plots that the trials allow.
+
+    Raises:
+        StudyError: There is no complete trial.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not complete:
+        raise StudyError(
+            f"Study {definition.name!r} has no complete trial: there is nothing to plot yet."
+        )
+    matplotlib.use("Agg")
+    pictures, sections = {}, []
+    for name, options in plots(study, definition).items():
+        with experimental():
+            pictures[name] = _picture(name, study, options, folder)
+            figure = getattr(optuna.visualization, f"plot_{name}")(study, **options)
+        shown = figure.to_html(full_html=False, include_plotlyjs=False)
+        sections.append(f"<h2>{name.replace('_', ' ')}</h2><div class='wide'>{shown}</div>")
+    body = _facts(study, definition) + _best_table(study, complete) + "".join(sections)
+    page = PAGE.format(
+        title=html.escape(f"Study {definition.name}"),
+        script=plotly.offline.get_plotlyjs(),
+        body=body,
+    )
+    write_text(folder / "report.html", page)
+    return pictures
+
+
+def plots(study: optuna.Study, definition: Definition) -> dict[str, dict[str, Any]]:
+    """Return the name of each plot that the trials allow, and its options."""
+    metric = definition.objective["metric"]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    common = common_parameters(complete)
+    chosen: dict[str, dict[str, Any]] = {
+        "optimization_history": {"target_name": metric},
+        "slice": {"target_name": metric},
+    }
+    if common:
+        chosen["parallel_coordinate"] = {"params": common, "target_name": metric}
+    if common and len({trial.value for trial in complete}) > 1:
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        chosen["param_importances"] = {"evaluator": evaluator, "target_name": metric}
+    return chosen
+
+
+def common_parameters(trials: list[FrozenTrial]) -> list[str]:
+    """Return the parameters that every trial has; conditional ones some have not."""
+    names = set.intersection(*(set(trial.params) for trial in trials))
+    return [name for name in trials[0].params if name in names]
+
+
+def _picture(name: str, study: optuna.Study, options: Mapping[str, Any], folder: Path) -> Path:
+    axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study, **options)
+    figure = plt.gcf() if not hasattr(axes, "figure") else axes.figure
+    path = folder / f"{name}.png"
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=RESOLUTION, bbox_inches="tight")
+    plt.close(figure)
+    return path
+
+
+def _facts(study: optuna.Study, definition: Definition) -> str:
+    tally = take_tally(study.get_trials(deepcopy=False))
+    objective = definition.objective
+    lines = [
+        corpus_tag(definition.corpus),
+        f"{objective['metric']} ({objective['direction']}), mean over {definition.seeds} seed(s), "
+        f"validation half only; sampler {definition.sampler['name']}, "
+        f"pruner {definition.pruner['name']}",
+        f"{tally.finished} trials finished: {tally.complete} complete, {tally.pruned} pruned; "
+        f"{tally.failed} failed, {tally.retried} attempts broke off and were tried again",
+        "The best of many trials is lucky too: nothing is claimed before it is trained anew over "
+        "seeds (vocalsketch sweep best STUDY --retrain 10).",
+    ]
+    reasons = reasons_of(study.get_trials(deepcopy=False))
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines) + _table(
+        ("Why trials were pruned or failed", "trials"), list(reasons.items())
+    )
+
+
+def reasons_of(trials: list[FrozenTrial]) -> dict[str, int]:
+    """Count why trials were pruned or failed, the most frequent first."""
+    counts: dict[str, int] = {}
+    for trial in trials:
+        reason = trial.user_attrs.get(REASON)
+        if reason and trial.state in (TrialState.PRUNED, TrialState.FAIL):
+            counts[reason] = counts.get(reason, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _best_table(study: optuna.Study, complete: list[FrozenTrial]) -> str:
+    best_first = sorted(
+        complete,
+        key=lambda trial: trial.value or 0.0,
+        reverse=study.direction == optuna.study.StudyDirection.MAXIMIZE,
+    )[:SHOWN]
+    names = list(dict.fromkeys(name for trial in best_first for name in trial.params))
+    rows = [
+        (trial.number, f"{trial.value:.4f}", *(shown_value(trial.params.get(n)) for n in names))
+        for trial in best_first
+    ]
+    return f"<div class='wide'>{_table(('trial', 'value', *names), rows)}</div>"
+
+
+def shown_value(value: Any) -> str:
+    """Return a parameter's value, short; a dash where the trial does not have it."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(heads: tuple[str, ...], rows: list[Any]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f"<table><tr>{head}</tr>{lines}</table>"
