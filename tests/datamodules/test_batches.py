@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from vocalsketch.datamodules.batches import ClipFeatures, ClipSampler, PairFeatures
-from vocalsketch.datamodules.pairing import Indices, Pairs
+from vocalsketch.datamodules.loading import Indices
+from vocalsketch.datamodules.pairing import Pairs
 
 
 class Numbered:

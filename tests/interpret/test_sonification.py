@@ -17,11 +17,11 @@ from vocalsketch.interpret.sonification import (
 
 IMITATION = LogMel(16_000, 1.0, 133, 39, 0.0, 5000.0, 120)
 RECORDING = LogMel(44_100, 0.7, 1024, 128, 0.0, 22_050.0, 30)
-CONSTANT_Q = CQT(seconds=1.05)
+CONSTANT_Q = CQT(seconds=1.05, bins=48)
 CHORDS = {
     IMITATION: (600.0, 1500.0, 3500.0),
     RECORDING: (440.0, 1760.0, 7040.0),
-    CONSTANT_Q: (200.0, 635.0, 1796.0),
+    CONSTANT_Q: (100.0, 252.0, 599.0),
 }
 
 

@@ -86,16 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_table(hits: "list[Hit]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    for name in ("rank", "probability", "score", "at", "of"):
-        table.add_column(name, justify="right")
-    table.add_column("sound", overflow="fold")
+    """Print a line for each result; the path last and unbroken, to be copied."""
+    print(f"{'rank':>4}  {'probability':>11}  {'score':>9}  {'at':>12}  sound")
     for hit in hits:
         where = f"{hit.start:g}-{hit.end:.1f} s"
-        length = f"{hit.duration:.1f} s"
-        figures = (str(hit.rank), f"{hit.probability:.3f}", f"{hit.score:.3f}", where, length)
-        table.add_row(*figures, str(hit.file), style="bold" if hit.rank == 1 else None)
-    Console(markup=False, highlight=False).print(table)
+        figures = f"{hit.rank:4}  {hit.probability:11.3g}  {hit.score:9.3f}  {where:>12}"
+        print(f"{figures}  {hit.file}")

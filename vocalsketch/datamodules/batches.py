@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from vocalsketch.datamodules.pairing import Indices, Pairs
+from vocalsketch.datamodules.loading import Indices, RowBatchSampler
+from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.features.source import AudioSource
 from vocalsketch.features.table import FeatureTable
 
@@ -91,7 +92,7 @@ class PairFeatures(Dataset[PairBatch]):
 
 
 class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
-    """Yields (side, rows) of each batch, every clip once over all processes.
+    """Yields (side, rows) of each batch, every clip once over all processes, imitations first.
 
     Args:
         imitations: How many imitations there are.
@@ -110,11 +111,12 @@ class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        parts = (np.arange(count)[rank::processes] for count in (imitations, recordings))
         self.batches = [
-            (side, rows[start : start + batch_size])
-            for side, rows in zip(SIDES, parts, strict=True)
-            for start in range(0, len(rows), batch_size)
+            (side, rows)
+            for side, clips in zip(SIDES, (imitations, recordings), strict=True)
+            for rows in RowBatchSampler[Indices](
+                clips, batch_size=batch_size, rank=rank, processes=processes
+            )
         ]
 
     def __len__(self) -> int:
@@ -122,7 +124,7 @@ class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Side, Indices]]:
-        """Yield this process's batches, imitations first."""
+        """Yield this process's batches."""
         return iter(self.batches)
 
     def set_epoch(self, epoch: int) -> None:

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vocalsketch.datamodules.batches import Clips
-from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
-from vocalsketch.datamodules.pairing import Indices
+from vocalsketch.datamodules.loading import Indices, RowBatchSampler, batch_loader, process_of
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
 from vocalsketch.datasets.voxforge import SpeechCorpus
@@ -176,7 +175,7 @@ class ClassificationDataModule(pl.LightningDataModule):
 
     def _loader(self, part: Part, order_seed: int | None = None) -> DataLoader[LabelledBatch]:
         clips = self._opened[part]
-        sampler = RowBatchSampler(
+        sampler = RowBatchSampler[Indices](
             len(clips),
             batch_size=self.batch_size,
             order_seed=order_seed,

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from vocalsketch.datamodules.pairing import Indices, Pairs
+from vocalsketch.datamodules.loading import Indices
+from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.datasets.records import Imitation, Sound
 
 Half = Literal["validation", "test"]

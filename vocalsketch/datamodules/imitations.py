@@ -1,66 +1,29 @@
 """Development imitations alone, for a system that learns without labels (IMISOUND)."""
 
-from collections.abc import Iterator
-from typing import Any
+import torch
+from torch.utils.data import DataLoader, Dataset
 
-import numpy as np
-from torch.utils.data import DataLoader, DistributedSampler
-
-from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, Side
-from vocalsketch.datamodules.pairing import Indices
+from vocalsketch.datamodules.batches import ClipBatch, Clips
+from vocalsketch.datamodules.loading import Indices, RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 
 
-class ShuffledClips(DistributedSampler[tuple[Side, Indices]]):
-    """Yields ("imitation", rows) of each batch, in an order drawn from seed and epoch.
+class ImitationBatches(Dataset[ClipBatch]):
+    """Turns rows into a batch of imitations."""
 
-    It is a DistributedSampler only in that each process is given its own part and that the
-    Trainer, seeing one, leaves it in place and tells it the epoch.
-
-    Args:
-        clips: How many clips there are.
-        batch_size: Clips in a batch of one process.
-        seed: Seed of the order.
-        rank: Which process this is.
-        processes: How many processes share an epoch.
-    """
-
-    def __init__(
-        self, clips: int, *, batch_size: int, seed: int, rank: int = 0, processes: int = 1
-    ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: give at least 1 clip.")
-        self.clips = clips
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank = rank
-        self.processes = processes
-        self.epoch = 0
-
-    @property
-    def share(self) -> int:
-        """Clips of each process in an epoch."""
-        return -(-self.clips // self.processes)
+    def __init__(self, imitations: Clips) -> None:
+        self.imitations = imitations
 
     def __len__(self) -> int:
-        """Batches of this process in an epoch."""
-        return -(-self.share // self.batch_size)
+        """How many imitations there are."""
+        return len(self.imitations)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the coming epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[tuple[Side, Indices]]:
-        """Yield the rows of each of this process's batches."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
-        # np.resize repeats the first clips where they do not divide among the processes
-        mine = np.resize(order, self.share * self.processes)[self.rank :: self.processes]
-        for start in range(0, self.share, self.batch_size):
-            yield "imitation", mine[start : start + self.batch_size]
+    def __getitem__(self, rows: Indices) -> ClipBatch:
+        """Read the imitations of a batch."""
+        return ClipBatch("imitation", torch.from_numpy(rows), self.imitations.read(rows))
 
 
 class ImitationsDataModule(RetrievalDataModule):
@@ -124,9 +87,10 @@ class ImitationsDataModule(RetrievalDataModule):
     def train_dataloader(self) -> DataLoader[ClipBatch]:
         """Return batches of imitations; the same for the same seed and number of processes."""
         assert self._trained is not None, "setup('fit') comes first"
-        sampler = ShuffledClips(
-            len(self._trained), batch_size=self.batch_size, seed=self.seed, **self.processes()
+        sampler = RowBatchSampler[Indices](
+            len(self._trained),
+            batch_size=self.batch_size,
+            order_seed=self.seed,
+            **process_of(self.trainer),
         )
-        no_recordings = Clips(self._trained.table, [])
-        loader: DataLoader[Any] = self.loader(ClipFeatures(self._trained, no_recordings), sampler)
-        return loader
+        return batch_loader(ImitationBatches(self._trained), sampler, self.workers)

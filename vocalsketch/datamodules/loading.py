@@ -1,19 +1,22 @@
 """How batches reach a model: samplers name whole batches, each process is given its own part."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from vocalsketch.datamodules.pairing import Indices
 from vocalsketch.errors import ConfigError
 
+Indices = NDArray[np.int64]
+Batch_co = TypeVar("Batch_co", covariant=True)
 
-class RowBatchSampler(DistributedSampler[Indices]):
-    """Yields the rows of each batch of this process.
+
+class RowBatchSampler(DistributedSampler[Batch_co]):
+    """Names the rows of each batch of this process; a subclass may yield what they stand for.
 
     It is a DistributedSampler only in that each process is given its own part and that the
     Trainer, seeing one, leaves it in place and tells it the epoch.
@@ -53,7 +56,11 @@ class RowBatchSampler(DistributedSampler[Indices]):
         """Batches of this process in an epoch."""
         return -(-len(self._mine()) // self.batch_size)
 
-    def __iter__(self) -> Iterator[Indices]:
+    def __iter__(self) -> Iterator[Any]:
+        """Yield each batch of this process."""
+        return self.row_batches()
+
+    def row_batches(self) -> Iterator[Indices]:
         """Yield the rows of each of this process's batches."""
         mine = self._mine()
         for start in range(0, len(mine), self.batch_size):
@@ -87,4 +94,6 @@ def batch_loader(dataset: Dataset[Any], sampler: Sampler[Any], workers: int) -> 
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        # one of its own, lest the number of loaders begun decides which units are dropped out
+        generator=torch.Generator(),
     )

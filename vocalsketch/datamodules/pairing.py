@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DistributedSampler
 
+from vocalsketch.datamodules.loading import Indices, RowBatchSampler
 from vocalsketch.errors import ConfigError, DatasetError
-
-Indices = NDArray[np.int64]
 
 
 class Pairs(NamedTuple):
@@ -59,11 +57,8 @@ def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator
     )
 
 
-class PairBatchSampler(DistributedSampler[Pairs]):
+class PairBatchSampler(RowBatchSampler[Pairs]):
     """Yields the pairs of each batch; the same for the same seed, epoch and number of processes.
-
-    It is a DistributedSampler only in that each process is given its own part and that the
-    Trainer, seeing one, leaves it in place and tells it the epoch.
 
     Args:
         targets: (imitations,), the row of each imitation's target among the recordings.
@@ -94,44 +89,28 @@ class PairBatchSampler(DistributedSampler[Pairs]):
                 f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
                 "(or grouped: false for an odd one)."
             )
+        self.pairs_per_row = 2 if grouped else 1
+        super().__init__(
+            2 * len(targets) // self.pairs_per_row,
+            batch_size=batch_size // self.pairs_per_row,
+            order_seed=seed,
+            rank=rank,
+            processes=processes,
+        )
         self.targets = targets
         self.recordings = recordings
-        self.units_per_batch = batch_size // 2 if grouped else batch_size
-        self.pairs_per_unit = 2 if grouped else 1
         self.redraw = redraw
         self.seed = seed
-        self.rank = rank
-        self.processes = processes
-        self.epoch = 0
-
-    @property
-    def units(self) -> int:
-        """Units shuffled: imitations when grouped, else pairs; as many for each process."""
-        everything = 2 * len(self.targets) // self.pairs_per_unit
-        return -(-everything // self.processes)
-
-    def __len__(self) -> int:
-        """Batches of this process in an epoch."""
-        return -(-self.units // self.units_per_batch)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order (and, where redrawn, the negatives) of the coming epoch."""
-        self.epoch = epoch
 
     def pairs(self) -> Pairs:
         """Return all pairs of the epoch, over all processes."""
         drawn_in = self.epoch if self.redraw else 0
-        generator = np.random.default_rng([self.seed, 0, drawn_in])
+        generator = np.random.default_rng([self.seed, drawn_in, 0])
         return draw_pairs(self.targets, self.recordings, generator)
 
     def __iter__(self) -> Iterator[Pairs]:
         """Yield the pairs of each of this process's batches."""
         pairs = self.pairs()
-        everything = len(pairs.label) // self.pairs_per_unit
-        order = np.random.default_rng([self.seed, 1, self.epoch]).permutation(everything)
-        # np.resize repeats the first units where they do not divide among the processes
-        mine = np.resize(order, self.units * self.processes)[self.rank :: self.processes]
-        for start in range(0, self.units, self.units_per_batch):
-            units = mine[start : start + self.units_per_batch]
-            rows = units[:, None] * self.pairs_per_unit + np.arange(self.pairs_per_unit)
-            yield pairs.take(rows.reshape(-1))
+        for rows in self.row_batches():
+            wanted = rows[:, None] * self.pairs_per_row + np.arange(self.pairs_per_row)
+            yield pairs.take(wanted.reshape(-1))

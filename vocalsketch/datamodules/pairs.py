@@ -1,11 +1,10 @@
 """Pairs of an imitation and a recording, for the Siamese-style networks."""
 
-from typing import Any
-
 from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import Clips, PairBatch, PairFeatures
-from vocalsketch.datamodules.pairing import Indices, PairBatchSampler
+from vocalsketch.datamodules.loading import Indices, batch_loader, process_of
+from vocalsketch.datamodules.pairing import PairBatchSampler
 from vocalsketch.datamodules.retrieval import RetrievalDataModule, rows_of_targets
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.features.cqt import CQT
@@ -91,7 +90,6 @@ class PairsDataModule(RetrievalDataModule):
             grouped=self.grouped,
             redraw=self.redraw,
             seed=self.seed,
-            **self.processes(),
+            **process_of(self.trainer),
         )
-        loader: DataLoader[Any] = self.loader(PairFeatures(imitations, recordings), sampler)
-        return loader
+        return batch_loader(PairFeatures(imitations, recordings), sampler, self.workers)

@@ -8,13 +8,13 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, ClipSampler, Side
 from vocalsketch.datamodules.evaluation import EvaluationSet, Half
-from vocalsketch.datamodules.pairing import Indices, draw_pairs
+from vocalsketch.datamodules.loading import Indices, batch_loader, process_of
+from vocalsketch.datamodules.pairing import draw_pairs
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.records import Corpus, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.splits import Split, make_split
@@ -185,9 +185,10 @@ class RetrievalDataModule(pl.LightningDataModule):
             len(evaluated.imitations),
             len(evaluated.recordings),
             batch_size=self.evaluation_batch_size,
-            **self.processes(),
+            **process_of(self.trainer),
         )
-        return self.loader(ClipFeatures(evaluated.imitations, evaluated.recordings), sampler)
+        clips = ClipFeatures(evaluated.imitations, evaluated.recordings)
+        return batch_loader(clips, sampler, self.workers)
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
@@ -199,25 +200,6 @@ class RetrievalDataModule(pl.LightningDataModule):
         clips = evaluated.imitations if side == "imitation" else evaluated.recordings
         row = next(index for index, record in enumerate(records) if record.id == identity)
         return records[row].path, clips.read(np.array([row]))[0]
-
-    def processes(self) -> dict[str, int]:
-        """Return which process this is, and of how many."""
-        if self.trainer is None:
-            return {"rank": 0, "processes": 1}
-        return {"rank": self.trainer.global_rank, "processes": self.trainer.world_size}
-
-    def loader(self, dataset: Dataset[Any], sampler: Sampler[Any]) -> DataLoader[Any]:
-        """Return a loader whose sampler names whole batches."""
-        return DataLoader(
-            dataset,
-            sampler=sampler,
-            batch_size=None,
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-            # one of its own, lest the number of loaders begun decides which units are dropped out
-            generator=torch.Generator().manual_seed(self.seed),
-        )
 
 
 class _Evaluated(NamedTuple):

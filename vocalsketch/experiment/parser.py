@@ -129,7 +129,7 @@ class ExperimentCLI(LightningCLI):
     def resolved(self) -> str:
         """Return the config as parsed, every default filled in, as YAML that ``fit`` takes."""
         plain = self.config.clone()
-        plain.update(Namespace(name=self.name, run_dir=None, ckpt_path=None))
+        plain.name, plain.run_dir, plain.ckpt_path = self.name, None, None
         for value in LINKS:
             plain.model.init_args.pop(value, None)
         text: str = self.parser.dump(plain, skip_validation=True)

@@ -136,15 +136,19 @@ class PartWriter(BasePredictionWriter):
         self._bar.update(len(batch))
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the progress bar."""
-        if self._bar is not None:
-            self._bar.close()
+        """Wait for the other processes: what they have not written yet would not be published."""
+        self._close()
+        trainer.strategy.barrier()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Close the progress bar."""
-        self.on_predict_end(trainer, pl_module)
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def read_plan(target: Target) -> dict[str, Any]:

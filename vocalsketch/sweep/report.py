@@ -1,6 +1,7 @@
 """The report of a study: a page with its plots, and the same plots as pictures."""
 
 import html
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def write_report(study: optuna.Study, definition: Definition, folder: Path) -> d
     matplotlib.use("Agg")
     pictures, sections = {}, []
     for name, options in plots(study, definition).items():
-        with experimental():
+        with experimental(), warnings.catch_warnings():
+            # an axis of a parameter that had one value only is widened, as it should be
+            warnings.filterwarnings("ignore", "Attempting to set identical low and high")
             pictures[name] = _picture(name, study, options, folder)
             figure = getattr(optuna.visualization, f"plot_{name}")(study, **options)
         shown = figure.to_html(full_html=False, include_plotlyjs=False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vocalsketch.datamodules.batches import SIDES, ClipBatch, Side
 from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.pairing import Indices
+from vocalsketch.datamodules.loading import Indices
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.retrieval.scores import CategoryScores, Kind
 

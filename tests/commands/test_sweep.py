@@ -1,0 +1,128 @@
+"""`vocalsketch sweep`: its actions, and what they refuse."""
+
+import argparse
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+
+from vocalsketch.commands import sweep
+from vocalsketch.errors import ConfigError, VocalSketchError
+from vocalsketch.sweep.definition import read_definition
+from vocalsketch.sweep.retry import WORKER, worker_name
+from vocalsketch.sweep.storages import open_storage
+from vocalsketch.sweep.study import open_study
+from vocalsketch.sweep.trial import OVERHEAD, REASON
+
+SPACE = {
+    "rate": {
+        "key": "model.init_args.optimizer.init_args.lr",
+        "type": "float",
+        "low": 1e-4,
+        "high": 1e-2,
+        "log": True,
+    }
+}
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    sweep.add_arguments(parser)
+    return sweep.run(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def study_file(tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tiny_config.parent)
+    path = tiny_config.parent / "rates.yaml"
+    path.write_text(yaml.safe_dump({"config": "tiny.yaml", "space": SPACE}))
+    return str(path)
+
+
+@pytest.fixture
+def searched(study_file: str) -> str:
+    """A study of two complete trials, a pruned one and one that a live worker runs."""
+    definition = read_definition(Path(study_file))
+    storage = open_storage("sqlite:///runs/sweeps/rates/study.db")
+    kept = json.loads(json.dumps({**definition.to_dict(), "corpus": "demo"}))
+    study = open_study(storage, definition.from_dict(kept))
+
+    def objective(trial: optuna.Trial) -> float:
+        trial.suggest_float("rate", 1e-4, 1e-2, log=True)
+        if trial.number == 2:
+            trial.set_user_attr(REASON, "Stage 1 does not fit")
+            raise optuna.TrialPruned
+        trial.set_user_attr(OVERHEAD, 1.25)
+        return 0.5 + trial.number / 10
+
+    study.optimize(objective, n_trials=3)
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        study.ask().set_user_attr(WORKER, worker_name())
+    return study_file
+
+
+def test_status_counts_trials_and_says_why_some_were_pruned(
+    searched: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("status", searched) == 0
+    said = capsys.readouterr().out
+    assert "study rates, corpus=demo (synthetic; not comparable with the paper)" in said
+    assert "3 finished (2 complete, 1 pruned), 1 running, 0 waiting, 0 failed" in said
+    assert f"on {worker_name()}" in said
+    assert "1 x Stage 1 does not fit" in said
+    assert "beyond training a trial took 1.2 s (median)" in said
+    assert "best trial 1: val/mrr 0.6000" in said
+
+
+def test_best_exports_a_config_with_the_best_rate(
+    searched: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("best", searched, "--export", str(tmp_path / "best.yaml")) == 0
+    rate = yaml.safe_load((tmp_path / "best.yaml").read_text())["model"]["init_args"]["optimizer"][
+        "init_args"
+    ]["lr"]
+    assert f"rate: {rate:.4g}" in capsys.readouterr().out
+
+
+def test_report_writes_page_pictures_and_best_config(searched: str) -> None:
+    assert run("report", searched) == 0
+    folder = Path("runs/sweeps/rates")
+    names = {path.name for path in (folder / "report").iterdir()}
+    assert {"report.html", "slice.png", "optimization_history.png"} <= names
+    assert (folder / "best.yaml").is_file()
+
+
+def test_prune_failed_says_what_it_did(searched: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prune-failed", searched) == 0
+    assert "0 trials of dead workers put back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--trials", "0"), "--trials is 0"),
+        (("run", "--trials", "2", "--workers", "none"), "--workers is 'none'"),
+        (("run", "--trials", "2", "--set", "max_epochs"), "--set is 'max_epochs': give KEY=VALUE"),
+        (("run", "--trials", "2", "--set", "modle.x=1"), "does not validate: No config key"),
+        (("run", "--trials", "2", "--storage", "ftp://x"), "storage is 'ftp://x'"),
+        (("status",), "No study 'rates' in the storage (it holds none)"),
+        (("best", "--retrain", "0"), "--retrain is 0"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    study_file: str, arguments: tuple[str, ...], message: str
+) -> None:
+    action, *options = arguments
+    with pytest.raises(VocalSketchError) as error:
+        run(action, study_file, *options)
+    assert message in str(error.value)
+
+
+def test_another_space_under_the_same_name_is_refused(searched: str) -> None:
+    content = yaml.safe_load(Path(searched).read_text())
+    content["space"]["rate"]["high"] = 1.0
+    Path(searched).write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=r"'rates' exists with another space \(rate\)"):
+        run("run", searched, "--trials", "5")

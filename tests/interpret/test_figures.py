@@ -1,0 +1,100 @@
+"""Figures: axes in seconds and hertz, one picture where one belongs, the same file each time."""
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from vocalsketch.features.log_mel import RecordingLogMel
+from vocalsketch.interpret.bins import frequencies
+from vocalsketch.interpret.figures import (
+    Column,
+    as_svg,
+    draw_spectrogram,
+    gallery_figure,
+    pattern_figure,
+)
+from vocalsketch.interpret.pattern import Pattern, Portrait
+
+
+def portrait(layer, units, dead=()):
+    inputs = 2 if layer.part == "pair" else 1
+    patterns = [
+        Pattern(
+            layer.name,
+            layer.part,
+            unit,
+            tuple(torch.randn(inputs, 12, 20, generator=torch.Generator().manual_seed(unit))),
+            0.0 if unit in dead else 1.0,
+            torch.zeros(200),
+            None,
+            [0.0, 1.0],
+            True,
+        )
+        for unit in units
+    ]
+    return Portrait(layer, patterns, None)
+
+
+def titles(figure):
+    return [axes.get_title() for axes in figure.axes if axes.axison]
+
+
+def test_axes_are_in_seconds_and_at_the_bands_frequencies():
+    front_end = RecordingLogMel()
+    axes = Figure().subplots()
+    draw_spectrogram(axes, torch.randn(front_end.shape), front_end)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("s", "Hz")
+    assert axes.get_xlim() == pytest.approx((0, 128 * 1024 / 44_100))
+    labels = [int(label.get_text().replace(",", "")) for label in axes.get_yticklabels()]
+    assert len(labels) >= 4
+    centres = frequencies(front_end)
+    for hertz, place in zip(labels, axes.get_yticks(), strict=True):
+        assert abs(centres[round(place)] - hertz) <= np.diff(centres)[max(0, round(place) - 1)]
+
+
+def test_towers_have_a_row_of_units_for_each_layer_and_checkpoints_stand_side_by_side(subject):
+    conv1, conv2 = subject.layers[:2]
+    column = Column(subject, [portrait(conv1, range(4)), portrait(conv2, range(3))])
+    figure = gallery_figure([column, column], "imitation")
+    once = [f"conv1, unit {n}" for n in range(4)] + [f"conv2, unit {n}" for n in range(3)]
+    assert sorted(titles(figure)) == sorted(once * 2)
+    headings = [part.get_suptitle() for part in figure.subfigs]
+    assert headings == ["small (corpus=demo)"] * 2
+
+
+def test_pairs_have_both_inputs_in_a_row(subject):
+    fc1 = subject.layers[4]
+    figure = gallery_figure([Column(subject, [portrait(fc1, [0, 7])])], "pair")
+    assert titles(figure) == [
+        "fc1, unit 0, imitation",
+        "fc1, unit 0, recording",
+        "fc1, unit 7, imitation",
+        "fc1, unit 7, recording",
+    ]
+
+
+def test_a_figure_shows_four_units_of_a_layer_at_most(subject):
+    wide = subject.layers[1]
+    figure = gallery_figure([Column(subject, [portrait(wide, range(5))])], "imitation")
+    assert len(titles(figure)) == 4
+
+
+def test_a_dead_unit_is_said_to_be_dead(subject):
+    conv1 = subject.layers[0]
+    figure = gallery_figure([Column(subject, [portrait(conv1, [0, 1], dead=[1])])], "imitation")
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert said == [[], ["dead"]]
+
+
+def test_a_pattern_is_drawn_with_the_curve_of_its_ascent(subject):
+    of = portrait(subject.layers[4], [2])
+    figure = pattern_figure(subject, of, of.patterns[0])
+    assert titles(figure) == ["imitation", "recording", "activation (leaky)"]
+    assert figure.axes[-1].lines[0].get_xydata().tolist() == [[1.0, 0.0], [2.0, 1.0]]
+
+
+def test_the_same_patterns_give_the_same_file(subject):
+    columns = [Column(subject, [portrait(subject.layers[0], [0])])]
+    first, again = (as_svg(gallery_figure(columns, "imitation")) for _ in range(2))
+    assert first == again

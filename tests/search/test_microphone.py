@@ -1,0 +1,65 @@
+"""Recording and playing, with a sound card that is made up."""
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+from small_networks import RATE, chirp, write_sound
+
+from vocalsketch.errors import AudioError, ConfigError
+from vocalsketch.search import Hit, Index, play, record
+
+
+class PortAudioError(Exception):
+    pass
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A sound card that hears a sweep and remembers what it played."""
+    card = ModuleType("sounddevice")
+    card.PortAudioError = PortAudioError
+    card.played = []
+    card.wait = lambda: None
+    card.rec = lambda frames, samplerate, channels, dtype: np.tile(
+        chirp(0, frames / samplerate, samplerate)[:, None], (1, channels)
+    ).astype(dtype)
+    card.play = lambda audio, rate: card.played.append((audio, rate))
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
+    return card
+
+
+def test_what_was_recorded_can_be_searched_for(card: ModuleType, index: Index) -> None:
+    waveform, rate = record(0.5)
+    assert waveform.shape == (0.5 * rate,)
+    assert len(index.search(waveform, rate, k=3)) == 3
+
+
+def test_the_window_that_was_found_is_played(card: ModuleType, tmp_path) -> None:
+    file = write_sound(tmp_path / "long.wav", np.arange(6 * RATE) / (7 * RATE))
+    play(Hit(1, "long.wav", file, 2.0, 6.0, 0.0, 0.5, 6.0, RATE, ()))
+    ((audio, rate),) = card.played
+    assert (len(audio), rate) == (4 * RATE, RATE)
+    assert audio[0] == pytest.approx(2 / 7, abs=1e-3)
+
+
+def test_without_sounddevice_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(ConfigError, match=r"pip install 'vocalsketch\[audio\]'"):
+        record(1.0)
+
+
+def test_without_a_microphone_that_is_said(card: ModuleType) -> None:
+    def fail(*args, **options):
+        raise PortAudioError("Error querying device -1")
+
+    card.rec = fail
+    with pytest.raises(AudioError, match="microphone cannot be used"):
+        record(1.0)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 61.0, float("nan")])
+def test_no_more_than_a_minute_is_recorded(card: ModuleType, seconds: float) -> None:
+    with pytest.raises(ConfigError, match="cannot be recorded"):
+        record(seconds)

@@ -1,0 +1,102 @@
+"""A study on a real PostgreSQL server, which the test starts on loopback."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+from standins import Runs
+
+from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.storages import open_storage
+from vocalsketch.sweep.study import load_study, open_study
+from vocalsketch.sweep.tally import take_tally
+from vocalsketch.sweep.trial import Objective
+from vocalsketch.sweep.worker import Worker
+
+
+def programs() -> Path:
+    """The folder of initdb and pg_ctl."""
+    found = shutil.which("initdb")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "pg_ctl").exists():
+            return place
+    pytest.skip("no PostgreSQL server here: install the package postgresql to run this test")
+
+
+def as_server_user() -> list[str]:
+    """PostgreSQL refuses to run as root: what runs a command as the user postgres then."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("runuser") or subprocess.run(["id", "postgres"], check=False).returncode:
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    return ["runuser", "-u", "postgres", "--"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start a server that lives as long as this module's tests; return its url."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: extra postgres")
+    place, user = programs(), as_server_user()
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o777)  # the server's user must reach its folder
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    data = folder / "data"
+    start = f"-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+
+    def call(*command: str) -> None:
+        subprocess.run(
+            [*user, *command], cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=120
+        )
+
+    call(str(place / "initdb"), "-D", str(data), "-U", "searcher", "--auth=trust", "--no-sync")
+    control = [str(place / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
+    call(*control, "-o", start, "start")
+    try:
+        yield f"postgresql://searcher@127.0.0.1:{port}/postgres"
+    finally:
+        call(*control, "-m", "immediate", "stop")
+
+
+def test_workers_with_connections_of_their_own_finish_exactly_the_total(
+    server: str, definition: Definition, tmp_path: Path
+) -> None:
+    open_study(open_storage(server), definition)
+
+    def worker() -> Worker:
+        study, kept = load_study(open_storage(server), definition.name)
+        objective = Objective(kept, tmp_path, 12, run=Runs())
+        return Worker(study, objective, server, sleep=lambda seconds: threading.Event().wait(0.01))
+
+    workers = [worker() for _ in range(4)]
+    threads = [threading.Thread(target=each.run) for each in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    states = [trial.state for trial in workers[0].study.get_trials()]
+    assert states.count(TrialState.COMPLETE) == 12
+    assert sum(len(each.objective.run.arguments) for each in workers) == 12
+
+
+def test_a_trial_that_broke_off_goes_back_into_the_queue(
+    server: str, definition: Definition, tmp_path: Path
+) -> None:
+    named = Definition.from_dict({**definition.to_dict(), "name": "broken_off"})
+    study = open_study(open_storage(server), named)
+    ends = Objective(named, tmp_path, 2, run=Runs(0.5, KeyboardInterrupt()))
+    assert not Worker(study, ends, server).run()
+    assert take_tally(study.get_trials()).waiting == 1
+    assert Worker(study, Objective(named, tmp_path, 2, run=Runs(0.25)), server).run()
+    tally = take_tally(study.get_trials())
+    assert (tally.complete, tally.waiting, tally.retried) == (2, 0, 1)
