@@ -22,7 +22,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "IMPORTED []" in done.stdout
     for command in (*EXPERIMENTS, *COMMANDS):
-        assert f"\n    {command} " in done.stdout
+        assert f"\n    {command}" in done.stdout
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

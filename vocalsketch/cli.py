@@ -16,6 +16,13 @@ EXPERIMENTS = {
 }
 COMMANDS = {
     "data": "make, inspect, check, split and download data sets",
+    "crossvalidate": "train and test a fresh model for each of UrbanSound8K's ten folds",
+    "sweep": "search hyperparameters in parallel: run, status, best, report, prune-failed",
+    "reproduce": "make the paper's Table I: train, fuse, test and report every system",
+    "index": "make a folder of sounds searchable by voice, and keep it up to date",
+    "search": "find sounds of an indexed library by a vocal imitation",
+    "visualize": "see and hear what the units of a trained network look for",
+    "explain": "show what in a query and in a sound the network's score rests on",
 }
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 

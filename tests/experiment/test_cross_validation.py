@@ -78,6 +78,25 @@ def test_a_fold_that_stopped_in_its_first_epoch_is_begun_again(
     assert list(result.folds) == [1, 2]
 
 
+def test_a_fold_that_was_interrupted_goes_on_from_its_last_epoch(
+    config: Path, tmp_path: Path
+) -> None:
+    arguments = ["--config", str(config)]
+    cross_validate(arguments, tmp_path / "cv", [1])
+    fold = ["--data.init_args.fold", "2", "--run_dir", str(tmp_path / "cv" / "fold2")]
+    stopped = ["--trainer.max_epochs", "1", "--test_after_fit", "false"]
+    run_experiment("fit", [*arguments, *fold, *stopped])
+    cross_validate(arguments, tmp_path / "cv", [1, 2])
+    run_experiment("fit", [*arguments, *fold[:2], "--run_dir", str(tmp_path / "whole")])
+    checkpoints = [
+        read_checkpoint(folder / "checkpoints" / "last.ckpt")
+        for folder in (tmp_path / "cv" / "fold2", tmp_path / "whole")
+    ]
+    assert checkpoints[0]["global_step"] == checkpoints[1]["global_step"]
+    for name, value in checkpoints[1]["state_dict"].items():
+        torch.testing.assert_close(checkpoints[0]["state_dict"][name], value, msg=name)
+
+
 def test_another_config_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:
     arguments = ["--config", str(config)]
     cross_validate(arguments, tmp_path / "cv", [1])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import soundfile
 import torch
 import yaml
@@ -216,3 +217,20 @@ def test_a_resolved_config_keeps_the_name_and_forgets_the_folder(
     )
     assert outcome.folder.parent == Path("runs/tiny")
     assert outcome.results["test"]["system"] == "tiny"
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_end(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class CtrlC(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+            if trainer.current_epoch == 1:
+                raise KeyboardInterrupt
+
+    run = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "run")]
+    outcome = run_experiment("fit", run, [CtrlC()])
+    assert outcome.interrupted
+    assert outcome.results == {}
+    assert "--ckpt_path last" in capsys.readouterr().out
+    resumed = fit(tiny_config, tmp_path / "run", "--ckpt_path", "last")
+    assert resumed == fit(tiny_config, tmp_path / "whole")

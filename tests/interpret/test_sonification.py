@@ -95,4 +95,12 @@ def test_magnitudes_get_a_mean_back_and_end_at_zero():
 
 def test_closer_frames_lie_on_lines_between_frames():
     magnitudes = np.array([[0.0, 1.0, 3.0]])
-    assert closer_frames(magnitudes, 0.5).tolist() == [[0.0, 0.5, 1.0, 2.0, 3.0]]
+    assert closer_frames(magnitudes, 2, 1).tolist() == [[0.0, 0.5, 1.0, 2.0, 3.0]]
+
+
+def test_closer_frames_reach_the_last_frame_exactly_or_stop_before_it():
+    last = np.linspace(0.0, 128.0, 129)[None]
+    closer = closer_frames(last, 420, 32)  # 128 * 420 / 32 is 1680
+    assert closer.shape == (1, 1681)
+    assert closer[0, -1] == 128.0
+    assert closer_frames(last, 133, 33).shape == (1, 1 + 128 * 133 // 33)

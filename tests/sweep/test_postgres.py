@@ -5,10 +5,12 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from standins import Runs
 
@@ -68,13 +70,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         call(*control, "-m", "immediate", "stop")
 
 
+@pytest.fixture
+def connect(server: str) -> Iterator[Callable[[], BaseStorage]]:
+    """Open connections of their own to the server, closed after the test."""
+    opened: list[Any] = []
+
+    def connect() -> BaseStorage:
+        opened.append(open_storage(server))
+        return opened[-1]
+
+    yield connect
+    for storage in opened:
+        storage.engine.dispose()
+
+
 def test_workers_with_connections_of_their_own_finish_exactly_the_total(
-    server: str, definition: Definition, tmp_path: Path
+    server: str, connect: Callable[[], BaseStorage], definition: Definition, tmp_path: Path
 ) -> None:
-    open_study(open_storage(server), definition)
+    open_study(connect(), definition)
 
     def worker() -> Worker:
-        study, kept = load_study(open_storage(server), definition.name)
+        study, kept = load_study(connect(), definition.name)
         objective = Objective(kept, tmp_path, 12, run=Runs())
         return Worker(study, objective, server, sleep=lambda seconds: threading.Event().wait(0.01))
 
@@ -90,10 +106,10 @@ def test_workers_with_connections_of_their_own_finish_exactly_the_total(
 
 
 def test_a_trial_that_broke_off_goes_back_into_the_queue(
-    server: str, definition: Definition, tmp_path: Path
+    server: str, connect: Callable[[], BaseStorage], definition: Definition, tmp_path: Path
 ) -> None:
     named = Definition.from_dict({**definition.to_dict(), "name": "broken_off"})
-    study = open_study(open_storage(server), named)
+    study = open_study(connect(), named)
     ends = Objective(named, tmp_path, 2, run=Runs(0.5, KeyboardInterrupt()))
     assert not Worker(study, ends, server).run()
     assert take_tally(study.get_trials()).waiting == 1

@@ -1,6 +1,7 @@
 """Running one experiment: train, then rank both halves with the best checkpoint."""
 
 import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,12 +63,19 @@ def run_experiment(
     """
     cli = ExperimentCLI(command, arguments, callbacks)
     os.environ[CHOSEN] = str(cli.folder.path)
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         _describe(cli)
-        interrupted = _fit(cli) if command == "fit" else _evaluate(cli, command)
+        _fit(cli) if command == "fit" else _evaluate(cli, command)
+    except SystemExit:
+        # the Trainer's answer to Ctrl-C, after which it ignores any further one
+        if not cli.trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, on_ctrl_c)
     finally:
         del os.environ[CHOSEN]
         offline = [tracker.finish() for tracker in _trackers(cli.trainer)]
+    interrupted = cli.trainer.interrupted
     if cli.trainer.is_global_zero:
         _report(cli, interrupted, [folder for folder in offline if folder])
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
@@ -76,8 +84,8 @@ def run_experiment(
     )
 
 
-def _fit(cli: ExperimentCLI) -> bool:
-    """Train and evaluate; return whether the training was interrupted."""
+def _fit(cli: ExperimentCLI) -> None:
+    """Train, then evaluate with the best checkpoint."""
     resumed = cli.config.ckpt_path and cli.folder.checkpoint(cli.config.ckpt_path)
     if resumed:
         check_fits(resumed, cli.model)
@@ -86,8 +94,8 @@ def _fit(cli: ExperimentCLI) -> bool:
         if isinstance(cli.datamodule, RetrievalDataModule):
             write_manifest(cli.datamodule.split, cli.folder.split)
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
-    if cli.trainer.interrupted or cli.config.trainer.fast_dev_run:
-        return cli.trainer.interrupted
+    if cli.config.trainer.fast_dev_run:
+        return
     best = _best(cli.trainer)
     for tracker in _trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
@@ -100,7 +108,6 @@ def _fit(cli: ExperimentCLI) -> bool:
         _run_stage(cli, stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
-    return False
 
 
 def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
@@ -110,7 +117,7 @@ def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
     return [*stages, "test"] if cli.config.test_after_fit else stages
 
 
-def _evaluate(cli: ExperimentCLI, command: str) -> bool:
+def _evaluate(cli: ExperimentCLI, command: str) -> None:
     if cli.config.ckpt_path is None:
         raise CheckpointError(
             f"{command} needs a trained model: give --ckpt_path, a path or best with --run_dir."
@@ -118,7 +125,6 @@ def _evaluate(cli: ExperimentCLI, command: str) -> bool:
     checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
     check_fits(checkpoint, cli.model)
     _run_stage(cli, command, checkpoint)
-    return False
 
 
 def _run_stage(cli: ExperimentCLI, stage: str, checkpoint: Path | None) -> None:
@@ -161,12 +167,13 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
     for part, confusion in cli.confusions.written.items():
         corpus = getattr(cli.datamodule, "corpus", None)
         console.print(confusion.table(cli.confusions.title(part, corpus.name if corpus else "")))
+    # paths and commands are printed as they are, to be copied; a console would break their lines
     if interrupted:
-        console.print(
+        print(
             f"Interrupted. Go on from the last whole epoch with: --run_dir {cli.folder.path} "
             "--ckpt_path last"
         )
     elif not cli.config.trainer.fast_dev_run:
-        console.print(f"Saved in {cli.folder.path}")
+        print(f"Saved in {cli.folder.path}")
     for folder in offline:
-        console.print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync`.")
+        print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync {folder}`.")

@@ -79,17 +79,26 @@ def unstandardised(pattern: Tensor, front_end: FrontEnd, levels: Levels) -> Arra
     return np.asarray(np.where(decibels > -range_db, 10.0 ** (decibels / 20.0), 0.0))
 
 
-def closer_frames(magnitudes: Array, step: float) -> Array:
-    """Interpolate magnitudes (bins, frames) linearly at every ``step`` of a frame."""
+def closer_frames(magnitudes: Array, hop_length: int, close: int) -> Array:
+    """Interpolate magnitudes (bins, frames) linearly to a smaller hop.
+
+    Args:
+        magnitudes: Frames every ``hop_length`` samples.
+        hop_length: Samples.
+        close: The smaller hop, samples.
+
+    Returns:
+        (bins, 1 + (frames - 1) * hop_length // close).
+    """
     frames = magnitudes.shape[1]
-    places = np.arange(int((frames - 1) / step) + 1) * step
+    places = np.arange((frames - 1) * hop_length // close + 1) * close / hop_length
     return np.stack([np.interp(places, np.arange(frames), row) for row in magnitudes])
 
 
 def _from_mel(magnitudes: Array, front_end: LogMel, seed: int) -> Array:
     power: Array = librosa.util.nnls(mel_filters(front_end), magnitudes**2)
     close = front_end.window // OVERLAP
-    linear = closer_frames(np.sqrt(power), close / front_end.window)
+    linear = closer_frames(np.sqrt(power), front_end.window, close)
     waveform: Array = librosa.griffinlim(
         linear,
         n_iter=ITERATIONS,
@@ -111,7 +120,7 @@ def _from_cqt(magnitudes: Array, front_end: CQT, seed: int) -> Array:
     shortest = (ratio + 1) / (ratio - 1) * front_end.sample_rate / frequencies(front_end)[-1]
     close = min(2 ** int(np.log2(max(shortest / 2, 1.0))), front_end.hop_length)
     waveform: Array = librosa.griffinlim_cqt(
-        closer_frames(magnitudes, close / front_end.hop_length),
+        closer_frames(magnitudes, front_end.hop_length, close),
         n_iter=ITERATIONS,
         sr=front_end.sample_rate,
         hop_length=close,

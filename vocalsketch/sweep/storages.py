@@ -4,6 +4,8 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,8 +23,18 @@ HEARTBEAT = 15  # seconds between a running trial's signs of life
 GRACE = 60  # seconds without one after which another worker takes the trial over
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each further attempt to reach a storage
 FORMS = "sqlite:///FILE, journal:FILE, postgresql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
+
+
+def _database_faults() -> tuple[type[Exception], ...]:
+    """Return what databases raise, and Optuna's proxy where its driver is installed."""
+    faults: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError)
+    if find_spec("grpc") is not None:
+        faults = (*faults, import_module("grpc").RpcError)
+    return faults
+
+
+DATABASE_FAULTS = _database_faults()
 # OSError is what a journal meets, and too common elsewhere to blame on a database
-DATABASE_FAULTS = (SQLAlchemyError, StorageInternalError)
 STORAGE_FAULTS = (*DATABASE_FAULTS, OSError)
 
 Answer = TypeVar("Answer")
