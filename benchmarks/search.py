@@ -24,6 +24,7 @@ import gc
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -33,7 +34,6 @@ import numba
 import numpy as np
 import torch
 import yaml
-from threadpoolctl import threadpool_limits
 
 from vocalsketch.features.audio import load_clip
 from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
@@ -54,6 +54,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--checkpoint", type=Path, action="append", help="instead of both networks")
+    parser.add_argument("--system", choices=SHAPES, action="append", help="default: both")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="sounds at most")
     parser.add_argument("--rounds", type=int, default=7, help="best of so many, default 7")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -66,7 +67,7 @@ def main() -> None:
         if arguments.index:
             compare_index(Index.open(arguments.index), sorted(arguments.queries.rglob("*.wav")))
             return
-        for name, network in networks(arguments.checkpoint):
+        for name, network in networks(arguments.checkpoint, arguments.system):
             print(f"\n{name}: share of {width_of(network)} numbers, {arguments.threads} threads")
             compare_pairs(network)
             against_pairing(network)
@@ -75,11 +76,14 @@ def main() -> None:
                     measure(network, size, arguments.rounds, arguments.threads)
 
 
-def networks(checkpoints: list[Path] | None) -> Iterator[tuple[str, Siamese]]:
+def networks(
+    checkpoints: list[Path] | None, systems: list[str] | None
+) -> Iterator[tuple[str, Siamese]]:
     """Yield name and network."""
     for path in checkpoints or ():
         yield str(path), load_siamese(path).network
-    for name, (imitation, recording) in () if checkpoints else SHAPES.items():
+    for name in () if checkpoints else systems or SHAPES:
+        imitation, recording = SHAPES[name]
         made = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
         tower = tower_of(made["imitation_tower"])
         yield (
@@ -112,7 +116,7 @@ def width_of(network: Siamese) -> int:
     return network.head.recording_share.out_features
 
 
-def compare_pairs(network: Siamese, queries: int = 10, sounds: int = 60) -> None:
+def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
     """Print the greatest difference of scores, and whether the rankings are the same."""
     imitations = torch.randn(queries, *network.geometry.imitation_shape)
     recordings = torch.randn(sounds, *network.geometry.recording_shape)
@@ -168,7 +172,7 @@ def compare_index(index: Index, files: list[Path]) -> None:
     report_difference(pairs, scores)
 
 
-def against_pairing(network: Siamese, pairs: int = 4_000, whole: int = 40) -> None:
+def against_pairing(network: Siamese, pairs: int = 4_000, whole: int = 16) -> None:
     """Print what a pair costs through the full head, and through the whole network."""
     head = network.head
     imitation = torch.randn(1, head.imitation_share.in_features)
@@ -200,7 +204,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         table = SoundTable(file)
         ranked(kernel, query[:1], table.blocks)
         added = resident() - before
-        pool = ThreadPoolExecutor(threads)
+        pool = kernel._pool
         parts = [
             block[start : start + ROWS_PER_TASK]
             for block in table.blocks
@@ -263,17 +267,14 @@ def bare_products(
     blocks: list[np.ndarray],
 ) -> dict[str, Callable[[], object]]:
     """Return ways to multiply all shares with the second layer and do nothing else."""
-    weight = network.head.rest[2].weight.T.contiguous()
-    tensors = [torch.from_numpy(np.asarray(block)) for block in blocks]
-    array = weight.numpy()
-
-    def in_threads() -> None:
-        with threadpool_limits(1, user_api="blas"):
-            list(pool.map(lambda part: part @ array, parts))
-
+    weight = network.head.rest[2].weight.t().contiguous()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mapped memory is read-only, and nothing writes to it
+        tensors = [torch.from_numpy(block) for block in blocks]
+        cut = [torch.from_numpy(part) for part in parts]
     return {
-        "products, numpy in threads": in_threads,
-        "products, torch": lambda: [tensor @ weight for tensor in tensors],
+        "products, torch, all at once": lambda: [tensor @ weight for tensor in tensors],
+        "products, torch, in threads": lambda: list(pool.map(lambda part: part @ weight, cut)),
     }
 
 

@@ -90,7 +90,7 @@ def test_report_writes_page_pictures_and_best_config(searched: str) -> None:
     assert run("report", searched) == 0
     folder = Path("runs/sweeps/rates")
     names = {path.name for path in (folder / "report").iterdir()}
-    assert {"report.html", "slice.png", "optimization_history.png"} <= names
+    assert {"report.html", "slices_1.png", "history.png"} <= names
     assert (folder / "best.yaml").is_file()
 
 

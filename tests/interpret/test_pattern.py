@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vocalsketch.interpret.ascent import AscentSettings
-from vocalsketch.interpret.pattern import maximise
+from vocalsketch.interpret.pattern import Pattern, maximise
 
 SETTINGS = AscentSettings(steps=300)
 
@@ -119,3 +119,15 @@ def test_activity_is_compared_within_the_unchanged_network(subject):
     leaky = layer_of(subject.leaky(), "conv1").respond(pattern.spectrograms[0][None])[0, 0].mean()
     assert max(pattern.curve) == pytest.approx(float(leaky), rel=1e-5)
     assert replace(pattern, activation=1.0).ratio(torch.zeros(3)) == float("inf")
+
+
+def test_a_unit_that_noise_or_a_clip_activates_is_not_dead_whatever_its_pattern_does():
+    on, off = torch.tensor([0.0, 0.1]), torch.zeros(2)
+
+    def pattern(noise, clips):
+        return Pattern("conv1", "imitation", 0, (), 0.0, noise, clips, [], True)
+
+    assert pattern(off, off).dead
+    assert pattern(off, None).dead
+    assert not pattern(on, off).dead
+    assert not pattern(off, on).dead

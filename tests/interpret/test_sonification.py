@@ -104,3 +104,16 @@ def test_closer_frames_reach_the_last_frame_exactly_or_stop_before_it():
     assert closer.shape == (1, 1681)
     assert closer[0, -1] == 128.0
     assert closer_frames(last, 133, 33).shape == (1, 1 + 128 * 133 // 33)
+
+
+@pytest.mark.parametrize("front_end", [IMITATION, CONSTANT_Q], ids=["imitation", "cqt"])
+def test_levels_come_back_where_the_deviation_is_known(front_end):
+    loud, _, soft = CHORDS[front_end]
+    clip = tones(front_end, [loud]) + 0.1 * tones(front_end, [soft])
+    deviation = float(front_end.spectrogram(clip).std())
+    waveform = sonified(front_end(clip)[0], front_end, levels=Levels(deviation))
+    axis = np.fft.rfftfreq(len(waveform), 1 / front_end.sample_rate)
+    power = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))) ** 2
+    bands = [np.abs(axis - hertz) < 2 * half_width(front_end, hertz) for hertz in (loud, soft)]
+    difference = 10 * np.log10(power[bands[0]].sum() / power[bands[1]].sum())
+    assert difference == pytest.approx(20.0, abs=4.0)

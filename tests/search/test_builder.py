@@ -161,6 +161,17 @@ def test_a_moved_file_keeps_its_share(
     assert (row["path"], row["tags"], row["duration"]) == ("House/outdoor.ogg", ["house"], 0.5)
 
 
+def test_a_moved_library_keeps_its_index(
+    library: Path, checkpoint: Path, decoded: list[str]
+) -> None:
+    build(library, checkpoint)
+    decoded.clear()
+    moved = library.rename(library.parent / "moved")
+    assert build(moved).unchanged == 6
+    assert decoded == []
+    assert Index.open(library.parent / "index").library == moved
+
+
 def test_files_that_cannot_be_used_are_skipped_and_listed(library: Path, checkpoint: Path) -> None:
     (library / "text.wav").write_text("this is no audio")
     (library / "empty.wav").write_bytes(b"")
@@ -211,11 +222,13 @@ def test_a_killed_build_goes_on_where_it_was(
     with pytest.raises(StorageError, match="No index"):
         Index.open(library.parent / "index")
 
+    (library.parent / "index" / ".sounds-1.arrow.x.tmp").write_bytes(b"half")
     decoded.clear()
     report = build(library)
     assert len(decoded) == 2
     assert (report.sounds, report.embedded) == (6, 6)
-    assert not (library.parent / "index" / "building").exists()
+    names = {file.name for file in (library.parent / "index").iterdir()}
+    assert names == {".lock", "index.json", "network.ckpt", "sounds-1.arrow"}
 
 
 def test_parts_of_another_network_or_damaged_ones_are_not_used(
@@ -298,9 +311,19 @@ def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]
     write_sound(silence / "silent.wav", np.zeros(RATE))
     other = write_checkpoint(tmp_path / "other.ckpt", seed=1)
     (tmp_path / "file").write_text("")
+    another = write_sound(tmp_path / "another" / "sound.wav", chirp(0)).parent
     return {
-        "an empty folder": ({"library": empty}, DatasetError, "holds no audio"),
-        "nothing but unusable files": ({"library": silence}, DatasetError, "None of the 1 audio"),
+        "another library": ({"library": another}, ConfigError, "build it in another folder"),
+        "an empty folder": (
+            {"library": empty, "index": tmp_path / "new"},
+            DatasetError,
+            "holds no audio",
+        ),
+        "nothing but unusable files": (
+            {"library": silence, "index": tmp_path / "new"},
+            DatasetError,
+            "None of the 1 audio",
+        ),
         "another network": ({"checkpoint": other}, CheckpointError, "is of network"),
         "another precision": ({"precision": "float16"}, ConfigError, "stored in float32"),
         "an unknown precision": ({"precision": "int8"}, ConfigError, "choose float32 or float16"),
@@ -318,6 +341,7 @@ def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]
 @pytest.mark.parametrize(
     "case",
     [
+        "another library",
         "an empty folder",
         "nothing but unusable files",
         "another network",

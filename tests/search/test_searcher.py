@@ -11,7 +11,7 @@ from small_networks import RATE, chirp, write_checkpoint, write_library, write_s
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, DatasetError, StorageError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
-from vocalsketch.search.query import prepared
+from vocalsketch.search.query import KEPT_BEFORE, prepared
 from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
 from vocalsketch.tasks.checkpoints import load_siamese
 
@@ -81,7 +81,7 @@ def test_level_channels_and_leading_silence_change_nothing(index: Index, query: 
         found = index.search(other, RATE, k=6)
         assert [hit.path for hit in found] == [hit.path for hit in plain]
         assert [hit.score for hit in found] == pytest.approx([h.score for h in plain], abs=1e-3)
-    margin = np.concatenate([np.zeros(RATE // 20, dtype=np.float32), query])
+    margin = np.concatenate([np.zeros(round(KEPT_BEFORE * RATE), dtype=np.float32), query])
     assert index.search(late, RATE, k=6) == index.search(margin, RATE, k=6, trim=False)
 
 

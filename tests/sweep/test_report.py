@@ -30,12 +30,7 @@ def test_the_report_shows_every_plot_the_corpus_and_why_trials_were_pruned(
 
     pictures = write_report(study, dataclasses.replace(definition, corpus="demo"), tmp_path)
 
-    assert set(pictures) == {
-        "optimization_history",
-        "slice",
-        "parallel_coordinate",
-        "param_importances",
-    }
+    assert set(pictures) == {"history", "importance", "parallel_coordinates", "slices_1"}
     for path in pictures.values():
         pixels = imread(path)
         assert pixels[..., :3].std() > 0.01  # something is drawn
@@ -55,7 +50,9 @@ def test_conditional_parameters_do_not_empty_the_parallel_plot(
         trial.suggest_float(extra, 0, 1)
         study.tell(trial, trial.params["rate"])
     assert common_parameters(study.get_trials()) == ["rate"]
-    assert plots(study, definition)["parallel_coordinate"]["params"] == ["rate"]
+    chosen = plots(study, definition)
+    assert chosen["parallel_coordinates"].options["params"] == ["rate"]
+    assert chosen["slices_1"].options["params"] == ["rate", "momentum", "betas"]
 
 
 def test_importance_is_left_out_where_all_values_are_the_same(
@@ -65,7 +62,7 @@ def test_importance_is_left_out_where_all_values_are_the_same(
         trial = study.ask()
         definition.parameters.suggest(trial)
         study.tell(trial, 0.5)
-    assert "param_importances" not in plots(study, definition)
+    assert "importance" not in plots(study, definition)
 
 
 def test_nothing_to_plot_is_said(

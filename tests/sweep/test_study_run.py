@@ -55,6 +55,23 @@ def test_a_sweep_runs_where_the_test_half_cannot_be_read_and_its_best_config_fit
     assert run_experiment("fit", arguments).results["test"]["categories"]["bells"]["queries"] == 6
 
 
+def test_a_time_limit_ends_the_training_and_the_trial_is_scored(
+    definition: Definition, study: optuna.Study, tmp_path: Path
+) -> None:
+    endless = dataclasses.replace(
+        definition,
+        trial_minutes=0.01,
+        config={
+            **definition.config,
+            "trainer": {**definition.config["trainer"], "max_epochs": 100_000},
+        },
+    )
+    study.optimize(Objective(endless, tmp_path, 1), n_trials=1)
+    (trial,) = study.get_trials()
+    assert trial.state == TrialState.COMPLETE
+    assert 0.5 <= study.best_value <= 1
+
+
 class GivesUp(optuna.pruners.BasePruner):
     """Prunes at the second epoch."""
 
@@ -86,6 +103,7 @@ def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     from vocalsketch.sweep.reporter import TrialReporter
     from vocalsketch.sweep.retry import requeue
 
+    definition = dataclasses.replace(definition, trial_minutes=60)
     whole = optuna.create_study(direction="maximize")
     whole.optimize(Objective(definition, tmp_path / "whole", 1), n_trials=1)
 
@@ -163,7 +181,7 @@ def test_every_trial_and_the_summary_are_runs_of_one_w_and_b_group(
     assert pruned.summary["trial/state"] == "pruned"
     assert "Stage 1 does not fit" in pruned.summary["trial/reason"]
     assert summary.summary["best/value"] == trials[0].value
-    assert "study/slice" in summary.logged
+    assert "study/slices_1" in summary.logged
     assert begun[2]["tags"] == ["corpus=folder"]
     assert json.loads(json.dumps(summary.config))["space"] == space
     assert yaml.safe_load((tmp_path / "best.yaml").read_text())["trainer"]["logger"]

@@ -24,7 +24,11 @@ def config(tmp_path: Path, folder_corpus: Path) -> Path:
     content["data"]["init_args"]["batch_size"] = 4
     content["model"] = {
         "class_path": "vocalsketch.tasks.ImisoundTask",
-        "init_args": {"hidden": [12, 6], "layer_epochs": 1},
+        "init_args": {
+            "hidden": [12, 6],
+            "layer_epochs": 1,
+            "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}},
+        },
     }
     every = {"filename": "{epoch}", "save_top_k": -1, "save_on_train_epoch_end": True}
     checkpoint = "pytorch_lightning.callbacks.ModelCheckpoint"
@@ -75,7 +79,7 @@ def test_a_resumed_training_equals_one_that_was_not_interrupted(config, tmp_path
 
 def test_fit_ranks_both_halves_and_learns_to_reconstruct(config, tmp_path):
     short = fit(config, tmp_path / "short", "--trainer.max_epochs=3")
-    long = fit(config, tmp_path / "long", "--trainer.max_epochs=30")
+    long = fit(config, tmp_path / "long", "--trainer.max_epochs=10")
     assert set(long.results) == {"validation", "test"}
     assert long.results["test"]["categories"]["bells"]["queries"] == 6
     assert long.metrics["val/loss"] < 0.85 * short.metrics["val/loss"]

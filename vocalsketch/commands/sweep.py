@@ -72,11 +72,16 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from vocalsketch.sweep.devices import environments, this_machine
     from vocalsketch.sweep.run import run_study
+    from vocalsketch.sweep.storages import shown
 
     if arguments.trials < 1:
         raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
     definition, place = _place(arguments, _settings(arguments.set))
     workers = environments(this_machine(), arguments.workers, arguments.cores_per_worker)
+    print(
+        f"study {place.name} in {shown(place.storage)}; {len(workers)} worker(s), who write to "
+        f"{place.folder / 'workers'}"
+    )
     tally, complete = run_study(definition, place, arguments.trials, workers)
     print(_counts(tally))
     if not complete:

@@ -66,7 +66,7 @@ def build_index(
     """
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs is {jobs}: give 1 or more.")
-    trained, precision = _chosen(index, checkpoint, precision)
+    trained, precision = _chosen(library, index, checkpoint, precision)
     width = trained.network.head.recording_share.out_features
     target = Target(index, trained.fingerprint, width, precision)
     with _without_noise():
@@ -93,7 +93,7 @@ def build_index(
 
 
 def _chosen(
-    index: Path, checkpoint: Path | None, precision: Precision | None
+    library: Path, index: Path, checkpoint: Path | None, precision: Precision | None
 ) -> tuple[TrainedSiamese, Precision]:
     """Return the network and the precision to use, which are those of the index if it exists."""
     if precision not in (None, *PRECISIONS):
@@ -113,6 +113,12 @@ def _chosen(
         raise ConfigError(
             f"The index in {index} is stored in {manifest.precision}, not {precision}: build it "
             "in another folder, or leave --precision out."
+        )
+    before = Path(manifest.library)
+    if before.is_dir() and before.resolve() != library.resolve():
+        raise ConfigError(
+            f"The index in {index} is of {before}, not of {library}: build it in another folder. "
+            "(A library that was moved keeps its index.)"
         )
     return trained, manifest.precision
 

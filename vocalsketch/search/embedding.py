@@ -1,9 +1,7 @@
 """A library's files to stored rows: Lightning's predict, on any number of processes and devices."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from vocalsketch.features.audio import opened_file
 from vocalsketch.features.source import content_id
 from vocalsketch.search.library import LibraryFile
 from vocalsketch.search.table import SoundTable
+from vocalsketch.search.threads import cores, one_torch_thread
 from vocalsketch.search.windows import Window, open_windows
 from vocalsketch.tasks.checkpoints import TrainedSiamese
 
@@ -63,7 +62,7 @@ class LibraryEmbedder(pl.LightningModule):
         self.network = trained.network
         self.front_end = trained.front_ends["recording"]
         self.library = library
-        self.jobs = jobs or _cores()
+        self.jobs = jobs or cores()
         self.todo: Sequence[LibraryFile] = ()
         self.known: Mapping[str, list[int]] = {}
         self.stored: SoundTable | None = None
@@ -155,20 +154,3 @@ def _recalled(file: LibraryFile, content: str, stored: SoundTable, rows: list[in
 
 def _reason(error: AudioError, path: Path) -> str:
     return str(error).removeprefix(f"{path}: ")
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch from starting threads of its own in every thread of a pool."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -139,9 +139,14 @@ def _nothing_usable(library: Path, skipped: dict[str, str]) -> DatasetError:
 
 
 def _remove_leftovers(target: Target, table: str) -> None:
-    """Remove older versions and parts. Where a reader holds one open, the next build does."""
+    """Remove older versions, parts and what killed builds left half written.
+
+    Where a reader holds a version open and the system minds, the next build removes it.
+    """
     shutil.rmtree(target.building, ignore_errors=True)
-    for file in target.folder.glob("sounds-*.arrow"):
-        if file.name != table:
+    for pattern in ("sounds-*.arrow", ".*.tmp"):
+        for file in target.folder.glob(pattern):
+            if file.name == table:
+                continue
             with suppress(OSError):
                 file.unlink()

@@ -14,9 +14,11 @@ Waveform = NDArray[np.float32]
 LONGEST = 60.0  # seconds that are looked at for a sound; the networks take its first 4
 SHORTEST = 0.1  # seconds; less is a click
 SILENCE = 1e-5  # of full scale (-100 dB)
-TRIM_BELOW = 0.01  # of the loudest sample (-40 dB): what is softer at the beginning is silence
-FRAME = 0.01  # seconds over which loudness is measured
-KEPT_BEFORE = 0.05  # seconds left before the first sound, so that its onset stays whole
+# A frame softer than -30 dB of the loudest, root mean square, is taken for silence: a microphone's
+# noise lies below in most rooms. docs/search.md has the measurement.
+TRIM_BELOW = 0.03
+FRAME = 0.01  # seconds
+KEPT_BEFORE = 0.1  # seconds left before the first sound, so that its onset stays whole
 PEAK = 0.5  # of full scale, to which every query is brought
 
 
@@ -69,7 +71,7 @@ def prepared(waveform: ArrayLike, rate: int, trim: bool = True) -> Waveform:
 def onset(waveform: Waveform, rate: int) -> int:
     """Return the sample at which a waveform is kept from, a little before its first sound."""
     frame = max(1, round(FRAME * rate))
-    padded = np.pad(np.abs(waveform), (0, -len(waveform) % frame))
-    loud = padded.reshape(-1, frame).max(axis=1) > TRIM_BELOW * padded.max()
-    first = int(np.argmax(loud)) * frame
+    frames = np.pad(waveform, (0, -len(waveform) % frame)).reshape(-1, frame)
+    levels = np.sqrt(np.square(frames).mean(axis=1))
+    first = int(np.argmax(levels > TRIM_BELOW * levels.max())) * frame
     return max(0, min(first - round(KEPT_BEFORE * rate), len(waveform) - round(SHORTEST * rate)))

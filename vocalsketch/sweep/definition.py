@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Definition:
         sampler: ``name``, ``seed`` and options of Optuna's sampler.
         pruner: ``name`` and options of Optuna's pruner.
         seeds: How many seeds each trial is trained with; its value is their mean.
-        trial_minutes: After how many minutes of training a trial is ended and scored.
+        trial_minutes: After how many minutes the training of a seed is ended and scored.
         storage: Optuna storage; a SQLite file in the study's folder if left out.
         corpus: Name of the corpus.
         split: Fingerprint of the split.
@@ -41,7 +41,7 @@ class Definition:
     pruner: dict[str, Any]
     seeds: int = 1
     trial_minutes: float | None = None
-    storage: str | None = field(default=None, metadata={"kept": False})
+    storage: str | None = None
     corpus: str = ""
     split: str = ""
 

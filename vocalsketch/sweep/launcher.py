@@ -74,6 +74,8 @@ class Launcher:
             StudyError: All workers ended before the total was reached.
             StorageError: The storage does not answer.
         """
+        if self.tally().finished >= self.total:
+            return True
         before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             self._retry(left_on_this_host, "its worker is gone")

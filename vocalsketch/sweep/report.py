@@ -2,14 +2,14 @@
 
 import html
 import warnings
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import matplotlib.pyplot as plt
 import optuna
 import plotly.offline
+from matplotlib.ticker import LogLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.retrieval.results import corpus_tag
@@ -21,6 +21,9 @@ from vocalsketch.sweep.tally import take_tally
 from vocalsketch.sweep.trial import REASON
 
 SHOWN = 10  # trials in the page's table
+SLICES = 6  # parameters in one picture
+PARALLEL = 8  # parameters, the most important, with parallel coordinates
+INCHES = 1.6  # between the axes of parallel coordinates
 RESOLUTION = 120  # dots per inch
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -37,7 +40,12 @@ td:first-child, th:first-child {{ text-align: left; }}
 </body></html>
 """
 
-Plot = Callable[..., Any]
+
+class Plot(NamedTuple):
+    """A function of Optuna's visualization, and its arguments beside the study."""
+
+    kind: str
+    options: dict[str, Any]
 
 
 def write_report(study: optuna.Study, definition: Definition, folder: Path) -> dict[str, Path]:
@@ -56,38 +64,43 @@ def write_report(study: optuna.Study, definition: Definition, folder: Path) -> d
         )
     matplotlib.use("Agg")
     pictures, sections = {}, []
-    for name, options in plots(study, definition).items():
-        with experimental(), warnings.catch_warnings():
-            # an axis of a parameter that had one value only is widened, as it should be
-            warnings.filterwarnings("ignore", "Attempting to set identical low and high")
-            pictures[name] = _picture(name, study, options, folder)
-            figure = getattr(optuna.visualization, f"plot_{name}")(study, **options)
+    for name, plot in plots(study, definition).items():
+        pictures[name] = _picture(study, plot, folder / f"{name}.png")
+        with experimental():
+            figure = getattr(optuna.visualization, plot.kind)(study, **plot.options)
         shown = figure.to_html(full_html=False, include_plotlyjs=False)
         sections.append(f"<h2>{name.replace('_', ' ')}</h2><div class='wide'>{shown}</div>")
-    body = _facts(study, definition) + _best_table(study, complete) + "".join(sections)
     page = PAGE.format(
         title=html.escape(f"Study {definition.name}"),
         script=plotly.offline.get_plotlyjs(),
-        body=body,
+        body=_facts(study, definition) + _best_table(study, complete) + "".join(sections),
     )
     write_text(folder / "report.html", page)
     return pictures
 
 
-def plots(study: optuna.Study, definition: Definition) -> dict[str, dict[str, Any]]:
-    """Return the name of each plot that the trials allow, and its options."""
-    metric = definition.objective["metric"]
+def plots(study: optuna.Study, definition: Definition) -> dict[str, Plot]:
+    """Return by name the plots that the complete trials of a study allow."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    target = {"target_name": definition.objective["metric"]}
     common = common_parameters(complete)
-    chosen: dict[str, dict[str, Any]] = {
-        "optimization_history": {"target_name": metric},
-        "slice": {"target_name": metric},
-    }
-    if common:
-        chosen["parallel_coordinate"] = {"params": common, "target_name": metric}
+    chosen = {"history": Plot("plot_optimization_history", target)}
     if common and len({trial.value for trial in complete}) > 1:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        chosen["param_importances"] = {"evaluator": evaluator, "target_name": metric}
+        chosen["importance"] = Plot("plot_param_importances", {"evaluator": evaluator, **target})
+        # the most important first
+        common = list(
+            optuna.importance.get_param_importances(study, evaluator=evaluator, params=common)
+        )
+    if common:
+        chosen["parallel_coordinates"] = Plot(
+            "plot_parallel_coordinate", {"params": common[:PARALLEL], **target}
+        )
+    names = list(dict.fromkeys(name for trial in complete for name in trial.params))
+    for start in range(0, len(names), SLICES):
+        chosen[f"slices_{start // SLICES + 1}"] = Plot(
+            "plot_slice", {"params": names[start : start + SLICES], **target}
+        )
     return chosen
 
 
@@ -97,10 +110,24 @@ def common_parameters(trials: list[FrozenTrial]) -> list[str]:
     return [name for name in trials[0].params if name in names]
 
 
-def _picture(name: str, study: optuna.Study, options: Mapping[str, Any], folder: Path) -> Path:
-    axes = getattr(optuna.visualization.matplotlib, f"plot_{name}")(study, **options)
-    figure = plt.gcf() if not hasattr(axes, "figure") else axes.figure
-    path = folder / f"{name}.png"
+def _picture(study: optuna.Study, plot: Plot, path: Path) -> Path:
+    with experimental(), warnings.catch_warnings():
+        # an axis of a parameter that had one value only is widened, as it should be
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high")
+        getattr(optuna.visualization.matplotlib, plot.kind)(study, **plot.options)
+    figure = plt.gcf()
+    if plot.kind == "plot_parallel_coordinate":
+        # Optuna leaves the axes of many parameters on top of each other
+        figure.set_size_inches(3 + INCHES * len(plot.options["params"]), 6)
+        for axes in figure.axes:
+            axes.grid(visible=False, axis="y")
+    if plot.kind == "plot_slice":
+        for axes in figure.axes:
+            axes.tick_params(axis="x", labelrotation=45)
+            if axes.get_xscale() == "log":
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.xaxis.set_major_formatter("{x:g}")
+                axes.xaxis.set_minor_formatter(NullFormatter())
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=RESOLUTION, bbox_inches="tight")
     plt.close(figure)

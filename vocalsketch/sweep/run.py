@@ -58,7 +58,6 @@ def run_study(
         VocalSketchError: The study cannot be run.
     """
     definition = checked(definition)
-    # what ${oc.env:...} and relative paths mean is this machine's; what is searched is not
     storage = open_storage(place.storage)
     study = patiently(lambda: open_study(storage, definition), place.storage)
     if not study.get_trials(deepcopy=False) and any((place.folder / "trials").glob("*")):

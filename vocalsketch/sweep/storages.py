@@ -33,9 +33,9 @@ def _database_faults() -> tuple[type[Exception], ...]:
     return faults
 
 
-DATABASE_FAULTS = _database_faults()
+DATABASE_FAULTS: tuple[type[Exception], ...] = _database_faults()
 # OSError is what a journal meets, and too common elsewhere to blame on a database
-STORAGE_FAULTS = (*DATABASE_FAULTS, OSError)
+STORAGE_FAULTS: tuple[type[Exception], ...] = (*DATABASE_FAULTS, OSError)
 
 Answer = TypeVar("Answer")
 
@@ -157,5 +157,6 @@ def _proxy(url: str) -> BaseStorage:
 def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
-    lines = str(origin).strip().splitlines()
+    details = getattr(origin, "details", None)  # gRPC's
+    lines = str(details() if callable(details) else origin).strip().splitlines()
     return lines[0] if lines else type(origin).__name__

@@ -43,7 +43,7 @@ def open_study(storage: BaseStorage, definition: Definition) -> optuna.Study:
         if different:
             raise ConfigError(
                 f"Study {definition.name!r} exists with another {different}: its trials would not "
-                "compare. Give the study file another name, or restore it."
+                "compare. Give the study file another name, or restore it (and --set)."
             )
     if kept != plain:
         study.set_user_attr(DEFINITION, plain)

@@ -1,0 +1,167 @@
+"""How fast a library is indexed, beside extraction with librosa and beside Lightning left out.
+
+Prints sounds per second of one core, all measured in this run on the same files:
+
+- librosa: read, resample and transform each file, and nothing more;
+- threads: ``LibraryEmbedder.embed_files``: read, hash, transform, embed;
+- build: ``build_index``: the same under Lightning's predict, with writing, merging and checksums;
+- again: ``build_index`` once more, with nothing new.
+
+    python benchmarks/index_build.py
+    python benchmarks/index_build.py --library folder/of/sounds --checkpoint best.ckpt --jobs 2
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import torch
+import yaml
+
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.search import build_index
+from vocalsketch.search.embedding import LibraryEmbedder
+from vocalsketch.search.library import list_library
+from vocalsketch.tasks.checkpoints import load_siamese
+
+CONFIGS = Path(__file__).resolve().parents[1] / "conf"
+FRONT_ENDS = {
+    "iminet_tied": (CQT(), CQT()),
+    "tl_iminet_none": (ImitationLogMel(), RecordingLogMel()),
+}
+WARM_UP = 8  # files
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--library", type=Path, help="folder of sounds; default: made-up ones")
+    parser.add_argument("--sounds", type=int, default=300, help="made-up sounds, default 300")
+    parser.add_argument("--checkpoint", type=Path, action="append", help="instead of both networks")
+    parser.add_argument("--jobs", type=int, default=1, help="threads of the build, default 1")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        library = arguments.library or made_up(folder / "library", arguments.sounds)
+        checkpoints = arguments.checkpoint or [write_network(folder, each) for each in FRONT_ENDS]
+        for number, checkpoint in enumerate(checkpoints):
+            compare(library, checkpoint, folder / f"index{number}", arguments.jobs)
+
+
+def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
+    """Print sounds per second of each way."""
+    trained = load_siamese(checkpoint)
+    files = list_library(library).files
+    front_end = trained.front_ends["recording"]
+    embedder = LibraryEmbedder(trained, library, 1)
+    paths = [library / file.path for file in files]
+    embedder.embed_files(files[:WARM_UP])
+    extract(front_end, paths[:WARM_UP])
+    ways: dict[str, Callable[[], object]] = {
+        "librosa": lambda: extract(front_end, paths),
+        "threads": lambda: embedder.embed_files(files),
+        "build": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
+        "again": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
+    }
+    rates = {}
+    for way, run in ways.items():
+        begun = time.perf_counter()
+        run()
+        rates[way] = len(files) / (time.perf_counter() - begun)
+    print(
+        f"{checkpoint.stem}: {len(files)} files, {type(front_end).__name__}, build {jobs} thread(s)"
+    )
+    for way, rate in rates.items():
+        print(f"    {way:8} {rate:9.1f} sounds/s, {rate / rates['librosa']:6.2f} x librosa")
+
+
+def extract(front_end: FrontEnd, paths: list[Path]) -> None:
+    """Make spectrograms as one would with librosa, one file after the other."""
+    for path in paths:
+        audio, rate = librosa.load(path, sr=front_end.sample_rate, duration=front_end.seconds)
+        audio = librosa.util.fix_length(audio, size=front_end.samples)
+        if isinstance(front_end, CQT):
+            magnitudes = librosa.cqt(
+                audio,
+                sr=rate,
+                hop_length=front_end.hop_length,
+                fmin=front_end.minimum_frequency,
+                n_bins=front_end.bins,
+                bins_per_octave=front_end.bins_per_octave,
+            )
+            librosa.amplitude_to_db(np.abs(magnitudes), ref=np.max)
+        elif isinstance(front_end, LogMel):
+            power = librosa.feature.melspectrogram(
+                y=audio,
+                sr=rate,
+                n_fft=front_end.window,
+                hop_length=front_end.window,
+                n_mels=front_end.bands,
+                fmax=front_end.maximum_frequency,
+            )
+            librosa.power_to_db(power, ref=np.max)
+
+
+def made_up(folder: Path, count: int) -> Path:
+    """Write harmonic sounds and noise of 0.5 to 4 s, 44.1 kHz, 16 bit, as sample libraries are."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        time_axis = np.arange(int(44_100 * rng.uniform(0.5, 4))) / 44_100
+        tone = np.sin(2 * np.pi * rng.uniform(80, 2000) * time_axis)
+        audio = np.exp(-2 * time_axis) * (0.5 * tone + 0.1 * rng.standard_normal(len(time_axis)))
+        file = folder / f"folder {number % 10}" / f"sound {number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, audio, 44_100)
+    return folder
+
+
+def write_network(folder: Path, name: str) -> Path:
+    """Write a checkpoint of a config's network with random weights."""
+    made = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
+    imitation, recording = FRONT_ENDS[name]
+    tower = tower_of(made["imitation_tower"])
+    geometry = SiameseGeometry(
+        imitation_shape=imitation.shape,
+        recording_shape=recording.shape,
+        imitation_tower=tower,
+        recording_tower=tower_of(made.get("recording_tower", made["imitation_tower"])),
+        sharing=made["sharing"],
+        hidden=tuple(made["hidden"]),
+        dropout=made["dropout"],
+    )
+    weights = Siamese(geometry).state_dict()
+    front_ends = {"imitation": imitation.describe(), "recording": recording.describe()}
+    content = {
+        "state_dict": {f"network.{key}": value for key, value in weights.items()},
+        "vocalsketch": {
+            "system": "siamese",
+            "geometry": geometry.to_dict(),
+            "corpus": "none: random weights",
+            "front_ends": front_ends,
+        },
+    }
+    file = folder / f"{name}.ckpt"
+    torch.save(content, file)
+    return file
+
+
+def tower_of(values: dict) -> TowerGeometry:
+    """Return a config's tower."""
+    stages = [
+        ConvStage(s["filters"], tuple(s["kernel"]), tuple(s["pool"]) if "pool" in s else None)
+        for s in values["stages"]
+    ]
+    return TowerGeometry(stages, values.get("batch_norm", False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Subjects: the network that a checkpoint holds, with its front ends and layers."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.interpret.subject import load_subject, load_subjects
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.classifier import Classifier
+
+TOWER = TowerGeometry([ConvStage(2, (3, 3), (4, 8))], batch_norm=True)
+
+
+def save(path, network, made):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    torch.save({"state_dict": weights, "vocalsketch": {"corpus": "demo", **made}}, path)
+    return path
+
+
+@pytest.fixture
+def siamese_path(network, front_end, tmp_path):
+    front_ends = dict.fromkeys(("imitation", "recording"), front_end.describe())
+    geometry = network.geometry.to_dict()
+    made = {"system": "siamese", "geometry": geometry, "front_ends": front_ends}
+    return save(tmp_path / "run" / "checkpoints" / "best.ckpt", network, made)
+
+
+def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
+    siamese_path, network, front_end
+):
+    found = load_subject(siamese_path)
+    assert (found.name, found.corpus) == ("run", "demo")
+    assert found.front_ends == {"imitation": front_end, "recording": front_end}
+    clips, index = torch.randn(2, 12, 20), torch.arange(2)
+    assert torch.equal(
+        found.network(clips, clips, index, index), network(clips, clips, index, index)
+    )
+    assert [len(found.inputs_of(layer)) for layer in found.layers] == [1, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("front_end", "side"), [(ImitationLogMel(), "imitation"), (RecordingLogMel(), "recording")]
+)
+def test_a_classifier_checkpoint_gives_its_network_and_the_side_of_its_front_end(
+    front_end: LogMel, side, tmp_path
+):
+    torch.manual_seed(0)
+    network = Classifier(front_end.shape, TOWER, 7, (5, 4), dropout=0.5).eval()
+    made = {
+        "system": "classifier",
+        "input_shape": list(front_end.shape),
+        "tower": asdict(TOWER),
+        "classes": list("abcdefg"),
+        "front_end": front_end.describe(),
+    }
+    found = load_subject(save(tmp_path / "last.ckpt", network, made))
+    clips = torch.randn(2, *front_end.shape)
+    assert torch.equal(found.network(clips), network(clips))
+    assert found.front_ends == {side: front_end}
+    assert [(layer.name, layer.part, layer.units) for layer in found.layers] == [
+        ("conv1", side, 2),
+        ("fc1", side, 5),
+        ("fc2", side, 4),
+    ]
+
+
+def test_a_leaky_subject_is_of_a_copy(siamese_path):
+    plain = load_subject(siamese_path)
+    leaky = plain.leaky(0.3)
+    assert leaky.network is not plain.network
+    clips = -torch.rand(1, 12, 20)
+    assert float(plain.layers[0].respond(clips).detach().min()) >= 0.0
+    assert float(leaky.layers[0].respond(clips).detach().min()) < 0.0
+
+
+def test_two_runs_of_one_name_are_told_apart(siamese_path):
+    assert [each.name for each in load_subjects([siamese_path] * 2)] == ["run 1", "run 2"]
+    named = load_subjects([siamese_path] * 2, ["a/../b", " c. "])
+    assert [each.name for each in named] == ["a_.._b", "c"]
