@@ -78,6 +78,7 @@ def test_an_interrupted_trial_is_never_given_up(study: optuna.Study) -> None:
         (f"{socket.gethostname()}/{os.getpid()}/1", True),  # another process had this id before
         ("another-host/1/1", False),
     ],
+    ids=["it runs", "another process has its id", "it is on another host"],
 )
 def test_a_trial_is_left_where_its_worker_is_no_more(
     study: optuna.Study, worker: str, left: bool
