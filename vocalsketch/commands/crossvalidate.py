@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-HELP = "train and test a fresh model for each of UrbanSound8K's ten folds"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from vocalsketch.datasets.headers import Headers
     from vocalsketch.datasets.inventory import Inventory
 
-HELP = "make, inspect, check, split and download data sets"
-
 IDS_SHOWN = 10
 
 

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-HELP = "show what in a query and in a sound the network's score rests on"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from vocalsketch.errors import ConfigError
 
-HELP = "make a folder of sounds searchable by voice, and keep it up to date"
-
 SHOWN = 10
 
 

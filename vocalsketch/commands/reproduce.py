@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vocalsketch.reproduce.table1 import Failure
 
-HELP = "make the paper's Table I: train, fuse, test and report every system"
-
 QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."

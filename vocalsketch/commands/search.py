@@ -11,8 +11,6 @@ from vocalsketch.errors import ConfigError
 if TYPE_CHECKING:
     from vocalsketch.search import Hit
 
-HELP = "find sounds of an indexed library by a vocal imitation"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from vocalsketch.sweep.run import Place
     from vocalsketch.sweep.tally import Tally
 
-HELP = "search hyperparameters in parallel: run, status, best, report, prune-failed"
-
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 

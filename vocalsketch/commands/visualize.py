@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from vocalsketch.interpret.subject import Subject
     from vocalsketch.interpret.units import Position
 
-HELP = "see and hear what the units of a trained network look for"
 JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before it
 
 
