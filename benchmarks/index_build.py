@@ -3,6 +3,7 @@
 Prints sounds per second of one core, all measured in this run on the same files:
 
 - librosa: read, resample and transform each file, and nothing more;
+- network: the same, and each file through the network's recording tower and its half of the head;
 - threads: ``LibraryEmbedder.embed_files``: read, hash, transform, embed;
 - build: ``build_index``: the same under Lightning's predict, with writing, merging and checksums;
 - again: ``build_index`` once more, with nothing new.
@@ -68,6 +69,7 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     extract(front_end, paths[:WARM_UP])
     ways: dict[str, Callable[[], object]] = {
         "librosa": lambda: extract(front_end, paths),
+        "network": lambda: extract(front_end, paths, trained.network.recording_shares),
         "threads": lambda: embedder.embed_files(files),
         "build": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
         "again": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
@@ -84,8 +86,12 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
         print(f"    {way:8} {rate:9.1f} sounds/s, {rate / rates['librosa']:6.2f} x librosa")
 
 
-def extract(front_end: FrontEnd, paths: list[Path]) -> None:
-    """Make spectrograms as one would with librosa, one file after the other."""
+def extract(
+    front_end: FrontEnd,
+    paths: list[Path],
+    embed: Callable[[torch.Tensor], object] | None = None,
+) -> None:
+    """Make spectrograms as one would with librosa, one file after the other, and embed them."""
     for path in paths:
         audio, rate = librosa.load(path, sr=front_end.sample_rate, duration=front_end.seconds)
         audio = librosa.util.fix_length(audio, size=front_end.samples)
@@ -98,7 +104,7 @@ def extract(front_end: FrontEnd, paths: list[Path]) -> None:
                 n_bins=front_end.bins,
                 bins_per_octave=front_end.bins_per_octave,
             )
-            librosa.amplitude_to_db(np.abs(magnitudes), ref=np.max)
+            levels = librosa.amplitude_to_db(np.abs(magnitudes), ref=np.max)
         elif isinstance(front_end, LogMel):
             power = librosa.feature.melspectrogram(
                 y=audio,
@@ -108,7 +114,12 @@ def extract(front_end: FrontEnd, paths: list[Path]) -> None:
                 n_mels=front_end.bands,
                 fmax=front_end.maximum_frequency,
             )
-            librosa.power_to_db(power, ref=np.max)
+            levels = librosa.power_to_db(power, ref=np.max)
+        levels = levels[:, : front_end.shape[1]]
+        levels = (levels - levels.mean()) / levels.std()
+        if embed is not None:
+            with torch.inference_mode():
+                embed(torch.from_numpy(levels.astype(np.float32))[None])
 
 
 def made_up(folder: Path, count: int) -> Path:

@@ -64,7 +64,9 @@ def test_a_clip_does_not_depend_on_its_neighbours(front_end: FrontEnd) -> None:
     waveforms = noise(front_end, 3)
     together = front_end(waveforms)
     for row in range(3):
-        torch.testing.assert_close(together[row], front_end(waveforms[row : row + 1])[0])
+        alone = front_end(waveforms[row : row + 1])[0]
+        # a batched FFT may round otherwise than a single one, by a few units in the last place
+        torch.testing.assert_close(together[row], alone, atol=1e-4, rtol=0)
 
 
 @every_front_end

@@ -98,7 +98,8 @@ def test_a_share_is_the_networks_for_the_clip_that_training_sees(
             clip = torch.from_numpy(load_clip(library / path, front_end))
             with torch.no_grad():
                 expected = trained.network.recording_shares(front_end(clip[None]))[0]
-            np.testing.assert_allclose(share, expected, atol=5e-5)
+            # float32 sums over thousands of values of about 10
+            np.testing.assert_allclose(share, expected, atol=5e-4, rtol=0)
 
 
 def test_a_second_build_embeds_what_is_new_or_changed_and_drops_what_is_gone(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.source import content_id
+from vocalsketch.search.fast_tower import FastTower
 from vocalsketch.search.library import LibraryFile
 from vocalsketch.search.table import SoundTable
 from vocalsketch.search.threads import cores, one_torch_thread
@@ -59,7 +60,8 @@ class LibraryEmbedder(pl.LightningModule):
 
     def __init__(self, trained: TrainedSiamese, library: Path, jobs: int | None = None) -> None:
         super().__init__()
-        self.network = trained.network
+        self.tower = FastTower(trained.network.recording_tower)
+        self.share = trained.network.head.recording_share
         self.front_end = trained.front_ends["recording"]
         self.library = library
         self.jobs = jobs or cores()
@@ -131,7 +133,7 @@ class LibraryEmbedder(pl.LightningModule):
         for row, (_, window) in enumerate(waiting):
             clips[row] = window.clip
         features = self.front_end(torch.from_numpy(clips).to(self.device))
-        shares = self.network.recording_shares(features).float().cpu().numpy()
+        shares = self.share(self.tower(features)).float().cpu().numpy()
         for (record, window), share in zip(waiting, shares, strict=False):
             record.starts.append(window.start)
             record.ends.append(window.end)
