@@ -1,6 +1,5 @@
 """Stored sounds: an Arrow file with a row for each window of each sound."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -149,8 +148,3 @@ def merged(
                 shares[mine] = source.shares(chosen[picked[mine], 1])
         columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
         yield batch_of(schema, columns, shares)
-
-
-def encoded(value: object) -> str:
-    """Return a value as it stands in a file's metadata."""
-    return json.dumps(value, sort_keys=True)
