@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from training import pair_by_pair
 
 from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.experiment.parser import ExperimentCLI
@@ -30,18 +31,6 @@ WAYS: dict[str, tuple[bool, bool, bool]] = {
     "distinct clips, channels last, bf16": (True, True, True),
     "pair by pair": (False, False, False),
 }
-
-
-def pair_by_pair(batch: PairBatch) -> PairBatch:
-    """Return the same pairs, every pair with clips of its own."""
-    pairs = torch.arange(len(batch.labels))
-    return PairBatch(
-        batch.imitations[batch.imitation_index],
-        batch.recordings[batch.recording_index],
-        pairs,
-        pairs,
-        batch.labels,
-    )
 
 
 def prepared(root: str, *, channels_last: bool) -> ExperimentCLI:

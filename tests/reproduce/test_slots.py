@@ -12,7 +12,7 @@ def machine(monkeypatch):
     """A machine with 8 cores and a number of GPUs."""
 
     def make(gpus, visible=None):
-        monkeypatch.setattr(slots, "_cores", lambda: 8)
+        monkeypatch.setattr(slots, "available_cores", lambda: 8)
         monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
         if visible is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

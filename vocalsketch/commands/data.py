@@ -3,11 +3,12 @@
 import argparse
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
+from vocalsketch.commands.actions import Action, action_parsers
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
 
 if TYPE_CHECKING:
@@ -17,20 +18,10 @@ if TYPE_CHECKING:
 IDS_SHOWN = 10
 
 
-class Action(NamedTuple):
-    """A subcommand of `vocalsketch data`."""
-
-    help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, action in ACTIONS.items():
-        description = f"{action.help[0].upper()}{action.help[1:]}."
-        action.add_arguments(actions.add_parser(name, help=action.help, description=description))
+    for action, subparser in action_parsers(parser, ACTIONS):
+        action.add_arguments(subparser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,29 +2,19 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
+from vocalsketch.commands.actions import Action, action_parsers
 from vocalsketch.errors import ConfigError
 
 SHOWN = 10
 
 
-class Action(NamedTuple):
-    """A subcommand of `vocalsketch index`."""
-
-    help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, action in ACTIONS.items():
-        description = f"{action.help[0].upper()}{action.help[1:]}."
-        action.add_arguments(actions.add_parser(name, help=action.help, description=description))
+    for action, subparser in action_parsers(parser, ACTIONS):
+        action.add_arguments(subparser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,10 @@
 """`vocalsketch sweep`: search hyperparameters in parallel, on validation results only."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from vocalsketch.commands.actions import Action, action_parsers
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,20 +15,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 
-class Action(NamedTuple):
-    """A subcommand of `vocalsketch sweep`."""
-
-    help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, action in ACTIONS.items():
-        description = f"{action.help[0].upper()}{action.help[1:]}."
-        subparser = actions.add_parser(name, help=action.help, description=description)
+    for action, subparser in action_parsers(parser, ACTIONS):
         subparser.add_argument("study", type=Path, metavar="STUDY", help="study file (YAML)")
         subparser.add_argument("--storage", metavar="URL", help="instead of the study file's")
         subparser.add_argument(

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vocalsketch.cores import available_cores
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.audio import load_clip
@@ -25,6 +25,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.shelf import Place, Shelf
 from vocalsketch.features.source import AudioSource, content_id, opened
 from vocalsketch.features.table import FeatureTable
+from vocalsketch.features.threads import one_torch_thread
 from vocalsketch.storage import cache_folder
 
 VERSION = 1  # raised when reading, resampling or the files' layout changes
@@ -93,7 +94,7 @@ class FeatureStore:
             shelf.remove_leftovers(self._clock())
             places = shelf.places()  # all: a file that was moved has features under its content
             making = _Making(shelf, front_end, frozenset(places))
-            made = making.run(_parts(wanted, missing), jobs or _cores(), progress)
+            made = making.run(_parts(wanted, missing), jobs or available_cores(), progress)
             ids |= made.ids
             bad = {source: made.bad[source] for source in wanted if source in made.bad}
             self._index.remember(made.ids, stamps)
@@ -134,7 +135,7 @@ class _Making:
         name = f"{type(self.front_end).__name__} features"
         made = _Made()
         with (
-            _one_torch_thread(),
+            one_torch_thread(),
             tqdm(total=clips, desc=name, unit="clip", disable=not progress) as bar,
             ThreadPoolExecutor(jobs) as pool,
         ):
@@ -220,20 +221,3 @@ def _all_bad(bad: Mapping[AudioSource, str]) -> AudioError:
         "\n  ".join([f"{len(lines)} audio files cannot be used:", *lines[:NAMED_AT_ONCE], *more])
         + "\nMend or remove them, or go on without them with on_bad_audio: skip."
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Keep torch from starting threads of its own in every thread of the pool."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

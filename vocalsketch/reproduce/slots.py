@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from vocalsketch.cores import available_cores
 from vocalsketch.errors import ConfigError
 
 CPU = "cpu"
@@ -37,7 +38,7 @@ def choose_slots(devices: str | None, jobs: int | None) -> list[Slot]:
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs is {jobs}: give at least 1.")
     gpus = [] if devices == CPU else _gpus(devices)
-    cores = _cores()
+    cores = available_cores()
     count = jobs or len(gpus) or cores
     threads = max(1, cores // count)
     limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
@@ -72,9 +73,3 @@ def _gpus(devices: str | None) -> list[str]:
     if not asked:
         raise ConfigError(f"--devices is empty: give numbers of GPUs, or {CPU}.")
     return [visible[int(name)] for name in asked]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -11,13 +11,14 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
+from vocalsketch.cores import available_cores
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.source import content_id
+from vocalsketch.features.threads import one_torch_thread
 from vocalsketch.search.fast_tower import FastTower
 from vocalsketch.search.library import LibraryFile
 from vocalsketch.search.table import SoundTable
-from vocalsketch.search.threads import cores, one_torch_thread
 from vocalsketch.search.windows import Window, open_windows
 from vocalsketch.tasks.checkpoints import TrainedSiamese
 
@@ -64,7 +65,7 @@ class LibraryEmbedder(pl.LightningModule):
         self.share = trained.network.head.recording_share
         self.front_end = trained.front_ends["recording"]
         self.library = library
-        self.jobs = jobs or cores()
+        self.jobs = jobs or available_cores()
         self.todo: Sequence[LibraryFile] = ()
         self.known: Mapping[str, list[int]] = {}
         self.stored: SoundTable | None = None

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vocalsketch.cores import available_cores
 from vocalsketch.models import MetricHead
-from vocalsketch.search.threads import cores, lasting_pool
+from vocalsketch.search.threads import lasting_pool
 
 Floats = NDArray[np.float32]
 Shares = NDArray[np.floating]
@@ -41,7 +42,7 @@ class HeadKernel:
         self._layers: list[Layer] = [
             (layer.weight.detach().t().contiguous(), layer.bias.detach()) for layer in layers
         ]
-        self._pool = lasting_pool(threads or cores())
+        self._pool = lasting_pool(threads or available_cores())
         self._lock = threading.Lock()
 
     def scores(self, queries: Floats, blocks: Sequence[Shares]) -> Floats:

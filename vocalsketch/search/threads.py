@@ -1,30 +1,11 @@
-"""How many threads work, and that torch starts none of its own in them."""
+"""Threads that last, in each of which torch computes alone."""
 
-import os
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import torch
 
-
-def cores() -> int:
-    """Return the number of cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch from starting threads of its own in threads that begin within the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from vocalsketch.features.threads import one_torch_thread
 
 
 def lasting_pool(threads: int) -> ThreadPoolExecutor:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from vocalsketch.cores import available_cores
 from vocalsketch.errors import ConfigError
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -25,8 +26,7 @@ def this_machine() -> Machine:
     """Return the cores and GPUs that this process may use."""
     import torch
 
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    cores = available_cores()
     count = torch.cuda.device_count()
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = listed.split(",") if listed else [str(index) for index in range(count)]
