@@ -3,8 +3,15 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from corpora import write_config, write_folder_corpus
+
+# a busy machine is no failure; where a red run blocks others, every run tries the same examples
+hypothesis.settings.register_profile(
+    "vocalsketch", deadline=None, derandomize=bool(os.environ.get("CI"))
+)
+hypothesis.settings.load_profile("vocalsketch")
 
 
 @pytest.fixture(scope="session")

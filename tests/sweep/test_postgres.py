@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,13 +44,13 @@ def as_server_user() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Start a server that lives as long as this module's tests; return its url."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: extra postgres")
     place, user = programs(), as_server_user()
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o777)  # the server's user must reach its folder
+    # not one of pytest's, which lie in folders that the server's user cannot enter
+    folder = Path(tempfile.mkdtemp(prefix="vocalsketch-postgres-"))
+    folder.chmod(0o777)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -68,6 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://searcher@127.0.0.1:{port}/postgres"
     finally:
         call(*control, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 @pytest.fixture

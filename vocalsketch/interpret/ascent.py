@@ -136,6 +136,8 @@ def ascend(
 def within_reach(spectrograms: Tensor) -> Tensor:
     """Return the nearest spectrograms (clips, bins, frames) of zero mean and variance up to 1."""
     centred = spectrograms - spectrograms.mean(dim=(1, 2), keepdim=True)
+    # the mean of values far from zero is itself rounded; what is left of it is small, and exact
+    centred = centred - centred.mean(dim=(1, 2), keepdim=True)
     deviation = centred.square().mean(dim=(1, 2), keepdim=True).sqrt()
     return centred / deviation.clamp(min=1.0)
 
