@@ -140,7 +140,11 @@ def overlay(tmp_path: Path, text: str) -> list[str]:
     [
         ("trainr: {max_epochs: 1}", "No config key 'trainr': did you mean 'trainer'"),
         ("data: {init_args: {batchsize: 4}}", "'batchsize' of .*did you mean 'batch_size'"),
-        ("data: {init_args: {batch_size: many}}", "batch_size"),
+        ("data: {init_args: {batch_size: many}}", "batch_size.*Got value: many"),
+        ("data: {init_args: {batch_size: 3}}", "batch_size is 3: give an even number"),
+        ("trainer: {max_epochs: abc}", "trainer.max_epochs.*<class 'int'> Got value: abc"),
+        ("trainer: {accelerator: cpu, devices: 0}", "The trainer cannot be built: .*devices"),
+        ("model: {init_args: [", "overlay.yaml is no YAML that can be read"),
         ("data: {init_args: {split: thirds}}", "'thirds' is neither"),
         ("data: {init_args: {root: /nowhere}}", "/nowhere does not exist"),
         ("model: {init_args: {hidden: []}}", "hidden is"),
@@ -153,6 +157,11 @@ def test_bad_configs_are_explained(
 ) -> None:
     with pytest.raises(VocalSketchError, match=message):
         run_experiment("fit", ["--config", str(tiny_config), *overlay(tmp_path, text)])
+
+
+def test_a_fit_without_a_config_says_what_to_give() -> None:
+    with pytest.raises(ConfigError, match="give --config FILE"):
+        run_experiment("fit", [])
 
 
 def test_a_run_is_not_overwritten(tiny_config: Path, tmp_path: Path) -> None:

@@ -57,6 +57,19 @@ def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator
     )
 
 
+def check_batch_size(batch_size: int, grouped: bool) -> None:
+    """Check that a batch can hold pairs.
+
+    Raises:
+        ConfigError: It is too small, or odd where pairs stay together.
+    """
+    if batch_size < 2 or (grouped and batch_size % 2):
+        raise ConfigError(
+            f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
+            "(or grouped: false for an odd one)."
+        )
+
+
 class PairBatchSampler(RowBatchSampler[Pairs]):
     """Yields the pairs of each batch; the same for the same seed, epoch and number of processes.
 
@@ -84,11 +97,7 @@ class PairBatchSampler(RowBatchSampler[Pairs]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        if batch_size < 2 or (grouped and batch_size % 2):
-            raise ConfigError(
-                f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
-                "(or grouped: false for an odd one)."
-            )
+        check_batch_size(batch_size, grouped)
         self.pairs_per_row = 2 if grouped else 1
         super().__init__(
             2 * len(targets) // self.pairs_per_row,

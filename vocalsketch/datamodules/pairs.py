@@ -4,7 +4,7 @@ from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import Clips, PairBatch, PairFeatures
 from vocalsketch.datamodules.loading import Indices, batch_loader, process_of
-from vocalsketch.datamodules.pairing import PairBatchSampler
+from vocalsketch.datamodules.pairing import PairBatchSampler, check_batch_size
 from vocalsketch.datamodules.retrieval import RetrievalDataModule, rows_of_targets
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.features.cqt import CQT
@@ -58,6 +58,7 @@ class PairsDataModule(RetrievalDataModule):
             jobs=jobs,
             workers=workers,
         )
+        check_batch_size(batch_size, grouped)
         self.batch_size = batch_size
         self.grouped = grouped
         self.redraw = redraw

@@ -3,28 +3,45 @@
 import difflib
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from vocalsketch.errors import ConfigError
 
 UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")
 CLASS_PATH = re.compile(r"class_path '([^']+)'")
+GIVEN = re.compile(r"^\s*Given value: (?!NestedArg)(.*)$", re.MULTILINE)
 # the parser tries None as well wherever a value may be left out, and quotes the value whole
 NOISE = re.compile(r"Expected a <class 'NoneType'>|Given value|Does not validate|Subtypes:|Errors:")
+NOTHING_GIVEN = "the following arguments are required: data, model"
+UNREADABLE = "Problems parsing config:"
 
 
-def config_error(message: str, keys: Collection[str]) -> ConfigError:
+def config_error(message: str, keys: Collection[str], configs: Sequence[str] = ()) -> ConfigError:
     """Return the parser's complaint as one clear error.
 
     Args:
         message: What the parser said.
         keys: The top-level keys that a config may have.
+        configs: The config files that were given.
     """
     unknown = UNKNOWN_OPTION.search(message)
-    if not unknown:
-        lines = [line.strip(" -") for line in message.splitlines() if not NOISE.search(line)]
-        return ConfigError(" ".join(line for line in lines if line))
+    if unknown:
+        return _unknown_key(message, unknown, keys)
+    if message.startswith(UNREADABLE):
+        reason = " ".join(message.removeprefix(UNREADABLE).split())
+        return ConfigError(f"{' or '.join(configs)} is no YAML that can be read: {reason}")
+    if NOTHING_GIVEN in message:
+        return ConfigError(
+            "There is no experiment to run: give --config FILE, such as conf/iminet_tied.yaml."
+        )
+    lines = [line.strip(" -") for line in message.splitlines() if not NOISE.search(line)]
+    given = GIVEN.search(message)
+    lines += [f"Got value: {given[1]}"] if given and "Got value" not in message else []
+    return ConfigError(" ".join(line for line in lines if line))
+
+
+def _unknown_key(message: str, unknown: re.Match[str], keys: Collection[str]) -> ConfigError:
     key = unknown[1]
     key = key.split(".")[0] if key.split(".")[0] not in keys else key
     owner = CLASS_PATH.findall(message[: unknown.start()])

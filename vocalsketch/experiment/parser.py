@@ -9,11 +9,12 @@ import jsonargparse
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
-from vocalsketch.errors import VocalSketchError
+from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
@@ -38,7 +39,7 @@ class ExperimentCLI(LightningCLI):
     ) -> None:
         self.command = command
         self.callbacks = callbacks
-        self.config_name = _config_name(arguments)
+        self.configs = _configs(arguments)
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         super().__init__(
             pl.LightningModule,
@@ -96,7 +97,7 @@ class ExperimentCLI(LightningCLI):
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
             keys = {action.dest.split(".")[0] for action in parser._actions}
-            raise config_error(str(error), keys) from error
+            raise config_error(str(error), keys, self.configs) from error
 
     def instantiate_classes(self) -> None:
         """Build everything; the parser wraps what a constructor refuses, this takes it out."""
@@ -107,9 +108,16 @@ class ExperimentCLI(LightningCLI):
                 raise error.__cause__ from error
             raise
 
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Build the trainer; what it or the machine does not allow is the config's fault."""
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
+            raise ConfigError(f"The trainer cannot be built: {error}") from error
+
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder and let everything that writes write there."""
-        self.name: str = self.config.name or self.config_name
+        self.name: str = self.config.name or _name_of(self.configs)
         self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
         self.results = ResultsWriter(self.folder.path, self.name)
         self.confusions = ConfusionWriter(self.folder.path, self.name)
@@ -136,11 +144,15 @@ class ExperimentCLI(LightningCLI):
         return text
 
 
-def _config_name(arguments: list[str]) -> str:
-    """Return the name of the first config file, by which a run is named."""
+def _configs(arguments: list[str]) -> list[str]:
     flags = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     flags.add_argument("-c", "--config", action="append", default=[])
-    configs = flags.parse_known_args(arguments)[0].config
+    configs: list[str] = flags.parse_known_args(arguments)[0].config
+    return configs
+
+
+def _name_of(configs: Sequence[str]) -> str:
+    """Return the name of the first config file, by which a run is named."""
     return Path(configs[0]).stem if configs else "run"
 
 

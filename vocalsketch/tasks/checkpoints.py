@@ -45,10 +45,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # torch's own message advises to load it unsafely
         raise CheckpointError(
-            f"{path} is no checkpoint that can be read safely ({reason[:200]}): it is damaged, or "
-            "was not made by `vocalsketch fit`."
+            f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
+            "`vocalsketch fit`."
         ) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
