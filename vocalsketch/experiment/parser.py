@@ -8,8 +8,8 @@ from typing import Any
 import jsonargparse
 import pytorch_lightning as pl
 from jsonargparse import Namespace
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
