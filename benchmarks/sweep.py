@@ -10,12 +10,12 @@ is the rate with several workers over as many times the rate with one.
 """
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 
 import optuna
 
+from vocalsketch.cores import available_cores
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.devices import THREADS
@@ -69,7 +69,8 @@ def main() -> None:
                     f"{overhead:.2f} s beyond training per trial (median)"
                 )
     efficiency = rates[arguments.workers] / (arguments.workers * rates[1])
-    print(f"efficiency of {arguments.workers} workers: {efficiency:.2f} ({os.cpu_count()} cores)")
+    workers = arguments.workers
+    print(f"efficiency of {workers} workers: {efficiency:.2f} ({available_cores()} cores)")
 
 
 def measured(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.cores import available_cores
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ def _print_headers(kind: str, headers: "Headers") -> None:
 def _check_arguments(parser: argparse.ArgumentParser) -> None:
     _root_argument(parser)
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="files at a time (default: all cores)"
+        "--jobs",
+        type=int,
+        default=available_cores(),
+        help="files at a time (default: all cores that may be used)",
     )
 
 

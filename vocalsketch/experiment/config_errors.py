@@ -7,7 +7,9 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.nameable import EXTENSIONS, NAMEABLE
 
+DENIED = re.compile(r"Importing '([^']+)' is not allowed")
 UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")
 CLASS_PATH = re.compile(r"class_path '([^']+)'")
 GIVEN = re.compile(r"^\s*Given value: (?!NestedArg)(.*)$", re.MULTILINE)
@@ -25,6 +27,13 @@ def config_error(message: str, keys: Collection[str], configs: Sequence[str] = (
         keys: The top-level keys that a config may have.
         configs: The config files that were given.
     """
+    denied = DENIED.search(message)
+    if denied:
+        return ConfigError(
+            f"The config names {denied[1]!r}, and may name only what lies in "
+            f"{', '.join(NAMEABLE)}. If it is of a package of your own that you trust: "
+            f"{EXTENSIONS}={denied[1].split('.')[0]}"
+        )
     unknown = UNKNOWN_OPTION.search(message)
     if unknown:
         return _unknown_key(message, unknown, keys)

@@ -9,6 +9,7 @@ import jsonargparse
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from vocalsketch.callbacks.confusion import ConfusionWriter
@@ -16,6 +17,7 @@ from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
+from vocalsketch.experiment.nameable import restrict_parser
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
 # values of the model that follow from the data
@@ -41,6 +43,7 @@ class ExperimentCLI(LightningCLI):
         self.callbacks = callbacks
         self.configs = _configs(arguments)
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
+        restrict_parser()
         super().__init__(
             pl.LightningModule,
             pl.LightningDataModule,
@@ -98,6 +101,8 @@ class ExperimentCLI(LightningCLI):
         except argparse.ArgumentError as error:
             keys = {action.dest.split(".")[0] for action in parser._actions}
             raise config_error(str(error), keys, self.configs) from error
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"A ${{...}} of the config cannot be resolved: {error}") from error
 
     def instantiate_classes(self) -> None:
         """Build everything; the parser wraps what a constructor refuses, this takes it out."""

@@ -1,6 +1,5 @@
 """The yardstick without learning, on the queries and candidates of a study's runs."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from vocalsketch.cores import available_cores
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.contours import Array, contour_features, contour_scores
@@ -47,7 +47,7 @@ def yardstick_scores(corpus: Corpus, reference: Scores, *, progress: bool = True
 
 def _features(files: Sequence[Path], progress: bool) -> Array:
     """Return the vectors of files, (files, width)."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         made = pool.map(lambda path: contour_features(*read_audio(path)), files)
         bar = tqdm(
             made, total=len(files), desc="without learning", unit="clip", disable=not progress

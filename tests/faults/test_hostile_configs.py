@@ -1,0 +1,205 @@
+"""A config from a stranger chooses among what is there: it never runs a command or imports code."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import omegaconf
+import pytest
+import yaml
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.nameable import extensions
+from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.sweep.base import checked
+from vocalsketch.sweep.config_tree import read_mapping
+from vocalsketch.sweep.definition import read_definition
+
+Change = Callable[[dict[str, Any], Any], object]
+DDP = "pytorch_lightning.strategies.DDPStrategy"
+LAMBDA = "pytorch_lightning.callbacks.LambdaCallback"
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """A file that an attack which succeeds would make."""
+    return tmp_path / "canary"
+
+
+def popen(canary: Path) -> dict[str, Any]:
+    """A class whose construction runs a command."""
+    command = f"{sys.executable} -c 'open({str(canary)!r}, chr(119))'"
+    return {"class_path": "subprocess.Popen", "init_args": {"args": command, "shell": True}}
+
+
+def parse(config: Path, tree: dict[str, Any] | str) -> ExperimentCLI:
+    config.write_text(tree if isinstance(tree, str) else yaml.safe_dump(tree))
+    return ExperimentCLI("fit", ["--config", str(config), "--run_dir", str(config.parent / "run")])
+
+
+WHERE: dict[str, Change] = {
+    "model": lambda c, attack: c.update(model=attack),
+    "data": lambda c, attack: c.update(data=attack),
+    "front end": lambda c, attack: c["data"]["init_args"].update(imitation_front_end=attack),
+    "optimizer": lambda c, attack: c["model"]["init_args"].update(optimizer=attack),
+    "callback": lambda c, attack: c["trainer"]["callbacks"].append(attack),
+    "logger": lambda c, attack: c["trainer"].update(logger=attack),
+    "strategy": lambda c, attack: c["trainer"].update(strategy=attack),
+    "plugin": lambda c, attack: c["trainer"].update(plugins=[attack]),
+    "profiler": lambda c, attack: c["trainer"].update(profiler=attack),
+    "accelerator": lambda c, attack: c["trainer"].update(accelerator=attack),
+    # a parameter of type Any, of which the parser would build whatever class is named
+    "anything": lambda c, attack: c["trainer"].update(
+        strategy={"class_path": DDP, "init_args": {"ddp_comm_state": attack}}
+    ),
+    "callable": lambda c, attack: c["trainer"]["callbacks"].append(
+        {"class_path": LAMBDA, "init_args": {"on_fit_start": attack}}
+    ),
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_class_that_would_run_a_command_is_never_built(
+    where: str, tiny_config: Path, canary: Path
+) -> None:
+    tree = yaml.safe_load(tiny_config.read_text())
+    WHERE[where](tree, popen(canary))
+    with pytest.raises(ConfigError, match=r"subprocess\.Popen"):
+        parse(tiny_config, tree)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_module_that_would_run_something_when_imported_is_never_imported(
+    where: str, tiny_config: Path, tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text(f"open({str(canary)!r}, 'w').close()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    tree = yaml.safe_load(tiny_config.read_text())
+    WHERE[where](tree, {"class_path": "stranger.Anything"})
+    # where a type accepts anything, what is named so stays a mapping of two words
+    expected = r"stranger\.Anything"
+    with nullcontext() if where == "anything" else pytest.raises(ConfigError, match=expected):
+        parse(tiny_config, tree)
+    assert not canary.exists()
+    assert "stranger" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "builtins.exec",
+        "torch.load",
+        "torch.hub.load",
+        "vocalsketch.experiment.run_folder.os.system",
+        "pytorch_lightning.cli.os.system",
+    ],
+)
+def test_a_function_cannot_be_named_by_way_of_a_module_that_imports_it(
+    name: str, tiny_config: Path
+) -> None:
+    tree = yaml.safe_load(tiny_config.read_text())
+    WHERE["callable"](tree, name)
+    with pytest.raises(ConfigError, match="may name only what lies in vocalsketch"):
+        parse(tiny_config, tree)
+
+
+def test_a_class_of_another_kind_is_refused_though_it_may_be_named(tiny_config: Path) -> None:
+    tree = yaml.safe_load(tiny_config.read_text())
+    tree["model"] = {"class_path": "vocalsketch.features.store.FeatureStore"}
+    with pytest.raises(ConfigError, match="does not correspond to a subclass of LightningModule"):
+        parse(tiny_config, tree)
+
+
+def test_an_own_package_can_be_trusted(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ownpackage.py").write_text(
+        "import pytorch_lightning as pl\n\nclass Mine(pl.Callback):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    tree = yaml.safe_load(tiny_config.read_text())
+    tree["trainer"]["callbacks"].append({"class_path": "ownpackage.Mine"})
+    with pytest.raises(ConfigError, match="trust: VOCALSKETCH_EXTENSIONS=ownpackage"):
+        parse(tiny_config, tree)
+    monkeypatch.setenv("VOCALSKETCH_EXTENSIONS", "other, ownpackage")
+    built = parse(tiny_config, tree).trainer.callbacks  # type: ignore[attr-defined]  # Lightning's
+    assert "Mine" in [type(callback).__name__ for callback in built]
+
+
+def test_an_extension_that_is_no_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOCALSKETCH_EXTENSIONS", "good,*")
+    with pytest.raises(ConfigError, match=r"VOCALSKETCH_EXTENSIONS holds '\*'"):
+        extensions()
+
+
+TAGS = [
+    '!!python/object/apply:os.system ["touch {canary}"]',
+    '!!python/object/new:subprocess.Popen [["touch", "{canary}"]]',
+    "!!python/name:os.system",
+    "!!python/module:antigravity",
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_yaml_tags_make_no_objects(tag: str, tiny_config: Path, canary: Path) -> None:
+    text = tiny_config.read_text() + f"name: {tag.format(canary=canary)}\n"
+    with pytest.raises(ConfigError, match="python"):
+        parse(tiny_config, text)
+    with pytest.raises(ConfigError, match="is no YAML"):
+        read_mapping(tiny_config)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.decode:\"__import__('os').system('touch {canary}')\"}",
+        "${eval:1}",
+        "${python:os.getcwd()}",
+        "${oc.create:{_target_: os.system}}",
+    ],
+)
+def test_interpolations_compute_nothing(value: str, tiny_config: Path, canary: Path) -> None:
+    tree = yaml.safe_load(tiny_config.read_text())
+    tree["model"]["init_args"]["dropout"] = value.replace("{canary}", str(canary))
+    with pytest.raises(ConfigError):
+        parse(tiny_config, tree)
+    assert not canary.exists()
+
+
+def test_the_resolvers_are_omegaconfs_own() -> None:
+    """Each of these looks up a key or a variable, or parses a literal; none evaluates."""
+    own = {"env", "decode", "coerce", "create", "select", "deprecated", "dict.keys", "dict.values"}
+    found = set(omegaconf.basecontainer.BaseContainer._resolvers)
+    assert found <= {f"oc.{name}" for name in own}
+
+
+def test_a_config_reads_no_other_machine(tiny_config: Path) -> None:
+    tree = yaml.safe_load(tiny_config.read_text())
+    tree["model"] = "memory://model.yaml"
+    with pytest.raises(ConfigError, match="memory://"):
+        parse(tiny_config, tree)
+
+
+def test_a_study_file_names_no_more_than_a_config_does(
+    tiny_config: Path, tmp_path: Path, canary: Path
+) -> None:
+    study = tmp_path / "study.yaml"
+    space = {"rate": {"key": "model.init_args.dropout", "type": "float", "low": 0.1, "high": 0.2}}
+    attack = {"class_path": DDP, "init_args": {"ddp_comm_state": popen(canary)}}
+    overrides = {"trainer.strategy": attack}
+    study.write_text(
+        yaml.safe_dump({"config": tiny_config.name, "space": space, "overrides": overrides})
+    )
+    with pytest.raises(ConfigError, match=r"subprocess\.Popen"):
+        checked(read_definition(study))
+    choices = ["subprocess.Popen", "os.system"]
+    space["rate"] = {"key": "model.class_path", "type": "categorical", "choices": choices}
+    study.write_text(yaml.safe_dump({"config": tiny_config.name, "space": space}))
+    with pytest.raises(ConfigError, match=r"subprocess\.Popen"):
+        checked(read_definition(study))
+    assert not canary.exists()
