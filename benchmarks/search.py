@@ -147,7 +147,7 @@ def report_difference(pairs: np.ndarray, scores: np.ndarray) -> None:
 
 def compare_index(index: Index, files: list[Path]) -> None:
     """As ``compare_pairs``, with the sounds of an index and real queries."""
-    trained = index._trained
+    trained = index.trained
     network = trained.network
     rows = [r for r in range(index.windows) if index.table.rows["duration"][r].as_py() <= 4.0]
     sounds = [index.library / index.table.rows["path"][r].as_py() for r in rows]

@@ -61,6 +61,15 @@ def test_channels_are_averaged() -> None:
     np.testing.assert_allclose(waveform, left / 2, atol=1e-6)
 
 
+def test_channels_are_kept_where_they_are_asked_for() -> None:
+    left, right = sine(frequency=300.0), sine(frequency=700.0)
+    stereo = np.stack([left, right], axis=1)
+    samples, _ = read_audio(io.BytesIO(encoded(stereo, subtype="FLOAT")), mono=False)
+    np.testing.assert_array_equal(samples, stereo.astype(np.float32))
+    alone, _ = read_audio(io.BytesIO(encoded(left, subtype="FLOAT")), mono=False)
+    assert alone.shape == (len(left), 1)
+
+
 def test_many_channels_at_a_high_rate() -> None:
     samples = np.tile(sine(0.1, 384_000)[:, None], (1, 32))
     waveform, rate = read_audio(io.BytesIO(encoded(samples, 384_000, subtype="FLOAT")))

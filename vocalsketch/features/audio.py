@@ -29,6 +29,7 @@ def read_audio(
     *,
     seconds: float | None = None,
     offset: float = 0.0,
+    mono: bool = True,
     name: str | None = None,
 ) -> tuple[np.ndarray, int]:
     """Decode audio and average its channels.
@@ -40,10 +41,12 @@ def read_audio(
         source: A file, or a seekable binary stream.
         seconds: Length to read; less is returned where the audio ends before. All by default.
         offset: Seconds to leave out at the beginning.
+        mono: Whether channels are averaged.
         name: What to call the source in errors; by default its path.
 
     Returns:
-        Mono float32 waveform (samples,), integers scaled to [-1, 1], and its sample rate in Hz.
+        Float32 waveform (samples,), or (samples, channels) where ``mono`` is false, integers scaled
+        to [-1, 1], and its sample rate in Hz.
 
     Raises:
         AudioError: The file is missing, empty, not audio, truncated, holds no samples, less than
@@ -58,7 +61,7 @@ def read_audio(
         promised = audio.frames - _sought(audio, offset, name)
         if seconds is not None:
             promised = min(promised, math.ceil(seconds * rate))
-        blocks = list(_mono_blocks(audio, promised, name))
+        blocks = [block.mean(axis=1) if mono else block for block in _blocks(audio, promised, name)]
         lossy = audio.format in ("MP3", "OGG", "MPEG")  # their counts of frames are estimates
     waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     _check_length(len(waveform), 0 if lossy else promised, rate, name)
@@ -159,8 +162,8 @@ def _sought(audio: soundfile.SoundFile, offset: float, name: str) -> int:
     return frame
 
 
-def _mono_blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.ndarray]:
-    """Yield mono float32 blocks up to ``wanted`` frames or the end."""
+def _blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.ndarray]:
+    """Yield float32 blocks (frames, channels) up to ``wanted`` frames or the end."""
     size = max(1, BLOCK // audio.channels)
     done = 0
     while done < wanted:
@@ -170,7 +173,7 @@ def _mono_blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator
         # A comparison with NaN is false.
         if not max(block.max(), -block.min()) <= LARGEST_SAMPLE:
             raise AudioError(f"{name}: holds samples that are NaN, infinite or beyond all range.")
-        yield block.mean(axis=1) if audio.channels > 1 else block[:, 0]
+        yield block
         done += len(block)
 
 

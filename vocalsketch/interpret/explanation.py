@@ -1,5 +1,6 @@
 """The page of `vocalsketch explain`: two spectrograms, what spoke for the pair, and the sounds."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.datamodules.batches import SIDES, Side
@@ -19,6 +21,8 @@ from vocalsketch.interpret.heard import wav
 from vocalsketch.interpret.page import Card, Section, page
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.tasks.checkpoints import TrainedSiamese
+
+Waveform = NDArray[np.float32]
 
 READING = (
     "Red spoke for the pair, blue against it; each value is its contribution to the logit, counted "
@@ -40,6 +44,25 @@ def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Att
     """
     paths: dict[Side, Path] = {"imitation": query, "recording": sound}
     clips = {side: load_clip(paths[side], trained.front_ends[side]) for side in SIDES}
+    names = {side: paths[side].name for side in SIDES}
+    section, found = explained(trained, clips, names)
+    return explanation_page([section], [trained.corpus], names), found
+
+
+def explained(
+    trained: TrainedSiamese,
+    clips: Mapping[Side, Waveform],
+    names: Mapping[Side, str],
+    heading: str = "What the network used",
+) -> tuple[Section, Attribution]:
+    """Return the part of the page that is about one network.
+
+    Args:
+        trained: The network and its front ends.
+        clips: (samples,) of each side, as long as its front end wants and at its rate.
+        names: What each side is called.
+        heading: Of this part.
+    """
     spectrograms = {
         side: trained.front_ends[side](torch.from_numpy(clips[side])[None])[0] for side in SIDES
     }
@@ -48,7 +71,7 @@ def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Att
     limit = float(max(np.percentile(each.abs().numpy(), 99.5) for each in contributions.values()))
     cards = [
         _card(
-            f"{side}: {paths[side].name}",
+            f"{side}: {names[side]}",
             spectrograms[side],
             contributions[side],
             trained.front_ends[side],
@@ -62,13 +85,22 @@ def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Att
         f"has {found.silence:.3f}). The contributions add up to the difference within "
         f"{abs(found.gap):.1g}."
     )
-    html = page(
-        f"Why {sound.name} for {query.name}",
-        f"trained on {corpus_tag(trained.corpus)}",
-        [READING],
-        [Section("What the network used", text, cards)],
-    )
-    return html, found
+    return Section(heading, text, cards), found
+
+
+def explanation_page(
+    sections: Sequence[Section], corpora: Iterable[str], names: Mapping[Side, str]
+) -> str:
+    """Return the page on one pair.
+
+    Args:
+        sections: What ``explained`` says of each network.
+        corpora: What they were trained on.
+        names: What each side is called.
+    """
+    tags = ", ".join(dict.fromkeys(corpus_tag(corpus) for corpus in corpora))
+    title = f"Why {names['recording']} for {names['imitation']}"
+    return page(title, f"trained on {tags}", [READING], sections)
 
 
 def _card(
@@ -76,7 +108,7 @@ def _card(
     spectrogram: Tensor,
     contribution: Tensor,
     front_end: FrontEnd,
-    clip: np.ndarray,
+    clip: Waveform,
     limit: float,
 ) -> Card:
     span = contribution.clamp(min=0).sum(), contribution.clamp(max=0).sum()

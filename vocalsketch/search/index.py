@@ -34,6 +34,7 @@ class Index:
         folder: Where it lies.
         library: The folder that was indexed.
         table: The rows: a window each, sorted by path.
+        trained: The network that made the shares, and its front ends.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Index:
         self.manifest = manifest
         self.library = Path(manifest.library)
         self.table = table
-        self._trained = trained
+        self.trained = trained
         self._kernel = HeadKernel(trained.network.head, threads)
 
     @classmethod
@@ -132,8 +133,8 @@ class Index:
     @torch.inference_mode()
     def shares(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries with the imitation tower: (queries, width)."""
-        front_end = self._trained.front_ends["imitation"]
-        network = self._trained.network
+        front_end = self.trained.front_ends["imitation"]
+        network = self.trained.network
         # one by one: a batch of another size would change a share's last bits
         shares = [
             network.imitation_shares(
