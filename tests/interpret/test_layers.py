@@ -70,6 +70,19 @@ def test_responses_have_the_listed_sizes_and_lead_on_to_the_networks_score(netwo
     torch.testing.assert_close(conv2.flatten(1), network.imitation_tower(clips))
 
 
+def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
+    for stage in network.imitation_tower.stages:  # statistics that are not those of a new norm
+        stage.norm.running_mean.uniform_(-1, 1)
+        stage.norm.running_var.uniform_(0.5, 2)
+    clips, units = torch.randn(4, 12, 20), torch.tensor([2, 0, 2, 1])
+    for layer in siamese_layers(with_leaky_units(network)):
+        inputs = (clips, clips.flip(0))[: 2 if layer.part == "pair" else 1]
+        expected = torch.stack(
+            [layer.respond(*inputs)[row, unit] for row, unit in enumerate(units)]
+        )
+        torch.testing.assert_close(layer.answer(units, inputs), expected)
+
+
 def test_conv1_responds_with_the_rectified_convolution_before_pooling():
     tower = TowerGeometry([ConvStage(1, (1, 1), (2, 2))])
     network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)))

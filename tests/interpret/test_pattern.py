@@ -8,6 +8,7 @@ import torch
 
 from vocalsketch.interpret.ascent import AscentSettings
 from vocalsketch.interpret.pattern import Pattern, maximise
+from vocalsketch.interpret.units import Activity
 
 SETTINGS = AscentSettings(steps=300)
 
@@ -40,6 +41,29 @@ def test_ascent_rises_far_above_noise_and_real_clips(subject, name, part, least)
         assert len(pattern.noise) == 200
         assert noise > least
         assert real > least
+
+
+def gratings(bins, frames):
+    """Return standardised waves in each direction and of each width, (waves, bins, frames)."""
+    down, along = torch.arange(bins)[:, None] / bins, torch.arange(frames)[None] / frames
+    waves = torch.stack([
+        torch.cos(2 * torch.pi * (rate * down + times * along + phase))
+        for rate in range(bins // 2)
+        for times in range(-frames // 2, frames // 2)
+        for phase in (0.0, 0.25)
+        if rate or times > 0
+    ])  # fmt: skip
+    return waves / waves.square().mean(dim=(1, 2), keepdim=True).sqrt().clamp(min=1e-3)
+
+
+def test_in_conv1_a_pattern_comes_close_to_the_best_wave(subject):
+    # the mean of a rectified wave is close to the most that a bounded input can reach
+    layer = layer_of(subject, "conv1")
+    portrait = maximise(subject, layer, range(layer.units), settings=SETTINGS)
+    best = Activity(layer).measured((gratings(12, 20),)).amax(dim=0)
+    for pattern, wave in zip(portrait.patterns, best, strict=True):
+        print(f"conv1 {pattern.unit}: {pattern.activation / float(wave):.2f} x the best wave")
+        assert pattern.activation > 0.85 * float(wave)
 
 
 def test_the_same_seed_gives_the_same_patterns_and_another_seed_others(subject):

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.models import Siamese, Tower
@@ -30,6 +32,8 @@ class Layer:
         respond: Maps spectrograms (clips, bins, frames), one argument for a tower and two for a
             pair, to activations (clips, units) or (clips, units, bins, frames): after the
             activation function, before any pooling.
+        respond_each: Maps units (clips,) and spectrograms to what ``answer`` returns, where that
+            can be had without asking all units.
     """
 
     name: str
@@ -37,6 +41,19 @@ class Layer:
     units: int
     positions: tuple[int, int] | None
     respond: Callable[..., Tensor]
+    respond_each: Callable[..., Tensor] | None = None
+
+    def answer(self, units: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the response of one unit to each clip, (clips,) or (clips, bins, frames).
+
+        Args:
+            units: Of each clip the unit that answers it, (clips,) integers.
+            inputs: As ``respond`` takes.
+        """
+        if self.respond_each is not None:
+            return self.respond_each(units, *inputs)
+        response = self.respond(*inputs)
+        return response[torch.arange(len(units), device=units.device), units]
 
 
 def siamese_layers(network: Siamese) -> tuple[Layer, ...]:
@@ -57,6 +74,7 @@ def tower_layers(tower: Tower, part: Part) -> tuple[Layer, ...]:
             stage.conv.out_channels,
             size,
             partial(_stage_response, tower, number),
+            partial(_first_stage_response_of, stage) if number == 1 else None,
         )
         for number, (stage, size) in enumerate(zip(_stages(tower), sizes, strict=True), start=1)
     )
@@ -157,6 +175,30 @@ def _stage_response(tower: Tower, number: int, spectrograms: Tensor) -> Tensor:
         outputs = stage.norm(outputs)
     response: Tensor = stage.activation(outputs)
     return response
+
+
+def _first_stage_response_of(stage: ConvBlock, units: Tensor, spectrograms: Tensor) -> Tensor:
+    """Return the response of one unit of a first stage to each clip, (clips, bins, frames).
+
+    The stage sees one channel, so the clips can be its channels, each under its own kernel.
+    """
+    kernels, biases = stage.conv.weight[units], stage.conv.bias
+    assert biases is not None
+    outputs = functional.conv2d(spectrograms[None], kernels, biases[units], groups=len(units))
+    if stage.norm is not None:
+        outputs = _normalised(stage.norm, units, outputs)
+    response: Tensor = stage.activation(outputs)[0]
+    return response
+
+
+def _normalised(norm: nn.BatchNorm2d, units: Tensor, outputs: Tensor) -> Tensor:
+    """Normalise each channel of (1, clips, bins, frames) as the unit's that it comes from."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    return functional.batch_norm(
+        outputs, mean[units], variance[units], norm.weight[units], norm.bias[units], eps=norm.eps
+    )
 
 
 def _positions(tower: Tower) -> list[tuple[int, int]]:

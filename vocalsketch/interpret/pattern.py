@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
+from vocalsketch.interpret.ascent import Ascent, AscentSettings, Inputs, ascend, noise_inputs
 from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, Part
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.interpret.units import Activity, Position
@@ -104,28 +104,47 @@ def maximise(
         A pattern for each unit, on the CPU, and which of all units no clip activates.
     """
     device = next(subject.network.parameters()).device
-    leaky = next(
-        each
-        for each in subject.leaky(slope).layers
-        if (each.name, each.part) == (layer.name, layer.part)
-    )
+    chosen = torch.tensor(units, device=device)
     shapes = [front_end.shape for front_end in subject.inputs_of(layer)]
     noise = _to(noise_inputs(shapes, range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS)), device)
-    chosen = torch.tensor(units, device=device)
-    climbed, plain = Activity(leaky, position), Activity(layer, position)
-    deviations = climbed.measured(noise).std(dim=0)[chosen]
+    climbed = Activity(_leaky(subject, layer, slope), position)
     ascent = ascend(
         climbed.of(chosen),
         _to(noise_inputs(shapes, [seed * 100_003 + unit for unit in units]), device),
-        torch.where(deviations > 0, deviations, torch.ones_like(deviations)),
+        _deviations(climbed, noise)[chosen],
         settings,
         torch.Generator().manual_seed(seed),
         f"{layer.part} {layer.name}" if progress else None,
     )
-    reached = plain.measured(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
-    to_noise = plain.measured(noise).cpu()
+    plain = Activity(layer, position)
     to_clips = None if clips is None else plain.measured(_to(clips, device)).cpu()
-    patterns = [
+    reached = plain.measured(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
+    patterns = _patterns(layer, units, ascent, reached, plain.measured(noise).cpu(), to_clips)
+    return Portrait(layer, patterns, None if to_clips is None else _never_positive(to_clips))
+
+
+def _leaky(subject: Subject, layer: Layer, slope: float) -> Layer:
+    """Return the layer of a leaky copy of the network."""
+    copies = subject.leaky(slope).layers
+    return next(each for each in copies if (each.name, each.part) == (layer.name, layer.part))
+
+
+def _deviations(activity: Activity, noise: Inputs) -> Tensor:
+    """Return each unit's deviation over noise, (units,); 1 where nothing moves it."""
+    found = activity.measured(noise).std(dim=0)
+    return torch.where(found > 0, found, torch.ones_like(found))
+
+
+def _patterns(
+    layer: Layer,
+    units: Sequence[int],
+    ascent: Ascent,
+    reached: Tensor,
+    to_noise: Tensor,
+    to_clips: Tensor | None,
+) -> list[Pattern]:
+    """Return the pattern of each unit; activations are (units,), (noise or clips, all units)."""
+    return [
         Pattern(
             layer.name,
             layer.part,
@@ -139,8 +158,6 @@ def maximise(
         )
         for row, unit in enumerate(units)
     ]
-    silent = None if to_clips is None else _never_positive(to_clips)
-    return Portrait(layer, patterns, silent)
 
 
 def _never_positive(activations: Tensor) -> tuple[int, ...]:

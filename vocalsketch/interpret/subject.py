@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from vocalsketch.datamodules.batches import Side
@@ -48,8 +49,9 @@ class Subject:
         return self.list_layers(self.network)
 
     def leaky(self, slope: float = LEAKY_SLOPE) -> "Subject":
-        """Return the same with leaky units, on a copy of the network."""
-        return replace(self, network=with_leaky_units(self.network, slope))
+        """Return the same with leaky units, on a copy of the network, laid out for many steps."""
+        changed = with_leaky_units(self.network, slope)
+        return replace(self, network=changed.to(memory_format=torch.channels_last))
 
     def inputs_of(self, layer: Layer) -> tuple[FrontEnd, ...]:
         """Return the front ends of what a layer sees: one of a tower, two of a pair."""

@@ -71,22 +71,25 @@ class Activity:
 
     def __call__(self, inputs: Inputs) -> Tensor:
         """Return the activation of every unit, (clips, units)."""
-        response = self.layer.respond(*inputs)
-        if response.dim() == 2:
-            return response
-        if self.position is None:
-            return response.mean(dim=(2, 3))
-        bins, frames = response.shape[2:]
-        bin_, frame = (bins // 2, frames // 2) if self.position == "centre" else self.position
-        return response[:, :, bin_, frame]
+        return self._counted(self.layer.respond(*inputs))
 
     def of(self, units: Tensor) -> Activation:
         """Return the function that ascent climbs: row i of its inputs is for ``units[i]``."""
 
         def activation(inputs: Inputs, rows: Tensor) -> Tensor:
-            return self(inputs).gather(1, units[rows, None]).squeeze(1)
+            return self._counted(self.layer.answer(units[rows], inputs))
 
         return activation
+
+    def _counted(self, response: Tensor) -> Tensor:
+        """Return what counts of responses: (..., bins, frames) without the last two."""
+        if self.layer.positions is None:
+            return response
+        if self.position is None:
+            return response.mean(dim=(-2, -1))
+        bins, frames = response.shape[-2:]
+        bin_, frame = (bins // 2, frames // 2) if self.position == "centre" else self.position
+        return response[..., bin_, frame]
 
     def measured(self, inputs: Inputs) -> Tensor:
         """Return the activation of every unit to many clips, (clips, units), a block at a time."""
