@@ -1,6 +1,7 @@
 """The report's files."""
 
 import csv
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -8,12 +9,14 @@ from html.parser import HTMLParser
 import pytest
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.reproduce.claims import CLAIMS, judge
 from vocalsketch.reproduce.content import Content
 from vocalsketch.reproduce.latex import latex
 from vocalsketch.reproduce.markdown import markdown
 from vocalsketch.reproduce.report import write_report
 from vocalsketch.reproduce.study import Study, with_fusions
-from vocalsketch.reproduce.wording import p_value
+from vocalsketch.reproduce.wording import evidence, p_value
+from vocalsketch.retrieval.significance import Sample
 
 DEMO = "corpus=demo (synthetic; not comparable with the paper)"
 
@@ -111,7 +114,7 @@ def test_names_from_outside_are_escaped(written):
     assert "<b>" not in text
     assert "bells &amp; &lt;b&gt;" in text
     assert "Trained for &lt;1&gt; epoch." in text
-    assert r"bells \& <b>" in written["table1.tex"].read_text()
+    assert r"bells \& \textless{}b\textgreater{}" in written["table1.tex"].read_text()
 
 
 def test_a_figure_of_the_page_takes_the_pages_colour(written):
@@ -157,8 +160,34 @@ def test_the_tests_are_in_their_csv(written):
 
 def test_latex_has_as_many_cells_in_each_line(study):
     lines = [line for line in latex(Content.of(study)).splitlines() if line.endswith(r"\\")]
-    assert len(lines) == 1 + 17 + 2
+    assert len(lines) == 1 + (1 + 4 + 4) + 2  # IMISOUND, the IMINETs, and these fused
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {3}
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_blocks_of_which_nothing_was_run_are_named_and_not_shown(written, name):
+    text = written[name].read_text()
+    said = "nothing was run of: TL-IMINET, TL-IMINET + IMISOUND."
+    assert said in text
+    assert "No pre-training + IMISOUND" not in text.replace(said, "")
+    assert "Untied + Partial + Tied" in text  # of a block of which something was run
+
+
+def test_claims_that_were_judged_come_first(ranked):
+    rows = {key: {0: ranked({"everyday": [1, 2]}, key)} for key in ("tl_none", "iminet_tied")}
+    verdicts = [here.verdict for here, _ in Content.of(Study(rows)).judgements]
+    assert verdicts[0] == "not held"  # equal
+    assert set(verdicts[1:]) == {"not run"}
+
+
+def test_evidence_of_one_seed_has_no_test_and_names_each_pair_once():
+    def sample(key, category):
+        return Sample(0.5 if key == "iminet_tied" else 0.6, math.nan, 1)
+
+    claim = next(each for each in CLAIMS if each.statement.startswith("Tied beats untied"))
+    assert evidence(judge(claim, sample, ("bells", "dogs"))) == (
+        "higher in 0 of 2, no test: IMINET Tied not above IMINET Untied on bells, dogs"
+    )
 
 
 def test_claims_that_were_not_run_say_so_and_tied_against_acoustic_is_one(study):

@@ -51,6 +51,7 @@ class Judgement:
             significantly so; ``not significant`` otherwise.
         comparisons: How many (pair, category) there are.
         above: In how many of them the first system's mean is above the second's.
+        tested: In how many there is a test; one seed alone allows none.
         significant: In how many it is significantly above: Welch's t-test, two-sided, corrected
             by Holm over the claim's comparisons.
         against: The (better, worse, category) in which it is not above.
@@ -60,6 +61,7 @@ class Judgement:
     verdict: Verdict
     comparisons: int
     above: int
+    tested: int
     significant: int
     against: tuple[tuple[str, str, str], ...]
 
@@ -169,7 +171,7 @@ def judge(
     found = [(sample(one, where), sample(other, where)) for one, other, where in asked]
     known = [(one, other) for one, other in found if one is not None and other is not None]
     if len(known) < len(asked):
-        return Judgement(claim, "not run", len(asked), 0, 0, ())
+        return Judgement(claim, "not run", len(asked), 0, 0, 0, ())
     tests = [welch(one, other) for one, other in known]
     corrected = holm([test.p for test in tests])
     above = [test.difference > 0 for test in tests]
@@ -178,8 +180,9 @@ def judge(
         for up, p in zip(above, corrected, strict=True)
     )
     against = tuple(which for which, up in zip(asked, above, strict=True) if not up)
+    tested = sum(not math.isnan(p) for p in corrected)
     verdict = _verdict(len(asked), sum(above), significant)
-    return Judgement(claim, verdict, len(asked), sum(above), significant, against)
+    return Judgement(claim, verdict, len(asked), sum(above), tested, significant, against)
 
 
 def _verdict(comparisons: int, above: int, significant: int) -> Verdict:

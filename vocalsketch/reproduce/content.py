@@ -26,7 +26,8 @@ class Content:
         chance: The MRR of random scores by category.
         yardstick: The MRR without learning by category; empty where it was not measured.
         comparisons: Tests by group.
-        judgements: Each claim judged by the study, and by the paper's own table.
+        judgements: Each claim judged by the study, and by the paper's own table; those of which
+            something was not run come last.
         hardest: Of the best system, by category.
         easiest: Likewise, easiest first.
     """
@@ -58,16 +59,21 @@ class Content:
             chance=study.chance,
             yardstick=_yardstick(study),
             comparisons=comparisons(study),
-            judgements=tuple(
-                (
-                    judge(claim, study.sample, study.categories),
-                    judge(claim, paper_sample, CATEGORIES),
-                )
-                for claim in CLAIMS
-            ),
+            judgements=_judgements(study),
             hardest={name: found[:SHOWN_SOUNDS] for name, found in sounds.items()},
             easiest={name: found[::-1][:SHOWN_SOUNDS] for name, found in sounds.items()},
         )
+
+    @property
+    def shown(self) -> tuple[Block, ...]:
+        """The blocks of which something was run."""
+        return tuple(block for block in self.blocks if block.run)
+
+    @property
+    def left_out(self) -> str:
+        """Which of the paper's blocks are not shown, in a sentence; empty where all are."""
+        names = [block.name for block in self.blocks if not block.run]
+        return f"Of the paper's table, nothing was run of: {', '.join(names)}." if names else ""
 
     @property
     def subtitle(self) -> str:
@@ -81,6 +87,14 @@ class Content:
             f"{candidates} candidates in {len(reference.categories)} categories; "
             f"{len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
         )
+
+
+def _judgements(study: Study) -> tuple[tuple[Judgement, Judgement], ...]:
+    found = [
+        (judge(claim, study.sample, study.categories), judge(claim, paper_sample, CATEGORIES))
+        for claim in CLAIMS
+    ]
+    return tuple(sorted(found, key=lambda each: each[0].verdict == "not run"))
 
 
 def _yardstick(study: Study) -> dict[str, Sample]:

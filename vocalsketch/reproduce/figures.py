@@ -19,6 +19,7 @@ from vocalsketch.retrieval.results import corpus_tag
 
 INK = "#24292e"  # of text and axes; the page puts its own text colour in its place
 COLOURS = ("#8a8f98", "#4c9be8", "#e8804c", "#2c6cb0", "#b5522a")  # told apart by colour-blind
+WIDEST_BAR = 0.25  # of the room of a category
 RESOLUTION = 160  # dots per inch of a PNG
 STYLE: Any = {  # matplotlib types its keys one by one
     "svg.hashsalt": "vocalsketch",  # the same figure, the same file
@@ -101,7 +102,7 @@ def figures(study: Study) -> Mapping[str, Figure]:
 
 
 def _bars(axes: Axes, study: Study, key: str, place: int, systems: int) -> None:
-    width = 0.84 / systems
+    width = min(0.84 / systems, WIDEST_BAR)
     offset = (place - (systems - 1) / 2) * width
     colour = COLOURS[FIGURE_6.index(key)]
     for number, category in enumerate(study.categories):

@@ -13,6 +13,8 @@ SPECIAL = str.maketrans(
         "$": r"\$",
         "{": r"\{",
         "}": r"\}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "\\": r"\textbackslash{}",
@@ -29,7 +31,7 @@ def latex(content: Content) -> str:
         values = [printed(content.yardstick[each]) for each in categories]
         closing.append(_line("", "Without learning", *values))
     closing.append(_line("", "Chance", *(f"{content.chance[each]:.3f}" for each in categories)))
-    body = "\\midrule\n".join(_block(block, categories) for block in content.blocks)
+    body = "\\midrule\n".join(_block(block, categories) for block in content.shown)
     return (
         "\\begin{table*}\n\\centering\n\\small\n"
         f"\\caption{{MRR (mean $\\pm$ standard deviation over seeds), {_escaped(content.corpus)}, "
@@ -55,7 +57,7 @@ def _cell(cell: Cell) -> str:
     shown = f"\\textbf{{{measured}}}" if cell.best else measured
     if cell.paper is None:
         return shown
-    return f"{shown} ({cell.paper.mean:.3f}{difference(cell)})"
+    return f"{shown} ({cell.paper.mean:.3f}{difference(cell).replace('-', '$-$')})"
 
 
 def _line(*cells: str) -> str:

@@ -21,6 +21,7 @@ def markdown(content: Content, figures: Iterable[str] = ()) -> str:
         *(f"> **Note.** {warning}" for warning in content.warnings),
         "## Mean reciprocal rank\n\n" + READING["table"],
         _table(content),
+        *([content.left_out] if content.left_out else []),
         *(f"![{name}]({name})" for name in figures),
         "## The paper's statements\n\n" + READING["claims"],
         _claims(content),
@@ -34,7 +35,7 @@ def markdown(content: Content, figures: Iterable[str] = ()) -> str:
 def _table(content: Content) -> str:
     categories = content.study.categories
     lines: list[Sequence[str]] = []
-    for block in content.blocks:
+    for block in content.shown:
         lines += [
             (f"{block.name}: {row.label}", *(_cell(row.cells[each]) for each in categories))
             for row in block.rows

@@ -47,6 +47,11 @@ class Block:
     name: str
     rows: tuple[Row, ...]
 
+    @property
+    def run(self) -> bool:
+        """Whether any of its rows was run."""
+        return any(cell.measured for row in self.rows for cell in row.cells.values())
+
 
 def paper_sample(key: str, category: str) -> Sample | None:
     """Return what Table I prints for a row and category; None where it has no such cell."""

@@ -17,8 +17,8 @@ READING = {
         "Held: in every comparison that the statement makes the better system has the higher mean, "
         "significantly so (Welch's t-test over seeds, two-sided, p < 0.05 after Holm's correction "
         "within the statement). Not significant: the higher mean everywhere, but not significantly "
-        "everywhere. Not held: not the higher mean everywhere. The last column judges the paper's "
-        "printed means and deviations in the same way."
+        "everywhere. Not held: not the higher mean everywhere. One seed of each allows no test. "
+        "The last column judges the paper's printed means and deviations in the same way."
     ),
     "tests": (
         "p: Welch's unpaired t-test over seeds, two-sided, and corrected by Holm for all tests of "
@@ -59,12 +59,13 @@ def evidence(judgement: Judgement) -> str:
     """Return in how many comparisons a claim held, and where it did not."""
     if judgement.verdict == "not run":
         return "some of its systems or categories were not run"
-    counts = (
-        f"higher in {judgement.above} of {judgement.comparisons}, "
-        f"significantly in {judgement.significant}"
-    )
+    judged = f"significantly in {judgement.significant}" if judgement.tested else "no test"
+    counts = f"higher in {judgement.above} of {judgement.comparisons}, {judged}"
+    where: dict[tuple[str, str], list[str]] = {}
+    for better, worse, category in judgement.against:
+        where.setdefault((better, worse), []).append(category)
     against = "; ".join(
-        f"{label(better)} not above {label(worse)} on {category}"
-        for better, worse, category in judgement.against
+        f"{label(better)} not above {label(worse)} on {', '.join(categories)}"
+        for (better, worse), categories in where.items()
     )
     return f"{counts}: {against}" if against else counts
