@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from vocalsketch.errors import AudioError
+from vocalsketch.features import audio
 from vocalsketch.features.audio import load_clip, read_audio, resampled
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import RecordingLogMel
@@ -53,6 +55,24 @@ def test_every_format_gives_back_what_was_written(
     assert waveform.shape == (8000,)
     middle = slice(1000, 7000)  # lossy codecs ring at the ends
     np.testing.assert_allclose(waveform[middle], sine()[middle], atol=tolerance)
+    streamed, _ = read_audio(io.BytesIO(file.read_bytes()))
+    np.testing.assert_array_equal(streamed, waveform)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are passed on POSIX systems only")
+def test_a_file_is_decoded_without_calls_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sound.wav"
+    file.write_bytes(encoded(sine()))
+    monkeypatch.setattr(audio, "_Stream", None)  # would fail if it were called
+    with audio.opened_file(file) as stream:
+        stream.read(100)  # a descriptor has one position, whoever moved it
+        stream.seek(0)
+        waveform, _ = read_audio(stream)
+        assert len(waveform) == 8000
+        stream.seek(0)
+        assert stream.read() == file.read_bytes()
 
 
 def test_channels_are_averaged() -> None:

@@ -1,9 +1,11 @@
 """Reading audio: any format libsndfile knows, as mono float32 at the rate that is asked for."""
 
 import math
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -97,7 +99,8 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
         AudioError: It is missing or cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        # Unbuffered: libsndfile reads by the same descriptor, and a buffer would not notice.
+        with path.open("rb", buffering=0) as stream:
             yield stream
     except FileNotFoundError as error:
         raise AudioError(
@@ -118,13 +121,23 @@ def _decoder(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile
         raise AudioError(f"{name}: the file is empty (0 bytes): get it again or remove it.")
     source.seek(0)
     try:
-        with soundfile.SoundFile(_Stream(source)) as audio:
+        with soundfile.SoundFile(_readable(source), closefd=False) as audio:
             yield audio
     except soundfile.SoundFileError as error:
         raise AudioError(
             f"{name}: not audio that can be decoded, or damaged ({_reason(error)}): "
             "wav, flac, ogg, mp3 and aiff are read."
         ) from error
+
+
+def _readable(source: BinaryIO) -> "int | _Stream":
+    """Return what libsndfile reads: the descriptor of a file, or else calls of a stream's methods.
+
+    Each call of a method waits for Python's lock, and threads that decode wait for one another.
+    """
+    if isinstance(source, FileIO) and os.name == "posix":
+        return source.fileno()
+    return _Stream(source)
 
 
 class _Stream:
