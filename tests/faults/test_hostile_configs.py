@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.nameable import extensions
 from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.extensions import extensions
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.config_tree import read_mapping
 from vocalsketch.sweep.definition import read_definition

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.nameable import EXTENSIONS, NAMEABLE
+from vocalsketch.experiment.nameable import NAMEABLE
+from vocalsketch.extensions import EXTENSIONS
 
 DENIED = re.compile(r"Importing '([^']+)' is not allowed")
 UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")

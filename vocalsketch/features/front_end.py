@@ -6,12 +6,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib import import_module
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.extensions import EXTENSIONS, is_extension
 
 POWER_FLOOR = 1e-10  # below it power counts as silence; librosa's amin
 
@@ -20,7 +22,8 @@ class FrontEnd(ABC):
     """From mono waveforms to spectrograms of one fixed shape.
 
     A subclass is a frozen dataclass whose fields are all of its parameters, plain numbers and
-    strings, and a class attribute ``VERSION`` that is raised whenever its output changes.
+    strings, and a class attribute ``VERSION`` that is raised whenever its output changes. One of
+    a package of your own is used where ``VOCALSKETCH_EXTENSIONS`` names that package.
     """
 
     VERSION: ClassVar[int]
@@ -60,7 +63,7 @@ class FrontEnd(ABC):
     def describe(self) -> dict[str, object]:
         """Return class name, version and parameters as plain values, for checkpoints and logs."""
         parameters = asdict(self)  # type: ignore[call-overload]  # subclasses are dataclasses
-        return {"class": type(self).__name__, "version": self.VERSION, **parameters}
+        return {"class": _name_of(type(self)), "version": self.VERSION, **parameters}
 
 
 def front_end_from(description: Mapping[str, object]) -> FrontEnd:
@@ -70,15 +73,8 @@ def front_end_from(description: Mapping[str, object]) -> FrontEnd:
         ConfigError: The class is unknown, its version is another one, or a parameter is unknown,
             of the wrong type or out of range.
     """
-    # Imported here because each of these modules imports this one.
-    from vocalsketch.features.cqt import CQT
-    from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
-
-    known = {kind.__name__: kind for kind in (CQT, LogMel, ImitationLogMel, RecordingLogMel)}
-    name, version = description.get("class"), description.get("version")
-    if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"Unknown front end {name!r}: choose one of {', '.join(known)}.")
-    kind = known[name]
+    kind = _kind_of(description.get("class"))
+    name, version = kind.__name__, description.get("version")
     if version != kind.VERSION:
         raise ConfigError(
             f"The front end {name} is of version {version!r}, this program makes version "
@@ -87,6 +83,31 @@ def front_end_from(description: Mapping[str, object]) -> FrontEnd:
     parameters = {key: v for key, v in description.items() if key not in ("class", "version")}
     _check_types(kind, parameters)
     return kind(**parameters)  # type: ignore[arg-type]  # the types were checked just above
+
+
+def _name_of(kind: type[FrontEnd]) -> str:
+    """Return the class's name, with its module where it does not come with the program."""
+    own = kind.__module__.startswith(f"{__package__}.")
+    return kind.__name__ if own else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _kind_of(name: object) -> type[FrontEnd]:
+    # Imported here because each of these modules imports this one.
+    from vocalsketch.features.cqt import CQT
+    from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+
+    known = {kind.__name__: kind for kind in (CQT, LogMel, ImitationLogMel, RecordingLogMel)}
+    if isinstance(name, str) and name in known:
+        return known[name]
+    if isinstance(name, str) and is_extension(name):
+        module, _, attribute = name.rpartition(".")
+        kind = getattr(import_module(module), attribute, None)
+        if isinstance(kind, type) and issubclass(kind, FrontEnd):
+            return kind
+    raise ConfigError(
+        f"Unknown front end {name!r}: choose one of {', '.join(known)}. If it is of a "
+        f"package of your own that you trust, name that package in {EXTENSIONS}."
+    )
 
 
 def _check_types(kind: type[FrontEnd], parameters: Mapping[str, object]) -> None:
