@@ -82,7 +82,7 @@ def front_end_from(description: Mapping[str, object]) -> FrontEnd:
         )
     parameters = {key: v for key, v in description.items() if key not in ("class", "version")}
     _check_types(kind, parameters)
-    return kind(**parameters)  # type: ignore[arg-type]  # the types were checked just above
+    return kind(**parameters)
 
 
 def _name_of(kind: type[FrontEnd]) -> str:
