@@ -1,12 +1,19 @@
 """Files are written whole or not at all."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from vocalsketch.errors import StorageError
-from vocalsketch.storage import cache_folder, write_text, written_whole
+from vocalsketch.storage import (
+    cache_folder,
+    locked,
+    remove_leftovers,
+    write_text,
+    written_whole,
+)
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -49,3 +56,27 @@ def test_cache_folder(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(expected)
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_kept(
+    tmp_path: Path,
+) -> None:
+    old, young, whole = (tmp_path / name for name in (".a.x1.tmp", ".a.x2.tmp", "a"))
+    for file in (old, young, whole):
+        file.write_text("content")
+    os.utime(old, (1000, 1000))
+    os.utime(young, (2000, 2000))
+    remove_leftovers(tmp_path, older_than=2000)
+    assert sorted(tmp_path.iterdir()) == [young, whole]
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [whole]
+
+
+def test_a_lock_is_one_s_until_its_block_ends(tmp_path: Path) -> None:
+    file = tmp_path / "new folder" / ".lock"
+    with locked(file, "it is taken"):
+        with pytest.raises(StorageError, match="it is taken"):
+            with locked(file, "it is taken"):
+                raise AssertionError
+    with locked(file, "it is taken"):
+        pass

@@ -4,10 +4,14 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from vocalsketch.errors import StorageError
+
+LEFTOVER_AGE = 3600  # seconds after which a temporary file's writer is taken for dead
 
 
 def cache_folder() -> Path:
@@ -53,6 +57,47 @@ def write_text(target: Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``target``, whole or not at all."""
     with written_whole(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def remove_leftovers(folder: Path, older_than: float | None = None) -> None:
+    """Remove what writers that were killed left half written in a folder.
+
+    Args:
+        folder: The folder; those below it are not looked at.
+        older_than: Seconds since 1970; younger files, whose writers may live, are kept. All are
+            removed where it is left out, as by whoever holds the folder's lock.
+    """
+    for file in folder.glob(".*.tmp"):
+        with suppress(OSError):  # another process removed it, or may and we may not
+            if older_than is None or file.stat().st_mtime < older_than:
+                file.unlink()
+
+
+@contextmanager
+def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold a lock within the block. The system takes it from a holder that dies, however it dies.
+
+    Args:
+        file: The lock; an empty file, which stays.
+        busy: The message where another process holds it.
+        wait: Seconds that its holder is given to end.
+
+    Raises:
+        StorageError: Another process holds it, or the folder cannot be written.
+    """
+    lock = FileLock(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait)
+    except Timeout as error:
+        raise StorageError(busy) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"Cannot write into {file.parent} ({reason}): check it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _umask() -> int:

@@ -14,8 +14,14 @@ import yaml
 from corpora import write_config, write_folder_corpus
 
 from vocalsketch.datasets.splits import read_manifest
-from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
-from vocalsketch.experiment import run_experiment
+from vocalsketch.errors import (
+    AudioError,
+    CheckpointError,
+    ConfigError,
+    StorageError,
+    VocalSketchError,
+)
+from vocalsketch.experiment import run_experiment, run_folder
 from vocalsketch.retrieval.ranking import chance_mrr
 from vocalsketch.retrieval.scores import Scores
 
@@ -170,6 +176,54 @@ def test_a_run_is_not_overwritten(tiny_config: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="already holds a run"):
         fit(tiny_config, tmp_path / "run")
     assert (tmp_path / "run" / "results.json").read_bytes() == before
+
+
+def test_the_command_that_begins_a_run_also_goes_on_with_it(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed in its first epoch a run has no last checkpoint, but may have a best one."""
+    whole = fit(tiny_config, tmp_path / "whole")
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1", "--test_after_fit", "false")
+    for file in ("checkpoints/last.ckpt", "results.json", "results_validation.json"):
+        (tmp_path / "run" / file).unlink()
+    with pytest.raises(CheckpointError, match="No checkpoint at"):
+        fit(tiny_config, tmp_path / "run", "--ckpt_path", "none.ckpt")
+    assert fit(tiny_config, tmp_path / "run", "--ckpt_path", "last") == whole
+    stamp = (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert fit(tiny_config, tmp_path / "run", "--ckpt_path", "last") == whole
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns == stamp
+    assert "another config" not in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_with_another_config_says_what_is_other(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    fit(tiny_config, tmp_path / "run", "--ckpt_path", "last", "--data.init_args.batch_size", "4")
+    said = capsys.readouterr().out
+    assert "another config than before: trainer.max_epochs 1 -> 2; data.init_args.batch_size" in said
+    assert (tmp_path / "run" / "config_1.yaml").read_text() == before
+    assert "batch_size: 4" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_a_run_does_not_go_on_with_another_split(tiny_config: Path, tmp_path: Path) -> None:
+    """What it has trained on would be in its test half."""
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
+    split = (tmp_path / "run" / "split.json").read_bytes()
+    with pytest.raises(CheckpointError, match="began with split 'paper' of folder .*'random"):
+        fit(tiny_config, tmp_path / "run", "--ckpt_path", "last", "--data.init_args.split=random")
+    assert (tmp_path / "run" / "split.json").read_bytes() == split
+
+
+def test_two_runs_do_not_share_a_folder(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "FAREWELL", 0.1)
+    with run_folder.RunFolder(tmp_path / "run").alone():
+        with pytest.raises(StorageError, match="Another process is at work in"):
+            fit(tiny_config, tmp_path / "run")
+    assert fit(tiny_config, tmp_path / "run")["test"]["system"] == "tiny"
 
 
 def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Path) -> None:

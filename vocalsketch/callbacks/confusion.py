@@ -64,10 +64,11 @@ class ConfusionWriter(pl.Callback):
             "skipped": {reason: list(names) for reason, names in data.skipped(part).items()},
             **confusion.to_dict(),
         }
-        write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
         write_counts(self.folder / f"confusion_{part}.csv", confusion)
         picture = self.folder / f"confusion_{part}.png"
         write_picture(picture, confusion, self.title(part, data.corpus.name))
+        # last: who finds it takes the part for done
+        write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
         for tracker in trainer.loggers:
             if isinstance(tracker, WandbTracker):
                 show_picture(tracker, f"{part}/confusion", picture)

@@ -169,12 +169,8 @@ def _finished(folder: Path) -> Confusion | None:
 
 def _run_fold(arguments: list[str], run: RunFolder, fold: int) -> Confusion | None:
     """Train on the other folds and test on this one; go on where an interrupted run stopped."""
-    resumed = (run.checkpoints / "last.ckpt").is_file()
-    if not resumed:
-        run.config.unlink(missing_ok=True)  # left by a run that stopped in its first epoch
     options = ["--data.init_args.fold", str(fold), "--run_dir", str(run.path)]
-    if resumed:
-        options += ["--ckpt_path", "last"]
+    options += ["--ckpt_path", "last"]
     outcome = run_experiment("fit", [*arguments, *options])
     return None if outcome.interrupted else outcome.confusions["test"]
 

@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
@@ -18,6 +19,7 @@ from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
 from vocalsketch.experiment.nameable import restrict_parser
+from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
 # values of the model that follow from the data
@@ -81,7 +83,7 @@ class ExperimentCLI(LightningCLI):
             type=str | None,
             default=None,
             help="Checkpoint to go on from (fit) or to evaluate: a path, or best or last of "
-            "--run_dir.",
+            "--run_dir. With last, fit begins a run that has no whole epoch yet.",
         )
         parser.add_argument(
             "--test_after_fit",
@@ -116,9 +118,12 @@ class ExperimentCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
             raise ConfigError(f"The trainer cannot be built: {error}") from error
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeCheckpoints()
+        return trainer
 
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder and let everything that writes write there."""

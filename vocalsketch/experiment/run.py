@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,10 +20,17 @@ from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.resumption import (
+    best_of,
+    changes,
+    checkpoint_to_go_on_from,
+    refuse_another_split,
+    stopped_early,
+)
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.retrieval.scores import Half
-from vocalsketch.tasks.checkpoints import check_fits
+from vocalsketch.tasks.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
@@ -65,8 +73,9 @@ def run_experiment(
     os.environ[CHOSEN] = str(cli.folder.path)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        _describe(cli)
-        _fit(cli) if command == "fit" else _evaluate(cli, command)
+        with _alone(cli):
+            _describe(cli)
+            _fit(cli) if command == "fit" else _evaluate(cli, command)
     except SystemExit:
         # the Trainer's answer to Ctrl-C, after which it ignores any further one
         if not cli.trainer.interrupted:
@@ -86,17 +95,15 @@ def run_experiment(
 
 def _fit(cli: ExperimentCLI) -> None:
     """Train, then evaluate with the best checkpoint."""
-    resumed = cli.config.ckpt_path and cli.folder.checkpoint(cli.config.ckpt_path)
+    resumed = _checkpoint_to_go_on_from(cli)
     if resumed:
         check_fits(resumed, cli.model)
+        refuse_another_split(cli.folder, cli.datamodule)
     if cli.trainer.is_global_zero and not cli.config.trainer.fast_dev_run:
-        cli.folder.begin(cli.resolved(), resume=bool(resumed))
-        if isinstance(cli.datamodule, RetrievalDataModule):
-            write_manifest(cli.datamodule.split, cli.folder.split)
-    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
+        _begin(cli, resume=bool(resumed))
+    best = _train(cli, resumed)
     if cli.config.trainer.fast_dev_run:
         return
-    best = _best(cli.trainer)
     for tracker in _trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
         if cli.folder.split.exists():
@@ -108,6 +115,33 @@ def _fit(cli: ExperimentCLI) -> None:
         _run_stage(cli, stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
+
+
+def _checkpoint_to_go_on_from(cli: ExperimentCLI) -> Path | None:
+    asked = cli.config.ckpt_path
+    if cli.config.trainer.fast_dev_run and asked is None:
+        return None  # it leaves the folder as it is
+    return checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
+
+
+def _begin(cli: ExperimentCLI, resume: bool) -> None:
+    """Write down what is run, before it begins."""
+    config = cli.resolved()
+    if resume and (changed := changes(cli.folder, config)):
+        print(f"The run goes on with another config than before: {'; '.join(changed)}")
+    cli.folder.begin(config, resume)
+    if isinstance(cli.datamodule, RetrievalDataModule):
+        write_manifest(cli.datamodule.split, cli.folder.split)
+
+
+def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
+    """Train, unless the training had ended by itself; return the best checkpoint."""
+    if resumed:
+        checkpoint = read_checkpoint(resumed)
+        if stopped_early(checkpoint, cli.trainer):
+            return best_of(checkpoint, cli.folder) or resumed
+    cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
+    return _best(cli.trainer)
 
 
 def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
@@ -154,6 +188,13 @@ def _describe(cli: ExperimentCLI) -> None:
             tags=[f"corpus={corpus.name}"] if corpus else [],
             config=yaml.safe_load(cli.resolved()),
         )
+
+
+def _alone(cli: ExperimentCLI) -> AbstractContextManager[None]:
+    """Let no two runs write into one folder."""
+    if cli.config.trainer.fast_dev_run or not cli.trainer.is_global_zero:
+        return nullcontext()
+    return cli.folder.alone()
 
 
 def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:

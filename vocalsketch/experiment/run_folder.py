@@ -4,18 +4,21 @@ import json
 import os
 import platform
 import secrets
+import shutil
 import subprocess
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.storage import write_text
+from vocalsketch.errors import CheckpointError
+from vocalsketch.storage import locked, remove_leftovers, write_text
 
 PACKAGES = ("vocalsketch", "torch", "torchaudio", "pytorch-lightning", "librosa", "numpy", "wandb")
 # tells the processes that Lightning starts for further devices which folder the first one chose
 CHOSEN = "VOCALSKETCH_RUN_DIR"
+FAREWELL = 10.0  # seconds in which the processes of a killed run notice and end
 
 
 @dataclass(frozen=True)
@@ -66,17 +69,43 @@ class RunFolder:
             write_text(path, secrets.token_hex(4))
         return path.read_text()
 
+    def results(self) -> list[Path]:
+        """Return what says that a part of the data has been evaluated."""
+        return [*self.path.glob("results*.json"), *self.path.glob("accuracy_*.json")]
+
+    def clear(self) -> None:
+        """Remove what a training left, so that it may begin anew."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for path in self.results():
+            path.unlink()
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other runs out of the folder.
+
+        Raises:
+            StorageError: There is one, also after some seconds.
+        """
+        busy = (
+            f"Another process is at work in {self.path}: wait until it is done, or choose another "
+            "--run_dir."
+        )
+        return locked(self.path / ".lock", busy, wait=FAREWELL)
+
     def begin(self, config: str, resume: bool) -> None:
         """Write down config and environment at the start of training.
 
-        Raises:
-            ConfigError: The folder holds another run, and this is no resumption.
+        What a killed run left half done is removed. The config that a resumed run had before is
+        kept as ``config_1.yaml``, ``config_2.yaml``, ... where it is another.
         """
-        if self.config.exists() and not resume:
-            raise ConfigError(
-                f"{self.path} already holds a run: choose another --run_dir, or go on with it by "
-                "--ckpt_path last."
-            )
+        remove_leftovers(self.path)
+        remove_leftovers(self.checkpoints)
+        if not resume:
+            self.clear()
+        elif self.config.exists() and self.config.read_text(encoding="utf-8") != config:
+            number = 1
+            while (before := self.path / f"config_{number}.yaml").exists():
+                number += 1
+            self.config.replace(before)
         write_text(self.config, config)
         write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
 

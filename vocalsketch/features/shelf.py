@@ -1,6 +1,5 @@
 """Features of one front end on disk: files of fixed-size, checksummed records."""
 
-import contextlib
 import hashlib
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -11,7 +10,6 @@ import numpy as np
 from vocalsketch.storage import written_whole
 
 SUFFIX = ".features"
-LEFTOVER_AGE = 3600  # seconds after which a temporary file's writer is taken for dead
 
 Place = tuple[Path, int]  # a file and the number of a record in it
 
@@ -22,17 +20,21 @@ class Shelf:
     A file is written whole under a name made of the ids in it, so that processes that make the
     same features write the same file. A record counts when its checksum holds; the others are
     as if they were not there.
+
+    Attributes:
+        folder: Where the files lie.
+        layout: Of a record.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, int]) -> None:
-        self._folder = folder
+        self.folder = folder
         self.layout = np.dtype([("id", "S32"), ("checksum", "<u4"), ("features", "<f4", shape)])
 
     def places(self, ids: Collection[str] | None = None) -> dict[str, Place]:
         """Return where intact features lie: all, or those of ``ids`` that have some."""
         wanted = None if ids is None else set(ids)
         found: dict[str, Place] = {}
-        for file in sorted(self._folder.glob(f"*{SUFFIX}")) if wanted != set() else ():
+        for file in sorted(self.folder.glob(f"*{SUFFIX}")) if wanted != set() else ():
             for row, content in self._intact(file, wanted):
                 found.setdefault(content, (file, row))
         return found
@@ -59,14 +61,7 @@ class Shelf:
     def file_of(self, ids: Collection[str]) -> Path:
         """Return the file that holds the features of exactly these content ids."""
         name = hashlib.sha256("".join(sorted(ids)).encode()).hexdigest()[:24]
-        return self._folder / f"{name}{SUFFIX}"
-
-    def remove_leftovers(self, now: float) -> None:
-        """Remove temporary files whose writer was killed. ``now`` is in seconds since 1970."""
-        for file in self._folder.glob(".*.tmp"):
-            with contextlib.suppress(OSError):  # another process removed it, or may and we may not
-                if now - file.stat().st_mtime > LEFTOVER_AGE:
-                    file.unlink()
+        return self.folder / f"{name}{SUFFIX}"
 
     def _intact(self, file: Path, wanted: set[str] | None) -> Iterator[tuple[int, str]]:
         """Yield row and content id of the wanted records (or all) whose checksum holds."""

@@ -26,7 +26,7 @@ from vocalsketch.features.shelf import Place, Shelf
 from vocalsketch.features.source import AudioSource, content_id, opened
 from vocalsketch.features.table import FeatureTable
 from vocalsketch.features.threads import one_torch_thread
-from vocalsketch.storage import cache_folder
+from vocalsketch.storage import LEFTOVER_AGE, cache_folder, remove_leftovers
 
 VERSION = 1  # raised when reading, resampling or the files' layout changes
 BATCH = 8  # clips transformed at once: their work fits the processor's cache
@@ -91,7 +91,8 @@ class FeatureStore:
         missing = {source for source in wanted if ids.get(source) not in places}
         bad: dict[AudioSource, str] = {}
         if missing:
-            shelf.remove_leftovers(self._clock())
+            for folder in (self.folder, shelf.folder):
+                remove_leftovers(folder, older_than=self._clock() - LEFTOVER_AGE)
             places = shelf.places()  # all: a file that was moved has features under its content
             making = _Making(shelf, front_end, frozenset(places))
             made = making.run(_parts(wanted, missing), jobs or available_cores(), progress)

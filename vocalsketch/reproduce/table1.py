@@ -1,8 +1,6 @@
 """Table I from plan to report: what is not done is run, what is done is gathered."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import yaml
 from rich.console import Console
 
 from vocalsketch.datasets.open import DEMO, open_corpus
-from vocalsketch.errors import ConfigError
 from vocalsketch.reproduce.cell_folder import CellFolder
 from vocalsketch.reproduce.material import Material
 from vocalsketch.reproduce.paper import TABLE_I
@@ -23,6 +20,7 @@ from vocalsketch.reproduce.study import Study, with_fusions
 from vocalsketch.reproduce.yardstick import yardstick_scores
 from vocalsketch.retrieval.fusion import refuse_different_queries
 from vocalsketch.retrieval.scores import Scores
+from vocalsketch.storage import locked
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,15 @@ def run_plan(
         The runs that failed, now or earlier.
 
     Raises:
-        ConfigError: Another process runs cells in the same folder.
+        StorageError: Another process runs cells in the same folder.
         KeyboardInterrupt: Ctrl-C; running cells are ended, and go on when this is called again.
     """
     prints = {cell.name: cell.fingerprint(material.conditions) for cell in plan.cells}
-    with _alone(material.study):
+    busy = (
+        f"Another `vocalsketch reproduce` runs in {material.study}: wait for it, or choose "
+        "another --out."
+    )
+    with locked(material.study / "lock", busy):
         Record(
             root=material.root,
             on_bad_audio=material.on_bad_audio,
@@ -138,27 +140,3 @@ def _stand_in(run: PlannedRun, kept: CellFolder) -> list[str]:
     if config["data"]["init_args"].get("root") != DEMO:
         return []
     return [f"{run.system} was trained on the demo's synthetic stand-in for its data set."]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process from running cells in the same folder.
-
-    Raises:
-        ConfigError: One does already.
-    """
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                f"Another `vocalsketch reproduce` runs in {folder}: wait for it, or choose "
-                "another --out."
-            ) from error
-        yield

@@ -107,10 +107,10 @@ def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> 
     text = json.dumps(results_dict(scores, skipped), indent=2) + "\n"
     latest, own = folder / "results.json", folder / f"results_{scores.half}.json"
     queries, matrix = folder / f"queries_{scores.half}.csv", folder / f"scores_{scores.half}.npz"
-    for path in (latest, own):
-        write_text(path, text)
     _write_queries(queries, scores)
     scores.save(matrix)
+    for path in (latest, own):  # last: who finds them takes the half for done
+        write_text(path, text)
     return [latest, own, queries, matrix]
 
 

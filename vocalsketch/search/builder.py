@@ -3,21 +3,24 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
-from filelock import FileLock, Timeout
 
-from vocalsketch.errors import CheckpointError, ConfigError, StorageError
+from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.search.building import LibraryData, PartWriter, Target
 from vocalsketch.search.embedding import LibraryEmbedder
 from vocalsketch.search.manifest import NETWORK, Manifest
 from vocalsketch.search.publishing import BuildReport, publish
 from vocalsketch.search.table import PRECISIONS, Precision
-from vocalsketch.storage import written_whole
-from vocalsketch.tasks.checkpoints import TrainedSiamese, load_siamese, read_checkpoint
+from vocalsketch.storage import locked
+from vocalsketch.tasks.checkpoints import (
+    TrainedSiamese,
+    load_siamese,
+    read_checkpoint,
+    write_checkpoint,
+)
 
 LOCK = ".lock"
 NOISE = (
@@ -82,7 +85,7 @@ def build_index(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        with _locked(index) if trainer.is_global_zero else nullcontext():
+        with _alone(index) if trainer.is_global_zero else nullcontext():
             if trainer.is_global_zero and checkpoint is not None:
                 _keep_network(checkpoint, index)
             embedder = LibraryEmbedder(trained, library.resolve(), jobs)
@@ -126,8 +129,8 @@ def _chosen(
 def _keep_network(checkpoint: Path, index: Path) -> None:
     """Copy weights and geometry into the index, so that it can be searched without the run."""
     whole = read_checkpoint(checkpoint)
-    with written_whole(index / NETWORK) as temporary:
-        torch.save({key: whole[key] for key in ("state_dict", "vocalsketch")}, temporary)
+    kept = {key: whole[key] for key in ("state_dict", "vocalsketch")}
+    write_checkpoint(index / NETWORK, kept)
 
 
 def _predict(trainer: pl.Trainer, embedder: LibraryEmbedder, data: LibraryData) -> None:
@@ -139,23 +142,10 @@ def _predict(trainer: pl.Trainer, embedder: LibraryEmbedder, data: LibraryData) 
         raise
 
 
-@contextmanager
-def _locked(index: Path) -> Iterator[None]:
+def _alone(index: Path) -> AbstractContextManager[None]:
     """Keep other builds of the same index out; a killed one leaves no lock behind."""
-    try:
-        index.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(index / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise StorageError(
-            f"Another build is at work on {index}: wait until it is done, or build elsewhere."
-        ) from error
-    except OSError as error:
-        raise StorageError(f"Cannot write into {index} ({error.strerror or error}).") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
+    return locked(index / LOCK, busy)
 
 
 @contextmanager

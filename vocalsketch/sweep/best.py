@@ -97,9 +97,7 @@ def _results(folder: Path, config: Path, seed: int, run: Callable[..., Outcome])
     done = folder / "results_test.json"
     if not done.is_file():
         arguments = ["--config", str(config), "--seed_everything", str(seed)]
-        arguments += ["--run_dir", str(folder)]
-        if (folder / "checkpoints" / "last.ckpt").is_file():
-            arguments += ["--ckpt_path", "last"]
+        arguments += ["--run_dir", str(folder), "--ckpt_path", "last"]
         if run("fit", arguments).interrupted:
             raise StudyError("Interrupted: the same command goes on.")
     return json.loads(done.read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Checkpoints: read without running anything in them, and checked before they are used."""
 
 import hashlib
+import io
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from vocalsketch.datamodules.batches import SIDES, Side
 from vocalsketch.errors import CheckpointError
 from vocalsketch.features.front_end import FrontEnd, front_end_from
 from vocalsketch.models import Siamese, SiameseGeometry
+from vocalsketch.storage import written_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,19 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
     return cast("dict[str, Any]", checkpoint)
+
+
+def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    # to memory first: of a full disk torch says less than the system does
+    buffer = io.BytesIO()
+    torch.save(dict(checkpoint), buffer)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_siamese(path: Path) -> TrainedSiamese:
