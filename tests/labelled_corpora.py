@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import yaml
+from corpora import write_config
 
 RATE = 8000  # hz
 STAGES = [{"filters": 2, "kernel": [3, 3], "pool": [4, 8]}, {"filters": 3, "kernel": [3, 3]}]
@@ -121,6 +122,33 @@ def write_classification_config(
                     },
                 }
             ],
+        },
+    }
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def write_transfer_config(path: Path, corpus: Path, imitation: Path, recording: Path) -> Path:
+    """Write a config of two towers on two front ends that start from pre-trained checkpoints.
+
+    Args:
+        path: Where to.
+        corpus: Sounds and imitations.
+        imitation: Checkpoint of the imitation tower.
+        recording: Checkpoint of the recording tower.
+    """
+    config = yaml.safe_load(write_config(path, corpus).read_text())
+    config["data"]["init_args"]["imitation_front_end"] = front_end("ImitationLogMel")
+    config["data"]["init_args"]["recording_front_end"] = front_end("RecordingLogMel")
+    config["model"]["init_args"] |= {
+        "sharing": "untied",
+        "imitation_tower": {"stages": STAGES},
+        "recording_tower": {"stages": STAGES},
+        "freeze": "conv1",
+        "transfer": {
+            "layers": "conv12",
+            "imitation": str(imitation),
+            "recording": str(recording),
         },
     }
     path.write_text(yaml.safe_dump(config))

@@ -202,7 +202,9 @@ def test_a_run_that_goes_on_with_another_config_says_what_is_other(
     before = (tmp_path / "run" / "config.yaml").read_text()
     fit(tiny_config, tmp_path / "run", "--ckpt_path", "last", "--data.init_args.batch_size", "4")
     said = capsys.readouterr().out
-    assert "another config than before: trainer.max_epochs 1 -> 2; data.init_args.batch_size" in said
+    assert (
+        "another config than before: trainer.max_epochs 1 -> 2; data.init_args.batch_size" in said
+    )
     assert (tmp_path / "run" / "config_1.yaml").read_text() == before
     assert "batch_size: 4" in (tmp_path / "run" / "config.yaml").read_text()
 

@@ -4,13 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from corpora import write_config
 from labelled_corpora import (
-    STAGES,
-    front_end,
     write_classification_config,
     write_languages,
+    write_transfer_config,
     write_urban,
 )
 
@@ -31,23 +28,8 @@ def fit(config: Path, run_dir: Path, *options: str) -> Outcome:
 @pytest.fixture
 def transfer_config(tmp_path: Path, folder_corpus: Path) -> Path:
     """Two towers on two front ends, to be started from ``speech`` and ``urban``."""
-    path = write_config(tmp_path / "tl.yaml", folder_corpus)
-    config = yaml.safe_load(path.read_text())
-    config["data"]["init_args"]["imitation_front_end"] = front_end("ImitationLogMel")
-    config["data"]["init_args"]["recording_front_end"] = front_end("RecordingLogMel")
-    config["model"]["init_args"] |= {
-        "sharing": "untied",
-        "imitation_tower": {"stages": STAGES},
-        "recording_tower": {"stages": STAGES},
-        "freeze": "conv1",
-        "transfer": {
-            "layers": "conv12",
-            "imitation": str(tmp_path / "speech" / "checkpoints" / "last.ckpt"),
-            "recording": str(tmp_path / "urban" / "checkpoints" / "last.ckpt"),
-        },
-    }
-    path.write_text(yaml.safe_dump(config))
-    return path
+    speech, urban = (tmp_path / name / "checkpoints" / "last.ckpt" for name in ("speech", "urban"))
+    return write_transfer_config(tmp_path / "tl.yaml", folder_corpus, speech, urban)
 
 
 def pretrain(tmp_path: Path) -> None:

@@ -1,31 +1,30 @@
-"""Commands in processes that are killed at a chosen moment.
+"""Commands that are killed at a chosen moment, and resumed.
 
 A fork server has imported torch, Lightning and vocalsketch once; each command runs in a fork of
-it, from ``main`` to exit, as the `vocalsketch` script would run it in a process of its own.
+it, from ``main`` to exit, as the `vocalsketch` script would run it in a process of its own. What
+it does to files below its folder is numbered, so that it can be killed just before any of it.
 """
 
 import atexit
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.builder", "mortal"]
-PATIENCE = 120.0  # seconds that any command here may take on a busy machine
-WRITING = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
-
-
-def moments(total: int, lives: int, seed: int) -> list[int]:
-    """Draw which of ``total`` writes are the last ones: one from each of ``lives`` equal spans."""
-    draw = random.Random(seed)
-    return [
-        draw.randint(1 + total * life // lives, max(1, total * (life + 1) // lives))
-        for life in range(lives)
-    ]
+PATIENCE = 240.0  # seconds that any command here may take on a busy machine
+CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
+TEMPORARY = re.compile(r"\.[a-z0-9_]{8}\.tmp\b")  # the drawn part of a temporary file's name
+LIVES = 10  # that a command is killed in, by default one after the other
+THOROUGH = int(os.environ.get("VOCALSKETCH_FAULTS", "0"))  # kills of runs that then end at once
 
 
 @dataclass(frozen=True)
@@ -38,68 +37,125 @@ class End:
 
 @dataclass(frozen=True)
 class Mortal:
-    """Runs commands in ``folder``, which has a cache and a place for temporary files of its own.
+    """Runs one command in ``folder``, which has a cache and temporary files of its own.
 
     Attributes:
-        folder: Where commands run.
-        variables: Further environment variables.
+        folder: Where it runs.
+        command: What follows ``vocalsketch``.
+        variables: Further environment variables, such as ``A=1``.
     """
 
     folder: Path
-    variables: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
-    def run(self, *arguments: str, dies_at: int = 0) -> End:
-        """Run a command to its end; ``dies_at`` is the write before which it kills itself."""
-        process, log = self._started(arguments, dies_at)
+    def run(self, dies_at: "int | str | None" = None) -> End:
+        """Run it to its end, or until just before a change of files, by number or by name."""
+        process = self.begin(dies_at)
         process.join(PATIENCE)
-        assert process.exitcode is not None, f"still running: {arguments}\n{log.read_text()}"
-        return End(process.exitcode, log.read_text())
+        assert process.exitcode is not None, f"still running: {self.command}\n{self.said()}"
+        return End(process.exitcode, self.said())
 
-    def run_for(self, seconds: float, *arguments: str) -> End:
-        """Run a command and kill it, and not what it started, after some seconds."""
-        process, log = self._started(arguments, 0)
+    def run_for(self, seconds: float) -> End:
+        """Run it, and kill it (but not what it started) after some seconds."""
+        process = self.begin()
         process.join(seconds)
         process.kill()
         process.join()
-        return End(process.exitcode or 0, log.read_text())
+        return End(process.exitcode or 0, self.said())
 
-    def writes(self, *arguments: str) -> int:
-        """Run a command to its end and return how many writes it made."""
-        end = self.run(*arguments, dies_at=-1)
+    def changes(self) -> list[str]:
+        """Run it to its end and return the names of the changes it made to files."""
+        end = self.run(dies_at=0)
         assert end.status == 0, end.said
-        return int((self.folder / "writes").read_text())
+        return (self.folder / "changes.txt").read_text().splitlines()
 
-    def files(self, below: Path) -> set[str]:
-        """Return the files in a folder, their names relative to it."""
-        return {str(path.relative_to(below)) for path in below.rglob("*") if path.is_file()}
-
-    def _started(
-        self, arguments: Sequence[str], dies_at: int
-    ) -> tuple[multiprocessing.process.BaseProcess, Path]:
+    def begin(self, dies_at: "int | str | None" = None) -> BaseProcess:
+        """Start it."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "log.txt"
-        process = context.Process(target=_live, args=(self, list(arguments), log, dies_at))
+        process = context.Process(target=_live, args=(self, dies_at))
         process.start()
-        return process, log
+        return process
+
+    def said(self) -> str:
+        """Return what it wrote to standard output and error, all lives together."""
+        return (self.folder / "said.txt").read_text(errors="replace")
+
+    def killed_and_resumed(self, changes: Sequence[str], seed: int) -> int:
+        """Kill it in ten lives, each a bit further on, and let it come to its end in the last.
+
+        Returns:
+            How often it was killed.
+        """
+        killed = 0
+        for moment in moments(len(changes), LIVES, seed):
+            end = self.run(dies_at=changes[moment - 1])
+            # what is done once is not done again, and so kills no second time
+            assert end.status in (-signal.SIGKILL, 0), end.said
+            killed += end.status == -signal.SIGKILL
+        end = self.run()
+        assert end.status == 0, end.said
+        return killed
 
 
-def _live(mortal: Mortal, arguments: list[str], log: Path, dies_at: int) -> None:
+def moments(total: int, lives: int, seed: int) -> list[int]:
+    """Draw ``lives`` of the numbers 1 to ``total``: one from each of as many equal spans."""
+    draw = random.Random(seed)
+    return [
+        draw.randint(1 + total * life // lives, max(1, total * (life + 1) // lives))
+        for life in range(lives)
+    ]
+
+
+def files_in(folder: Path) -> set[str]:
+    """Return the names of all files in a folder, relative to it."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def leftovers_in(folder: Path) -> set[str]:
+    """Return the temporary files in a folder."""
+    return {name for name in files_in(folder) if name.endswith(".tmp")}
+
+
+def session_of(leader: int) -> list[int]:
+    """Return the processes of a session but for its leader."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            _, _, rest = stat.read_text().rpartition(")")
+        except OSError:
+            continue
+        state, session = rest.split()[0], int(rest.split()[3])
+        if session == leader and state != "Z" and int(stat.parent.name) != leader:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def until_gone(leader: int, seconds: float) -> list[int]:
+    """Wait until a session has no process but its leader; return those that are left."""
+    end = time.monotonic() + seconds
+    while (left := session_of(leader)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
+
+
+def _live(mortal: Mortal, dies_at: int | str | None) -> None:
     """Run a command in this process, which is made like one that a shell starts."""
     os.setsid()
-    with log.open("wb") as out:
+    with (mortal.folder / "said.txt").open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-    temporary = mortal.folder / "tmp"
-    temporary.mkdir(exist_ok=True)
+    (mortal.folder / "tmp").mkdir(exist_ok=True)
+    tempfile.tempdir = str(mortal.folder / "tmp")
     os.environ |= {
         "VOCALSKETCH_CACHE": str(mortal.folder / "cache"),
-        "TMPDIR": str(temporary),
+        "TMPDIR": tempfile.tempdir,
         "OMP_NUM_THREADS": "1",
         "WANDB_MODE": "offline",
-        **dict(mortal.variables),
+        **dict(variable.split("=", 1) for variable in mortal.variables),
     }
     os.chdir(mortal.folder)
     import torch
@@ -107,44 +163,45 @@ def _live(mortal: Mortal, arguments: list[str], log: Path, dies_at: int) -> None
     from vocalsketch.cli import main
 
     torch.set_num_threads(1)
-    count = _Count(mortal.folder, dies_at)
-    sys.addaudithook(count)
-    status = main(arguments)
-    count.over = True
-    (mortal.folder / "writes").write_text(str(count.writes))
+    changes = _Changes(mortal.folder, dies_at)
+    if dies_at is not None:
+        sys.addaudithook(changes)
+    status = main(list(mortal.command))
+    changes.over = True
+    if dies_at is not None:
+        (mortal.folder / "changes.txt").write_text("\n".join(changes.names))
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.exit(status)
 
 
-class _Count:
-    """Counts this process's writes below a folder, and kills it before a certain one."""
+class _Changes:
+    """Names this process's changes to files below a folder, and kills it before one of them."""
 
-    def __init__(self, folder: Path, dies_at: int) -> None:
-        self.folder = str(folder)
+    def __init__(self, folder: Path, dies_at: int | str | None) -> None:
+        self.folder = f"{folder}/"
         self.dies_at = dies_at
         self.process = os.getpid()
-        self.writes = 0
+        self.names: list[str] = []
         self.over = False
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.over or not _writes(event, arguments) or os.getpid() != self.process:
+        if self.over or not _changes(event, arguments) or os.getpid() != self.process:
             return
         path = arguments[0]
-        if isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path).startswith(
-            self.folder
-        ):
-            self.writes += 1
-            if self.writes == self.dies_at:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return
+        path = str(Path.cwd() / os.fsdecode(path))
+        if path.startswith(self.folder):
+            self.names.append(f"{event} {TEMPORARY.sub('', path.removeprefix(self.folder))}")
+            if self.dies_at in (len(self.names), self.names[-1]):
                 os.kill(self.process, signal.SIGKILL)
-            if self.dies_at < 0 and os.environ.get("SHOW"):
-                print("WRITE", self.writes, event, arguments, flush=True)
 
 
-def _writes(event: str, arguments: tuple[object, ...]) -> bool:
+def _changes(event: str, arguments: tuple[object, ...]) -> bool:
     if event != "open":
-        return event in WRITING
+        return event in CHANGES
     mode, flags = arguments[1], arguments[2]
     if isinstance(mode, str):
         return any(letter in mode for letter in "wax+")
-    return bool(int(str(flags or 0)) & (os.O_WRONLY | os.O_RDWR))
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run import run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text
+from vocalsketch.storage import remove_leftovers, write_text
 from vocalsketch.tasks.confusion import Confusion, summed
 
 CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
@@ -108,6 +109,7 @@ def cross_validate(
     Raises:
         ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
             cross-validation of another config.
+        StorageError: Another process is at work in the folder.
     """
     _check_folds(folds)
     cli = ExperimentCLI("fit", [*arguments, "--run_dir", str(folder)])
@@ -116,16 +118,18 @@ def cross_validate(
             f"{type(cli.datamodule).__name__} has no folds: cross-validate a config whose data is "
             "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
         )
-    _claim(folder, cli)
-    done: dict[int, Confusion] = {}
-    for fold in folds:
-        run = RunFolder(folder / f"fold{fold}")
-        confusion = _finished(run.path) or _run_fold(arguments, run, fold)
-        if confusion is None:
-            return None
-        done[fold] = confusion
-    result = CrossValidation(cli.name, cli.datamodule.corpus.name, done)
-    _write(folder, result, cli)
+    of_all = RunFolder(folder)
+    with of_all.alone() if cli.trainer.is_global_zero else nullcontext():
+        _claim(of_all, cli)
+        done: dict[int, Confusion] = {}
+        for fold in folds:
+            run = RunFolder(folder / f"fold{fold}")
+            confusion = _finished(run.path) or _run_fold(arguments, run, fold)
+            if confusion is None:
+                return None
+            done[fold] = confusion
+        result = CrossValidation(cli.name, cli.datamodule.corpus.name, done)
+        _write(folder, result, cli)
     return result
 
 
@@ -135,22 +139,25 @@ def _check_folds(folds: Sequence[int]) -> None:
         raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
 
 
-def _claim(folder: Path, cli: ExperimentCLI) -> None:
+def _claim(folder: RunFolder, cli: ExperimentCLI) -> None:
     """Write down what is cross-validated, or check that it is the same as before."""
     config = yaml.safe_load(cli.resolved())
     config.pop("run_dir", None)
     config["data"]["init_args"].pop("fold")
     text = yaml.safe_dump(config)
-    path = folder / CONFIG
+    remove_leftovers(folder.path)
+    path = folder.path / CONFIG
     if not path.exists():
-        if folder.is_dir() and any(folder.iterdir()):
-            raise ConfigError(f"{folder} holds other files: choose a new folder for --run_dir.")
+        if any(each != folder.lock for each in folder.path.glob("*")):
+            raise ConfigError(
+                f"{folder.path} holds other files: choose a new folder for --run_dir."
+            )
         write_text(path, text)
         return
     if _fingerprint(path.read_text(encoding="utf-8")) != _fingerprint(text):
         raise ConfigError(
-            f"{folder} holds folds of another config ({path}): choose another --run_dir, or use "
-            "that config again to go on."
+            f"{folder.path} holds folds of another config ({path}): choose another --run_dir, or "
+            "use that config again to go on."
         )
 
 

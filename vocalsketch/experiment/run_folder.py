@@ -47,6 +47,11 @@ class RunFolder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works in the folder."""
+        return self.path / ".lock"
+
     def checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint given by path or as ``best`` or ``last`` of this run.
 
@@ -89,7 +94,7 @@ class RunFolder:
             f"Another process is at work in {self.path}: wait until it is done, or choose another "
             "--run_dir."
         )
-        return locked(self.path / ".lock", busy, wait=FAREWELL)
+        return locked(self.lock, busy, wait=FAREWELL)
 
     def begin(self, config: str, resume: bool) -> None:
         """Write down config and environment at the start of training.
