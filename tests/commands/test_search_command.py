@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,18 @@ def test_results_are_those_of_the_index(root: Path, capsys: pytest.CaptureFixtur
     assert [hit["path"] for hit in hits] == [hit.path for hit in expected]
     assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
     assert hits[0]["file"] == str(root / "library" / hits[0]["path"])
+
+
+def test_a_search_loads_what_it_needs_and_no_more(root: Path) -> None:
+    code = (
+        "import sys; from vocalsketch.cli import main\n"
+        "heavy = {'pytorch_lightning', 'librosa', 'torchmetrics', 'matplotlib', 'wandb', 'sklearn',"
+        " 'optuna', 'captum', 'rich', 'torch._dynamo'}\n"
+        "print('STATUS', main(sys.argv[1:]), 'IMPORTED', sorted(heavy & set(sys.modules)))"
+    )
+    arguments = ["search", root / "sung.wav", "--index", root / "one"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert "STATUS 0 IMPORTED []" in done.stdout
 
 
 def test_the_table_has_a_line_for_each_result(

@@ -1,17 +1,5 @@
 """LightningDataModules: batches of pairs, clips and patches."""
 
-from vocalsketch.datamodules.classification import ClassificationDataModule
-from vocalsketch.datamodules.imitations import ImitationsDataModule
-from vocalsketch.datamodules.languages import LanguageDataModule
-from vocalsketch.datamodules.pairs import PairsDataModule
-from vocalsketch.datamodules.retrieval import RetrievalDataModule
-from vocalsketch.datamodules.urban_sounds import UrbanSoundDataModule
+import lazy_loader
 
-__all__ = [
-    "ClassificationDataModule",
-    "ImitationsDataModule",
-    "LanguageDataModule",
-    "PairsDataModule",
-    "RetrievalDataModule",
-    "UrbanSoundDataModule",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

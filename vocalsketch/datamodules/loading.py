@@ -1,15 +1,17 @@
 """How batches reach a model: samplers name whole batches, each process is given its own part."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from vocalsketch.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 Indices = NDArray[np.int64]
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -78,7 +80,7 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
         return np.resize(order, each * self.processes)[self.rank :: self.processes]
 
 
-def process_of(trainer: pl.Trainer | None) -> dict[str, int]:
+def process_of(trainer: "pl.Trainer | None") -> dict[str, int]:
     """Return which process this is, and of how many."""
     if trainer is None:
         return {"rank": 0, "processes": 1}

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
-import scipy.fft
 import torch
 from torch import Tensor
 
@@ -107,13 +106,16 @@ def _kernels(front_end: CQT, device: torch.device) -> Tensor:
 
     They are real, because each kernel is symmetric about its centre.
     """
+    # Imported here because it takes a quarter of a second, which a search by log-mel need not wait.
+    from scipy.fft import next_fast_len
+
     hop = front_end.hop_length
     frequencies = front_end.minimum_frequency * 2.0 ** (
         np.arange(front_end.bins) / front_end.bins_per_octave
     )
     lengths = front_end._quality * front_end.sample_rate / frequencies  # samples
     # Half the longest kernel of silence after the clip keeps its ends from reaching around.
-    columns = scipy.fft.next_fast_len(int(np.ceil((front_end.samples + lengths[0] / 2) / hop)))
+    columns = next_fast_len(int(np.ceil((front_end.samples + lengths[0] / 2) / hop)))
     size = columns * hop
     spectra = np.stack(
         [
@@ -141,5 +143,5 @@ def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:
     window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)
     kernel = np.zeros(size, dtype=np.complex128)
     kernel[time] = window / window.sum() * np.exp(2j * np.pi * frequency * time)
-    spectrum: np.ndarray = scipy.fft.fft(kernel)[: size // 2 + 1].real * np.sqrt(length)
+    spectrum: np.ndarray = np.fft.fft(kernel)[: size // 2 + 1].real * np.sqrt(length)
     return spectrum

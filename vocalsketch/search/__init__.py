@@ -36,23 +36,6 @@ anything else (``..``, absolute paths, links that lead out of the library): serv
 package sounddevice.
 """
 
-from vocalsketch.search.builder import build_index
-from vocalsketch.search.check import Check, check_index
-from vocalsketch.search.index import Index
-from vocalsketch.search.microphone import play, record
-from vocalsketch.search.publishing import BuildReport
-from vocalsketch.search.query import read_query
-from vocalsketch.search.searcher import Hit, Searcher
+import lazy_loader
 
-__all__ = [
-    "BuildReport",
-    "Check",
-    "Hit",
-    "Index",
-    "Searcher",
-    "build_index",
-    "check_index",
-    "play",
-    "read_query",
-    "record",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

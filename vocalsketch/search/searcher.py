@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.retrieval.fusion import log_likelihoods
 from vocalsketch.search.best import best_first
 from vocalsketch.search.index import Index
 from vocalsketch.search.query import prepared
@@ -128,6 +127,9 @@ class Searcher:
         """Return what windows are ranked by, (queries, windows)."""
         if not self._fuses(text):
             return _checked(self.indexes[0].scores(queries), self.indexes[0])
+        # Imported here because scipy takes a third of a second, and few searches fuse.
+        from vocalsketch.retrieval.fusion import log_likelihoods
+
         total = np.zeros((len(queries), self._rows.num_rows))
         for index in self.indexes:
             total += log_likelihoods(_checked(index.scores(queries), index), "logit")

@@ -1,8 +1,5 @@
 """LightningModules: how each network is trained and evaluated."""
 
-from vocalsketch.tasks.classification import ClassificationTask
-from vocalsketch.tasks.imisound import ImisoundTask
-from vocalsketch.tasks.retrieval import RetrievalTask
-from vocalsketch.tasks.siamese import SiameseTask
+import lazy_loader
 
-__all__ = ["ClassificationTask", "ImisoundTask", "RetrievalTask", "SiameseTask"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

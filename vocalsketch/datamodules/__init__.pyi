@@ -1,0 +1,15 @@
+from .classification import ClassificationDataModule
+from .imitations import ImitationsDataModule
+from .languages import LanguageDataModule
+from .pairs import PairsDataModule
+from .retrieval import RetrievalDataModule
+from .urban_sounds import UrbanSoundDataModule
+
+__all__ = [
+    "ClassificationDataModule",
+    "ImitationsDataModule",
+    "LanguageDataModule",
+    "PairsDataModule",
+    "RetrievalDataModule",
+    "UrbanSoundDataModule",
+]
