@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocalsketch.errors import ConfigError
+
 if TYPE_CHECKING:
     from vocalsketch.reproduce.table1 import Failure
 
+PRETRAINING_DATA = {"imitation": "voxforge", "recording": "urbansound8k"}
 QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."
@@ -88,7 +91,7 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="stop at unusable audio, or go on without (default: error)",
     )
-    for side, name in (("imitation", "voxforge"), ("recording", "urbansound8k")):
+    for side, name in PRETRAINING_DATA.items():
         parser.add_argument(
             f"--{name}",
             dest=side,
@@ -108,24 +111,46 @@ def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.reproduce.table1 import run_plan
 
     out = arguments.out.resolve()
-    sides = ("imitation", "recording")
-    roots = {side: getattr(arguments, side) for side in sides if getattr(arguments, side)}
     plan = make_plan(
         [row.strip() for row in arguments.rows.split(",") if row.strip()],
         arguments.seeds,
         arguments.conf,
         quick=arguments.quick,
-        pretraining_roots=roots,
+        pretraining_roots=_pretraining_roots(arguments),
     )
     slots = choose_slots(arguments.devices, arguments.jobs)
     material = Material.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio)
     notes = [*arguments.note, *([QUICK_NOTE] if arguments.quick else [])]
     console = Console(stderr=True)
-    failures = run_plan(plan, material, slots, console, retry=arguments.retry, notes=notes)
+    try:
+        failures = run_plan(plan, material, slots, console, retry=arguments.retry, notes=notes)
+    except KeyboardInterrupt:
+        print(
+            "The same command goes on with what is not done; `vocalsketch reproduce report --out "
+            f"{arguments.out}` reports on what is.",
+            file=sys.stderr,
+        )
+        raise
     for failure in failures:
         _say_failure(failure)
     _write(out)
     return 1 if failures else 0
+
+
+def _pretraining_roots(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the folder of each pre-training's data, where one was given.
+
+    Raises:
+        ConfigError: There is none: better said now than after hours of other runs.
+    """
+    given = {side: getattr(arguments, side) for side in PRETRAINING_DATA}
+    for side, root in given.items():
+        if root not in (None, "demo") and not Path(root).is_dir():
+            raise ConfigError(
+                f"--{PRETRAINING_DATA[side]} is {root}, where there is no folder: give the data's "
+                "folder, or demo for synthetic stand-ins."
+            )
+    return {side: root for side, root in given.items() if root is not None}
 
 
 def _say_failure(failure: "Failure") -> None:
@@ -158,6 +183,9 @@ def _fuse(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.scores import Scores
 
     paths = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
+    if len({path.resolve() for path in paths}) < max(2, len(paths)):
+        named = ", ".join(map(str, arguments.runs))
+        raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
     fused = fuse([Scores.load(path) for path in paths])
     write_results(arguments.out, fused)
     Console().print(results_table(results_dict(fused)))

@@ -149,7 +149,8 @@ def _systems(rows: Sequence[str]) -> list[str]:
     asked = {key for row in rows for key in GROUPS.get(row, (row,))}
     if not asked:
         raise ConfigError(
-            f"--rows is {','.join(rows)}: a fusion needs runs to fuse; name their rows too."
+            f"--rows is {','.join(rows) or 'empty'}: name rows that are run, such as iminet; a "
+            "fusion needs runs to fuse."
         )
     return [key for key in known if key in asked]
 
