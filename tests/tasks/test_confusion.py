@@ -20,6 +20,9 @@ def test_figures_by_hand() -> None:
     assert HAND.accuracy == 5 / 8
     assert HAND.chance == 4 / 8
     assert HAND.per_class == {"dog": 0.75, "rain": 0.5}  # no clip is a saw
+    # 5, 6, 7 or 8 of 8 clips right, each by the toss of a coin: 56 + 28 + 8 + 1 of 256 ways
+    assert HAND.p_value == pytest.approx(93 / 256)
+    assert HAND.to_dict()["p_value"] == HAND.p_value
 
 
 def test_folds_are_counted_together() -> None:

@@ -3,6 +3,7 @@
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.mrr import MRRPerCategory
+from vocalsketch.callbacks.precise_batch_norm import PreciseBatchNorm
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.retrieval_media import RetrievalMedia
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
@@ -11,6 +12,7 @@ __all__ = [
     "ConfusionWriter",
     "EpochSeed",
     "MRRPerCategory",
+    "PreciseBatchNorm",
     "ResultsWriter",
     "RetrievalMedia",
     "WandbTracker",

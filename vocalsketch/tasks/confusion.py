@@ -44,6 +44,21 @@ class Confusion:
         return float(self.counts.sum(axis=1).max() / self.clips)
 
     @property
+    def p_value(self) -> float:
+        """How likely at least this many right answers are if each is right with ``chance``.
+
+        A binomial test, one-sided. It takes clips for independent; clips of one speaker or of
+        one recording are less than that, and the true value is larger.
+
+        >>> Confusion(("a", "b"), np.array([[2, 0], [0, 2]])).p_value
+        0.0625
+        """
+        from scipy.stats import binomtest  # here, as it is slow to import and seldom needed
+
+        right = int(np.trace(self.counts))
+        return float(binomtest(right, self.clips, self.chance, alternative="greater").pvalue)
+
+    @property
     def per_class(self) -> dict[str, float]:
         """Share of each class's clips that were classified rightly; classes without are absent."""
         totals = self.counts.sum(axis=1)
@@ -59,6 +74,7 @@ class Confusion:
             "clips": self.clips,
             "accuracy": self.accuracy,
             "chance": self.chance,
+            "p_value": self.p_value,
             "per_class": self.per_class,
             "classes": list(self.classes),
             "confusion": self.counts.tolist(),
@@ -75,6 +91,7 @@ class Confusion:
         table.add_section()
         table.add_row("all", str(self.clips), f"{self.accuracy:.3f}")
         table.add_row("chance", "", f"{self.chance:.3f}")
+        table.add_row("p (binomial)", "", f"{self.p_value:.2g}")
         return table
 
     def picture(self, title: str) -> "Figure":
