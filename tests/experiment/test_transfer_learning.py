@@ -75,8 +75,9 @@ def test_layers_go_from_pre_training_to_a_tested_network(
         "test", ["--config", str(run / "config.yaml"), "--ckpt_path", str(path)]
     )
     assert tested.results["test"]["macro"] == outcome.results["test"]["macro"]
-    with pytest.raises(CheckpointError, match="No checkpoint at"):
+    with pytest.raises(CheckpointError, match="imitation tower is to start: train it with .*vox"):
         fit(transfer_config, tmp_path / "another")
+    assert not (tmp_path / "another" / "config.yaml").exists()  # nothing was begun or computed
 
 
 @pytest.mark.parametrize("name", LAYERS)

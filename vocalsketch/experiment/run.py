@@ -30,6 +30,7 @@ from vocalsketch.experiment.resumption import (
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.retrieval.scores import Half
+from vocalsketch.tasks import SiameseTask
 from vocalsketch.tasks.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
@@ -99,6 +100,8 @@ def _fit(cli: ExperimentCLI) -> None:
     if resumed:
         check_fits(resumed, cli.model)
         refuse_another_split(cli.folder, cli.datamodule)
+    elif isinstance(cli.model, SiameseTask):
+        cli.model.check_start()
     if cli.trainer.is_global_zero and not cli.config.trainer.fast_dev_run:
         _begin(cli, resume=bool(resumed))
     best = _train(cli, resumed)

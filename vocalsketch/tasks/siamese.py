@@ -12,7 +12,13 @@ from vocalsketch.models import Sharing, Siamese, SiameseGeometry, TowerGeometry
 from vocalsketch.retrieval.scores import Kind
 from vocalsketch.tasks.retrieval import RetrievalTask
 from vocalsketch.tasks.schedules import with_keras_decay
-from vocalsketch.tasks.transfer import Layers, Transfer, frozen_stages, transfer_layers
+from vocalsketch.tasks.transfer import (
+    Layers,
+    Transfer,
+    frozen_stages,
+    require_checkpoints,
+    transfer_layers,
+)
 
 
 class SiameseTask(RetrievalTask):
@@ -79,6 +85,15 @@ class SiameseTask(RetrievalTask):
         self.frozen = list(frozen_stages(self.network, freeze)) if freeze else []
         for stage in self.frozen:
             stage.requires_grad_(False)
+
+    def check_start(self) -> None:
+        """Check that the checkpoints are there from which a training, about to begin, starts.
+
+        Raises:
+            CheckpointError: One is not.
+        """
+        if self.transfer is not None:
+            require_checkpoints(self.transfer)
 
     def on_fit_start(self) -> None:
         """Copy the pre-trained layers, where a training starts that is no resumption."""

@@ -67,6 +67,30 @@ class CopiedLayer:
         return {**asdict(self), "shape": list(self.shape)}
 
 
+PRE_TRAININGS: dict[Side, str] = {
+    "imitation": "pretrain_voxforge",
+    "recording": "pretrain_urbansound8k",
+}
+
+
+def require_checkpoints(transfer: Transfer) -> None:
+    """Check that what a training is to start from is there, before anything is computed.
+
+    Raises:
+        CheckpointError: It is not.
+    """
+    for side in SIDES:
+        path: str | None = getattr(transfer, side)
+        if path is not None and not Path(path).is_file():
+            made = PRE_TRAININGS[side]
+            raise CheckpointError(
+                f"No checkpoint at {path}, from which the {side} tower is to start: train it with "
+                f"`vocalsketch fit --config conf/{made}.yaml --run_dir runs/{made}`, or name "
+                f"another in --model.init_args.transfer.{side} or in the environment variable "
+                f"{side.upper()}_TOWER."
+            )
+
+
 def transfer_layers(
     network: Siamese, transfer: Transfer, front_ends: Mapping[Side, FrontEnd]
 ) -> list[CopiedLayer]:
