@@ -2,7 +2,8 @@
 
 import csv
 import hashlib
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -148,7 +149,7 @@ def test_made_once_leaves_nothing_of_a_failure() -> None:
     with pytest.raises(KeyboardInterrupt):
         cache.made_once("thing-1", make)
 
-    assert list((cache.cache_folder() / "demo").iterdir()) == []
+    assert [path.name for path in (cache.cache_folder() / "demo").iterdir()] == [".thing-1.lock"]
 
 
 def test_made_once_replaces_a_folder_without_marker() -> None:
@@ -161,27 +162,29 @@ def test_made_once_replaces_a_folder_without_marker() -> None:
     assert (broken / "data").read_text(encoding="utf-8") == "whole"
 
 
-def test_several_who_ask_at_once_get_one_whole_folder() -> None:
-    together = threading.Barrier(4)
-    results: list[Path] = []
+def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
+    made: list[Path] = []
 
     def make(folder: Path) -> None:
-        together.wait(timeout=10)
+        made.append(folder)
+        time.sleep(0.05)
         fill(folder)
 
-    askers = [
-        threading.Thread(target=lambda: results.append(cache.made_once("thing-1", make)))
-        for _ in range(4)
-    ]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
+    with ThreadPoolExecutor(4) as askers:
+        results = set(askers.map(lambda _: cache.made_once("thing-1", make), range(4)))
 
-    assert len(results) == 4
-    assert len(set(results)) == 1
-    assert sorted(path.name for path in results[0].iterdir()) == ["DEMO", "data"]
-    assert [path.name for path in results[0].parent.iterdir()] == ["thing-1"]
+    assert len(made) == 1
+    (result,) = results
+    assert sorted(path.name for path in result.iterdir()) == ["DEMO", "data"]
+    assert {path.name for path in result.parent.iterdir()} == {"thing-1", ".thing-1.lock"}
+
+
+def test_what_a_killed_maker_left_is_removed() -> None:
+    left = cache.cache_folder() / "demo" / ".thing-1.unfinished" / "data"
+    left.parent.mkdir(parents=True)
+    left.write_text("half", encoding="utf-8")
+    assert (cache.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
+    assert not left.parent.exists()
 
 
 def test_unwritable_cache_is_named_with_the_remedy(

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -35,19 +35,30 @@ class End:
     said: str
 
 
+def vocalsketch(*arguments: str) -> int:
+    """Run a command as the script does."""
+    from vocalsketch.cli import main
+
+    return main(list(arguments))
+
+
 @dataclass(frozen=True)
 class Mortal:
     """Runs one command in ``folder``, which has a cache and temporary files of its own.
 
     Attributes:
         folder: Where it runs.
-        command: What follows ``vocalsketch``.
+        command: What follows ``vocalsketch``, or what ``act`` takes.
         variables: Further environment variables, such as ``A=1``.
+        act: Does it, and returns an exit status.
+        watched: The folder whose files it is killed at changing; its own if left out.
     """
 
     folder: Path
     command: tuple[str, ...]
     variables: tuple[str, ...] = ()
+    act: Callable[..., int] = vocalsketch
+    watched: Path | None = None
 
     def run(self, dies_at: "int | str | None" = None) -> End:
         """Run it to its end, or until just before a change of files, by number or by name."""
@@ -160,18 +171,15 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
     os.chdir(mortal.folder)
     import torch
 
-    from vocalsketch.cli import main
-
     torch.set_num_threads(1)
-    changes = _Changes(mortal.folder, dies_at)
+    changes = _Changes(mortal.watched or mortal.folder, dies_at)
     if dies_at is not None:
         sys.addaudithook(changes)
-    status = main(list(mortal.command))
+    status = mortal.act(*mortal.command)
     changes.over = True
     if dies_at is not None:
         (mortal.folder / "changes.txt").write_text("\n".join(changes.names))
     atexit._run_exitfuncs()
-    sys.stdout.flush()
     sys.exit(status)
 
 

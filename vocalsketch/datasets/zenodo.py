@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -87,7 +86,7 @@ def install(
         downloads.mkdir(parents=True, exist_ok=True)
         fetched = [_fetch(file, downloads, transfer) for file in files]
         try:
-            _unpack_whole(fetched, out, marker)
+            _unpack_whole(fetched, downloads, out, marker)
         except DatasetError:
             # What has the right checksum and does not unpack never will.
             shutil.rmtree(downloads, ignore_errors=True)
@@ -119,11 +118,12 @@ def _fetch(file: RemoteFile, folder: Path, transfer: Transfer) -> Path:
     return Path(found)
 
 
-def _unpack_whole(fetched: list[Path], out: Path, marker: PurePosixPath) -> None:
+def _unpack_whole(fetched: list[Path], downloads: Path, out: Path, marker: PurePosixPath) -> None:
     """Unpack beside ``out`` and rename: a reader sees all of the data set or nothing."""
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        content = Path(temporary, "content")
-        content.mkdir()
+    content = downloads / "unpacked"
+    shutil.rmtree(content, ignore_errors=True)  # left by a process that was killed
+    content.mkdir()
+    try:
         for path in fetched:
             if path.name.lower().endswith(_ARCHIVES):
                 unpack(path, content)
@@ -136,3 +136,5 @@ def _unpack_whole(fetched: list[Path], out: Path, marker: PurePosixPath) -> None
                 "data set that was asked for, and was removed."
             )
         found[0].parents[len(marker.parts) - 1].replace(out)
+    finally:
+        shutil.rmtree(content, ignore_errors=True)

@@ -17,9 +17,10 @@ Place = tuple[Path, int]  # a file and the number of a record in it
 class Shelf:
     """A folder of files, each some records of (content id, checksum, features) and nothing else.
 
-    A file is written whole under a name made of the ids in it, so that processes that make the
-    same features write the same file. A record counts when its checksum holds; the others are
-    as if they were not there.
+    A file is written whole under a name made of the ids in it, in their order, so that processes
+    that make the same features write the same file, and a file that is written once more stays as
+    it was. A file counts when it has the ids that its name says, and a record when its checksum
+    holds; the others are as if they were not there.
 
     Attributes:
         folder: Where the files lie.
@@ -46,9 +47,9 @@ class Shelf:
             StorageError: The disk is full, or the folder cannot be written.
         """
         records = np.zeros(len(features), dtype=self.layout)
-        for row, (content, values) in enumerate(features.items()):
+        for row, content in enumerate(sorted(features)):
             records[row]["id"] = content.encode()
-            records[row]["features"] = values
+            records[row]["features"] = features[content]
             records[row]["checksum"] = _checksum(records[row])
         with written_whole(self.file_of(features)) as temporary:
             temporary.write_bytes(records.tobytes())
@@ -69,8 +70,10 @@ class Shelf:
             records = mapped(file, self.layout)
         except (OSError, ValueError):  # gone, or too short for one record
             return
-        for row, name in enumerate(records["id"]):
-            content = name.decode("ascii", "replace")
+        contents = [name.decode("ascii", "replace") for name in records["id"]]
+        if file != self.file_of(contents):
+            return
+        for row, content in enumerate(contents):
             if wanted is not None and content not in wanted:
                 continue
             if _checksum(records[row]) == records[row]["checksum"]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vocalsketch.errors import StorageError
 from vocalsketch.features.shelf import Place, mapped
 from vocalsketch.features.source import AudioSource
 
@@ -45,6 +46,7 @@ class FeatureTable:
 
         Raises:
             KeyError: The source is not in the table.
+            StorageError: The file was removed since the table was made.
         """
         file, row = self._places[AudioSource.of(source)]
         features: np.ndarray = self._records(file)["features"][row]
@@ -72,4 +74,14 @@ class FeatureTable:
 
     def _open(self) -> None:
         layout = self._layout
-        self._records = lru_cache(maxsize=OPEN_FILES)(lambda file: mapped(file, layout))
+        self._records = lru_cache(maxsize=OPEN_FILES)(lambda file: _still_there(file, layout))
+
+
+def _still_there(file: Path, layout: np.dtype) -> np.ndarray:
+    try:
+        return mapped(file, layout)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{file} was removed or cut while its features were in use ({error}): run again, and "
+            "they are made anew."
+        ) from error

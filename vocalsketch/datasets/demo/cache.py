@@ -1,7 +1,6 @@
 """Demo data are made once, in the cache folder, whole or not at all."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,19 +12,20 @@ from scipy.io import wavfile
 from tqdm import tqdm
 
 from vocalsketch.errors import StorageError
-from vocalsketch.storage import cache_folder
+from vocalsketch.storage import cache_folder, locked
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
+FOREVER = -1.0  # to wait for a lock
 MARKER = "DEMO"  # the file that says a folder is complete, and synthetic
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
     """Return the folder ``name`` of the demo data; ``make`` fills it if it is not there yet.
 
-    Several processes may ask at once: each works in a folder of its own, the first to finish
-    gives it its name, and the others use that one.
+    Several processes may ask at once: one makes it, in a folder beside it that gets its name when
+    it is whole, and the others wait. What one left behind that was killed is removed.
 
     Raises:
         StorageError: The cache folder cannot be written.
@@ -34,19 +34,24 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     if (target / MARKER).is_file():
         return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
-    except OSError as error:
-        raise _refused(target, error) from error
+        with locked(target.with_name(f".{name}.lock"), "", wait=FOREVER):
+            if not (target / MARKER).is_file():
+                _make(make, target)
+    except (OSError, StorageError) as error:
+        raise _refused(target, error.__cause__ or error) from error
+    return target
+
+
+def _make(make: Callable[[Path], None], target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    for left in (unfinished, target):  # by a killed process; by a broken copy or a hand
+        shutil.rmtree(left, ignore_errors=True)
+    unfinished.mkdir()
     try:
         make(unfinished)
-        unfinished.chmod(0o755)
-        _put(unfinished, target)
-    except OSError as error:
-        raise _refused(target, error) from error
+        unfinished.rename(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return target
 
 
 def made_together(
@@ -67,19 +72,9 @@ def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> N
     wavfile.write(path, sample_rate, np.round(waveform * 32_767.0).astype(np.int16))
 
 
-def _put(finished: Path, target: Path) -> None:
-    if target.is_dir() and not (target / MARKER).is_file():
-        shutil.rmtree(target)  # what a broken copy or a hand left behind
-    try:
-        finished.rename(target)
-    except OSError:
-        if not (target / MARKER).is_file():
-            raise
-
-
-def _refused(target: Path, error: OSError) -> StorageError:
-    reason = error.strerror or str(error)
+def _refused(target: Path, error: BaseException) -> StorageError:
+    reason = error.strerror if isinstance(error, OSError) else None
     return StorageError(
-        f"Cannot make the demo data in {target} ({reason}): "
+        f"Cannot make the demo data in {target} ({reason or error}): "
         "free some space there, or set VOCALSKETCH_CACHE to another folder."
     )
