@@ -3,11 +3,13 @@
 import gzip
 import io
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from vocalsketch.datasets import archive as archive_module
 from vocalsketch.datasets.archive import audio_members, read_members, unpack
 from vocalsketch.errors import DatasetError
 
@@ -117,6 +119,46 @@ def test_many_empty_members_count_against_the_limit(tmp_path: Path, folder: Path
     with pytest.raises(DatasetError, match="more than 5,000 bytes"):
         unpack(many, folder, limit=5000)
     unpack(many, folder, limit=20 * 512)
+
+
+def test_a_bomb_is_neither_listed_nor_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_module, "SMALLEST_LIMIT", 2**20)
+    bomb = tar_of(tmp_path / "a.tgz", {"bomb.wav": bytes(2**20)})
+    with pytest.raises(DatasetError, match="unpacks to more than 1,048,576 bytes"):
+        audio_members(bomb, (".wav",))
+    with pytest.raises(DatasetError, match="unpacks to more than 1,048,576 bytes"):
+        list(read_members(bomb, {"another"}))
+
+
+def test_a_member_too_large_for_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_module, "LARGEST_MEMBER", 599)
+    large = tar_of(tmp_path / "a.tgz", {"a.wav": bytes(599), "b.wav": bytes(600)})
+    assert [name for name, _ in read_members(large, {"a.wav"})] == ["a.wav"]
+    with pytest.raises(DatasetError, match=r"'b\.wav', which is of 600 bytes, more than 599"):
+        list(read_members(large, {"a.wav", "b.wav"}))
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_any_size_floods_no_memory(
+    tmp_path: Path, folder: Path, kind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Extended headers are read whole before anything of them is known."""
+    monkeypatch.setattr(archive_module, "SMALLEST_LIMIT", 2**20)
+    bomb = tar_of(tmp_path / "a.tgz", {"name": bytes(48 * 2**20)}, kind)
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="unpacks to more than"):
+        list(read_members(bomb, {"name"}))
+    with pytest.raises(DatasetError, match="unpacks to more than"):
+        audio_members(bomb, (".wav",))
+    with pytest.raises(DatasetError, match="unpacks to more than"):
+        unpack(bomb, folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
 
 
 @pytest.mark.parametrize("make", [tar_of, zip_of])

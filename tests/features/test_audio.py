@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soundfile
 
 from vocalsketch.errors import AudioError
 from vocalsketch.features import audio
-from vocalsketch.features.audio import load_clip, read_audio, resampled
+from vocalsketch.features.audio import BLOCK, check_audio, load_clip, read_audio, resampled
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import RecordingLogMel
 
@@ -143,7 +144,7 @@ def with_sample(value: float) -> bytes:
         (cut(encoded(sine(), subtype="PCM_U8"), 0.9), "truncated"),
         (cut(encoded(sine(), format="AIFF"), 0.5), "truncated"),
         (cut(encoded(sine(2), format="FLAC"), 0.5), "damaged"),
-        (cut(encoded(sine(2), format="OGG"), 0.5), "damaged"),
+        (cut(encoded(sine(2), format="OGG"), 0.5), "truncated"),
         (with_sample(np.nan), "NaN"),
         (with_sample(np.inf), "infinite"),
         (with_sample(-np.inf), "infinite"),
@@ -202,6 +203,43 @@ def test_a_header_that_lies_about_its_length_costs_no_memory() -> None:
         assert len(read_audio(io.BytesIO(data))[0]) <= 8001
     except AudioError as error:
         assert "samples" in str(error) or "bytes" in str(error)  # noqa: PT017  # either will do
+
+
+class CountingStream(io.BytesIO):
+    """Counts the bytes that are read from it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self.count += len(content)
+        return content
+
+
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3"])
+def test_of_a_long_file_no_more_is_decoded_than_a_clip_needs(form: str) -> None:
+    stream = CountingStream()
+    second = np.random.default_rng(0).uniform(-0.5, 0.5, 8_000)
+    with soundfile.SoundFile(stream, "w", 8_000, 1, format=form) as file:
+        for _ in range(100):
+            file.write(second)
+    size = len(stream.getvalue())
+    stream.seek(0)
+    stream.count = 0
+    load_clip(stream, CQT())
+    assert stream.count < size / 10
+
+
+def test_all_of_a_file_is_checked_and_none_of_it_kept() -> None:
+    file = io.BytesIO(encoded(np.zeros(16 * BLOCK), format="FLAC"))
+    tracemalloc.start()
+    check_audio(file, "x")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * 4 * BLOCK
+    broken = encoded(np.random.default_rng(0).uniform(-1, 1, 20_000), format="FLAC")
+    with pytest.raises(AudioError, match="x: not audio that can be decoded, or damaged"):
+        check_audio(io.BytesIO(broken[:-2_000]), "x")
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 96_000])

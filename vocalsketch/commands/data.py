@@ -13,8 +13,8 @@ from vocalsketch.cores import available_cores
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.headers import Headers
     from vocalsketch.datasets.inventory import Inventory
+    from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
 
@@ -64,8 +64,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.headers import Headers, read_headers
     from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.features.headers import Headers, read_headers
 
     inventory = take_inventory(arguments.root)
     headers = read_headers(inventory)
@@ -146,10 +146,10 @@ def _complaints(inventory: "Inventory", jobs: int) -> Iterator[str]:
 
 
 def _complaint(file: Path | BinaryIO, name: str) -> str:
-    from vocalsketch.features.audio import read_audio
+    from vocalsketch.features.audio import check_audio
 
     try:
-        read_audio(file, name=name)
+        check_audio(file, name)
     except AudioError as error:
         return str(error)
     return ""

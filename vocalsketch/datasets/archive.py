@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from vocalsketch.errors import DatasetError, StorageError
 
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
+LARGEST_MEMBER = 256 * 2**20  # bytes of a member that is read into memory; audio of half an hour
 _BLOCK = 2**20  # bytes
 _MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
 _DAMAGE = (
@@ -42,12 +43,11 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             ``..``, is a link or a device; or it unpacks to more than ``limit`` bytes.
         StorageError: The disk is full or the folder cannot be written.
     """
-    if limit is None:
-        limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
-    members = _zip_members if archive.suffix.lower() == ".zip" else _tar_members
     written = 0
     with _damage_named(archive):
-        for name, content in members(archive):
+        limit = _limit_of(archive) if limit is None else limit
+        zipped = archive.suffix.lower() == ".zip"
+        for name, content in _zip_members(archive) if zipped else _tar_members(archive, limit):
             target = folder / _safe(name, archive)
             written += _MEMBER_COST
             if content is None:
@@ -55,10 +55,7 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             else:
                 written += _copy(content, target, limit - written)
             if written > limit:
-                raise DatasetError(
-                    f"{archive.name} unpacks to more than {limit:,} bytes, which no audio does: "
-                    "it was refused. Download it again from its source."
-                )
+                raise _bomb(archive, limit)
 
 
 def audio_members(archive: Path, suffixes: Container[str]) -> tuple[tuple[str, int], ...]:
@@ -70,9 +67,9 @@ def audio_members(archive: Path, suffixes: Container[str]) -> tuple[tuple[str, i
         Pairs of (name in the archive, size in bytes), in the archive's order.
 
     Raises:
-        DatasetError: The archive is damaged or cut short.
+        DatasetError: The archive is damaged or cut short, or holds more than 20 times its size.
     """
-    with _damage_named(archive), gzip.open(archive) as stream:
+    with _damage_named(archive), _decompressed(archive, _limit_of(archive)) as stream:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             found = tuple(
                 (member.name, member.size)
@@ -88,13 +85,58 @@ def read_members(archive: Path, names: Container[str]) -> Iterator[tuple[str, Bi
     """Yield (name, content) of the named files of a ``.tgz``, in one pass over it.
 
     Raises:
-        DatasetError: The archive is damaged or cut short.
+        DatasetError: The archive is damaged or cut short, holds more than 20 times its size, or a
+            named file of more than 256 MiB.
     """
-    with _damage_named(archive), tarfile.open(archive, mode="r|gz") as tar:
+    with (
+        _damage_named(archive),
+        _decompressed(archive, _limit_of(archive)) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
         for member in tar:
             content = tar.extractfile(member) if member.name in names else None
-            if content is not None:
-                yield member.name, io.BytesIO(content.read())
+            if content is None:
+                continue
+            if member.size > LARGEST_MEMBER:
+                reason = f"is of {member.size:,} bytes, more than {LARGEST_MEMBER:,}"
+                raise _refused(archive, member.name, reason)
+            yield member.name, io.BytesIO(content.read())
+
+
+class _Limited(io.RawIOBase):
+    """A stream that is refused once more was read from it than an honest archive holds.
+
+    A tar's headers may themselves be of any size, and are read into memory before anything of
+    them is known.
+    """
+
+    def __init__(self, stream: BinaryIO, archive: Path, limit: int) -> None:
+        self._stream = stream
+        self._archive = archive
+        self._limit = limit
+        self._count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as from the stream."""
+        content = self._stream.read(size)
+        self._count += len(content)
+        if self._count > self._limit:
+            raise _bomb(self._archive, self._limit)
+        return content
+
+
+@contextmanager
+def _decompressed(archive: Path, limit: int) -> Iterator[BinaryIO]:
+    """Open a tar, compressed with gzip or not; at most ``limit`` bytes can be read from it."""
+    with archive.open("rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        with gzip.open(file) if compressed else nullcontext(file) as stream:
+            yield _Limited(stream, archive, limit)  # type: ignore[misc, arg-type]  # reads as one
+
+
+def _limit_of(archive: Path) -> int:
+    return max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
@@ -112,8 +154,13 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
                     yield info.filename, content  # type: ignore[misc]  # IO[bytes] reads alike
 
 
-def _tar_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
-    with tarfile.open(archive, mode="r|*") as tar:
+def _tar_members(archive: Path, limit: int) -> Iterator[tuple[str, BinaryIO | None]]:
+    # the padding of a tar's blocks is read, and not written
+    read = 2 * limit + SMALLEST_LIMIT
+    with (
+        _decompressed(archive, read) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as tar,
+    ):
         for member in tar:
             if member.isdir():
                 yield member.name, None
@@ -141,6 +188,13 @@ def _copy(content: BinaryIO, target: Path, allowed: int) -> int:
         while written <= allowed and (block := content.read(_BLOCK)):
             written += file.write(block)
     return written
+
+
+def _bomb(archive: Path, limit: int) -> DatasetError:
+    return DatasetError(
+        f"{archive.name} unpacks to more than {limit:,} bytes, which no audio does: "
+        "it was refused. Download it again from its source."
+    )
 
 
 def _refused(archive: Path, name: str, reason: str) -> DatasetError:

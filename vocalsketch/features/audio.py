@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
+from vocalsketch.features.truncation import TOLERATED, truncation
 
 if TYPE_CHECKING:
     from vocalsketch.features.front_end import FrontEnd
@@ -23,7 +24,6 @@ SAMPLE_RATES = range(1_000, 768_001)  # hz; outside it a header is damaged
 LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power would overflow
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
-TRUNCATED = 0.01  # part of the promised audio that may be missing: rounding, not damage
 
 
 def read_audio(
@@ -55,19 +55,24 @@ def read_audio(
             0.02 s or samples that are not finite, or the offset is beyond its end.
     """
     name = name or str(source if isinstance(source, Path) else getattr(source, "name", "audio"))
-    with _decoder(source, name) as audio:
-        rate = audio.samplerate
-        if rate not in SAMPLE_RATES:
-            raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
-        _check_whole(audio, name)
-        promised = audio.frames - _sought(audio, offset, name)
-        if seconds is not None:
-            promised = min(promised, math.ceil(seconds * rate))
-        blocks = [block.mean(axis=1) if mono else block for block in _blocks(audio, promised, name)]
-        lossy = audio.format in ("MP3", "OGG", "MPEG")  # their counts of frames are estimates
-    waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    _check_length(len(waveform), 0 if lossy else promised, rate, name)
-    return waveform, rate
+    blocks, rates = zip(
+        *(
+            (block.mean(axis=1) if mono else block, rate)
+            for block, rate in _decoded(source, seconds, offset, name)
+        ),
+        strict=True,
+    )
+    return np.concatenate(blocks), rates[0]
+
+
+def check_audio(source: Path | BinaryIO, name: str) -> None:
+    """Decode all of a source and keep nothing of it, however long it is.
+
+    Raises:
+        AudioError: As ``read_audio``.
+    """
+    for _ in _decoded(source, None, 0.0, name):
+        pass
 
 
 def resampled(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
@@ -111,14 +116,22 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _decoder(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
-    """Open a source, and turn what goes wrong while it is open into an AudioError."""
+def opened_audio(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+    """Open audio for decoding; its format is told by its content, never by its name.
+
+    Raises:
+        AudioError: It is missing or cannot be decoded; also of what goes wrong while it is open.
+    """
     if isinstance(source, Path):
-        with opened_file(source) as stream, _decoder(stream, name) as audio:
+        with opened_file(source) as stream, opened_audio(stream, name) as audio:
             yield audio
         return
     if not source.read(1):
         raise AudioError(f"{name}: the file is empty (0 bytes): get it again or remove it.")
+    source.seek(0)
+    cut = truncation(source)
+    if cut:
+        raise _truncated(name, cut)
     source.seek(0)
     try:
         with soundfile.SoundFile(_readable(source), closefd=False) as audio:
@@ -157,6 +170,26 @@ class _Stream:
         return self._stream.tell()
 
 
+def _decoded(
+    source: Path | BinaryIO, seconds: float | None, offset: float, name: str
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield at least one block, (frames, channels), and with each the rate; check all of them."""
+    done = 0
+    with opened_audio(source, name) as audio:
+        rate = audio.samplerate
+        if rate not in SAMPLE_RATES:
+            raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
+        _check_whole(audio, name)
+        promised = audio.frames - _sought(audio, offset, name)
+        if seconds is not None:
+            promised = min(promised, math.ceil(seconds * rate))
+        for block in _blocks(audio, promised, name):
+            done += len(block)
+            yield block, rate
+        lossy = audio.format in ("MP3", "OGG", "MPEG")  # their counts of frames are estimates
+    _check_length(done, 0 if lossy else promised, rate, name)
+
+
 def _reason(error: Exception) -> str:
     reason = getattr(error, "error_string", "") or "unknown format"
     return str(reason).rstrip(".")
@@ -193,22 +226,24 @@ def _blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.n
 def _check_whole(audio: soundfile.SoundFile, name: str) -> None:
     """Refuse a file that is shorter than its header says, where libsndfile noticed.
 
-    It reads such a file to its end and tells of it only in its log. A length of 0xFFFFFFFF is
+    It reads such a file to its end and tells of it only in its log. A length of all ones is
     what programs write that stream into a pipe: the length was not known.
     """
     for promised, found in re.findall(
-        r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", audio.extra_info
+        r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", audio.extra_info
     ):
-        streamed = int(promised) >= 0xFFFFFFFF - 0xFF
-        if not streamed and int(found) < (1 - TRUNCATED) * int(promised):
-            raise AudioError(
-                f"{name}: truncated: {found} of {promised} bytes of audio are there: get it again."
-            )
+        streamed = 0xFFFFFFFF - 0xFF <= int(promised) <= 0xFFFFFFFF or int(promised) >= 2**63
+        if not streamed and int(found) < (1 - TOLERATED) * int(promised):
+            raise _truncated(name, f"{found} of {promised} bytes of audio are there")
+
+
+def _truncated(name: str, how: str) -> AudioError:
+    return AudioError(f"{name}: truncated: {how}: get it again.")
 
 
 def _check_length(frames: int, promised: int, rate: int, name: str) -> None:
-    if frames < (1 - TRUNCATED) * promised:
-        raise AudioError(f"{name}: truncated: {frames} of {promised} samples are there.")
+    if frames < (1 - TOLERATED) * promised:
+        raise _truncated(name, f"{frames} of {promised} samples are there")
     if not frames:
         raise AudioError(f"{name}: holds no samples: get it again or remove it.")
     if frames < SHORTEST * rate:

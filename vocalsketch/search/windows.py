@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import soundfile
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.audio import MARGIN, read_audio, resampled
+from vocalsketch.features.audio import MARGIN, opened_audio, read_audio, resampled
 from vocalsketch.features.front_end import FrontEnd
 
 WINDOW = 4.0  # seconds; what the networks were trained to look at
@@ -45,8 +44,11 @@ def window_starts(duration: float) -> list[float]:
     >>> window_starts(3.0), window_starts(4.5), window_starts(8.0)
     ([0.0], [0.0, 2.0], [0.0, 2.0, 4.0])
     """
-    more = math.ceil(max(0.0, duration - WINDOW) / HOP - 1e-9)
-    return [HOP * number for number in range(more + 1)]
+    return [HOP * number for number in range(_count(duration))]
+
+
+def _count(duration: float) -> int:
+    return 1 + math.ceil(max(0.0, duration - WINDOW) / HOP - 1e-9)
 
 
 def open_windows(stream: BinaryIO, front_end: FrontEnd, name: str) -> Sounding:
@@ -68,7 +70,7 @@ def open_windows(stream: BinaryIO, front_end: FrontEnd, name: str) -> Sounding:
     waveform, rate = read_audio(stream, seconds=longest, name=name)
     duration = len(waveform) / rate
     if len(waveform) >= math.floor(longest * rate):
-        duration = _promised_duration(stream)
+        duration = _promised_duration(stream, name)
     return Sounding(duration, rate, _windows(stream, waveform, rate, duration, front_end, name))
 
 
@@ -81,9 +83,9 @@ def _windows(
     name: str,
 ) -> Iterator[Window]:
     audible = False
-    starts = window_starts(duration)
-    for first in range(0, len(starts), WINDOWS_AT_ONCE):
-        group = starts[first : first + WINDOWS_AT_ONCE]
+    numbers = range(_count(duration))  # by the header, which may promise millions
+    for first in range(0, len(numbers), WINDOWS_AT_ONCE):
+        group = [HOP * number for number in numbers[first : first + WINDOWS_AT_ONCE]]
         if first:
             stream.seek(0)
             seconds = group[-1] - group[0] + WINDOW + MARGIN
@@ -105,8 +107,8 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: FrontEnd) -> np.ndarray:
     return np.pad(clip, (0, front_end.samples - len(clip)))
 
 
-def _promised_duration(stream: BinaryIO) -> float:
+def _promised_duration(stream: BinaryIO, name: str) -> float:
     """Return what the header says, of a file whose beginning could be decoded."""
     stream.seek(0)
-    with soundfile.SoundFile(stream) as audio:
+    with opened_audio(stream, name) as audio:
         return float(audio.frames / audio.samplerate)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import soundfile
 from tqdm import tqdm
 
 from vocalsketch.datasets.inventory import Inventory, opened
+from vocalsketch.errors import AudioError
+from vocalsketch.features.audio import opened_audio
 
 
 @dataclass
@@ -33,13 +34,12 @@ class Headers:
         """Add the header of one more file."""
         self.files += 1
         try:
-            header = soundfile.info(file)
-        except (soundfile.SoundFileError, OSError):
+            with opened_audio(file, name) as audio:
+                self.seconds += audio.frames / audio.samplerate
+                self.sample_rates[audio.samplerate] += 1
+                self.channels[audio.channels] += 1
+        except AudioError:
             self.unreadable.append(name)
-            return
-        self.seconds += header.frames / header.samplerate
-        self.sample_rates[header.samplerate] += 1
-        self.channels[header.channels] += 1
 
     def __add__(self, other: "Headers") -> "Headers":
         return Headers(
