@@ -6,7 +6,7 @@ from vocalsketch.experiment import Outcome
 
 
 class Runs:
-    """Stands in for training: notes the arguments and returns, or raises, what it is told."""
+    """Stands in for training: notes the arguments; returns, or raises, what it is told."""
 
     def __init__(self, *ends: float | BaseException) -> None:
         self.ends = list(ends)

@@ -79,6 +79,30 @@ def test_a_base_config_that_does_not_validate_is_refused(
         checked(read_definition(study_file(), {key: value}), prepare=False)
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"objective": "val/mrrr"}, "choose val/mrr, val/loss, val/mrr/bells, val/mrr/horns"),
+        ({"objective": "val/mrr/bells"}, None),
+        ({"seeds": 2, "overrides": {"data.init_args.split": "random"}}, "each seed draws anew"),
+        (
+            {"seeds": 2, "overrides": {"data.init_args.split": "random", "data.init_args.seed": 4}},
+            None,
+        ),
+    ],
+)
+def test_a_study_whose_trials_would_not_compare_is_refused_before_the_first(
+    study_file: Callable[..., Path], keys: dict[str, object], message: str | None
+) -> None:
+    definition = read_definition(study_file(**keys))
+    if message is None:
+        checked(definition, prepare=False)
+        return
+    with pytest.raises(ConfigError) as error:
+        checked(definition, prepare=False)
+    assert message in str(error.value)
+
+
 @pytest.mark.parametrize("path", sorted(Path("sweeps").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_study_that_is_shipped_fits_its_config(
     path: Path, folder_corpus: Path, monkeypatch: pytest.MonkeyPatch

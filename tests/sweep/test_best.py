@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import yaml
 from optuna.trial import TrialState
 from standins import Runs
 
+from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import Outcome
+from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.best import Retrained, export, retrain
-from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.study import StudyError, best_trial
 
 
 @pytest.fixture
 def demo(definition: Definition) -> Definition:
-    return dataclasses.replace(definition, corpus="demo")
+    return dataclasses.replace(checked(definition, prepare=False), corpus="demo")
 
 
 def trial_of(definition: Definition, value: float = 0.5) -> optuna.trial.FrozenTrial:
@@ -62,6 +65,15 @@ def test_retraining_ranks_the_test_half_with_every_seed_once(
     assert done == Retrained("demo", {"bells": (0.0, 0.1, 0.2), "macro mean": (0.0, 0.1, 0.2)})
     assert len(runs.arguments) == 3
     assert all("--test_after_fit" not in arguments for arguments in runs.arguments)
+    assert all("--ckpt_path" in arguments for arguments in runs.arguments)  # what broke off goes on
+
+
+def test_seeds_that_draw_splits_of_their_own_are_not_retrained(
+    study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    random = read_definition(study_file(), {"data.init_args.split": "random"})
+    with pytest.raises(ConfigError, match=r"'random', which each seed draws anew"):
+        retrain(checked(random, prepare=False), trial_of(random), tmp_path, 2, RankingRuns())
 
 
 def test_a_study_without_a_complete_trial_has_no_best(study: optuna.Study) -> None:

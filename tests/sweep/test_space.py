@@ -67,6 +67,22 @@ def test_the_values_of_a_trial_are_found_again_from_its_stored_parameters() -> N
     assert space.values(trial.params) == values
 
 
+def test_one_key_may_have_two_ranges_that_exclude_each_other() -> None:
+    rates = {
+        f"{choice} rate": {
+            "key": "optimizer.init_args.lr",
+            "type": "float",
+            "low": low,
+            "high": 1.0,
+            "when": {"optimizer": choice},
+        }
+        for choice, low in (("torch.optim.Adam", 0.1), ("torch.optim.SGD", 0.5))
+    }
+    space = parse_space({**OPTIMIZERS, **rates})
+    params = {"optimizer": "torch.optim.Adam", "torch.optim.Adam rate": 0.25}
+    assert space.values(params) == params
+
+
 def test_values_are_put_at_their_keys() -> None:
     tree = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {"betas": [0.9, 0.999]}}}
     values = {"momentum": 0.5, "optimizer": "torch.optim.SGD"}
@@ -95,6 +111,15 @@ def test_a_key_that_the_config_does_not_have_names_the_nearest() -> None:
             "'optimizer' is never 'A'",
         ),
         ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "when of 'x' is 3"),
+        ({True: {"type": "int", "low": 1, "high": 2}}, "named True: give a text"),
+        (
+            {name: {"key": "lr", "type": "int", "low": 1, "high": 2} for name in ("x", "y")},
+            "'x' and 'y' both set 'lr'",
+        ),
+        *(
+            ({"x": {"key": key, "type": "categorical", "choices": [1, 2]}}, "same in all trials")
+            for key in ("test_after_fit", "data.init_args.split", "data.init_args", "data")
+        ),
     ],
 )
 def test_an_impossible_space_is_refused(entries: dict[str, Any], message: str) -> None:

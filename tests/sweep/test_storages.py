@@ -6,6 +6,7 @@ import optuna
 import pytest
 
 from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.sweep.run import Place
 from vocalsketch.sweep.storages import WAITS, open_storage, patiently, shown
 
 
@@ -49,6 +50,22 @@ def test_another_kind_of_storage_is_refused(url: str, message: str) -> None:
         open_storage(url)
 
 
+@pytest.mark.parametrize("kind", ["sqlite:///", "journal:"])
+def test_a_file_that_is_not_there_is_not_made_by_looking(tmp_path: Path, kind: str) -> None:
+    place = Place("tiny_study", f"{kind}{tmp_path / 'study.db'}", tmp_path)
+    with pytest.raises(ConfigError, match=r"No study at .*study\.db: begin one"):
+        place.load()
+    assert not (tmp_path / "study.db").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    url = f"sqlite:///{tmp_path}/file/deep/study.db"
+    with pytest.raises(StorageError, match=r"Cannot make the folder .*file/deep \(Not a dir"):
+        open_storage(url, sleep=lambda seconds: pytest.fail("it waited"))
+
+
 def test_a_password_is_never_shown() -> None:
+    assert shown("postgresql://me:a:b@c@db/x") == "postgresql://me:***@db/x"
     assert shown("postgresql+psycopg://me:s3cret@db/x") == "postgresql+psycopg://me:***@db/x"
     assert shown("sqlite:////tmp/study.db") == "sqlite:////tmp/study.db"

@@ -176,7 +176,10 @@ def _settings(given: list[str]) -> dict[str, Any]:
         key, separator, value = text.partition("=")
         if not separator:
             raise ConfigError(f"--set is {text!r}: give KEY=VALUE.")
-        settings[key] = yaml.safe_load(value)
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {key}: {value!r} is no YAML value.") from error
     return settings
 
 

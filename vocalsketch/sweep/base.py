@@ -23,7 +23,8 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         prepare: Whether to compute the features of the development half, for all workers.
 
     Raises:
-        ConfigError: The base config does not validate, or a parameter sets a key it has not.
+        ConfigError: The base config does not validate, a parameter sets a key it has not, its
+            trials do not log the objective, or their seeds would draw other splits.
         DatasetError: The corpus cannot be read.
     """
     try:
@@ -43,9 +44,39 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
             f"data is a {type(data).__name__}: a sweep searches retrieval systems, whose "
             "validation half is ranked."
         )
+    _check_metric(definition.objective["metric"], data)
+    found = dataclasses.replace(definition, corpus=data.corpus.name, split=data.split.fingerprint)
+    check_one_split(found, found.trained_seeds)
     if prepare:
         data.prepare_data()
-    return dataclasses.replace(definition, corpus=data.corpus.name, split=data.split.fingerprint)
+    return found
+
+
+def check_one_split(definition: Definition, seeds: range) -> None:
+    """Check that seeds are trained and ranked on the study's own split.
+
+    A split that each seed drew anew would rank sounds on which the search was made.
+
+    Raises:
+        ConfigError: Another seed draws another split.
+    """
+    others = [seed for seed in seeds if seed != definition.base_seed]
+    if not others:
+        return
+    data = _parsed(assigned(definition.config, {"seed_everything": others[0]})).datamodule
+    if data.split.fingerprint != definition.split:
+        raise ConfigError(
+            f"data.init_args.split is {data.split_spec!r}, which each seed draws anew: give "
+            "data.init_args.seed, or a manifest (vocalsketch data split), so that all seeds have "
+            "one split."
+        )
+
+
+def _check_metric(metric: str, data: RetrievalDataModule) -> None:
+    categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
+    known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
+    if metric not in known:
+        raise ConfigError(f"objective is {metric!r}: choose {', '.join(known)}.")
 
 
 def _keys_with(tree: Tree, key: str, choice: str) -> set[str]:

@@ -13,6 +13,7 @@ from rich.table import Table
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.storage import write_text
+from vocalsketch.sweep.base import check_one_split
 from vocalsketch.sweep.config_tree import write_tree
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.retry import first_attempt
@@ -81,6 +82,7 @@ def retrain(
         StudyError: Ctrl-C ended it.
         VocalSketchError: The config or the data cannot be used.
     """
+    check_one_split(definition, range(seeds))
     folder = folder / "retrained" / f"{first_attempt(trial):05d}"
     config = folder / f"{definition.name}_best.yaml"
     write_text(config, export(definition, trial))

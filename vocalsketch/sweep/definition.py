@@ -1,6 +1,7 @@
 """What a study is: base config, space, objective and how it is searched."""
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
+from vocalsketch.sweep.search import make_pruner, make_sampler
 from vocalsketch.sweep.space import Space, parse_space
 
 DIRECTIONS = {"maximize", "minimize"}
@@ -57,6 +59,16 @@ class Definition:
         return cls(**values)
 
     @property
+    def base_seed(self) -> int:
+        """The seed of the base config."""
+        return int(self.config.get("seed_everything", 0))
+
+    @property
+    def trained_seeds(self) -> range:
+        """The seeds that each trial is trained with."""
+        return range(self.base_seed, self.base_seed + self.seeds)
+
+    @property
     def parameters(self) -> Space:
         """The search space."""
         return parse_space(self.space)
@@ -96,13 +108,16 @@ def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> D
     _check_names(path, content)
     configs = content["config"] if isinstance(content["config"], list) else [content["config"]]
     tree = read_tree([path.parent / str(each) for each in configs])
-    tree = assigned(tree, {**(content.get("overrides") or {}), **(overrides or {})})
+    own = content.get("overrides") or {}
+    if not isinstance(own, dict):
+        raise ConfigError(f"overrides is {own!r} ({path}): give config keys and their values.")
+    tree = assigned(tree, {**own, **(overrides or {})})
     definition = Definition(
         name=str(content.get("name", path.stem)),
         config=tree,
         space=content["space"],
         objective=_objective(content.get("objective")),
-        sampler={"seed": 0, **_named("sampler", content.get("sampler", "random"))},
+        sampler=_sampler(content.get("sampler", "random")),
         pruner=_named("pruner", content.get("pruner", "none")),
         seeds=content.get("seeds", 1),
         trial_minutes=content.get("trial_minutes"),
@@ -146,10 +161,33 @@ def _named(what: str, given: Any) -> dict[str, Any]:
     return named
 
 
+def _sampler(given: Any) -> dict[str, Any]:
+    sampler = _named("sampler", given)
+    if sampler["name"] != "random":
+        if "seed" in sampler:
+            raise ConfigError(
+                f"sampler {sampler['name']!r} takes no seed: what it draws depends on which trials "
+                "are finished. Leave it out."
+            )
+        return sampler
+    seed = sampler.setdefault("seed", 0)
+    if type(seed) is not int or seed < 0:
+        raise ConfigError(f"seed of the sampler is {seed!r}: give a whole number, 0 or more.")
+    return sampler
+
+
 def _check(definition: Definition) -> None:
-    if not isinstance(definition.seeds, int) or definition.seeds < 1:
+    if "/" in definition.name or definition.name.startswith("."):
+        raise ConfigError(
+            f"name is {definition.name!r}: it names a folder, so leave out / and a dot in front."
+        )
+    if not isinstance(definition.storage, str | None):
+        raise ConfigError(f"storage is {definition.storage!r}: give a url.")
+    if type(definition.seeds) is not int or definition.seeds < 1:
         raise ConfigError(f"seeds is {definition.seeds!r}: give how many per trial, at least 1.")
     minutes = definition.trial_minutes
-    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+    if minutes is not None and not (isinstance(minutes, int | float) and 0 < minutes < math.inf):
         raise ConfigError(f"trial_minutes is {minutes!r}: give a positive number.")
     parse_space(definition.space)
+    make_sampler(definition.sampler)
+    make_pruner(definition.pruner)

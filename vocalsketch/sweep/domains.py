@@ -1,6 +1,7 @@
 """What a searched value may be: a whole number, a number, one of several, a list of these."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -114,22 +115,16 @@ def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
 
 
 def _integers(name: str, entry: Mapping[str, Any]) -> Integers:
-    low, high, step = (_number(name, entry, what) for what in ("low", "high", "step"))
+    low, high, step = _range(name, entry)
     for what, value in (("low", low), ("high", high), ("step", step)):
         if value is not None and value != int(value):
             raise ConfigError(f"{what} of {name!r} is {value}: an int takes whole numbers.")
-    _check_range(name, low, high, entry)
-    assert low is not None
-    assert high is not None
-    return Integers(int(low), int(high), bool(entry.get("log", False)), int(step or 1))
+    return Integers(int(low), int(high), entry.get("log", False), int(step or 1))
 
 
 def _reals(name: str, entry: Mapping[str, Any]) -> Reals:
-    low, high, step = (_number(name, entry, what) for what in ("low", "high", "step"))
-    _check_range(name, low, high, entry)
-    assert low is not None
-    assert high is not None
-    return Reals(low, high, bool(entry.get("log", False)), step)
+    low, high, step = _range(name, entry)
+    return Reals(low, high, entry.get("log", False), step)
 
 
 def _number(name: str, entry: Mapping[str, Any], what: str) -> float | None:
@@ -137,26 +132,37 @@ def _number(name: str, entry: Mapping[str, Any], what: str) -> float | None:
     if value is None:
         return None
     try:
-        return float(value)  # YAML reads 1e-4, without a point, as text
+        number = float(value)  # YAML reads 1e-4, without a point, as text
     except (TypeError, ValueError):
-        raise ConfigError(f"{what} of {name!r} is {value!r}: give a number.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError(f"{what} of {name!r} is {value!r}: give a number.")
+    return number
 
 
-def _check_range(name: str, low: float | None, high: float | None, entry: Any) -> None:
+def _range(name: str, entry: Mapping[str, Any]) -> tuple[float, float, float | None]:
+    """Return low, high and step of a range that holds something."""
+    low, high, step = (_number(name, entry, what) for what in ("low", "high", "step"))
     if low is None or high is None:
         raise ConfigError(f"Parameter {name!r} needs low and high.")
     if low > high:
         raise ConfigError(
             f"The range of {name!r} is upside down: low is {low:g}, high {high:g}. Exchange them."
         )
-    step = entry.get("step")
-    if step is not None and float(step) <= 0:
-        raise ConfigError(f"step of {name!r} is {step}: it must be positive.")
-    if not entry.get("log"):
-        return
-    if low <= 0:
+    if step is not None and (step <= 0 or 0 < high - low < step):
+        raise ConfigError(
+            f"step of {name!r} is {step:g}: it must be positive, and no more than from low to high."
+        )
+    _check_log(name, low, step, entry.get("log", False))
+    return low, high, step
+
+
+def _check_log(name: str, low: float, step: float | None, log: Any) -> None:
+    if not isinstance(log, bool):
+        raise ConfigError(f"log of {name!r} is {log!r}: give true or false.")
+    if log and low <= 0:
         raise ConfigError(f"low of {name!r} is {low:g}: with log it must be positive.")
-    if step is not None:
+    if log and step is not None:
         raise ConfigError(f"Parameter {name!r} has both log and step: leave one out.")
 
 

@@ -16,11 +16,13 @@ from optuna.trial import FrozenTrial
 from tqdm import tqdm
 
 from vocalsketch.sweep.retry import WORKER, left_on_this_host, retry_running, worker_name
-from vocalsketch.sweep.storages import patiently
+from vocalsketch.sweep.storages import make_folder, patiently
 from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.tally import Tally, take_tally
 
 STORAGE_VARIABLE = "VOCALSKETCH_SWEEP_STORAGE"  # in the environment: a url may hold a password
+# W&B would list every installed package anew for each trial, in half a second; the summary run does
+QUICK_START = {"WANDB__SAVE_REQUIREMENTS": "false"}
 POLL = 1.0  # seconds between looks at the workers
 FAREWELL = 60.0  # seconds that interrupted workers have to give their trials back
 MAX_REPLACEMENTS = 10  # of workers that died
@@ -93,11 +95,10 @@ class Launcher:
         return patiently(lambda: take_tally(self.study.get_trials(deepcopy=False)), self.url)
 
     def _start(self, place: int) -> Running:
-        log = self.folder / "workers" / f"{socket.gethostname()}-{place}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log = make_folder(self.folder / "workers") / f"{socket.gethostname()}-{place}.log"
         command = [sys.executable, "-m", "vocalsketch.sweep", "--study", self.study.study_name]
         command += ["--folder", str(self.folder), "--trials", str(self.total)]
-        own = {**self.environments[place], STORAGE_VARIABLE: self.url}
+        own = {**QUICK_START, **self.environments[place], STORAGE_VARIABLE: self.url}
         with log.open("ab") as out:
             process = subprocess.Popen(
                 command,

@@ -11,6 +11,7 @@ import optuna
 import pytorch_lightning as pl
 
 from vocalsketch.callbacks import WandbTracker
+from vocalsketch.errors import ConfigError, VocalSketchError
 
 
 class TrialReporter(pl.Callback):
@@ -23,7 +24,8 @@ class TrialReporter(pl.Callback):
         reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
 
     Attributes:
-        training_seconds: Time from the first training step to the last validation.
+        seconds: How long the training took, and the ranking with the best checkpoint after it.
+        told: Whether W&B was told of the trial, where it is tracked.
     """
 
     def __init__(
@@ -33,18 +35,24 @@ class TrialReporter(pl.Callback):
         self.metric = metric
         self.parameters = parameters
         self.reports = reports
-        self.training_seconds = 0.0
+        self.seconds = 0.0
+        self.told = False
         self._began = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell W&B which trial this is."""
         self._began = time.perf_counter()
         about = {"trial": {"number": self.trial.number, "parameters": self.parameters}}
-        _tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
+        self._tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note how long the training took."""
-        self.training_seconds = time.perf_counter() - self._began
+        self.seconds += time.perf_counter() - self._began
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when the ranking after the training began."""
+        if trainer.state.fn == "validate":
+            self._began = time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the epoch; raise TrialPruned where the pruner gives the trial up.
@@ -54,8 +62,9 @@ class TrialReporter(pl.Callback):
         """
         value = float(trainer.callback_metrics.get(self.metric, math.nan))
         if trainer.state.fn == "validate":
+            self.seconds += time.perf_counter() - self._began
             summary = {"trial/state": "complete", "trial/value": value}
-            _tell(trainer, lambda run: run.summary.update(summary))
+            self._tell(trainer, lambda run: run.summary.update(summary))
             return
         if not self.reports or math.isnan(value):
             return
@@ -72,19 +81,29 @@ class TrialReporter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Tell W&B how the trial ended."""
-        pruned = isinstance(exception, optuna.TrialPruned)
-        interrupted = isinstance(exception, KeyboardInterrupt)
-        state = "pruned" if pruned else "interrupted" if interrupted else "failed"
-        summary = {"trial/state": state, "trial/reason": str(exception)[:500]}
-        _tell(trainer, lambda run: run.summary.update(summary))
+        summary = {"trial/state": state_of(exception), "trial/reason": str(exception)[:500]}
+        self._tell(trainer, lambda run: run.summary.update(summary))
 
-
-def _tell(trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
-    """Tell something to the W&B run of each tracker."""
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbTracker):
-            logger.safely(partial(_told, logger, tell))
+    def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
+        """Tell something to the W&B run of each tracker."""
+        self.told = True
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbTracker):
+                logger.safely(partial(_told, logger, tell))
 
 
 def _told(tracker: WandbTracker, tell: Callable[[Any], object]) -> object:
     return tell(tracker.experiment)
+
+
+def state_of(error: BaseException) -> str:
+    """Return what an error makes of its trial: pruned, interrupted or failed.
+
+    A config that cannot be built and a training that diverged belong to the trial's parameters;
+    any other error that a user can meet is wrong for every trial.
+    """
+    # the base class itself speaks of the scores: they are NaN
+    diverged = type(error) is VocalSketchError
+    if isinstance(error, optuna.TrialPruned | ConfigError) or diverged:
+        return "pruned"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"

@@ -14,7 +14,7 @@ from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.launcher import Launcher
 from vocalsketch.sweep.report import write_report
-from vocalsketch.sweep.storages import open_storage, patiently
+from vocalsketch.sweep.storages import check_exists, make_folder, open_storage, patiently
 from vocalsketch.sweep.study import best_trial, load_study, open_study
 from vocalsketch.sweep.tally import Tally, take_tally
 from vocalsketch.sweep.tracking import track_summary
@@ -29,7 +29,12 @@ class Place:
     folder: Path
 
     def load(self) -> tuple[optuna.Study, Definition]:
-        """Open the study, which exists, and its definition."""
+        """Open the study, which exists, and its definition.
+
+        Raises:
+            ConfigError: There is no such study.
+        """
+        check_exists(self.storage)
         return patiently(lambda: load_study(open_storage(self.storage), self.name), self.storage)
 
 
@@ -57,6 +62,7 @@ def run_study(
     Raises:
         VocalSketchError: The study cannot be run.
     """
+    make_folder(place.folder)
     definition = checked(definition)
     storage = open_storage(place.storage)
     study = patiently(lambda: open_study(storage, definition), place.storage)

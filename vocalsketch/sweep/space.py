@@ -11,6 +11,20 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.sweep.config_tree import Tree, assigned
 from vocalsketch.sweep.domains import Choices, Domain, label, parse_domain
 
+# what is ranked, and where a trial runs
+HELD = (
+    "data.class_path",
+    "data.init_args.root",
+    "data.init_args.split",
+    "data.init_args.seed",
+    "data.init_args.on_bad_audio",
+    "seed_everything",
+    "test_after_fit",
+    "run_dir",
+    "ckpt_path",
+    "name",
+)
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -27,6 +41,14 @@ class Parameter:
     key: str
     domain: Domain
     when: Mapping[str, tuple[Any, ...]]
+
+    def excludes(self, other: "Parameter") -> bool:
+        """Return whether no trial can have both: one condition, and other values of it."""
+        return any(
+            not set(map(label, wanted)) & set(map(label, other.when[name]))
+            for name, wanted in self.when.items()
+            if name in other.when
+        )
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Return whether the values drawn so far ask for this parameter."""
@@ -96,14 +118,34 @@ def parse_space(entries: Mapping[str, Any]) -> Space:
         raise ConfigError("space is empty: name at least one config key to search.")
     parameters: list[Parameter] = []
     for name, entry in entries.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"A parameter is named {name!r}: give a text.")
         if not isinstance(entry, Mapping):
             raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
         domain = parse_domain(
             name, {key: value for key, value in entry.items() if key not in ("key", "when")}
         )
         when = _conditions(name, entry.get("when", {}), parameters)
-        parameters.append(Parameter(name, str(entry.get("key", name)), domain, when))
+        parameter = Parameter(name, str(entry.get("key", name)), domain, when)
+        _check_key(parameter, parameters)
+        parameters.append(parameter)
     return Space(tuple(parameters))
+
+
+def _check_key(parameter: Parameter, above: Collection[Parameter]) -> None:
+    """Check that a key may be searched, and that no other parameter sets it in the same trial."""
+    for held in HELD:
+        if f"{held}.".startswith(f"{parameter.key}.") or parameter.key.startswith(f"{held}."):
+            raise ConfigError(
+                f"Parameter {parameter.name!r} sets {parameter.key!r}: {held} is the same in all "
+                "trials, which would not compare otherwise."
+            )
+    for other in above:
+        if other.key == parameter.key and not parameter.excludes(other):
+            raise ConfigError(
+                f"Parameters {other.name!r} and {parameter.name!r} both set {parameter.key!r}: "
+                "leave one out, or give them when with other values of one parameter."
+            )
 
 
 def _conditions(

@@ -107,12 +107,41 @@ def shown(url: str) -> str:
     >>> shown("postgresql://me:secret@host/studies")
     'postgresql://me:***@host/studies'
     """
-    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", url)
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+
+
+def check_exists(url: str) -> None:
+    """Check that a storage that is a file exists: opening it would make it.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    path = Path(re.sub(r"^(sqlite:///|journal:)", "", url))
+    if str(path) != url and not path.exists():
+        raise ConfigError(
+            f"No study at {path}: begin one with `vocalsketch sweep run`, or check --folder and "
+            "--storage."
+        )
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder, and those above it, where there is none; return it.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot make the folder {path} ({error.strerror}): check --folder and --storage."
+        ) from error
+    return path
 
 
 def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(url.removeprefix("sqlite:///")).parent)
         # a writer waits this long for the others before it gives up
         options: dict[str, Any] = {"connect_args": {"timeout": 60}}
     else:
@@ -136,7 +165,7 @@ def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
 
 
 def _journal(path: str) -> BaseStorage:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(path).parent)
     backend = JournalFileBackend(path)
     return optuna.storages.JournalStorage(backend)
 

@@ -12,19 +12,19 @@ from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.sweep.definition import Definition
 
 
-def track_impossible(
-    definition: Definition, folder: Path, trial: optuna.Trial, reason: str
+def track_unbegun(
+    definition: Definition, folder: Path, trial: optuna.Trial, state: str, reason: str
 ) -> None:
     """Make the W&B run of a trial that ended before its training began, with the reason."""
     tracker = _tracker(
         definition,
-        folder / "trials" / f"{trial.number:05d}_pruned",
+        folder / "trials" / f"{trial.number:05d}_{state}",
         f"trial_{trial.number:05d}",
         "trial",
         {"trial": {"number": trial.number, "parameters": trial.params}},
     )
     if tracker is not None:
-        summary = {"trial/state": "pruned", "trial/reason": reason[:500]}
+        summary = {"trial/state": state, "trial/reason": reason[:500]}
         tracker.safely(lambda: tracker.experiment.summary.update(summary))
         tracker.finish()
 

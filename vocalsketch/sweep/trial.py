@@ -1,8 +1,6 @@
 """One trial: draw parameters, train with each seed, return the mean validation metric."""
 
-import contextlib
 import gc
-import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,22 +9,23 @@ from pathlib import Path
 import optuna
 import torch
 
-from vocalsketch.errors import CheckpointError, ConfigError, VocalSketchError
+from vocalsketch.errors import CheckpointError, VocalSketchError
 from vocalsketch.experiment import Outcome, run_experiment
+from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.storage import write_text
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.reporter import TrialReporter
+from vocalsketch.sweep.reporter import TrialReporter, state_of
 from vocalsketch.sweep.retry import WORKER, first_attempt, worker_name
 from vocalsketch.sweep.search import trial_sampler
 from vocalsketch.sweep.storages import DATABASE_FAULTS
 from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.tally import SURPLUS, is_within
-from vocalsketch.sweep.tracking import track_impossible
+from vocalsketch.sweep.tracking import track_unbegun
 
 REASON = "reason"  # user attribute: why a trial was pruned or failed
 VALUES = "values"  # user attribute: the metric of each seed that is done
-OVERHEAD = "overhead"  # user attribute: seconds beyond training
+OVERHEAD = "overhead"  # user attribute: seconds beyond training and ranking
 
 
 class TrialFailedError(Exception):
@@ -45,6 +44,7 @@ class Objective:
     Attributes:
         training: Whether a training is running just now.
         number: Number of the last trial.
+        reporter: What tells of the training of the trial's last seed.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Objective:
         self.run = run
         self.training = False
         self.number: int | None = None
+        self.reporter: TrialReporter | None = None
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Return the value of a trial.
@@ -71,7 +72,7 @@ class Objective:
             KeyboardInterrupt: Ctrl-C ended it.
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
-        self.number = trial.number
+        self.number, self.reporter = trial.number, None
         trial.set_user_attr(WORKER, worker_name())
         trials = trial.study.get_trials(deepcopy=False)
         if not is_within(trials, trial.number, self.total):
@@ -79,16 +80,14 @@ class Objective:
             raise TrialFailedError("the total was reached")
         try:
             return self._value(trial, first_attempt(trials[trial.number]))
-        except ConfigError as error:
-            raise self._impossible(trial, str(error)) from error
         except optuna.TrialPruned as error:
             trial.set_user_attr(REASON, str(error))
             raise
         except VocalSketchError as error:
-            # the base class itself speaks of the scores: training diverged
-            if type(error) is VocalSketchError:
-                raise self._impossible(trial, str(error)) from error
-            raise
+            if state_of(error) != "pruned":
+                raise
+            self._note(trial, "pruned", str(error))
+            raise optuna.TrialPruned(str(error)) from error
         except SystemExit as error:
             raise KeyboardInterrupt from error  # Lightning ends an interrupted fit so
         except DATABASE_FAULTS:
@@ -96,7 +95,7 @@ class Objective:
         except Exception as error:
             reason = "out of memory" if is_out_of_memory(error) else _short(error)
             gc.collect()
-            trial.set_user_attr(REASON, reason)
+            self._note(trial, "failed", reason)
             raise TrialFailedError(reason) from error
         finally:
             if torch.cuda.is_available():
@@ -110,36 +109,31 @@ class Objective:
         tree = self.space.applied(self.definition.config, parameters)
         folder = trial_folder(self.folder, first)
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
-        base_seed = int(tree.get("seed_everything", 0))
-        training = 0.0
-        for seed in range(base_seed, base_seed + self.definition.seeds):
-            if str(seed) in values:
-                continue
-            reporter = TrialReporter(
-                trial, self.definition.objective["metric"], parameters, reports=seed == base_seed
+        seeds = self.definition.trained_seeds
+        computing = 0.0
+        for seed in [each for each in seeds if str(each) not in values]:
+            self.reporter = TrialReporter(
+                trial, self.definition.objective["metric"], parameters, reports=seed == seeds[0]
             )
-            values[str(seed)] = self._trained(tree, folder, seed, reporter)
-            training += reporter.training_seconds
+            values[str(seed)] = self._trained(tree, folder, seed, self.reporter)
+            computing += self.reporter.seconds
             trial.set_user_attr(VALUES, values)
-        trial.set_user_attr(OVERHEAD, round(time.perf_counter() - began - training, 3))
+        trial.set_user_attr(OVERHEAD, round(time.perf_counter() - began - computing, 3))
         return sum(values.values()) / len(values)
 
     def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
         """Train with one seed, going on from a checkpoint where there is one."""
         name = f"trial_{folder.name}_seed_{seed}"
-        config, run_folder = folder / f"{name}.yaml", folder / f"seed_{seed}"
+        config, run = folder / f"{name}.yaml", RunFolder(folder / f"seed_{seed}")
         write_text(config, write_tree(assigned(tree, self._about_the_run(tree, name))))
-        arguments = ["--config", str(config), "--run_dir", str(run_folder)]
+        arguments = ["--config", str(config), "--run_dir", str(run.path), "--ckpt_path", "last"]
         arguments += ["--seed_everything", str(seed), "--test_after_fit", "false"]
-        last = run_folder / "checkpoints" / "last.ckpt"
-        outcome = None
-        if last.is_file():
-            with contextlib.suppress(CheckpointError):  # damaged: begin anew
-                outcome = self._fit([*arguments, "--ckpt_path", "last"], reporter)
-        if outcome is None:
-            shutil.rmtree(run_folder, ignore_errors=True)
+        try:
             outcome = self._fit(arguments, reporter)
-        last.unlink(missing_ok=True)  # only to go on from
+        except CheckpointError:  # damaged
+            run.clear()
+            outcome = self._fit(arguments, reporter)
+        (run.checkpoints / "last.ckpt").unlink(missing_ok=True)  # only to go on from
         return self._metric(outcome)
 
     def _fit(self, arguments: list[str], reporter: TrialReporter) -> Outcome:
@@ -175,10 +169,11 @@ class Objective:
             )
         return outcome.metrics[metric]
 
-    def _impossible(self, trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
+    def _note(self, trial: optuna.Trial, state: str, reason: str) -> None:
+        """Note why a trial ended, in the storage and, where no training told it, in W&B."""
         trial.set_user_attr(REASON, reason)
-        track_impossible(self.definition, self.folder, trial, reason)
-        return optuna.TrialPruned(reason)
+        if self.reporter is None or not self.reporter.told:
+            track_unbegun(self.definition, self.folder, trial, state, reason)
 
 
 def trial_folder(folder: Path, first: int) -> Path:
