@@ -59,6 +59,20 @@ def write_text(target: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and try to write there, before work whose result would be lost otherwise.
+
+    Raises:
+        StorageError: It is a file, or nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _storage_error(folder, error) from error
+
+
 def remove_leftovers(folder: Path, older_than: float | None = None) -> None:
     """Remove what writers that were killed left half written in a folder.
 

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from vocalsketch.commands import explain, visualize
-from vocalsketch.errors import CheckpointError, ConfigError, VocalSketchError
+from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
 from vocalsketch.models.classifier import Classifier
@@ -176,6 +176,15 @@ def test_what_cannot_be_done_is_refused_before_any_work(siamese, tmp_path, argum
         run(visualize, siamese, "--out", out, *arguments)
     assert said in str(refused.value)
     assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_ascent(siamese, tmp_path, capsys):
+    out = tmp_path / "file"
+    out.write_text("kept")
+    with pytest.raises(StorageError, match="Cannot write"):
+        run(visualize, siamese, "--out", out)
+    assert "step" not in capsys.readouterr().err  # no bar of an ascent
+    assert out.read_text() == "kept"
 
 
 def test_checkpoints_without_a_tower_or_too_many_are_refused(siamese, classifier, tmp_path):

@@ -38,6 +38,10 @@ def test_a_unit_out_of_range_is_refused(unit):
         checked_units(CHANNELS, [0, unit])
 
 
+def test_a_unit_that_is_asked_for_twice_is_shown_once():
+    assert checked_units(CHANNELS, (1, 0, 1)) == (1, 0)
+
+
 def test_a_channel_counts_by_its_mean_or_by_one_position():
     assert Activity(CHANNELS)(CLIPS).tolist() == [[5.5, 17.5], [29.5, 41.5]]
     assert Activity(CHANNELS, (0, 3))(CLIPS).tolist() == [[3.0, 15.0], [27.0, 39.0]]

@@ -48,38 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the patterns, write everything and print where."""
-    from vocalsketch.interpret.figures import Column
     from vocalsketch.interpret.gallery import write_gallery
-    from vocalsketch.interpret.pattern import maximise
+    from vocalsketch.interpret.layers import check_slope
     from vocalsketch.interpret.tracking import track
     from vocalsketch.interpret.units import Activity
+    from vocalsketch.storage import make_folder
 
     settings, position = _settings(arguments), _position(arguments.position)
+    check_slope(arguments.slope)
     subjects = _subjects(arguments)
     chosen = _layers(subjects, arguments)
     units = [_units(layer, arguments) for layer in chosen[0]]
     for layer in chosen[0]:
         Activity(layer, position)  # refuses a position that is not there, before any work
+    make_folder(arguments.out)
     clips = _clips(subjects, arguments.corpus, arguments.seed)
     columns = [
-        Column(
-            subject,
-            [
-                maximise(
-                    subject,
-                    layer,
-                    of_layer,
-                    settings=settings,
-                    position=position,
-                    clips=clips[number].of(layer.part) if clips else None,
-                    seed=arguments.seed,
-                    slope=arguments.slope,
-                    progress=True,
-                )
-                for layer, of_layer in zip(chosen[number], units, strict=True)
-            ],
-        )
-        for number, subject in enumerate(subjects)
+        _column(subject, layers, units, clips[number] if clips else None, arguments)
+        for number, (subject, layers) in enumerate(zip(subjects, chosen, strict=True))
     ]
     introduction = _introduction(arguments, settings, clips)
     seed = arguments.seed
@@ -90,6 +76,36 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.wandb:
         track(columns, written, arguments.out)
     return 0
+
+
+def _column(
+    subject: "Subject",
+    layers: "Sequence[Layer]",
+    units: Sequence[Sequence[int]],
+    clips: "Clips | None",
+    arguments: argparse.Namespace,
+) -> "Column":
+    """Find the patterns of one checkpoint, layer by layer."""
+    from vocalsketch.interpret.figures import Column
+    from vocalsketch.interpret.pattern import maximise
+
+    return Column(
+        subject,
+        [
+            maximise(
+                subject,
+                layer,
+                of_layer,
+                settings=_settings(arguments),
+                position=_position(arguments.position),
+                clips=None if clips is None else clips.of(layer.part),
+                seed=arguments.seed,
+                slope=arguments.slope,
+                progress=True,
+            )
+            for layer, of_layer in zip(layers, units, strict=True)
+        ],
+    )
 
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:

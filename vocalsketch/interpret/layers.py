@@ -108,14 +108,23 @@ def with_leaky_units(network: nn.Module, slope: float = LEAKY_SLOPE) -> nn.Modul
     Raises:
         ConfigError: ``slope`` is out of range.
     """
-    if not 0.0 <= slope < 1.0:
-        raise ConfigError(f"The leaky slope is {slope}: use at least 0 and below 1.")
+    check_slope(slope)
     changed = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(changed.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.ReLU):
                 setattr(module, name, nn.LeakyReLU(slope))
     return changed
+
+
+def check_slope(slope: float) -> None:
+    """Refuse what is no slope of a leaky ReLU.
+
+    Raises:
+        ConfigError: It is below 0, or not below 1.
+    """
+    if not 0.0 <= slope < 1.0:
+        raise ConfigError(f"The leaky slope is {slope}: use at least 0 and below 1.")
 
 
 def selected_layers(

@@ -30,7 +30,7 @@ def drawn_units(layer: Layer, count: int, seed: int) -> tuple[int, ...]:
 
 
 def checked_units(layer: Layer, units: Sequence[int]) -> tuple[int, ...]:
-    """Return units that were asked for by number.
+    """Return units that were asked for by number, each once.
 
     Raises:
         ConfigError: The layer has no such unit.
@@ -40,7 +40,7 @@ def checked_units(layer: Layer, units: Sequence[int]) -> tuple[int, ...]:
             raise ConfigError(
                 f"There is no unit {unit} in {layer.name}: its units are 0 to {layer.units - 1}."
             )
-    return tuple(units)
+    return tuple(dict.fromkeys(units))
 
 
 @dataclass(frozen=True, eq=False)
