@@ -25,7 +25,8 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
-from vocalsketch.features.store import BATCH, FeatureStore
+from vocalsketch.features.making import BATCH
+from vocalsketch.features.store import FeatureStore
 
 FRONT_ENDS: tuple[CQT | LogMel, ...] = (CQT(), ImitationLogMel(), RecordingLogMel())
 

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import random
+import signal
 import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,15 @@ import soundfile
 import torch
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features import store as store_module
+from vocalsketch.features import making, workers
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel, RecordingLogMel
+from vocalsketch.features.making import transformed
 from vocalsketch.features.shelf import Shelf
 from vocalsketch.features.source import AudioSource
-from vocalsketch.features.store import FeatureStore, transformed
+from vocalsketch.features.store import FeatureStore
 from vocalsketch.features.table import FeatureTable
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
@@ -54,7 +56,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         return load_clip(source, front_end, name=name)
 
-    monkeypatch.setattr(store_module, "load_clip", noted)
+    monkeypatch.setattr(making, "load_clip", noted)
     return names
 
 
@@ -104,7 +106,7 @@ def test_a_second_fill_reads_no_audio(
 ) -> None:
     first = fill(store, sounds)
     assert len(decoded) == 40
-    monkeypatch.setattr(store_module, "opened", None)  # would fail if anything were opened
+    monkeypatch.setattr(making, "opened", None)  # would fail if anything were opened
     second = fill(FeatureStore(store.folder.parent), sounds)
     np.testing.assert_array_equal(second.stack(), first.stack())
 
@@ -155,6 +157,44 @@ def test_results_do_not_depend_on_threads_or_on_what_was_there(
     parted = FeatureStore(tmp_path / "b")
     fill(parted, sounds[5:12], jobs=3)
     np.testing.assert_array_equal(fill(parted, sounds, jobs=3).stack(), whole)
+
+
+def test_processes_make_what_threads_make(
+    tmp_path: Path, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = bad_files(tmp_path)
+    members = archive_of(sounds[:5], tmp_path / "a.tgz")
+    sources = [bad[0], *map(AudioSource, sounds), *members, *bad[1:]]
+
+    def filled(folder: str) -> FeatureTable:
+        return FeatureStore(tmp_path / folder).fill(
+            sources, FRONT_END, jobs=2, on_bad_audio="skip", progress=False
+        )
+
+    threads = filled("threads")
+    monkeypatch.setattr(workers, "ENOUGH_FOR_PROCESSES", 1)
+    processes = filled("processes")
+    np.testing.assert_array_equal(processes.stack(), threads.stack())
+    assert processes.bad == threads.bad
+    assert len(processes.bad) == 4
+
+
+class Fatal(LogMel):
+    """A front end that kills its process, as a system out of memory does."""
+
+    def spectrogram(self, waveforms: torch.Tensor) -> torch.Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("not reached")
+
+
+def test_a_killed_process_is_said_and_what_others_made_is_kept(
+    store: FeatureStore, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "ENOUGH_FOR_PROCESSES", 1)
+    fatal = Fatal(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
+    with pytest.raises(StorageError, match="A process that computed features was killed"):
+        store.fill(sounds, fatal, jobs=2, progress=False)
+    assert not list(store.folder.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("front_end", [FRONT_END, CQT(seconds=0.5), CQT(), RecordingLogMel()])

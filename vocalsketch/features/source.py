@@ -1,6 +1,7 @@
 """Where a clip's audio lies: a file, or a member of a compressed archive."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -76,8 +77,19 @@ def _members(
     try:
         for name, stream in read_members(archive, wanted):
             if name in wanted:  # an archive may hold a name twice
-                yield wanted.pop(name), stream
+                with _in_memory_file(stream) as file:
+                    yield wanted.pop(name), file
     except (DatasetError, StorageError) as error:
         problem = str(error)
     for source in wanted.values():
         yield source, AudioError(f"{source}: {problem}")
+
+
+def _in_memory_file(stream: BinaryIO) -> BinaryIO:
+    """Return a stream as a file without a name, which libsndfile reads on its own (Linux)."""
+    if not hasattr(os, "memfd_create"):
+        return stream
+    file = os.fdopen(os.memfd_create("audio"), "r+b", buffering=0)
+    file.write(stream.read())
+    file.seek(0)
+    return file

@@ -5,32 +5,22 @@
 (clips, bins, frames).
 """
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-
-import numpy as np
-import torch
-from tqdm import tqdm
 
 from vocalsketch.cores import available_cores
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.audio import load_clip
 from vocalsketch.features.content_index import ContentIndex, stamps_of
 from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.making import Making, parts_of
 from vocalsketch.features.shelf import Place, Shelf
-from vocalsketch.features.source import AudioSource, content_id, opened
+from vocalsketch.features.source import AudioSource
 from vocalsketch.features.table import FeatureTable
-from vocalsketch.features.threads import one_torch_thread
 from vocalsketch.storage import LEFTOVER_AGE, cache_folder, remove_leftovers
 
 VERSION = 1  # raised when reading, resampling or the files' layout changes
-BATCH = 8  # clips transformed at once: their work fits the processor's cache
-SMALLEST_PART, LARGEST_PART = 16, 128  # clips that one thread takes, and one file holds
 NAMED_AT_ONCE = 20
 
 
@@ -67,7 +57,7 @@ class FeatureStore:
         Args:
             sources: Audio files and members of archives; one named twice counts once.
             front_end: What to compute.
-            jobs: Threads; by default as many as there are cores to run on.
+            jobs: Threads, or processes for very many clips; by default one for each core.
             on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used.
             progress: Whether to show a progress bar on standard error.
 
@@ -75,7 +65,8 @@ class FeatureStore:
             AudioError: Some audio cannot be used and ``on_bad_audio`` is ``error``; it names every
                 such file, or the first 20 and their number.
             ConfigError: ``jobs`` or ``on_bad_audio`` is not one of the above.
-            StorageError: Features are missing and the store cannot be written, or the disk is full.
+            StorageError: Features are missing and the store cannot be written, the disk is full,
+                or a process that computed was killed.
         """
         if on_bad_audio not in ("error", "skip"):
             raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
@@ -94,8 +85,8 @@ class FeatureStore:
             for folder in (self.folder, shelf.folder):
                 remove_leftovers(folder, older_than=self._clock() - LEFTOVER_AGE)
             places = shelf.places()  # all: a file that was moved has features under its content
-            making = _Making(shelf, front_end, frozenset(places))
-            made = making.run(_parts(wanted, missing), jobs or available_cores(), progress)
+            making = Making(shelf, front_end, frozenset(places))
+            made = making.run(parts_of(wanted, missing), jobs or available_cores(), progress)
             ids |= made.ids
             bad = {source: made.bad[source] for source in wanted if source in made.bad}
             self._index.remember(made.ids, stamps)
@@ -103,100 +94,6 @@ class FeatureStore:
         if bad and on_bad_audio == "error":
             raise _all_bad(bad)
         return FeatureTable(shelf.layout, _by_source(wanted, ids, places, bad, self.folder), bad)
-
-
-@dataclass
-class _Made:
-    """What is known after reading some sources: content ids, and why the others have none."""
-
-    ids: dict[AudioSource, str] = field(default_factory=dict)
-    bad: dict[AudioSource, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Making:
-    """Computes features part by part; threads suffice, as the work is done outside Python's lock.
-
-    Attributes:
-        shelf: Where they go.
-        front_end: What to compute.
-        present: Content ids whose features are there.
-    """
-
-    shelf: Shelf
-    front_end: FrontEnd
-    present: frozenset[str]
-
-    def run(self, parts: Sequence[list[AudioSource]], jobs: int, progress: bool) -> _Made:
-        """Compute all parts in ``jobs`` threads."""
-        # Processes that fill one store at once begin at different parts, and pass over what
-        # another has made.
-        first = os.getpid() % len(parts)
-        clips = sum(map(len, parts))
-        name = f"{type(self.front_end).__name__} features"
-        made = _Made()
-        with (
-            one_torch_thread(),
-            tqdm(total=clips, desc=name, unit="clip", disable=not progress) as bar,
-            ThreadPoolExecutor(jobs) as pool,
-        ):
-            futures = [pool.submit(self._part, part) for part in (*parts[first:], *parts[:first])]
-            try:
-                for future in as_completed(futures):
-                    done = future.result()
-                    made.ids |= done.ids
-                    made.bad |= done.bad
-                    bar.update(len(done.ids) + len(done.bad))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        return made
-
-    def _part(self, sources: Iterable[AudioSource]) -> _Made:
-        """Read sources, and compute and keep those features that are not there."""
-        made = _Made()
-        clips: dict[str, np.ndarray] = {}
-        for source, stream in opened(sources):
-            try:
-                if isinstance(stream, AudioError):
-                    raise stream
-                content = content_id(stream)
-                if content not in self.present and content not in clips:
-                    stream.seek(0)
-                    clips[content] = load_clip(stream, self.front_end, name=str(source))
-                made.ids[source] = content
-            except AudioError as error:
-                made.bad[source] = str(error)
-        if clips and not self.shelf.holds(clips):
-            self.shelf.add(
-                dict(zip(clips, transformed(clips.values(), self.front_end), strict=True))
-            )
-        return made
-
-
-def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np.ndarray]:
-    """Yield the features of each clip, (bins, frames).
-
-    Every batch has the same size, padded with silence, so that a clip's features do not depend,
-    in their last bits, on how many others were computed with it.
-    """
-    waiting = list(clips)
-    for start in range(0, len(waiting), BATCH):
-        part = waiting[start : start + BATCH]
-        batch = np.zeros((BATCH, front_end.samples), dtype=np.float32)
-        batch[: len(part)] = part
-        yield from front_end(torch.from_numpy(batch)).numpy()[: len(part)]
-
-
-def _parts(wanted: Sequence[AudioSource], missing: set[AudioSource]) -> list[list[AudioSource]]:
-    """Cut what was asked for into parts, and leave what is not missing out of each.
-
-    Processes that ask for the same get the same parts, even when one begins later.
-    """
-    size = min(max(len(wanted) // 64, SMALLEST_PART), LARGEST_PART)
-    cut = (wanted[start : start + size] for start in range(0, len(wanted), size))
-    parts = ([source for source in part if source in missing] for part in cut)
-    return [part for part in parts if part]
 
 
 def _by_source(
