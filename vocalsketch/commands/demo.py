@@ -1,0 +1,73 @@
+"""`vocalsketch demo`: a web page to search by voice."""
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from vocalsketch.errors import ConfigError
+
+PORT = 7860
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--index",
+        type=Path,
+        action="append",
+        default=[],
+        help="an index's folder; may be given several times, each is a system to choose, and so is "
+        "their fusion. Without one, a small network is trained and searched with on synthetic "
+        "sounds, once",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="what to listen on; any other than the default lets others in (default: %(default)s)",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="(default: %(default)s)")
+    parser.add_argument(
+        "--max-seconds", type=float, default=30.0, help="of a recording (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--max-megabytes", type=float, default=20.0, help="of a file (default: %(default)g)"
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C."""
+    if find_spec("gradio") is None:
+        raise ConfigError("The page needs gradio: `pip install 'vocalsketch[demo]'`.")
+    from vocalsketch.demo.limits import Limits
+    from vocalsketch.demo.server import LOOPBACK, check_address, serve, upload_folder
+
+    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
+    check_address(arguments.host, arguments.port)
+    if arguments.host not in LOOPBACK:
+        warning = (
+            f"Warning: whoever reaches {arguments.host} can use the page, hear the library's "
+            "sounds and download them: there is no password. Browsers give the microphone only "
+            "to pages of the same machine or over https."
+        )
+        print(warning, file=sys.stderr)
+    from vocalsketch.demo.finding import Finder
+    from vocalsketch.demo.page import build_page
+    from vocalsketch.demo.starter import NOTE, starter
+    from vocalsketch.demo.systems import Systems
+
+    folders, notes, examples = arguments.index, [], []
+    if not folders:
+        start = starter()
+        folders, notes, examples = [start.index], [NOTE], start.examples
+    systems = Systems.open(folders)
+    with upload_folder() as folder:
+        page = build_page(Finder(systems, limits), notes, examples)
+        address = serve(page, systems, limits, arguments.host, arguments.port, folder)
+        try:
+            print(f"{address}   (Ctrl-C ends it)", flush=True)
+            page.block_thread()
+        finally:
+            page.close(verbose=False)
+    return 0
