@@ -48,6 +48,7 @@ def test_axes_are_in_seconds_and_at_the_bands_frequencies():
     assert axes.get_xlim() == pytest.approx((0, 128 * 1024 / 44_100))
     labels = [int(label.get_text().replace(",", "")) for label in axes.get_yticklabels()]
     assert len(labels) >= 4
+    assert np.diff(axes.get_yticks()).min() > 128 / 6  # labels do not touch
     centres = frequencies(front_end)
     for hertz, place in zip(labels, axes.get_yticks(), strict=True):
         assert abs(centres[round(place)] - hertz) <= np.diff(centres)[max(0, round(place) - 1)]

@@ -21,6 +21,7 @@ INK = "#24292e"
 RESOLUTION = 110  # dots per inch of a PNG
 UNITS_SHOWN = 4  # of each layer in a figure, as in the paper; the page shows all
 NUMBERS: dict[Part, str] = {"imitation": "figure7", "recording": "figure8", "pair": "figure9"}
+TICKS = 5  # of frequency, at most
 ROUND_HERTZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 STYLE: Any = {  # matplotlib types its keys one by one
     "svg.hashsalt": "vocalsketch",  # the same figure, the same file
@@ -93,12 +94,23 @@ def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: A
         extent=(0, duration(front_end), -0.5, bins - 0.5),
         **style,
     )
-    centres = frequencies(front_end)
-    shown = [hertz for hertz in ROUND_HERTZ if centres[0] <= hertz <= centres[-1]]
-    shown = shown[:: max(1, round(len(shown) / 4))]
-    axes.set_yticks(np.interp(shown, centres, np.arange(bins)), [f"{hertz:,}" for hertz in shown])
+    ticks = _frequency_ticks(front_end)
+    axes.set_yticks(list(ticks.values()), [f"{hertz:,}" for hertz in ticks])
     axes.set_xlabel("s")
     axes.set_ylabel("Hz")
+
+
+def _frequency_ticks(front_end: FrontEnd) -> dict[int, float]:
+    """Return round frequencies, Hz, and their places in bins, none too close to the next."""
+    centres = frequencies(front_end)
+    bins = len(centres)
+    ticks: dict[int, float] = {}
+    for hertz in ROUND_HERTZ:
+        place = float(np.interp(hertz, centres, np.arange(bins)))
+        inside = centres[0] <= hertz <= centres[-1]
+        if inside and place - max(ticks.values(), default=-bins) >= bins / TICKS:
+            ticks[hertz] = place
+    return ticks
 
 
 def as_png(figure: Figure) -> bytes:
