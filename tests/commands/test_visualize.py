@@ -99,15 +99,20 @@ def test_one_checkpoint_becomes_figures_sounds_and_a_page(siamese, tmp_path, cor
 def test_two_checkpoints_stand_side_by_side_with_the_same_units(siamese, tmp_path):
     out = tmp_path / "out"
     names = ("--names", "without pre-training,with pre-training")
-    chosen = ("--layers", "conv1", "--only", "3,0", "--part", "recording", "--steps", 5)
+    chosen = ("--layers", "conv1,conv2", "--only", "3,0", "--part", "recording", "--steps", 5)
     run(visualize, siamese, siamese, "--out", out, *names, *chosen)
+    assert re.findall(r"<h2>(.*)</h2>", (out / "page.html").read_text()) == [
+        f"{name} pre-training: {layer}, recording tower"
+        for layer in ("conv1", "conv2")
+        for name in ("without", "with")
+    ]
     svg = (out / "figure8_recording_tower.svg").read_text()
     for name in ("without pre-training", "with pre-training"):
         assert f"{name} (corpus=demo)" in svg
         folder = out / "sounds" / name
         assert {path.name for path in folder.iterdir()} == {
-            "recording_conv1_003.wav", "recording_conv1_000.wav",
-        }  # fmt: skip
+            f"recording_{layer}_00{unit}.wav" for layer in ("conv1", "conv2") for unit in (0, 3)
+        }
     assert not (out / "figure7_imitation_tower.svg").exists()
 
 

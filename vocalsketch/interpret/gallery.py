@@ -67,7 +67,8 @@ def write_gallery(
     figures = tuple(_write_figures(columns, out))
     sounds: list[Path] = []
     sections = []
-    shown = [(column, portrait) for column in columns for portrait in column.portraits]
+    of_layers = zip(*(column.portraits for column in columns), strict=True)
+    shown = [pair for of_layer in of_layers for pair in zip(columns, of_layer, strict=True)]
     total = sum(len(portrait.patterns) for _, portrait in shown)
     with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
         for column, portrait in shown:
