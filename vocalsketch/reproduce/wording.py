@@ -23,9 +23,9 @@ READING = {
     "tests": (
         "p: Welch's unpaired t-test over seeds, two-sided, and corrected by Holm for all tests of "
         "its group. 95% over queries: paired bootstrap of the difference in MRR, each query's "
-        "reciprocal rank averaged over seeds. The paper's printed p-values agree with one-sided "
-        "Welch tests on its Table I, in which TL-IMINET is tested against untied IMINET, though "
-        "the text says IMISOUND."
+        "reciprocal rank averaged over seeds; it says nothing about other sounds or other seeds. "
+        "The paper's printed p-values agree with one-sided Welch tests on its Table I, in which "
+        "TL-IMINET is tested against untied IMINET, though the text says IMISOUND."
     ),
 }
 
