@@ -28,13 +28,20 @@ def clips_like(subject, layer):
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "least"),
-    [("conv1", "imitation", 1.2), ("conv2", "recording", 1.5), ("fc1", "pair", 2.0)],
+    ("name", "part", "position", "least"),
+    [
+        ("conv1", "imitation", None, 1.2),  # the mean over a channel has a low ceiling, see below
+        ("conv1", "imitation", "centre", 3.0),
+        ("conv2", "recording", None, 1.5),
+        ("fc1", "pair", None, 2.0),
+    ],
 )
-def test_ascent_rises_far_above_noise_and_real_clips(subject, name, part, least):
+def test_ascent_rises_far_above_noise_and_real_clips(subject, name, part, position, least):
     layer = layer_of(subject, name, part)
     clips = clips_like(subject, layer)
-    portrait = maximise(subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips)
+    portrait = maximise(
+        subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips, position=position
+    )
     for pattern in portrait.patterns:
         noise, real = pattern.ratio(pattern.noise), pattern.ratio(pattern.clips)
         print(f"{part} {name} {pattern.unit}: {noise:.1f} x noise, {real:.1f} x clips")
