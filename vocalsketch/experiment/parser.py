@@ -122,7 +122,7 @@ class ExperimentCLI(LightningCLI):
         except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
             raise ConfigError(f"The trainer cannot be built: {error}") from error
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = WholeCheckpoints()
+            trainer.strategy.checkpoint_io = WholeCheckpoints(self.folder.checkpoints)
         return trainer
 
     def before_instantiate_classes(self) -> None:

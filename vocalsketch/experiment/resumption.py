@@ -23,7 +23,14 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     Lightning writes them to the system's temporary folder and moves them, which across file
     systems is a copy: killed meanwhile, it leaves half a checkpoint in the whole one's place.
+
+    Args:
+        folder: Where the run's checkpoints lie; none is removed from elsewhere.
     """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder.resolve()
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
@@ -34,6 +41,15 @@ class WholeCheckpoints(TorchCheckpointIO):
             StorageError: The disk is full, or the folder cannot be written.
         """
         write_checkpoint(Path(path), checkpoint)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint of this run that a better one has replaced.
+
+        Which one that is stands in the checkpoint that a run goes on from, and whoever made that
+        one may have written any path there.
+        """
+        if Path(path).resolve().parent == self._folder:
+            Path(path).unlink(missing_ok=True)
 
 
 def checkpoint_to_go_on_from(

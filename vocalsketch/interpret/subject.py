@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,13 @@ from vocalsketch.interpret.layers import (
 )
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
-from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
+from vocalsketch.tasks.checkpoints import (
+    check_weights,
+    description_of,
+    description_used,
+    load_siamese,
+    read_checkpoint,
+)
 
 IMITATION_RATE = 16_000  # hz; above it a lone tower's clips are taken for recordings
 
@@ -67,7 +74,8 @@ def load_subject(path: Path) -> Subject:
     Raises:
         CheckpointError: The checkpoint cannot be read, or is of something without a tower.
     """
-    system = read_checkpoint(path).get("vocalsketch", {}).get("system", "something unknown")
+    made = description_of(path, read_checkpoint(path))
+    system = made.get("system", "something unknown")
     if system not in LOADERS:
         raise CheckpointError(
             f"{path} holds no convolutional tower but {system!r}: give a checkpoint of "
@@ -115,30 +123,34 @@ def _load_siamese(path: Path) -> Subject:
 def _load_classifier(path: Path) -> Subject:
     """Load a pre-trained tower with its classes (paper, figures 4 and 5)."""
     checkpoint = read_checkpoint(path)
-    made = checkpoint["vocalsketch"]
-    stages = [ConvStage(**stage) for stage in made["tower"]["stages"]]
+    made = description_of(path, checkpoint)
     weights = {
         name.removeprefix("network."): value
         for name, value in checkpoint["state_dict"].items()
         if name.startswith("network.")
     }
-    hidden = [len(weights[f"head.{place}.bias"]) for place in _linear_places(weights)][:-1]
-    network = Classifier(
-        tuple(made["input_shape"]),
-        TowerGeometry(stages, made["tower"]["batch_norm"]),
-        len(made["classes"]),
-        hidden,
-    )
+    with description_used(path):
+        front_end, corpus = front_end_from(made["front_end"]), str(made["corpus"])
+        with torch.device("meta"):  # whose memory is nobody's, however large the geometry
+            check_weights(path, _classifier(made, weights), weights)
+        network = _classifier(made, weights)
     network.load_state_dict(weights)
-    front_end = front_end_from(made["front_end"])
     side: Side = "recording" if front_end.sample_rate > IMITATION_RATE else "imitation"
     return Subject(
         _name(path),
         network.eval(),
         partial(classifier_layers, part=side),
         {side: front_end},
-        made["corpus"],
+        corpus,
     )
+
+
+def _classifier(made: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Classifier:
+    tower = TowerGeometry(
+        [ConvStage(**stage) for stage in made["tower"]["stages"]], made["tower"]["batch_norm"]
+    )
+    hidden = [len(weights[f"head.{place}.bias"]) for place in _linear_places(weights)][:-1]
+    return Classifier(tuple(made["input_shape"]), tower, len(made["classes"]), hidden)
 
 
 def _linear_places(weights: Mapping[str, Tensor]) -> list[int]:

@@ -24,10 +24,13 @@ NORM_NAMES = {
     "moving_variance": "running_var",
 }
 
+LARGEST = 2**26  # numbers in an array; a tower has not a hundredth of them
+
+Side = Literal["imitation", "recording"]
 Layers = dict[str, dict[str, np.ndarray]]
 
 
-def read_authors_tower(path: Path, side: Literal["imitation", "recording"]) -> dict[str, Tensor]:
+def read_authors_tower(path: Path, side: Side) -> dict[str, Tensor]:
     """Return the weights of a released tower, named and laid out as ``Tower``'s state dict.
 
     Theano's convolution turns the kernel, PyTorch's does not: kernels saved under Theano are
@@ -41,6 +44,16 @@ def read_authors_tower(path: Path, side: Literal["imitation", "recording"]) -> d
         CheckpointError: The file is missing, is not HDF5, or does not hold that tower.
     """
     layers, backend = _read(path, side)
+    try:
+        return _weights(path, side, layers, backend)
+    except (FloatingPointError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: an array of the {side} tower is missing or misshapen ({error}): get the file "
+            "again."
+        ) from error
+
+
+def _weights(path: Path, side: Side, layers: Layers, backend: str) -> dict[str, Tensor]:
     convolutions = _numbered(layers, CONVOLUTIONS[side])
     norms = _numbered(layers, NORMALISATIONS)
     if not convolutions or len(norms) not in (0, len(convolutions)):
@@ -71,7 +84,7 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
     layers: Layers = {}
 
     def keep(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.size <= LARGEST:
             *_, layer, array = name.split("/")
             layers.setdefault(layer, {})[array.partition(":")[0]] = np.asarray(item)
 
@@ -79,8 +92,9 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
         with h5py.File(path) as file:
             backend = file.attrs.get("backend", "")
             part = file.get(PARTS[side], file)
-            part.visititems(keep)
-    except OSError as error:
+            if isinstance(part, h5py.Group):
+                part.visititems(keep)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is no HDF5 file, or damaged ({error}).") from error
     return layers, backend.decode() if isinstance(backend, bytes) else str(backend)
 
@@ -96,4 +110,5 @@ def _numbered(layers: Layers, prefix: str) -> list[str]:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    with np.errstate(over="raise", invalid="raise"):
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -4,7 +4,8 @@ import hashlib
 import io
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +46,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
     try:
+        _check_stored(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
         # torch's own message advises to load it unsafely
@@ -52,9 +54,43 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
         ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
+    for name, value in checkpoint["state_dict"].items():
+        if not _is_whole(value):
+            raise CheckpointError(
+                f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
+                "not made by `vocalsketch fit`."
+            )
     return cast("dict[str, Any]", checkpoint)
+
+
+def description_of(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a checkpoint says of its network; to be used within ``description_used``.
+
+    Raises:
+        CheckpointError: It says nothing.
+    """
+    made = checkpoint.get("vocalsketch", {})
+    if not isinstance(made, dict):
+        raise CheckpointError(f"{path} does not say what it holds: give a checkpoint of a fit.")
+    return made
+
+
+@contextmanager
+def description_used(path: Path) -> Iterator[None]:
+    """Turn what goes wrong where a checkpoint's description is damaged into one clear error.
+
+    Raises:
+        CheckpointError: A value of it is missing, or of another type than it must be.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: what it says of its network cannot be used ({type(error).__name__}: "
+            f"{error}): it is damaged, or was not made by `vocalsketch fit`."
+        ) from error
 
 
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
@@ -77,25 +113,27 @@ def load_siamese(path: Path) -> TrainedSiamese:
         CheckpointError: The checkpoint cannot be read, or is of something else.
     """
     checkpoint = read_checkpoint(path)
-    made = checkpoint.get("vocalsketch", {})
+    made = description_of(path, checkpoint)
     if made.get("system") != "siamese":
         raise CheckpointError(
             f"{path} holds no Siamese network but {made.get('system', 'something unknown')!r}: "
             "give a checkpoint of IMINET or TL-IMINET."
         )
-    network = Siamese(SiameseGeometry.from_dict(made["geometry"]))
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value
         for name, value in checkpoint["state_dict"].items()
         if name.startswith(prefix)
     }
-    _check_weights(path, network, weights)
+    with description_used(path):
+        geometry = SiameseGeometry.from_dict(made["geometry"])
+        with torch.device("meta"):  # whose memory is nobody's, however large the geometry
+            check_weights(path, Siamese(geometry), weights)
+        network = Siamese(geometry)
+        front_ends = {side: front_end_from(made["front_ends"][side]) for side in SIDES}
+        corpus = str(made["corpus"])
     network.load_state_dict(weights)
-    front_ends = {side: front_end_from(made["front_ends"][side]) for side in SIDES}
-    return TrainedSiamese(
-        network.eval(), front_ends, made["corpus"], fingerprint_of(weights, front_ends)
-    )
+    return TrainedSiamese(network.eval(), front_ends, corpus, fingerprint_of(weights, front_ends))
 
 
 def fingerprint_of(weights: Mapping[str, Tensor], front_ends: Mapping[Side, FrontEnd]) -> str:
@@ -115,10 +153,15 @@ def check_fits(path: Path, module: nn.Module) -> None:
     Raises:
         CheckpointError: It cannot be read, or a weight is missing, unknown or of another shape.
     """
-    _check_weights(path, module, read_checkpoint(path)["state_dict"])
+    check_weights(path, module, read_checkpoint(path)["state_dict"])
 
 
-def _check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a module.
+
+    Raises:
+        CheckpointError: One is missing, unknown or of another shape.
+    """
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if expected == found:
@@ -133,3 +176,21 @@ def _check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor])
         f"{expected.get(name, 'missing')} in this config. Use the config it was trained with "
         "(config.yaml in its run's folder)."
     )
+
+
+def _check_stored(path: Path) -> None:
+    """Refuse an archive with compressed members: torch makes none, and they may be of any size."""
+    if not zipfile.is_zipfile(path):
+        return  # of the old format, which is read as it stands
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise CheckpointError(
+                f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
+            )
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a tensor that takes no more memory when it is copied than it does now."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()

@@ -14,7 +14,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models import Siamese, Tower
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.models.tower import ConvBlock
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.tasks.checkpoints import description_of, description_used, read_checkpoint
 
 Layers = Literal["conv1", "conv12", "conv123"]
 STAGES: dict[Layers, int] = {"conv1": 1, "conv12": 2, "conv123": 3}
@@ -190,12 +190,14 @@ def _read_tower(path: Path, side: Side) -> tuple[dict[str, Tensor], Mapping[str,
     if path.suffix.lower() in KERAS_SUFFIXES:
         return read_authors_tower(path, side), None
     checkpoint = read_checkpoint(path)
-    made = checkpoint.get("vocalsketch", {})
+    made = description_of(path, checkpoint)
     system = made.get("system")
     if system == "classifier":
-        prefix, front_end = "network.tower.", made["front_end"]
+        with description_used(path):
+            prefix, front_end = "network.tower.", made["front_end"]
     elif system == "siamese":
-        prefix, front_end = f"network.{side}_tower.", made["front_ends"][side]
+        with description_used(path):
+            prefix, front_end = f"network.{side}_tower.", made["front_ends"][side]
     else:
         raise CheckpointError(
             f"{path} holds {system or 'something unknown'!r}, no tower that can be copied: give a "
