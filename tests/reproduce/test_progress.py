@@ -1,6 +1,7 @@
 """When a study will end."""
 
 import io
+from datetime import datetime
 
 import pytest
 from rich.console import Console
@@ -37,7 +38,9 @@ def test_it_says_what_runs_what_is_done_and_when_it_ends(tmp_path):
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=False)
     times = iter(range(0, 1000, 5))
-    progress = StudyProgress(cells, {}, 1, console, clock=lambda: next(times))
+    progress = StudyProgress(
+        cells, {}, 1, console, clock=lambda: next(times), now=lambda: datetime(2024, 5, 1, 9, 30)
+    )
     slot = Slot("gpu 0", {}, ())
     with progress.shown():
         progress.started(cells[0], slot)
@@ -46,10 +49,10 @@ def test_it_says_what_runs_what_is_done_and_when_it_ends(tmp_path):
         console.print(progress.table())
         progress.ended(cells[1], done=False, seconds=2.0)
     text = out.getvalue()
-    assert "iminet_tied/seed0 done in 8 s (1 of 3, about 16 s left)" in text
+    assert "iminet_tied/seed0 done in 8 s (1 of 3, about 16 s left, until 09:30)" in text
     assert "1/3" in text
     assert "seed 1 (gpu 0, 5 s)" in text
-    assert "iminet_tied/seed1 failed in 2 s (1 of 3, about 8 s left)" in text
+    assert "iminet_tied/seed1 failed in 2 s (1 of 3, about 8 s left, until 09:30)" in text
 
 
 def test_a_terminal_shows_a_table_while_cells_run(tmp_path):

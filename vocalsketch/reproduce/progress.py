@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -62,6 +63,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def ending(seconds: float, now: datetime) -> str:
+    """Return how long something takes still and when it will end.
+
+    >>> ending(68, datetime(2024, 5, 1, 23, 58)), ending(7_300, datetime(2024, 5, 1, 22, 58))
+    ('about 1 min 08 s left, until 23:59', 'about 2 h 01 min left, until Thu 00:59')
+    """
+    end = now + timedelta(seconds=seconds)
+    day = "" if end.date() == now.date() else f"{end:%a} "
+    return f"about {duration(seconds)} left, until {day}{end:%H:%M}"
+
+
 @dataclass
 class StudyProgress:
     """A live table on a terminal; a line per cell elsewhere.
@@ -72,6 +84,7 @@ class StudyProgress:
         slots: How many cells run at a time.
         console: Where to show it.
         clock: Seconds that pass.
+        now: The time of day.
     """
 
     cells: Sequence[Cell]
@@ -79,6 +92,7 @@ class StudyProgress:
     slots: int
     console: Console
     clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = datetime.now
     running: dict[str, tuple[Cell, Slot, float]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     live: Live | None = None
@@ -113,7 +127,7 @@ class StudyProgress:
         self.console.print(
             f"{cell.name} {'done' if done else '[bold red]failed[/]'} in {duration(seconds)} "
             f"({len(self.took)} of {len(self.cells)}"
-            + (f", about {duration(left)} left)" if left else ")")
+            + (f", {ending(left, self.now())})" if left else ")")
         )
         self.waited()
 
@@ -152,5 +166,5 @@ class StudyProgress:
             count = f"{done}/{len(mine)}" + (f", {failed} failed" if failed else "")
             systems.add_row(name, count, ProgressBar(len(mine), done, width=20), ", ".join(now))
         left = self.left()
-        end = f"about {duration(left)} left" if left is not None else "no run is done yet"
+        end = ending(left, self.now()) if left is not None else "no run is done yet"
         return Group(systems, f"{len(self.took)} of {len(self.cells)} runs done, {end}")
