@@ -2,24 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from vocalsketch.demo.finding import Found
 from vocalsketch.demo.sounds import CLIP, SOUND, SPECTROGRAM, seconds_heard
 from vocalsketch.demo.systems import Systems
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.search import Hit
+from vocalsketch.templates import template
 
 
 def results_html(found: Found) -> str:
     """Return the list of what was found, best first."""
     best = max((_odds(hit) for hit in found.hits), default=0.0)
-    return _template("results.html.j2").render(
+    return template(__file__, "results.html.j2").render(
         hits=[_shown(hit, found.index, best) for hit in found.hits],
         like=PurePosixPath(found.like.path).name if found.like else None,
         sounds=found.sounds,
@@ -28,18 +26,18 @@ def results_html(found: Found) -> str:
 
 def notice_html(title: str, text: str, refused: bool = False) -> str:
     """Return what stands in the place of results: a hint, or why there are none."""
-    return _template("notice.html.j2").render(title=title, text=text, refused=refused)
+    return template(__file__, "notice.html.j2").render(title=title, text=text, refused=refused)
 
 
 def explanation_html(page: str) -> str:
     """Return a frame around a self-contained page."""
-    return _template("explanation.html.j2").render(page=page)
+    return template(__file__, "explanation.html.j2").render(page=page)
 
 
 def head_html(systems: Systems, notes: Sequence[str]) -> str:
     """Return the head of the page: what is searched, and what has to be known of it."""
     libraries = {index.library: index.sounds for index in systems.indexes}
-    return _template("head.html.j2").render(
+    return template(__file__, "head.html.j2").render(
         libraries=[(library.name, sounds) for library, sounds in libraries.items()],
         corpora=dict.fromkeys(corpus_tag(index.corpus) for index in systems.indexes),
         notes=notes,
@@ -98,15 +96,3 @@ def _likelihood(probability: float) -> str:
     if probability > 0.999:
         return "> 0.999"
     return f"{probability:.3f}" if probability >= 0.001 else f"{probability:.2g}"
-
-
-@cache
-def _template(name: str) -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)

@@ -3,11 +3,8 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-TEMPLATE = "page.html.j2"
+from vocalsketch.templates import template
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,14 @@ def page(title: str, corpus: str, paragraphs: Sequence[str], sections: Sequence[
         paragraphs: What a reader should know first.
         sections: The rest.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template(__file__, "page.html.j2").render(
+        title=title,
+        corpus=corpus,
+        paragraphs=paragraphs,
+        sections=sections,
+        base64=_base64,
     )
-    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    return environment.get_template(TEMPLATE).render(
-        title=title, corpus=corpus, paragraphs=paragraphs, sections=sections
-    )
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

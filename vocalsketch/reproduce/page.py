@@ -1,9 +1,7 @@
 """The report as one HTML page that needs no other file."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from vocalsketch.reproduce.content import Content
@@ -11,8 +9,8 @@ from vocalsketch.reproduce.figures import INK
 from vocalsketch.reproduce.paper import label
 from vocalsketch.reproduce.table import printed
 from vocalsketch.reproduce.wording import READING, difference, evidence, p_value, signed
+from vocalsketch.templates import template
 
-TEMPLATE = "report.html.j2"
 CAPTIONS = {
     "figure6": (
         "Figure 6 of the paper, measured: mean and standard deviation over seeds, a dot for each "
@@ -32,14 +30,10 @@ def page(content: Content, pictures: Mapping[str, str]) -> str:
         content: What it says.
         pictures: SVG documents by figure name.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    inline = {name: (_inline(svg), CAPTIONS[name]) for name, svg in pictures.items()}
+    return template(__file__, "report.html.j2").render(
+        content=content,
+        pictures=inline,
         printed=printed,
         difference=difference,
         evidence=evidence,
@@ -48,8 +42,6 @@ def page(content: Content, pictures: Mapping[str, str]) -> str:
         label=label,
         reading=READING,
     )
-    inline = {name: (_inline(svg), CAPTIONS[name]) for name, svg in pictures.items()}
-    return environment.get_template(TEMPLATE).render(content=content, pictures=inline)
 
 
 def _inline(svg: str) -> Markup:
