@@ -3,23 +3,38 @@
     python benchmarks/sweep.py
     python benchmarks/sweep.py --root path/to/vocalsketch --trials 24 --epochs 5
 
-Both studies train the same trials of IMINET (a random search's trial depends on seed and number
-only), one thread per worker, one study after the other. The rate is counted from the start of the
-first trial to the end of the last, so that starting the processes does not count; the efficiency
-is the rate with several workers over as many times the rate with one.
+Every trial trains the same IMINET at another rate, on one thread. The efficiency is the rate of
+all workers over as many times the rate of one. Two processes that share a memory bus, or a core's
+two threads, do not make twice as much, whatever they run: so the same ``fit`` is also timed in as
+many processes of their own, without a study. What a sweep itself costs is its efficiency over
+that one.
+
+A rate is what one process makes in the median time from one start to its next, summed over the
+processes: neither their first training, which imports and compiles, nor the last ones, beside
+which others have nothing left to do, weigh on it.
 """
 
 import argparse
+import contextlib
+import itertools
+import multiprocessing
+import os
+import statistics
 import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import optuna
 
-from vocalsketch.cores import available_cores
+from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.base import checked
+from vocalsketch.sweep.config_tree import assigned, write_tree
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.devices import THREADS
 from vocalsketch.sweep.launcher import Launcher
+from vocalsketch.sweep.retry import WORKER
 from vocalsketch.sweep.run import place_of
 from vocalsketch.sweep.status import median_overhead
 from vocalsketch.sweep.storages import open_storage
@@ -45,48 +60,92 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--config", type=Path, default=Path("conf/iminet_tied.yaml"))
     parser.add_argument("--root", default="demo", help="corpus, default demo")
-    parser.add_argument("--trials", type=int, default=16, help="in each study, default 16")
+    parser.add_argument("--trials", type=int, default=8, help="of each worker, default 8")
     parser.add_argument("--epochs", type=int, default=3, help="of each trial, default 3")
     parser.add_argument("--workers", type=int, default=2, help="against one, default 2")
-    parser.add_argument("--rounds", type=int, default=1, help="best of so many, default 1")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
-        study_file = Path(folder) / "benchmark.yaml"
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        study_file = folder / "benchmark.yaml"
         text = STUDY.format(
             config=arguments.config.resolve(), epochs=arguments.epochs, root=arguments.root
         )
         study_file.write_text(text)
         definition = checked(read_definition(study_file))
-        rates: dict[int, float] = {}
-        for round_ in range(arguments.rounds):
-            for workers in (1, arguments.workers):
-                place = Path(folder) / f"{workers}-{round_}"
-                rate, overhead = measured(definition, place, arguments.trials, workers)
-                rates[workers] = max(rate, rates.get(workers, 0.0))
-                print(
-                    f"{workers} worker(s): {rate:.2f} trials/min, "
-                    f"{overhead:.2f} s beyond training per trial (median)"
-                )
-    efficiency = rates[arguments.workers] / (arguments.workers * rates[1])
-    workers = arguments.workers
-    print(f"efficiency of {workers} workers: {efficiency:.2f} ({available_cores()} cores)")
+        counts = (1, arguments.workers)
+        fits = {
+            n: fits_alone(definition, folder / f"fits-{n}", arguments.trials, n) for n in counts
+        }
+        trials = {n: sweep(definition, folder / f"sweep-{n}", arguments.trials, n) for n in counts}
+    ceiling, efficiency = (
+        rates[arguments.workers] / (arguments.workers * rates[1]) for rates in (fits, trials)
+    )
+    print(
+        f"efficiency of {arguments.workers} workers on {os.cpu_count()} cores: {efficiency:.2f}; "
+        f"of as many fits without a study: {ceiling:.2f}; one over the other: "
+        f"{efficiency / ceiling:.2f}"
+    )
 
 
-def measured(
-    definition: Definition, folder: Path, trials: int, workers: int
-) -> tuple[float, float]:
-    """Return the trials per minute of a study, and a trial's median seconds beyond training."""
+def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> float:
+    """Return the trials per minute of a study's workers; print them and a trial's overhead."""
     place = place_of(definition, None, folder)
     study = open_study(open_storage(place.storage), definition)
-    environments = [dict.fromkeys(THREADS, "1")] * workers
-    Launcher(study, place.storage, folder, trials, environments).run()
+    Launcher(study, place.storage, folder, trials * workers, [{}] * workers).run()
     done = study.get_trials(deepcopy=False)
-    begun = min(trial.datetime_start for trial in done)
-    ended = max(trial.datetime_complete for trial in done)
-    overhead = median_overhead(done)
-    assert overhead is not None
-    return 60.0 * len(done) / (ended - begun).total_seconds(), overhead
+    by_worker: dict[str, list[float]] = {}
+    for trial in done:
+        by_worker.setdefault(trial.user_attrs[WORKER], []).append(trial.datetime_start.timestamp())
+    made = rate(by_worker.values())
+    print(
+        f"{workers} worker(s): {made:.2f} trials/min; beyond training and ranking a trial took "
+        f"{median_overhead(done):.2f} s (median)"
+    )
+    return made
+
+
+def fits_alone(definition: Definition, folder: Path, count: int, processes: int) -> float:
+    """Return the fits per minute of processes that know of no study, and print them."""
+    folder.mkdir()
+    config = folder / "config.yaml"
+    config.write_text(
+        write_tree(assigned(definition.config, {"trainer.enable_progress_bar": False}))
+    )
+    context = multiprocessing.get_context("spawn")
+    gate, starts = context.Barrier(processes), context.Queue()
+    running = [
+        context.Process(target=fit_often, args=(config, folder / str(number), count, gate, starts))
+        for number in range(processes)
+    ]
+    for process in running:
+        process.start()
+    made = rate([starts.get() for _ in running])
+    for process in running:
+        process.join()
+    print(f"{processes} process(es) without a study: {made:.2f} fits/min")
+    return made
+
+
+def fit_often(config: Path, folder: Path, count: int, gate: Any, starts: Any) -> None:
+    """Train so often, all processes beginning together; tell when each training began."""
+    gate.wait()
+    begun = []
+    for number in range(count):
+        begun.append(time.time())
+        options = ["--run_dir", str(folder / str(number)), "--test_after_fit", "false"]
+        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
+            run_experiment("fit", ["--config", str(config), *options])
+    starts.put(begun)
+
+
+def rate(starts: Iterable[list[float]]) -> float:
+    """Return how many a minute several processes make, each of which began at these seconds."""
+    return sum(
+        60 / statistics.median(later - earlier for earlier, later in itertools.pairwise(each[1:]))
+        for each in map(sorted, starts)
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +30,14 @@ PATIENCE = 120.0  # seconds; a worker imports torch first
 
 @pytest.fixture
 def long_study(study_file: Callable[..., Path]) -> Definition:
-    """Trials of some seconds, so that they can be killed half way."""
-    return checked(read_definition(study_file(), {"trainer.max_epochs": 60}))
+    """Trials of a second or two, so that they can be killed half way."""
+    return checked(read_definition(study_file(), {"trainer.max_epochs": 30}))
+
+
+@pytest.fixture(autouse=True)
+def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after the workers more often than would be needed."""
+    monkeypatch.setattr("vocalsketch.sweep.launcher.POLL", 0.1)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -60,12 +68,12 @@ def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
         until(lambda: len(trained_for_an_epoch(study, folder)) > 0)
         victim = trained_for_an_epoch(study, folder)[0]
         os.kill(int(victim.user_attrs[WORKER].split("/")[1]), signal.SIGKILL)
-        until(lambda: take_tally(study.get_trials()).finished > 0)
+        until(lambda: any("takes place" in each for each in said))
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=disturb)
     thread.start()
-    first = Launcher(study, url, folder, 4, WORKERS, say=said.append)
+    first = Launcher(study, url, folder, 3, WORKERS, say=said.append)
     complete = first.run()
     thread.join()
 
@@ -75,16 +83,16 @@ def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
     assert take_tally(study.get_trials()).running == 0
     assert not any(_alive(worker.process.pid) for worker in first.running)
 
-    assert Launcher(study, url, folder, 4, WORKERS, say=said.append).run()
+    assert Launcher(study, url, folder, 3, WORKERS, say=said.append).run()
     tally = take_tally(study.get_trials())
-    assert (tally.finished, tally.running, tally.waiting) == (4, 0, 0)
+    assert (tally.finished, tally.running, tally.waiting) == (3, 0, 0)
     assert tally.retried >= 1
     values = {
         tuple(sorted(trial.params.items()))
         for trial in study.get_trials()
         if trial.state == TrialState.COMPLETE
     }
-    assert len(values) == 4  # a retry keeps its parameters, so that no two are the same
+    assert len(values) == 3  # a retry keeps its parameters, so that no two are the same
 
 
 def _alive(pid: int) -> bool:
@@ -122,3 +130,20 @@ def test_a_study_lies_in_a_folder_of_its_name_with_a_database_of_its_own(
     assert place.folder == Path("runs/sweeps/tiny_study")
     assert place.storage == "sqlite:///runs/sweeps/tiny_study/study.db"
     assert place_of(definition, "journal:x", None).storage == "journal:x"
+
+
+def test_an_interrupt_while_a_worker_starts_leaves_no_worker_behind(
+    definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(command: list[str], **options: object) -> subprocess.Popen[bytes]:
+        begun.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        os.kill(os.getpid(), signal.SIGINT)
+        return begun[-1]
+
+    study = open_study(open_storage(f"sqlite:///{tmp_path / 'study.db'}"), definition)
+    monkeypatch.setattr(subprocess, "Popen", start)
+    assert not Launcher(study, "", tmp_path, 1, WORKERS, say=lambda text: None).run()
+    assert [each.poll() is None for each in begun] == [False]

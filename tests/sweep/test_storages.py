@@ -7,7 +7,7 @@ import pytest
 
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.sweep.run import Place
-from vocalsketch.sweep.storages import WAITS, open_storage, patiently, shown
+from vocalsketch.sweep.storages import WAITS, check_exists, open_storage, patiently, shown
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/deep/study.db", "journal:{}/deep/study.log"])
@@ -56,6 +56,11 @@ def test_a_file_that_is_not_there_is_not_made_by_looking(tmp_path: Path, kind: s
     with pytest.raises(ConfigError, match=r"No study at .*study\.db: begin one"):
         place.load()
     assert not (tmp_path / "study.db").exists()
+
+
+def test_only_files_are_looked_for_before_a_storage_is_opened() -> None:
+    check_exists("postgresql://me:secret@host/studies")
+    check_exists("grpc://host:13000")
 
 
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:

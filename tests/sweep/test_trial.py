@@ -1,6 +1,7 @@
 """One trial: what it trains, and how it ends."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from optuna.trial import TrialState
 from standins import Runs
 
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
+from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.reporter import TrialReporter
 from vocalsketch.sweep.retry import requeue
 from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.tally import SURPLUS
@@ -25,7 +28,11 @@ def untracked(definition: Definition) -> Definition:
 
 
 def run(
-    study: optuna.Study, definition: Definition, folder: Path, runs: Runs, total: int = 9
+    study: optuna.Study,
+    definition: Definition,
+    folder: Path,
+    runs: Callable[..., Outcome],
+    total: int = 9,
 ) -> optuna.trial.FrozenTrial:
     objective = Objective(definition, folder, total, run=runs)
     study.optimize(objective, n_trials=1, catch=(TrialFailedError,))
@@ -132,6 +139,37 @@ def test_a_trial_that_ends_by_itself_says_why_and_leaves_the_worker_running(
 ) -> None:
     trial = run(study, untracked, tmp_path, Runs(end))
     assert (trial.state, trial.user_attrs[REASON]) == (state, reason)
+
+
+@pytest.mark.parametrize(
+    ("end", "told", "noted"),
+    [
+        (ConfigError("Stage 3 does not fit"), False, [("pruned", "Stage 3 does not fit")]),
+        (MemoryError(), False, [("failed", "out of memory")]),
+        (VocalSketchError("5 scores are NaN"), True, []),
+        (ValueError("a bug"), True, []),
+    ],
+)
+def test_a_trial_has_one_w_and_b_run_whether_or_not_its_training_began(
+    study: optuna.Study,
+    untracked: Definition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException,
+    told: bool,
+    noted: list[tuple[str, str]],
+) -> None:
+    made: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        "vocalsketch.sweep.trial.track_unbegun", lambda *about: made.append(about[3:])
+    )
+
+    def ends(command: str, arguments: list[str], callbacks: list[TrialReporter]) -> Outcome:
+        callbacks[0].told = told  # as of a training that began, and told W&B how it ended
+        raise end
+
+    run(study, untracked, tmp_path, ends)
+    assert made == noted
 
 
 @pytest.mark.parametrize(

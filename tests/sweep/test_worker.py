@@ -1,6 +1,7 @@
 """Workers: together they finish exactly as many trials as were asked for."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +22,12 @@ from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 @pytest.fixture
 def worker(definition: Definition, tmp_path: Path) -> Callable[..., Worker]:
     """Make a worker of a study of ``total`` trials, each ending as the runs say."""
-    url = f"sqlite:///{tmp_path / 'study.db'}"
+    shared = optuna.storages.InMemoryStorage()
 
-    def make(runs: Runs, total: int) -> Worker:
-        study = open_study(open_storage(url), definition)
+    def make(runs: Runs, total: int, url: str | None = None) -> Worker:
+        study = open_study(open_storage(url) if url else shared, definition)
         objective = Objective(definition, tmp_path, total, run=runs)
-        return Worker(study, objective, url, sleep=lambda seconds: threading.Event().wait(0.01))
+        return Worker(study, objective, str(url), sleep=lambda seconds: time.sleep(0.01))
 
     return make
 
@@ -35,8 +36,11 @@ def states(worker: Worker) -> list[TrialState]:
     return [trial.state for trial in worker.study.get_trials()]
 
 
-def test_many_workers_at_once_finish_exactly_the_total(worker: Callable[..., Worker]) -> None:
-    workers = [worker(Runs(), total=7) for _ in range(4)]
+def test_many_workers_at_once_finish_exactly_the_total(
+    worker: Callable[..., Worker], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"  # each has a connection of its own
+    workers = [worker(Runs(), total=7, url=url) for _ in range(4)]
     threads = [threading.Thread(target=each.run) for each in workers]
     for thread in threads:
         thread.start()

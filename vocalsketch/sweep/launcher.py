@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -81,7 +82,8 @@ class Launcher:
         before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             self._retry(left_on_this_host, "its worker is gone")
-            self.running = [self._start(place) for place in range(len(self.environments))]
+            for place in range(len(self.environments)):
+                self._start(place)
             self._watch()
         except KeyboardInterrupt:
             return False
@@ -94,12 +96,13 @@ class Launcher:
         """Count the study's trials."""
         return patiently(lambda: take_tally(self.study.get_trials(deepcopy=False)), self.url)
 
-    def _start(self, place: int) -> Running:
+    def _start(self, place: int) -> None:
         log = make_folder(self.folder / "workers") / f"{socket.gethostname()}-{place}.log"
         command = [sys.executable, "-m", "vocalsketch.sweep", "--study", self.study.study_name]
         command += ["--folder", str(self.folder), "--trials", str(self.total)]
         own = {**QUICK_START, **self.environments[place], STORAGE_VARIABLE: self.url}
-        with log.open("ab") as out:
+        # an interrupt between its start and the list would leave it to itself
+        with log.open("ab") as out, _interrupts_put_off():
             process = subprocess.Popen(
                 command,
                 env={**os.environ, **own},
@@ -108,7 +111,7 @@ class Launcher:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches the launcher alone, which passes it on
             )
-        return Running(place, process, worker_name(process.pid), log)
+            self.running.append(Running(place, process, worker_name(process.pid), log))
 
     def _watch(self) -> None:
         """Show progress until no worker is left."""
@@ -142,7 +145,7 @@ class Launcher:
             if self.replaced < MAX_REPLACEMENTS:
                 self.replaced += 1
                 self.say(f"Another worker takes place {worker.place}.")
-                self.running.append(self._start(worker.place))
+                self._start(worker.place)
             else:
                 self.errors.append(f"{MAX_REPLACEMENTS} workers were killed (last by {name})")
 
@@ -169,6 +172,23 @@ class Launcher:
 
 def _run_by(signatures: set[str]) -> Callable[[FrozenTrial], bool]:
     return lambda trial: trial.user_attrs.get(WORKER) in signatures
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Raise KeyboardInterrupt for a Ctrl-C or SIGTERM within the block after its end."""
+    came: list[int] = []
+    before = {
+        each: signal.signal(each, lambda signum, _frame: came.append(signum))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

@@ -116,10 +116,10 @@ def check_exists(url: str) -> None:
     Raises:
         ConfigError: There is no such file.
     """
-    path = Path(re.sub(r"^(sqlite:///|journal:)", "", url))
-    if str(path) != url and not path.exists():
+    file = re.fullmatch(r"(?:sqlite:///|journal:)(.+)", url)
+    if file and not Path(file[1]).exists():
         raise ConfigError(
-            f"No study at {path}: begin one with `vocalsketch sweep run`, or check --folder and "
+            f"No study at {file[1]}: begin one with `vocalsketch sweep run`, or check --folder and "
             "--storage."
         )
 
@@ -179,7 +179,7 @@ def _proxy(url: str) -> BaseStorage:
             return optuna.storages.GrpcStorageProxy(host=form[1], port=int(form[2]))
     except ImportError as error:
         raise ConfigError(
-            "grpc:// needs the packages grpcio and protobuf: install them."
+            "grpc:// needs grpcio and protobuf: pip install 'vocalsketch[proxy]'."
         ) from error
 
 

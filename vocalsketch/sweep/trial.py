@@ -94,13 +94,10 @@ class Objective:
             raise
         except Exception as error:
             reason = "out of memory" if is_out_of_memory(error) else _short(error)
-            gc.collect()
             self._note(trial, "failed", reason)
             raise TrialFailedError(reason) from error
         finally:
-            if torch.cuda.is_available():
-                gc.collect()  # else the next trial finds the last one's network still there
-                torch.cuda.empty_cache()
+            _free_memory()
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
         began = time.perf_counter()
@@ -179,6 +176,13 @@ class Objective:
 def trial_folder(folder: Path, first: int) -> Path:
     """Return the folder of a trial, named after the number of its first attempt."""
     return folder / "trials" / f"{first:05d}"
+
+
+def _free_memory() -> None:
+    """Let go of the last trial's network, where the next one would find it still on the GPU."""
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
