@@ -188,6 +188,9 @@ def test_the_command_that_begins_a_run_also_goes_on_with_it(
         (tmp_path / "run" / file).unlink()
     with pytest.raises(CheckpointError, match="No checkpoint at"):
         fit(tiny_config, tmp_path / "run", "--ckpt_path", "none.ckpt")
+    with pytest.raises(ConfigError, match="already holds a run"):
+        fit(tiny_config, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
     assert fit(tiny_config, tmp_path / "run", "--ckpt_path", "last") == whole
     stamp = (tmp_path / "run" / "checkpoints" / "last.ckpt").stat().st_mtime_ns
     assert fit(tiny_config, tmp_path / "run", "--ckpt_path", "last") == whole

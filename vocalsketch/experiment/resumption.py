@@ -65,7 +65,7 @@ def checkpoint_to_go_on_from(
         ConfigError: The folder holds another run, and none was asked for.
     """
     holds_work = _holds_work(folder, trainer)
-    if asked is None and holds_work:
+    if asked is None and (holds_work or any(folder.checkpoints.glob("*.ckpt"))):
         raise ConfigError(
             f"{folder.path} already holds a run: choose another --run_dir, or go on with it by "
             "--ckpt_path last."
