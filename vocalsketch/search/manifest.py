@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vocalsketch.errors import StorageError
-from vocalsketch.search.table import Precision
+from vocalsketch.search.table import PRECISIONS, Precision
 from vocalsketch.storage import write_text
 
 FORMAT = 1  # raised when a reader of the old layout could not read the new one
@@ -65,7 +65,7 @@ class Manifest:
             values = json.loads(file.read_text(encoding="utf-8"))
             form = values.pop("format")
             if form == FORMAT:
-                return cls(**values)
+                return _checked(cls(**values))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StorageError(
                 f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
@@ -79,3 +79,23 @@ class Manifest:
             f"{file} is of format {form!r}, this program reads {FORMAT}: use the program that "
             "made it, or build the index again in another folder."
         )
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Return a manifest whose values are of the types they ought to be.
+
+    Raises:
+        TypeError: One is not, or the table does not lie in the index's folder.
+    """
+    kinds = {
+        int: ("version", "checksum", "sounds", "windows"),
+        str: ("table", "library", "fingerprint", "corpus", "built"),
+        dict: ("skipped",),
+    }
+    for kind, names in kinds.items():
+        for name in names:
+            if not isinstance(getattr(manifest, name), kind):
+                raise TypeError(f"{name} is {getattr(manifest, name)!r}")
+    if Path(manifest.table).name != manifest.table or manifest.precision not in PRECISIONS:
+        raise TypeError(f"table is {manifest.table!r} in {manifest.precision!r}")
+    return manifest

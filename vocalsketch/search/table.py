@@ -57,19 +57,17 @@ class SoundTable:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
-            table = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-            self.rows: pa.Table = table.drop_columns([SHARE])
-            chunks = table.column(SHARE).chunks
-        except (OSError, pa.ArrowInvalid, KeyError) as error:
-            raise StorageError(
-                f"{file} is missing or damaged ({error}): build it again."
-            ) from error
+        table = _read(file)
+        self.rows: pa.Table = table.drop_columns([SHARE])
+        chunks = table.column(SHARE).chunks
         width = table.schema.field(SHARE).type.list_size
         self.blocks: list[NDArray[np.floating]] = [
             chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, width) for chunk in chunks
         ]
-        self.metadata = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+        self.metadata = {
+            key.decode(errors="replace"): value.decode(errors="replace")
+            for key, value in (table.schema.metadata or {}).items()
+        }
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
@@ -90,6 +88,19 @@ class SoundTable:
             first = ends[number] - len(self.blocks[number])
             taken[mine] = self.blocks[number][rows[mine] - first]
         return taken
+
+
+def _read(file: Path) -> pa.Table:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+        table.validate(full=True)  # offsets that lead out of the file would be followed
+        width = table.schema.field(SHARE).type.list_size
+        of_an_index = any(table.schema.equals(schema_of(width, each, {})) for each in PRECISIONS)
+    except (OSError, pa.ArrowException, AttributeError, LookupError, ValueError) as error:
+        raise StorageError(f"{file} is missing or damaged ({error}): build it again.") from error
+    if not of_an_index:
+        raise StorageError(f"{file} is damaged (its columns are others): build it again.")
+    return table
 
 
 def write_table(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

@@ -167,7 +167,12 @@ def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
 def _journal(path: str) -> BaseStorage:
     make_folder(Path(path).parent)
     backend = JournalFileBackend(path)
-    return optuna.storages.JournalStorage(backend)
+    try:
+        return optuna.storages.JournalStorage(backend)
+    except (AssertionError, LookupError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{path} is no journal of studies, or damaged ({error}): restore it, or give another."
+        ) from error
 
 
 def _proxy(url: str) -> BaseStorage:

@@ -55,16 +55,19 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, Definitio
 
     Raises:
         ConfigError: There is no such study.
+        StudyError: What the storage holds of it is damaged.
     """
     try:
         study = optuna.load_study(study_name=name, storage=storage)
+        kept: dict[str, Any] | None = study.user_attrs.get(DEFINITION)
+    except ValueError as error:
+        raise StudyError(f"Study {name!r} is damaged in its storage ({error}).") from error
     except KeyError:
         known = ", ".join(sorted(optuna.get_all_study_names(storage)))
         raise ConfigError(
             f"No study {name!r} in the storage (it holds {known or 'none'}): begin it with "
             "`vocalsketch sweep run`."
         ) from None
-    kept: dict[str, Any] | None = study.user_attrs.get(DEFINITION)
     if kept is None:
         raise ConfigError(f"Study {name!r} was made by another program.")
     definition = Definition.from_dict(kept)
