@@ -1,6 +1,7 @@
 """Batch norm's statistics after a short training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import yaml
 from labelled_corpora import write_classification_config, write_languages
 
 from vocalsketch.callbacks import PreciseBatchNorm
+from vocalsketch.callbacks.precise_batch_norm import average_over_processes
 from vocalsketch.datamodules import LanguageDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
@@ -73,6 +75,24 @@ def test_other_systems_are_refused(tiny_config: Path, tmp_path: Path) -> None:
     tiny_config.write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match="pre-training of towers; SiameseTask is none"):
         run_experiment("fit", ["--config", str(tiny_config), "--run_dir", str(tmp_path / "run")])
+
+
+def test_several_processes_share_the_mean_of_their_statistics() -> None:
+    """Each would otherwise evaluate its clips with statistics of its own."""
+    norm = torch.nn.BatchNorm2d(2)
+    norm.running_mean = torch.tensor([1.0, 2.0])
+    norm.running_var = torch.tensor([3.0, 4.0])
+    asked = []
+
+    def reduce(value: torch.Tensor, reduce_op: str) -> torch.Tensor:
+        asked.append(reduce_op)
+        return (value + 2 * value) / 2  # the other process has twice as much
+
+    trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))
+    average_over_processes(trainer, torch.nn.Sequential(norm, torch.nn.ReLU()))
+    assert norm.running_mean.tolist() == [1.5, 3.0]
+    assert norm.running_var.tolist() == [4.5, 6.0]
+    assert asked == ["mean", "mean"]
 
 
 def test_no_batches_are_refused() -> None:

@@ -50,7 +50,7 @@ class PreciseBatchNorm(pl.Callback):
             )
         with trainer.precision_plugin.forward_context():
             update_bn(self._features(trainer), pl_module.network)
-        _average_over_processes(trainer, pl_module.network)
+        average_over_processes(trainer, pl_module.network)
 
     def _features(self, trainer: pl.Trainer) -> Iterator[Tensor]:
         """Yield clips as they are, without augmentation: those that are evaluated have none."""
@@ -60,7 +60,7 @@ class PreciseBatchNorm(pl.Callback):
             yield moved.features
 
 
-def _average_over_processes(trainer: pl.Trainer, network: nn.Module) -> None:
+def average_over_processes(trainer: pl.Trainer, network: nn.Module) -> None:
     """Let all processes evaluate with the same statistics: the mean of what each estimated."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:

@@ -60,6 +60,11 @@ class CrossValidation:
         return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
     @property
+    def pooled(self) -> Confusion:
+        """The clips of all folds counted together."""
+        return summed(list(self.folds.values()))
+
+    @property
     def title(self) -> str:
         """What stands above tables and pictures."""
         return f"{self.system}, {len(self.folds)} folds\n{corpus_tag(self.corpus)}"
@@ -75,6 +80,10 @@ class CrossValidation:
         table.add_section()
         table.add_row("mean", "", f"{self.mean:.3f}", "")
         table.add_row("standard deviation", "", f"{self.deviation:.3f}", "")
+        pooled = self.pooled
+        row = (f"{pooled.accuracy:.3f}", f"{pooled.chance:.3f}")
+        table.add_row("all clips", str(pooled.clips), *row)
+        table.add_row("p (binomial)", "", f"{pooled.p_value:.2g}", "")
         return table
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,7 +94,7 @@ class CrossValidation:
             "accuracy": {str(fold): value for fold, value in self.accuracies.items()},
             "mean": self.mean,
             "standard_deviation": self.deviation,
-            "all": summed(list(self.folds.values())).to_dict(),
+            "all": self.pooled.to_dict(),
         }
 
 
@@ -186,10 +195,9 @@ def _run_fold(arguments: list[str], run: RunFolder, fold: int) -> Confusion | No
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     text = json.dumps(result.to_dict(), indent=2) + "\n"
     write_text(folder / "cross_validation.json", text)
-    confusion = summed(list(result.folds.values()))
-    write_counts(folder / "confusion.csv", confusion)
+    write_counts(folder / "confusion.csv", result.pooled)
     picture = folder / "confusion.png"
-    write_picture(picture, confusion, result.title)
+    write_picture(picture, result.pooled, result.title)
     for tracker in cli.trainer.loggers:
         if isinstance(tracker, WandbTracker):
             tracker.describe(
