@@ -44,11 +44,15 @@ def pretrain(tmp_path: Path) -> None:
 
 
 def test_layers_go_from_pre_training_to_a_tested_network(
-    transfer_config: Path, tmp_path: Path
+    transfer_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pretrain(tmp_path)
     run = tmp_path / "tl"
     outcome = fit(transfer_config, run)
+    said = capsys.readouterr().out
+    for side, name in (("imitation", "speech"), ("recording", "urban")):
+        source = tmp_path / name / "checkpoints" / "last.ckpt"
+        assert f"{side} conv2 (3x2x3x3, without batch norm) from {source}\n" in said
     assert set(outcome.results["test"]["categories"]) == {"bells", "horns"}
 
     path = run / "checkpoints" / "best.ckpt"

@@ -221,7 +221,11 @@ def test_only_the_start_of_a_training_transfers(
     expected = checkpoints["imitation"][0].tower.stages[0].conv.weight
     for resumed in (False, True):
         module = task(transfer=plan(checkpoints, "conv1"))
-        module._trainer = SimpleNamespace(datamodule=SimpleNamespace(front_ends=FRONT_ENDS))
+        module._trainer = SimpleNamespace(
+            datamodule=SimpleNamespace(front_ends=FRONT_ENDS),
+            is_global_zero=True,
+            progress_bar_callback=None,
+        )
         if resumed:
             module.on_load_checkpoint({"vocalsketch": {"transferred": ["what it started from"]}})
         module.on_fit_start()

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
-from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor, nn
 
 from vocalsketch.datamodules.batches import PairBatch, Side
@@ -101,7 +100,7 @@ class SiameseTask(RetrievalTask):
             return
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
         copied = transfer_layers(self.network, self.transfer, data.front_ends)
-        rank_zero_info("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
+        self.print("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
         self.copied = [layer.to_dict() for layer in copied]
 
     def train(self, mode: bool = True) -> "SiameseTask":
