@@ -6,14 +6,17 @@ Prints clips per second and the ratio of the two, both measured in this run on t
     python benchmarks/features.py --root path/to/folder/with/wav/files --jobs 4
 
 Each front end and its librosa counterpart turn waveforms in memory into standardised
-spectrograms on one core. The store reads, resamples and transforms files. Rounds alternate between
-what is compared, and the best of each counts, so that other work on the machine weighs less.
+spectrograms on one core. The store reads, resamples and transforms files; its gain by several
+workers stands beside what bare processes gain on this machine. Rounds alternate between what is
+compared, and the best of each counts, so that other work on the machine weighs less.
 """
 
 import argparse
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 
 import librosa
@@ -21,11 +24,12 @@ import numpy as np
 import soundfile
 import torch
 
+from vocalsketch.features import workers
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
-from vocalsketch.features.making import BATCH
+from vocalsketch.features.making import BATCH, transformed
 from vocalsketch.features.store import FeatureStore
 
 FRONT_ENDS: tuple[CQT | LogMel, ...] = (CQT(), ImitationLogMel(), RecordingLogMel())
@@ -36,7 +40,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--root", type=Path, help="folder of wav files; default: made-up clips")
     parser.add_argument("--clips", type=int, default=400, help="clips at most, default 400")
-    parser.add_argument("--jobs", type=int, default=2, help="threads against one, default 2")
+    parser.add_argument("--jobs", type=int, default=2, help="workers against one, default 2")
+    parser.add_argument(
+        "--processes", action="store_true", help="fill by processes, as very many clips are"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="best of so many, default 5")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -47,8 +54,12 @@ def main() -> None:
             files = made_up_clips(Path(folder), arguments.clips)
         for front_end in FRONT_ENDS:
             against_librosa(front_end, files[:64], arguments.rounds)
-        for front_end in FRONT_ENDS:
-            filling(front_end, files, arguments.jobs, arguments.rounds)
+        if arguments.processes:
+            workers.ENOUGH_FOR_PROCESSES = 0
+        alone = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(arguments.jobs, alone, torch.set_num_threads, (1,)) as bare:
+            for front_end in FRONT_ENDS:
+                filling(front_end, files, arguments.jobs, arguments.rounds, bare)
 
 
 def made_up_clips(folder: Path, count: int) -> list[Path]:
@@ -121,8 +132,13 @@ def librosa_log_mel(clip: np.ndarray, front_end: LogMel) -> np.ndarray:
     return levels[:, : front_end.frames]
 
 
-def filling(front_end: FrontEnd, files: list[Path], jobs: int, rounds: int) -> None:
-    """Fill new stores with one thread and with several, and then a full one."""
+def filling(front_end: FrontEnd, files: list[Path], jobs: int, rounds: int, bare: Executor) -> None:
+    """Fill new stores with one worker and with several, and then a full one.
+
+    What the machine itself gains by several processes is measured beside it, by processes that
+    read and transform the same files and share nothing.
+    """
+    shares = [files[number::jobs] for number in range(jobs)]
     with tempfile.TemporaryDirectory() as folder:
         made: list[FeatureStore] = []
 
@@ -130,13 +146,30 @@ def filling(front_end: FrontEnd, files: list[Path], jobs: int, rounds: int) -> N
             made.append(FeatureStore(Path(folder) / str(len(made))))
             made[-1].fill(files, front_end, jobs=jobs, progress=False)
 
-        one, several = best_of(rounds, lambda: first_fill(1), lambda: first_fill(jobs))
+        one, several, bare_one, bare_several = best_of(
+            rounds,
+            lambda: first_fill(1),
+            lambda: first_fill(jobs),
+            lambda: bare.submit(read_and_transform, front_end, files).result(),
+            lambda: list(bare.map(read_and_transform, [front_end] * jobs, shares)),
+        )
         (again,) = best_of(rounds, lambda: made[-1].fill(files, front_end, progress=False))
+    gain, ceiling = one / several, bare_one / bare_several
     print(
         f"store, {type(front_end).__name__}: {len(files) / one:.0f} clips/s with 1 job, "
-        f"{len(files) / several:.0f} with {jobs}: {one / several:.2f} times as fast; "
-        f"filled before: {len(files) / again:.0f} clips/s"
+        f"{len(files) / several:.0f} with {jobs}: {gain:.2f} times as fast, where {jobs} bare "
+        f"processes gain {ceiling:.2f}: {gain / ceiling:.0%} of what the machine has; filled "
+        f"before: {len(files) / again:.0f} clips/s"
     )
+
+
+def read_and_transform(front_end: FrontEnd, files: list[Path]) -> None:
+    """Do the work that fills a store, and keep nothing."""
+    for start in range(0, len(files), BATCH):
+        for _ in transformed(
+            [load_clip(f, front_end) for f in files[start : start + BATCH]], front_end
+        ):
+            pass
 
 
 def best_of(rounds: int, *works: Callable[[], object]) -> tuple[float, ...]:
