@@ -35,14 +35,13 @@ import numpy as np
 import torch
 import yaml
 
-from vocalsketch.features.audio import load_clip
+from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.best import best_first
 from vocalsketch.search.kernel import FAST, ROWS_PER_TASK, HeadKernel
 from vocalsketch.search.query import prepared
 from vocalsketch.search.table import SoundTable, batch_of, schema_of, write_table
-from vocalsketch.search.windows import clip_of
 from vocalsketch.tasks.checkpoints import load_siamese
 
 CONFIGS = Path(__file__).resolve().parents[1] / "conf"

@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+
+BANDS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ class LogMel(FrontEnd):
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
         reach = self.window // 2
-        padded = pad(waveforms[:, None], (reach, reach), mode="reflect")[:, 0]
-        windows = padded.unfold(1, self.window, self.window)  # (clips, all frames, window)
+        before, after = waveforms[:, 1 : reach + 1], waveforms[:, -reach - 1 : -1]
+        reflected = torch.cat([before.flip(1), waveforms, after.flip(1)], dim=1)
+        windows = reflected.unfold(1, self.window, self.window)  # (clips, all frames, window)
         analysis, filters = _kernels(self, waveforms.device)
         spectra = torch.fft.rfft(windows * analysis)
-        power = spectra.real.square() + spectra.imag.square()
-        levels = decibels(filters @ power.transpose(1, 2), self.top_db)
-        return levels[..., : self.frames]
+        power = (spectra.real.square() + spectra.imag.square()).transpose(1, 2)
+        bands = [part @ power[:, heard] for heard, part in filters]
+        return decibels(torch.cat(bands, dim=1), self.top_db)[..., : self.frames]
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,22 @@ class RecordingLogMel(LogMel):
 
 
 @lru_cache(maxsize=8)
-def _kernels(front_end: LogMel, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the Hann window, (window,), and the mel filters, (bands, frequencies)."""
+def _kernels(front_end: LogMel, device: torch.device) -> tuple[Tensor, list[tuple[slice, Tensor]]]:
+    """Return the Hann window, (window,), and the mel filters.
+
+    Some neighbouring bands at a time, as the frequencies that they hear and a matrix (bands, these
+    frequencies): of the whole matrix nine tenths are zeros.
+    """
     analysis = torch.hann_window(front_end.window, dtype=torch.float64)
-    filters = torch.from_numpy(mel_filters(front_end))
-    return analysis.to(device, torch.float32), filters.to(device, torch.float32)
+    filters = mel_filters(front_end)
+    parts = []
+    for start in range(0, len(filters), BANDS_AT_ONCE):
+        part = filters[start : start + BANDS_AT_ONCE]
+        hearing = np.flatnonzero(part.any(axis=0))
+        # a band narrower than the transform's bins hears nothing
+        heard = slice(hearing[0], hearing[-1] + 1) if len(hearing) else slice(0, 1)
+        parts.append((heard, torch.from_numpy(part[:, heard]).to(device, torch.float32)))
+    return analysis.to(device, torch.float32), parts
 
 
 def mel_filters(front_end: LogMel) -> np.ndarray:

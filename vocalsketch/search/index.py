@@ -9,11 +9,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.errors import CheckpointError, DatasetError
+from vocalsketch.features.audio import clip_of
 from vocalsketch.search.kernel import Floats, HeadKernel
 from vocalsketch.search.manifest import NETWORK, Manifest
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.table import SoundTable
-from vocalsketch.search.windows import clip_of
 from vocalsketch.tasks.checkpoints import TrainedSiamese, load_siamese
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.audio import SAMPLE_RATES, read_audio
+from vocalsketch.features.audio import SAMPLE_RATES, mixed, read_audio
 
 Waveform = NDArray[np.float32]
 
@@ -51,8 +51,8 @@ def prepared(waveform: ArrayLike, rate: int, trim: bool = True) -> Waveform:
     if rate not in SAMPLE_RATES:
         raise AudioError(f"The query's sample rate is {rate} Hz: give it in Hz, such as 44100.")
     audio = np.atleast_1d(np.asarray(waveform))[: round(LONGEST * rate)].astype(np.float32)
-    if audio.ndim == 2:
-        audio = audio.mean(axis=1)
+    if audio.ndim == 2 and audio.shape[1]:
+        audio = mixed(audio)
     if audio.ndim != 1:
         raise AudioError(f"The query is of shape {audio.shape}: give (samples,) or add channels.")
     if len(audio) < SHORTEST * rate:

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.audio import MARGIN, opened_audio, read_audio, resampled
+from vocalsketch.features.audio import MARGIN, clip_of, opened_audio, read_audio
 from vocalsketch.features.front_end import FrontEnd
 
 WINDOW = 4.0  # seconds; what the networks were trained to look at
@@ -98,13 +98,6 @@ def _windows(
                 yield Window(start, end, clip_of(part, rate, front_end))
     if not audible:
         raise AudioError(f"{name}: nothing but silence.")
-
-
-def clip_of(waveform: np.ndarray, rate: int, front_end: FrontEnd) -> np.ndarray:
-    """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded."""
-    seen = waveform[: math.ceil((front_end.seconds + MARGIN) * rate)]
-    clip = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
-    return np.pad(clip, (0, front_end.samples - len(clip)))
 
 
 def _promised_duration(stream: BinaryIO, name: str) -> float:
