@@ -10,11 +10,10 @@ from vocalsketch.datamodules.batches import Side
 from vocalsketch.demo.limits import Limits
 from vocalsketch.demo.systems import Systems
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.audio import MARGIN, read_audio
+from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.interpret.explanation import explained, explanation_page
 from vocalsketch.search import Hit, Searcher, read_query
 from vocalsketch.search.query import Waveform, prepared
-from vocalsketch.search.windows import clip_of
 
 LONGEST_TEXT = 200  # letters
 MOST_TAGS = 20
