@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import librosa
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torchaudio.functional import griffinlim
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
@@ -15,6 +17,7 @@ from vocalsketch.interpret.bins import frequencies, hop
 Array = NDArray[np.float64]
 OVERLAP = 4  # windows over each sample while phases are sought
 ITERATIONS = 32  # of Griffin-Lim
+MOMENTUM = 0.99  # of its fast variant (Perraudin, Balazs and Søndergaard, 2013)
 PEAK = 0.7  # of the waveform; how loud a pattern is, nothing tells
 
 
@@ -98,17 +101,22 @@ def closer_frames(magnitudes: Array, hop_length: int, close: int) -> Array:
 def _from_mel(magnitudes: Array, front_end: LogMel, seed: int) -> Array:
     power: Array = librosa.util.nnls(mel_filters(front_end), magnitudes**2)
     close = front_end.window // OVERLAP
-    linear = closer_frames(np.sqrt(power), front_end.window, close)
-    waveform: Array = librosa.griffinlim(
-        linear,
-        n_iter=ITERATIONS,
-        hop_length=close,
-        win_length=front_end.window,
-        n_fft=front_end.window,
-        length=_samples(front_end),
-        random_state=seed,
-    )
-    return waveform
+    linear = torch.from_numpy(closer_frames(np.sqrt(power), front_end.window, close))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        waveform: Tensor = griffinlim(
+            linear,
+            window=torch.hann_window(front_end.window, dtype=linear.dtype),
+            n_fft=front_end.window,
+            hop_length=close,
+            win_length=front_end.window,
+            power=1.0,
+            n_iter=ITERATIONS,
+            momentum=MOMENTUM,
+            length=_samples(front_end),
+            rand_init=True,
+        )
+    return waveform.numpy()
 
 
 def _from_cqt(magnitudes: Array, front_end: CQT, seed: int) -> Array:
