@@ -60,6 +60,11 @@ class Mortal:
     act: Callable[..., int] = vocalsketch
     watched: Path | None = None
 
+    @property
+    def temporary(self) -> Path:
+        """Where its temporary files go."""
+        return self.folder / "tmp"
+
     def run(self, dies_at: "int | str | None" = None) -> End:
         """Run it to its end, or until just before a change of files, by number or by name."""
         process = self.begin(dies_at)
@@ -130,24 +135,29 @@ def leftovers_in(folder: Path) -> set[str]:
     return {name for name in files_in(folder) if name.endswith(".tmp")}
 
 
-def session_of(leader: int) -> list[int]:
-    """Return the processes of a session but for its leader."""
+def started_by(mortal: Mortal, leader: int) -> list[int]:
+    """Return the processes that a command started, also when it is gone itself.
+
+    A fork is of its session; whatever else it started has its place for temporary files.
+    """
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            _, _, rest = stat.read_text().rpartition(")")
+            _, _, rest = (process / "stat").read_text().rpartition(")")
+            variables = (process / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
         state, session = rest.split()[0], int(rest.split()[3])
-        if session == leader and state != "Z" and int(stat.parent.name) != leader:
-            found.append(int(stat.parent.name))
+        inherits = f"TMPDIR={mortal.temporary}".encode() in variables
+        if (session == leader or inherits) and state != "Z" and int(process.name) != leader:
+            found.append(int(process.name))
     return found
 
 
-def until_gone(leader: int, seconds: float) -> list[int]:
-    """Wait until a session has no process but its leader; return those that are left."""
+def until_gone(mortal: Mortal, leader: int, seconds: float = 30.0) -> list[int]:
+    """Wait until nothing runs any more that a command started; return what still does."""
     end = time.monotonic() + seconds
-    while (left := session_of(leader)) and time.monotonic() < end:
+    while (left := started_by(mortal, leader)) and time.monotonic() < end:
         time.sleep(0.1)
     return left
 
@@ -159,8 +169,8 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-    (mortal.folder / "tmp").mkdir(exist_ok=True)
-    tempfile.tempdir = str(mortal.folder / "tmp")
+    mortal.temporary.mkdir(exist_ok=True)
+    tempfile.tempdir = str(mortal.temporary)
     os.environ |= {
         "VOCALSKETCH_CACHE": str(mortal.folder / "cache"),
         "TMPDIR": tempfile.tempdir,

@@ -2,8 +2,10 @@
 
 import netrc
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -15,6 +17,10 @@ from pytorch_lightning.utilities import rank_zero_only
 Mode = Literal["online", "offline", "disabled", "shared"]
 
 DEFAULT_HOST = "api.wandb.ai"
+# seconds that W&B's server may take to answer, and an upload after a run's end; W&B's own
+# defaults are longer, and without end
+TIMEOUTS = {"WANDB_INIT_TIMEOUT": 30.0, "WANDB_FINISH_TIMEOUT": 60.0}
+FULL = 2**16  # bytes; a disk with less room has refused something
 
 
 class WandbTracker(WandbLogger):
@@ -100,13 +106,24 @@ class WandbTracker(WandbLogger):
 
     @rank_zero_only
     def finish(self) -> Path | None:
-        """Close the W&B run; return the folder of an offline run, else None."""
+        """Close the W&B run; return its folder where it holds what W&B has not, else None.
+
+        That is an offline run's, and one whose upload did not end in time.
+        """
         if self._experiment is None:
             return None
         run, self._experiment = self._experiment, None
-        folder = Path(run.dir).parent if run.settings.mode == "offline" else None
         self.safely(run.finish)
-        return folder
+        if run.disabled:
+            return None
+        folder = Path(run.dir).parent
+        if shutil.disk_usage(folder).free < FULL:
+            self._say(f"the disk that holds {folder} is full")
+        if self._failed:
+            # what W&B left running would say so once more at the end, and mar the next run
+            with suppress(Exception):  # whatever tracking meets, a run goes on
+                wandb.teardown()
+        return folder if run.offline or self._failed else None
 
     @rank_zero_only
     def safely(self, action: Callable[[], object]) -> None:
@@ -114,35 +131,53 @@ class WandbTracker(WandbLogger):
         try:
             action()
         except Exception as error:  # whatever tracking meets, a run goes on
-            if not self._failed:
-                self._failed = True
-                warnings.warn(
-                    f"W&B could not be told of something ({error}); the run goes on without.",
-                    stacklevel=2,
-                )
+            self._say(str(error) or type(error).__name__)
+
+    def _say(self, reason: str) -> None:
+        if not self._failed:
+            self._failed = True
+            warnings.warn(
+                f"W&B could not be told of something ({reason}); the run goes on without.",
+                stacklevel=2,
+            )
 
     def _begin(self) -> Any:
         """Begin a run in the first mode that works; disabled always does."""
-        folder = Path(str(self._save_dir)).resolve() / "wandb"
-        folder.mkdir(parents=True, exist_ok=True)
-        # artifacts wait here until they are uploaded; elsewhere they would outlive the run
-        os.environ["WANDB_DATA_DIR"] = str(folder)
         modes: tuple[Mode, ...] = (tracking_mode(), "offline", "disabled")
         for mode in dict.fromkeys(modes):
             try:
-                run = wandb.init(
-                    **self._wandb_init,
-                    mode=mode,
-                    reinit="create_new",
-                    settings=wandb.Settings(silent=True, console="off", init_timeout=30),
-                )
-                run.define_metric("trainer/global_step")
-                run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+                return self._begun(mode)
             except Exception as error:  # whatever tracking meets, a run goes on
                 warnings.warn(f"W&B did not start in mode {mode}: {error}", stacklevel=2)
-            else:
-                return run
+                if self._wandb_init["id"]:  # of a run that did not begin, W&B holds it for taken
+                    self._wandb_init["id"] += f"-not-{mode}"
         raise AssertionError("wandb.init(mode='disabled') does not fail")
+
+    def _begun(self, mode: Mode) -> Any:
+        if mode != "disabled":
+            folder = Path(str(self._save_dir)).resolve() / "wandb"
+            folder.mkdir(parents=True, exist_ok=True)
+            # artifacts wait here until they are uploaded; elsewhere they would outlive the run
+            os.environ["WANDB_DATA_DIR"] = str(folder)
+        run = wandb.init(
+            **self._wandb_init,
+            mode=mode,
+            reinit="create_new",
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                init_timeout=_timeout("WANDB_INIT_TIMEOUT"),
+                finish_timeout=_timeout("WANDB_FINISH_TIMEOUT"),
+                finish_timeout_raises=True,
+            ),
+        )
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return run
+
+
+def _timeout(variable: str) -> float:
+    return float(os.environ.get(variable, TIMEOUTS[variable]))
 
 
 def tracking_mode() -> Mode:
