@@ -114,9 +114,9 @@ class WandbTracker(WandbLogger):
             return None
         run, self._experiment = self._experiment, None
         self.safely(run.finish)
-        if run.disabled:
-            return None
         folder = Path(run.dir).parent
+        if run.disabled or not folder.is_dir():
+            return None
         if shutil.disk_usage(folder).free < FULL:
             self._say(f"the disk that holds {folder} is full")
         if self._failed:
