@@ -1,5 +1,6 @@
 """Scores from stored shares."""
 
+import numba.core.caching
 import numpy as np
 import pytest
 import torch
@@ -77,3 +78,15 @@ def test_shares_may_be_read_only_as_mapped_files_are() -> None:
     stored.flags.writeable = False
     asked.flags.writeable = False
     assert HeadKernel(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)
+
+
+def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.core.caching.CacheImpl, "_locator_classes", [])
+
+    def doubled(values, results):  # type: ignore[no-untyped-def]
+        for place in range(len(values)):
+            results[place] = 2 * values[place]
+
+    results = np.zeros(3)
+    kernel.compiled(doubled)(np.arange(3.0), results)
+    np.testing.assert_array_equal(results, [0, 2, 4])

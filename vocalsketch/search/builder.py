@@ -73,18 +73,7 @@ def build_index(
     width = trained.network.head.recording_share.out_features
     target = Target(index, trained.fingerprint, width, precision)
     with _without_noise():
-        trainer = pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=nodes,
-            strategy="ddp" if devices * nodes > 1 else "auto",
-            callbacks=[PartWriter(target, progress)],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
+        trainer = _trainer(PartWriter(target, progress), accelerator, devices, nodes)
         with _alone(index) if trainer.is_global_zero else nullcontext():
             if trainer.is_global_zero and checkpoint is not None:
                 _keep_network(checkpoint, index)
@@ -93,6 +82,21 @@ def build_index(
             if not trainer.is_global_zero:
                 return None
             return publish(library, target, trained.corpus)
+
+
+def _trainer(writer: PartWriter, accelerator: str, devices: int, nodes: int) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy="ddp" if devices * nodes > 1 else "auto",
+        callbacks=[writer],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def _chosen(

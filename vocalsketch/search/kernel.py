@@ -6,7 +6,7 @@ in between. A deeper one (IMINET) is matrix products over blocks of rows that st
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numba
 import numpy as np
@@ -96,7 +96,21 @@ def _score_deep(layers: Sequence[Layer], queries: Floats, shares: Shares, scores
             row[rows] = hidden[:, 0].numpy()
 
 
-@numba.njit(nogil=True, fastmath=FAST, cache=True)
+def compiled(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a compiled function that runs beside other threads.
+
+    What was compiled is kept, beside this file or in the user's cache; where neither can be
+    written it is compiled once more in each process, which takes a second.
+    """
+    options = {"nogil": True, "fastmath": FAST}
+    try:
+        result: Callable[..., None] = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no place
+        result = numba.njit(**options)(function)
+    return result
+
+
+@compiled
 def _score_flat(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-def]  # numba's
     """Fill ``scores`` (queries, rows) through one hidden layer."""
     zero = np.float32(0.0)
@@ -108,7 +122,7 @@ def _score_flat(queries, shares, weight, bias, scores):  # type: ignore[no-untyp
             scores[query, row] = total + bias
 
 
-@numba.njit(nogil=True, fastmath=FAST, cache=True)
+@compiled
 def _score_flat_half(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-def]  # numba's
     """Fill ``scores`` from shares in float16, given as their bits, which numba cannot read.
 
