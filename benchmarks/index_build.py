@@ -20,24 +20,17 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-import soundfile
 import torch
-import yaml
+from made_up import FRONT_ENDS, made_up_sounds, write_network
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.features.log_mel import LogMel
 from vocalsketch.search import build_index
 from vocalsketch.search.embedding import LibraryEmbedder
 from vocalsketch.search.library import list_library
 from vocalsketch.tasks.checkpoints import load_siamese
 
-CONFIGS = Path(__file__).resolve().parents[1] / "conf"
-FRONT_ENDS = {
-    "iminet_tied": (CQT(), CQT()),
-    "tl_iminet_none": (ImitationLogMel(), RecordingLogMel()),
-}
 WARM_UP = 8  # files
 
 
@@ -52,7 +45,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        library = arguments.library or made_up(folder / "library", arguments.sounds)
+        library = arguments.library or made_up_sounds(folder / "library", arguments.sounds)
         checkpoints = arguments.checkpoint or [write_network(folder, each) for each in FRONT_ENDS]
         for number, checkpoint in enumerate(checkpoints):
             compare(library, checkpoint, folder / f"index{number}", arguments.jobs)
@@ -120,58 +113,6 @@ def extract(
         if embed is not None:
             with torch.inference_mode():
                 embed(torch.from_numpy(levels.astype(np.float32))[None])
-
-
-def made_up(folder: Path, count: int) -> Path:
-    """Write harmonic sounds and noise of 0.5 to 4 s, 44.1 kHz, 16 bit, as sample libraries are."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        time_axis = np.arange(int(44_100 * rng.uniform(0.5, 4))) / 44_100
-        tone = np.sin(2 * np.pi * rng.uniform(80, 2000) * time_axis)
-        audio = np.exp(-2 * time_axis) * (0.5 * tone + 0.1 * rng.standard_normal(len(time_axis)))
-        file = folder / f"folder {number % 10}" / f"sound {number}.wav"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(file, audio, 44_100)
-    return folder
-
-
-def write_network(folder: Path, name: str) -> Path:
-    """Write a checkpoint of a config's network with random weights."""
-    made = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
-    imitation, recording = FRONT_ENDS[name]
-    tower = tower_of(made["imitation_tower"])
-    geometry = SiameseGeometry(
-        imitation_shape=imitation.shape,
-        recording_shape=recording.shape,
-        imitation_tower=tower,
-        recording_tower=tower_of(made.get("recording_tower", made["imitation_tower"])),
-        sharing=made["sharing"],
-        hidden=tuple(made["hidden"]),
-        dropout=made["dropout"],
-    )
-    weights = Siamese(geometry).state_dict()
-    front_ends = {"imitation": imitation.describe(), "recording": recording.describe()}
-    content = {
-        "state_dict": {f"network.{key}": value for key, value in weights.items()},
-        "vocalsketch": {
-            "system": "siamese",
-            "geometry": geometry.to_dict(),
-            "corpus": "none: random weights",
-            "front_ends": front_ends,
-        },
-    }
-    file = folder / f"{name}.ckpt"
-    torch.save(content, file)
-    return file
-
-
-def tower_of(values: dict) -> TowerGeometry:
-    """Return a config's tower."""
-    stages = [
-        ConvStage(s["filters"], tuple(s["kernel"]), tuple(s["pool"]) if "pool" in s else None)
-        for s in values["stages"]
-    ]
-    return TowerGeometry(stages, values.get("batch_norm", False))
 
 
 if __name__ == "__main__":

@@ -33,19 +33,17 @@ from pathlib import Path
 import numba
 import numpy as np
 import torch
-import yaml
+from made_up import FRONT_ENDS, random_network, write_random
 
 from vocalsketch.features.audio import clip_of, load_clip
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import Siamese
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.best import best_first
 from vocalsketch.search.kernel import FAST, ROWS_PER_TASK, HeadKernel
 from vocalsketch.search.query import prepared
-from vocalsketch.search.table import SoundTable, batch_of, schema_of, write_table
+from vocalsketch.search.table import SoundTable
 from vocalsketch.tasks.checkpoints import load_siamese
 
-CONFIGS = Path(__file__).resolve().parents[1] / "conf"
-SHAPES = {"iminet_tied": ((72, 129), (72, 129)), "tl_iminet_none": ((39, 482), (128, 128))}
 SIZES = (10_000, 100_000, 1_000_000)
 
 
@@ -53,7 +51,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--checkpoint", type=Path, action="append", help="instead of both networks")
-    parser.add_argument("--system", choices=SHAPES, action="append", help="default: both")
+    parser.add_argument("--system", choices=FRONT_ENDS, action="append", help="default: both")
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="sounds at most")
     parser.add_argument("--rounds", type=int, default=7, help="best of so many, default 7")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -81,33 +79,8 @@ def networks(
     """Yield name and network."""
     for path in checkpoints or ():
         yield str(path), load_siamese(path).network
-    for name in () if checkpoints else systems or SHAPES:
-        imitation, recording = SHAPES[name]
-        made = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
-        tower = tower_of(made["imitation_tower"])
-        yield (
-            f"{name}, random weights",
-            Siamese(
-                SiameseGeometry(
-                    imitation_shape=imitation,
-                    recording_shape=recording,
-                    imitation_tower=tower,
-                    recording_tower=tower_of(made.get("recording_tower", made["imitation_tower"])),
-                    sharing=made["sharing"],
-                    hidden=tuple(made["hidden"]),
-                    dropout=made["dropout"],
-                )
-            ).eval(),
-        )
-
-
-def tower_of(values: dict) -> TowerGeometry:
-    """Return a config's tower."""
-    stages = [
-        ConvStage(s["filters"], tuple(s["kernel"]), tuple(s["pool"]) if "pool" in s else None)
-        for s in values["stages"]
-    ]
-    return TowerGeometry(stages, values.get("batch_norm", False))
+    for name in () if checkpoints else systems or FRONT_ENDS:
+        yield f"{name}, random weights", random_network(name)
 
 
 def width_of(network: Siamese) -> int:
@@ -222,26 +195,6 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         print_times(times, size, file.stat().st_size, added)
         if size == SIZES[1]:
             compare_half(kernel, query, table.blocks, half)
-
-
-def write_random(file: Path, width: int, size: int, rng: np.random.Generator) -> None:
-    """Write an index's table of random shares."""
-    schema = schema_of(width, "float32", {})
-
-    def batches() -> Iterator[object]:
-        for start in range(0, size, 32_768):
-            count = min(32_768, size - start)
-            paths = [f"folder {n % 100}/sound {n:07}.wav" for n in range(start, start + count)]
-            columns = {
-                "path": paths,
-                "tags": [[path.split("/")[0]] for path in paths],
-                "content": [f"{n:032x}" for n in range(count)],
-                **{name: [0.0] * count for name in ("start", "end", "duration")},
-                **{name: [0] * count for name in ("sample_rate", "size", "changed")},
-            }
-            yield batch_of(schema, columns, rng.standard_normal((count, width), dtype=np.float32))
-
-    write_table(file, schema, batches())
 
 
 def ranked(kernel: HeadKernel, query: np.ndarray, blocks: list[np.ndarray]) -> list[int]:

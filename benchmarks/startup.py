@@ -1,9 +1,10 @@
-"""How soon the program answers: --help, and the first training step after the libraries load.
+"""How soon the program answers: --help, a search, and the first training step.
 
     python benchmarks/startup.py [--root DIR]
 
-Each command is run three times; the quickest counts. The features are computed beforehand by one
-run of fit, so that a second `fit` shows whether any is computed again.
+Each command is run three times; the quickest counts. The search is of 10,000 sounds with random
+shares, by networks with random weights. The features are computed beforehand by one run of fit, so
+that a second `fit` shows whether any is computed again.
 """
 
 import argparse
@@ -13,6 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import soundfile
+from made_up import FRONT_ENDS, write_network, write_random
+
+from vocalsketch.search.manifest import NETWORK, Manifest
+from vocalsketch.tasks.checkpoints import load_siamese
+
+SOUNDS = 10_000
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FIRST_STEP = """
 import sys, time
@@ -38,13 +47,57 @@ def quickest(command: list[str]) -> float:
     return min(seconds)
 
 
+def search(folder: Path, name: str) -> None:
+    """Print how long a whole search takes, beside loading torch."""
+    trained = load_siamese(write_network(folder, name))
+    width = trained.network.head.recording_share.out_features
+    index = folder / name
+    index.mkdir()
+    (folder / f"{name}.ckpt").rename(index / NETWORK)
+    write_random(index / "sounds.arrow", width, SOUNDS, np.random.default_rng(0))
+    Manifest(
+        version=1,
+        table="sounds.arrow",
+        checksum=0,
+        library=str(folder),
+        fingerprint=trained.fingerprint,
+        corpus=trained.corpus,
+        precision="float32",
+        sounds=SOUNDS,
+        windows=SOUNDS,
+        built="",
+    ).write(index)
+    query = folder / "query.wav"
+    soundfile.write(query, np.random.default_rng(0).uniform(-0.5, 0.5, 100_000), 44_100)
+    command = [sys.executable, "-m", "vocalsketch.cli", "search", str(query), "--index", str(index)]
+    torch_alone = quickest([sys.executable, "-c", "import torch"])
+    whole = quickest(command)
+    print(
+        f"search of {SOUNDS:,} sounds, {name}: {whole:.2f} s, of which {torch_alone:.2f} s are "
+        "`import torch` alone"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", default="demo", help="corpus (default: demo)")
-    root = parser.parse_args().root
+    parser.add_argument("--only", choices=("help", "search", "fit"), action="append")
+    arguments = parser.parse_args()
+    chosen = arguments.only or ("help", "search", "fit")
+    if "help" in chosen:
+        help_alone = quickest([sys.executable, "-m", "vocalsketch.cli", "--help"])
+        print(f"vocalsketch --help: {help_alone:.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FRONT_ENDS if "search" in chosen else ():
+            search(Path(folder), name)
+    if "fit" in chosen:
+        first_step(arguments.root)
+
+
+def first_step(root: str) -> None:
+    """Print how long it takes to the first training step, beside loading Lightning."""
     python = sys.executable
-    print(f"vocalsketch --help: {quickest([python, '-m', 'vocalsketch.cli', '--help']):.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         run = ["--config", str(CONF / "iminet_tied.yaml"), "--data.init_args.root", root]
         run += ["--run_dir", folder]

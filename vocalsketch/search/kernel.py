@@ -20,6 +20,7 @@ from vocalsketch.search.threads import lasting_pool
 
 Floats = NDArray[np.float32]
 Shares = NDArray[np.floating]
+Kernel = Callable[..., None]
 Layer = tuple[Tensor, Tensor]  # weight (inputs, outputs), bias (outputs,)
 
 ROWS_PER_TASK = 32_768  # of one thread: 14 MB of 108 floats, a millisecond's work
@@ -96,18 +97,18 @@ def _score_deep(layers: Sequence[Layer], queries: Floats, shares: Shares, scores
             row[rows] = hidden[:, 0].numpy()
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Kernel) -> Kernel:
     """Return a compiled function that runs beside other threads.
 
     What was compiled is kept, beside this file or in the user's cache; where neither can be
     written it is compiled once more in each process, which takes a second.
     """
-    options = {"nogil": True, "fastmath": FAST}
     try:
-        result: Callable[..., None] = numba.njit(cache=True, **options)(function)
+        kept: Kernel = numba.njit(nogil=True, fastmath=FAST, cache=True)(function)
     except RuntimeError:  # numba found no place
-        result = numba.njit(**options)(function)
-    return result
+        made: Kernel = numba.njit(nogil=True, fastmath=FAST)(function)
+        return made
+    return kept
 
 
 @compiled

@@ -1,0 +1,97 @@
+"""What benchmarks of search are given: networks with random weights, sounds, a table of shares."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import yaml
+
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.search.table import batch_of, schema_of, write_table
+
+CONFIGS = Path(__file__).resolve().parents[1] / "conf"
+FRONT_ENDS = {
+    "iminet_tied": (CQT(), CQT()),
+    "tl_iminet_none": (ImitationLogMel(), RecordingLogMel()),
+}
+
+
+def random_network(name: str) -> Siamese:
+    """Return a config's network with random weights."""
+    made = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["model"]["init_args"]
+    imitation, recording = FRONT_ENDS[name]
+    geometry = SiameseGeometry(
+        imitation_shape=imitation.shape,
+        recording_shape=recording.shape,
+        imitation_tower=tower_of(made["imitation_tower"]),
+        recording_tower=tower_of(made.get("recording_tower", made["imitation_tower"])),
+        sharing=made["sharing"],
+        hidden=tuple(made["hidden"]),
+        dropout=made["dropout"],
+    )
+    return Siamese(geometry).eval()
+
+
+def write_network(folder: Path, name: str) -> Path:
+    """Write a checkpoint of a config's network with random weights."""
+    network = random_network(name)
+    imitation, recording = FRONT_ENDS[name]
+    front_ends = {"imitation": imitation.describe(), "recording": recording.describe()}
+    content = {
+        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
+        "vocalsketch": {
+            "system": "siamese",
+            "geometry": network.geometry.to_dict(),
+            "corpus": "none: random weights",
+            "front_ends": front_ends,
+        },
+    }
+    file = folder / f"{name}.ckpt"
+    torch.save(content, file)
+    return file
+
+
+def tower_of(values: dict) -> TowerGeometry:
+    """Return a config's tower."""
+    stages = [
+        ConvStage(s["filters"], tuple(s["kernel"]), tuple(s["pool"]) if "pool" in s else None)
+        for s in values["stages"]
+    ]
+    return TowerGeometry(stages, values.get("batch_norm", False))
+
+
+def made_up_sounds(folder: Path, count: int) -> Path:
+    """Write harmonic sounds and noise of 0.5 to 4 s, 44.1 kHz, 16 bit, as sample libraries are."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        time_axis = np.arange(int(44_100 * rng.uniform(0.5, 4))) / 44_100
+        tone = np.sin(2 * np.pi * rng.uniform(80, 2000) * time_axis)
+        audio = np.exp(-2 * time_axis) * (0.5 * tone + 0.1 * rng.standard_normal(len(time_axis)))
+        file = folder / f"folder {number % 10}" / f"sound {number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, audio, 44_100)
+    return folder
+
+
+def write_random(file: Path, width: int, size: int, rng: np.random.Generator) -> None:
+    """Write an index's table of random shares."""
+    schema = schema_of(width, "float32", {})
+
+    def batches() -> Iterator[object]:
+        for start in range(0, size, 32_768):
+            count = min(32_768, size - start)
+            paths = [f"folder {n % 100}/sound {n:07}.wav" for n in range(start, start + count)]
+            columns = {
+                "path": paths,
+                "tags": [[path.split("/")[0]] for path in paths],
+                "content": [f"{n:032x}" for n in range(count)],
+                **{name: [0.0] * count for name in ("start", "end", "duration")},
+                **{name: [0] * count for name in ("sample_rate", "size", "changed")},
+            }
+            yield batch_of(schema, columns, rng.standard_normal((count, width), dtype=np.float32))
+
+    write_table(file, schema, batches())
