@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from corpora import write_config
 from disks import disk
 from mortal import Mortal, leftovers_in
 
+from vocalsketch.datasets.manifest import read_manifest, write_manifest
+from vocalsketch.datasets.open import open_corpus
+from vocalsketch.datasets.splits import make_split
 from vocalsketch.errors import StorageError
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.features.store import FeatureStore
@@ -134,6 +138,20 @@ def _damage(file: Path, draw: random.Random, others: list[Path]) -> None:
     else:  # an older version, whose records were of another size
         content = content[:start] + content[start + 4 :]
     file.write_bytes(content)
+
+
+def test_a_split_that_others_write_meanwhile_is_read_whole(
+    folder_corpus: Path, tmp_path: Path
+) -> None:
+    split = make_split(open_corpus(str(folder_corpus)), "paper")
+    path = tmp_path / "split.json"
+    write_manifest(split, path)
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write_manifest, split, path) for _ in range(200)]
+        read = [read_manifest(path) for _ in range(200)]
+    assert [writer.result() for writer in writers] == [None] * 200
+    assert set(read) == {split}
+    assert not leftovers_in(tmp_path)
 
 
 def test_a_fit_on_a_full_disk_says_so_and_goes_on_when_there_is_room(

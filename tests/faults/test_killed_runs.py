@@ -1,5 +1,8 @@
 """Trainings that are killed ten times, or at ten moments, end as those that never were."""
 
+import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from labelled_corpora import (
     write_transfer_config,
     write_urban,
 )
-from mortal import LIVES, THOROUGH, Mortal, files_in, leftovers_in, moments
+from mortal import LIVES, PATIENCE, THOROUGH, Mortal, files_in, leftovers_in, moments
 
 from vocalsketch.experiment import run_experiment
 from vocalsketch.tasks.checkpoints import read_checkpoint
@@ -68,6 +71,26 @@ def test_a_killed_training_ends_as_one_that_was_not(
         assert once.run(dies_at=number).status == -9
         assert once.run().status == 0, once.said()
         runs_are_the_same(whole.folder, once.folder)
+
+
+def test_ctrl_c_twice_is_as_good_as_once(folder_corpus: Path, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "tiny.yaml", folder_corpus, max_epochs=100_000)
+    command = ("fit", "--config", str(config), "--run_dir", "run", "--ckpt_path", "last")
+    mortal = Mortal(tmp_path / "interrupted", command)
+    process = mortal.begin()
+    last = mortal.folder / "run" / "checkpoints" / "last.ckpt"
+    while not last.is_file():
+        assert process.is_alive(), mortal.said()
+        time.sleep(0.01)
+    for _ in range(2):
+        os.kill(process.pid or 0, signal.SIGINT)
+        time.sleep(0.05)
+    process.join(PATIENCE)
+    assert process.exitcode == 130, mortal.said()
+    assert "Interrupted. Go on from the last whole epoch with: --run_dir run" in mortal.said()
+    assert "Traceback" not in mortal.said()
+    assert read_checkpoint(last)["epoch"] >= 0
+    assert not leftovers_in(mortal.folder)
 
 
 def runs_are_the_same(whole: Path, killed: Path) -> None:
