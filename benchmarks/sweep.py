@@ -33,7 +33,7 @@ from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.config_tree import assigned, write_tree
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.devices import THREADS
-from vocalsketch.sweep.launcher import Launcher
+from vocalsketch.sweep.launcher import QUICK_START, Launcher
 from vocalsketch.sweep.retry import WORKER
 from vocalsketch.sweep.run import place_of
 from vocalsketch.sweep.status import median_overhead
@@ -53,6 +53,10 @@ space:
     high: 1.0e-2
     log: true
 """
+AS_IN_A_TRIAL = {
+    "trainer.enable_progress_bar": False,
+    "trainer.logger.init_args.upload_checkpoint": False,
+}
 
 
 def main() -> None:
@@ -65,7 +69,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="against one, default 2")
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    os.environ.update({**dict.fromkeys(THREADS, "1"), **QUICK_START})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         study_file = folder / "benchmark.yaml"
@@ -110,9 +114,7 @@ def fits_alone(definition: Definition, folder: Path, count: int, processes: int)
     """Return the fits per minute of processes that know of no study, and print them."""
     folder.mkdir()
     config = folder / "config.yaml"
-    config.write_text(
-        write_tree(assigned(definition.config, {"trainer.enable_progress_bar": False}))
-    )
+    config.write_text(write_tree(assigned(definition.config, AS_IN_A_TRIAL)))
     context = multiprocessing.get_context("spawn")
     gate, starts = context.Barrier(processes), context.Queue()
     running = [

@@ -1,21 +1,17 @@
 """The report of a study: a page with its plots, and the same plots as pictures."""
 
 import html
-import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import optuna
 import plotly.offline
-from matplotlib.ticker import LogLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text, written_whole
+from vocalsketch.storage import write_text
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.experimental import experimental
+from vocalsketch.sweep.pictures import Plot, page_part, write_picture
 from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.tally import take_tally
 from vocalsketch.sweep.trial import REASON
@@ -23,8 +19,6 @@ from vocalsketch.sweep.trial import REASON
 SHOWN = 10  # trials in the page's table
 SLICES = 6  # parameters in one picture
 PARALLEL = 8  # parameters, the most important, with parallel coordinates
-INCHES = 1.6  # between the axes of parallel coordinates
-RESOLUTION = 120  # dots per inch
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <script>{script}</script>
@@ -41,13 +35,6 @@ td:first-child, th:first-child {{ text-align: left; }}
 """
 
 
-class Plot(NamedTuple):
-    """A function of Optuna's visualization, and its arguments beside the study."""
-
-    kind: str
-    options: dict[str, Any]
-
-
 def write_report(study: optuna.Study, definition: Definition, folder: Path) -> dict[str, Path]:
     """Write ``report.html`` and a PNG per plot into a folder.
 
@@ -62,14 +49,10 @@ def write_report(study: optuna.Study, definition: Definition, folder: Path) -> d
         raise StudyError(
             f"Study {definition.name!r} has no complete trial: there is nothing to plot yet."
         )
-    matplotlib.use("Agg")
     pictures, sections = {}, []
     for name, plot in plots(study, definition).items():
-        pictures[name] = _picture(study, plot, folder / f"{name}.png")
-        with experimental():
-            figure = getattr(optuna.visualization, plot.kind)(study, **plot.options)
-        shown = figure.to_html(full_html=False, include_plotlyjs=False)
-        sections.append(f"<h2>{name.replace('_', ' ')}</h2><div class='wide'>{shown}</div>")
+        pictures[name] = write_picture(study, plot, folder / f"{name}.png")
+        sections.append(f"<h2>{name.replace('_', ' ')}</h2>{page_part(study, plot)}")
     page = PAGE.format(
         title=html.escape(f"Study {definition.name}"),
         script=plotly.offline.get_plotlyjs(),
@@ -108,30 +91,6 @@ def common_parameters(trials: list[FrozenTrial]) -> list[str]:
     """Return the parameters that every trial has; conditional ones some have not."""
     names = set.intersection(*(set(trial.params) for trial in trials))
     return [name for name in trials[0].params if name in names]
-
-
-def _picture(study: optuna.Study, plot: Plot, path: Path) -> Path:
-    with experimental(), warnings.catch_warnings():
-        # an axis of a parameter that had one value only is widened, as it should be
-        warnings.filterwarnings("ignore", "Attempting to set identical low and high")
-        getattr(optuna.visualization.matplotlib, plot.kind)(study, **plot.options)
-    figure = plt.gcf()
-    if plot.kind == "plot_parallel_coordinate":
-        # Optuna leaves the axes of many parameters on top of each other
-        figure.set_size_inches(3 + INCHES * len(plot.options["params"]), 6)
-        for axes in figure.axes:
-            axes.grid(visible=False, axis="y")
-    if plot.kind == "plot_slice":
-        for axes in figure.axes:
-            axes.tick_params(axis="x", labelrotation=45)
-            if axes.get_xscale() == "log":
-                axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axes.xaxis.set_major_formatter("{x:g}")
-                axes.xaxis.set_minor_formatter(NullFormatter())
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=RESOLUTION, bbox_inches="tight")
-    plt.close(figure)
-    return path
 
 
 def _facts(study: optuna.Study, definition: Definition) -> str:
