@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -107,6 +108,33 @@ def test_splits_place_everything_once_and_imitations_with_their_sounds(
         assert {target[identity] for identity in split.test_imitations} == set(split.test_sounds)
         assert {target[i] for i in split.train_imitations} == set(split.development_sounds)
         assert {target[i] for i in split.validation_imitations} == set(split.development_sounds)
+
+
+@settings(max_examples=40, deadline=None)
+@given(corpora, st.integers(0, 2**40), st.randoms(use_true_random=False))
+def test_the_order_in_which_a_corpus_is_listed_does_not_matter(
+    corpus: Corpus, seed: int, random: Random
+) -> None:
+    shuffled = assemble(
+        corpus.name,
+        corpus.root,
+        random.sample(corpus.sounds, len(corpus.sounds)),
+        random.sample(corpus.imitations, len(corpus.imitations)),
+        {},
+    )
+    # and where a reader does not sort, the sides hold the same all the same
+    unsorted = dataclasses.replace(
+        corpus,
+        sounds=tuple(random.sample(corpus.sounds, len(corpus.sounds))),
+        imitations=tuple(random.sample(corpus.imitations, len(corpus.imitations))),
+    )
+    for divide in (
+        paper_split,
+        lambda each: random_split(each, seed),
+        lambda each: fold_split(each, folds=2, fold=2, seed=seed),
+    ):
+        assert divide(shuffled) == divide(corpus)
+        assert divide(unsorted).fingerprint == divide(corpus).fingerprint
 
 
 @settings(max_examples=20, deadline=None)

@@ -90,6 +90,28 @@ def test_fingerprints_differ_by_class_and_by_parameter() -> None:
     assert len(prints) == len(ALL) + 3
 
 
+log_mels = st.builds(
+    LogMel,
+    sample_rate=st.sampled_from([8_000, 16_000]),
+    seconds=st.sampled_from([1.0, 1.5]),
+    window=st.sampled_from([80, 133]),
+    bands=st.sampled_from([5, 20]),
+    minimum_frequency=st.sampled_from([0.0, 50.0]),
+    maximum_frequency=st.sampled_from([3_000.0, 4_000.0]),
+    frames=st.sampled_from([10, 30]),
+    top_db=st.sampled_from([60.0, 80.0]),
+)
+
+
+@given(log_mels, log_mels)
+def test_fingerprints_are_equal_where_front_ends_are_and_nowhere_else(
+    one: LogMel, other: LogMel
+) -> None:
+    assert (one.fingerprint == other.fingerprint) == (one == other)
+    again = front_end_from(dict(reversed(list(one.describe().items()))))
+    assert again.fingerprint == one.fingerprint
+
+
 def test_a_fingerprint_depends_on_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     before = CQT().fingerprint
     monkeypatch.setattr(CQT, "VERSION", CQT.VERSION + 1)

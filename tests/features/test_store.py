@@ -1,6 +1,7 @@
 """The feature store: computed once, never wrong, whatever happens to its files."""
 
 import errno
+import hashlib
 import io
 import os
 import pickle
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features import making, workers
@@ -24,7 +27,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel, RecordingLogMel
 from vocalsketch.features.making import transformed
 from vocalsketch.features.shelf import Shelf
-from vocalsketch.features.source import AudioSource
+from vocalsketch.features.source import AudioSource, content_id
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.features.table import FeatureTable
 
@@ -296,6 +299,21 @@ def test_features_that_are_removed_while_in_use_are_missed_in_words(
         file.unlink()
     with pytest.raises(StorageError, match="was removed or cut while its features were in use"):
         table.stack()
+
+
+@given(st.sets(st.text("0123456789abcdef", min_size=32, max_size=32)), st.randoms())
+def test_a_files_name_is_of_the_ids_in_it_in_any_order(ids: set[str], rng: random.Random) -> None:
+    shelf = Shelf(Path("store"), (2, 3))
+    name = shelf.file_of(sorted(ids))
+    assert shelf.file_of(rng.sample(sorted(ids), len(ids))) == name
+    assert all(shelf.file_of(ids - {each}) != name for each in ids)
+
+
+@given(st.binary(max_size=99), st.binary(max_size=99))
+def test_a_content_id_is_of_all_bytes_and_of_no_others(one: bytes, other: bytes) -> None:
+    ids = [content_id(io.BytesIO(data)) for data in (one, other)]
+    assert (ids[0] == ids[1]) == (one == other)
+    assert ids[0] == hashlib.sha256(one).hexdigest()[:32]
 
 
 def test_a_store_may_be_filled_by_several_at_once(tmp_path: Path, sounds: list[Path]) -> None:

@@ -77,6 +77,19 @@ def test_the_order_of_systems_does_not_matter_to_the_last_bit(matrices, random):
     )
 
 
+@given(
+    st.permutations(range(3)),
+    arrays.arrays(np.float32, (2, 3), elements=st.floats(-30, 30, width=32)),
+    arrays.arrays(np.float32, (2, 3), elements=st.floats(-1, 1, width=32)),
+)
+def test_the_order_of_candidates_does_not_matter(order, logits, cosines):
+    fused = fuse([made_up(scores=logits), made_up("cosine", scores=cosines)])
+    moved = fuse([made_up(scores=logits[:, order]), made_up("cosine", scores=cosines[:, order])])
+    np.testing.assert_allclose(
+        moved.categories[0].scores, fused.categories[0].scores[:, order], rtol=1e-12
+    )
+
+
 def test_the_fusion_is_named_after_its_systems_unless_told():
     systems = [made_up(system="tied"), made_up(system="untied")]
     assert fuse(systems).system == "tied+untied"

@@ -74,6 +74,41 @@ def test_a_monotone_transform_does_not_matter(case):
     )
 
 
+@given(ranked(), st.lists(st.floats(-1e6, 1e6), min_size=7, max_size=7, unique=True))
+def test_no_rising_transform_matters_whatever_it_is(case, levels):
+    scores, targets = case
+    risen = np.array(sorted(levels))[scores.astype(int) + 3]  # the scores are whole, -3 to 3
+    np.testing.assert_array_equal(mid_ranks(risen, targets), mid_ranks(scores, targets))
+
+
+@given(ranked(), st.randoms(use_true_random=False))
+def test_a_query_is_ranked_alone_as_among_any_others(case, random):
+    scores, targets = case
+    order = random.sample(range(len(scores)), len(scores))
+    ranks = mid_ranks(scores, targets)
+    np.testing.assert_array_equal(mid_ranks(scores[order], targets[order]), ranks[order])
+    alone = [mid_ranks(scores[[row]], targets[[row]])[0] for row in range(len(scores))]
+    np.testing.assert_array_equal(alone, ranks)
+
+
+@given(ranked())
+def test_candidates_that_score_alike_share_the_mean_of_their_places(case):
+    scores, targets = case
+    for row, target, rank in zip(scores, targets, mid_ranks(scores, targets), strict=True):
+        tied = np.flatnonzero(row == row[target])
+        shared = {mid_ranks(row[None], np.array([each]))[0] for each in tied}
+        assert shared == {rank}
+        places = np.flatnonzero(np.sort(row)[::-1] == row[target]) + 1
+        assert rank == places.mean()
+
+
+@given(ranked(), st.integers(1, 5))
+def test_candidates_that_score_worse_than_all_change_no_rank(case, more):
+    scores, targets = case
+    worse = np.pad(scores, ((0, 0), (0, more)), constant_values=-99.0)
+    np.testing.assert_array_equal(mid_ranks(worse, targets), mid_ranks(scores, targets))
+
+
 @given(ranked())
 def test_reversed_scores_reverse_the_ranks(case):
     scores, targets = case
