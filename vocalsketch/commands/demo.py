@@ -1,7 +1,10 @@
 """`vocalsketch demo`: a web page to search by voice."""
 
 import argparse
+import signal
 import sys
+import threading
+import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,7 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
         address = serve(page, systems, limits, arguments.host, arguments.port, folder)
         try:
             print(f"{address}   (Ctrl-C ends it)", flush=True)
-            page.block_thread()
+            if arguments.open:
+                webbrowser.open(address)
+            _wait()
         finally:
             page.close(verbose=False)
     return 0
+
+
+def _wait() -> None:
+    """Wait for Ctrl-C, or for a service manager's wish to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        print("The page is closed.", file=sys.stderr)

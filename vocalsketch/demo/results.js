@@ -8,6 +8,10 @@ const parts = (hit) => ({
   slider: hit.querySelector("input"),
 });
 let moveFocus = false;
+const spoken = document.createElement("p"); // what a screen reader says when results change
+spoken.className = "hidden";
+spoken.setAttribute("role", "status");
+document.body.append(spoken);
 
 function stopOthers(audio) {
   for (const other of element.querySelectorAll("audio")) if (other !== audio) other.pause();
@@ -68,6 +72,7 @@ element.addEventListener("input", (event) => {
 
 watch("value", () => {
   const heading = element.querySelector("h2");
+  if (element.querySelector(".hit")) spoken.textContent = heading.textContent;
   if (moveFocus) {
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });

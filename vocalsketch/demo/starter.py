@@ -1,5 +1,6 @@
 """A small index to begin with: synthetic sounds, and a network that was trained on them."""
 
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ def starter() -> Starter:
     try:
         if not Manifest.exists(index):
             print("Training a small network on synthetic sounds, once:", file=sys.stderr)
-            build_index(corpus.sounds[0].path.parent, index, _trained(folder / "run"))
+            library = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
+            build_index(library, index, _trained(folder / "run"))
     finally:
         lock.release()
     return Starter(index, _examples(corpus))

@@ -1,0 +1,235 @@
+"""Many visitors of the web page at once: how long they wait, what fails, how memory grows.
+
+Starts `vocalsketch demo` on the loopback address and lets clients search one after the other, each
+as a browser does: it uploads a recording of its own, searches, and gets three pictures and one
+clip. Prints the median and the 99th percentile of the time from upload to results, of pictures and
+of clips, how many requests failed, and the server's memory before, during and after.
+
+    python benchmarks/web_load.py --index my-index
+    python benchmarks/web_load.py --index my-index --clients 50 --seconds 60 --json
+
+It also measures how fast an upload over the limit is refused. Memory is read on Linux only.
+"""
+
+import argparse
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from http.client import HTTPConnection
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+BOUNDARY = "a-part-of-the-form"
+START_WITHIN = 180.0  # seconds
+RATE = 16_000  # hz
+MEGABYTE = 1_000_000
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--index", type=Path, action="append", required=True)
+    parser.add_argument("--clients", type=int, default=50, help="at once (default: 50)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="(default: 60)")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two searches")
+    parser.add_argument("--json", action="store_true", help="print figures as JSON")
+    arguments = parser.parse_args()
+    with server(arguments.index) as (port, process):
+        visit(port, recording(0), arguments.index[0].resolve().name, Tally())  # warm
+        figures = refusal(port)
+        figures.update(load(port, process, arguments))
+    print(json.dumps(figures, indent=2) if arguments.json else report(figures))
+
+
+class Tally:
+    """Times by kind, and what failed; several threads write."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.failures: list[str] = []
+
+    def timed(self, kind: str, connection: HTTPConnection, *request: object) -> bytes:
+        """Send a request and read the answer; note how long that took, or that it failed."""
+        begun = time.perf_counter()
+        connection.request(*request)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.times[kind].append(time.perf_counter() - begun)
+        if answer.status not in (200, 206):
+            self.failures.append(f"{kind}: {answer.status} {body[:200]!r}")
+        return body
+
+
+def load(port: int, process: subprocess.Popen[str], arguments: argparse.Namespace) -> dict:
+    """Let the clients work and return the figures."""
+    tally = Tally()
+    system = arguments.index[0].resolve().name
+    before, over = memory(process), time.monotonic() + arguments.seconds
+    seen: list[float] = []
+
+    def client(number: int) -> None:
+        count = 0
+        while time.monotonic() < over:
+            try:
+                visit(port, recording(number * 1000 + count), system, tally)
+            except (OSError, ValueError, IndexError) as error:
+                tally.failures.append(repr(error))
+            count += 1
+            time.sleep(arguments.pause)
+
+    threads = [threading.Thread(target=client, args=(each,)) for each in range(arguments.clients)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        seen.append(memory(process))
+        time.sleep(0.5)
+    half = len(seen) // 2
+    return {
+        "clients": arguments.clients,
+        "seconds": arguments.seconds,
+        "searches": len(tally.times["search"]),
+        "failed": len(tally.failures),
+        "failures": tally.failures[:5],
+        "milliseconds": {kind: percentiles(times) for kind, times in tally.times.items()},
+        "megabytes": {
+            "before": before,
+            "after a quarter": max(seen[: half // 2 + 1]),
+            "first half at most": max(seen[: half + 1]),
+            "second half at most": max(seen[half:]),
+            "at the end": memory(process),
+        },
+        "alive": process.poll() is None,
+    }
+
+
+def visit(port: int, wav: bytes, system: str, tally: Tally) -> None:
+    """Do as a browser does with a recording."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
+    begun = time.perf_counter()
+    head, tail = form("imitation.wav")
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    upload = "/gradio_api/upload"
+    path = json.loads(tally.timed("upload", connection, "POST", upload, head + wav + tail, kind))[0]
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    data = json.dumps({"data": [file, "", [], system, 10, None]})
+    kind = {"Content-Type": "application/json"}
+    answer = tally.timed("search", connection, "POST", "/gradio_api/run/search", data, kind)
+    tally.times["upload and search"].append(time.perf_counter() - begun)
+    html = json.loads(answer)["data"][0]
+    pictures = re.findall(r'<img src="(spectrogram[^"]*)"', html)
+    clips = re.findall(r'<audio[^>]* src="(clip[^"]*)"', html)
+    for picture in pictures[:3]:
+        tally.timed("picture", connection, "GET", f"/{unescape(picture)}")
+    tally.timed("clip", connection, "GET", f"/{unescape(clips[0])}")
+    connection.close()
+
+
+def refusal(port: int, megabytes: int = 200) -> dict:
+    """Return how an upload of that size is refused, and after how long."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    head, tail = form("large.wav")
+    begun = time.perf_counter()
+    connection.putrequest("POST", "/gradio_api/upload")
+    connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+    connection.putheader("Content-Length", str(len(head) + megabytes * MEGABYTE + len(tail)))
+    connection.endheaders(head)
+    answer = connection.getresponse()  # nothing of the file was sent
+    text = answer.read().decode()
+    seconds = time.perf_counter() - begun
+    connection.close()
+    return {"refusal": {"status": answer.status, "text": text, "milliseconds": 1000 * seconds}}
+
+
+def form(name: str) -> tuple[bytes, bytes]:
+    """Return what stands before and behind a file in a form."""
+    disposition = f'Content-Disposition: form-data; name="files"; filename="{name}"'
+    head = f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: audio/wav\r\n\r\n"
+    return head.encode(), f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def recording(number: int, seconds: float = 2.0) -> bytes:
+    """Return a different sweep for each number, as a wav file."""
+    generator = np.random.default_rng(number)
+    time_of = np.arange(round(seconds * RATE)) / RATE
+    start, slope = generator.uniform(100, 900), generator.uniform(-40, 200)
+    sweep = np.sin(2 * np.pi * (start * time_of + slope * time_of**2))
+    stream = io.BytesIO()
+    noise = generator.normal(0, 0.01, len(time_of))
+    soundfile.write(stream, 0.4 * sweep + noise, RATE, format="WAV")
+    return stream.getvalue()
+
+
+@contextmanager
+def server(indexes: list[Path]) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """Run the page's server on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "vocalsketch.cli", "demo", "--port", str(port)]
+    for index in indexes:
+        command += ["--index", str(index)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        timer = threading.Timer(START_WITHIN, process.kill)
+        timer.start()
+        line = process.stdout.readline() if process.stdout else ""
+        timer.cancel()
+        if "http" not in line:
+            raise SystemExit("The server did not start.")
+        yield port, process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def memory(process: subprocess.Popen[str]) -> float:
+    """Return the memory of a process in megabytes; 0 where that cannot be read."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        return 0.0
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+    return int(resident.group(1)) * 1024 / MEGABYTE if resident else 0.0
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Return the median, the 99th percentile and the maximum, in milliseconds."""
+    return {
+        "median": 1000 * float(np.median(seconds)),
+        "99 %": 1000 * float(np.percentile(seconds, 99)),
+        "most": 1000 * max(seconds),
+    }
+
+
+def report(figures: dict) -> str:
+    """Return the figures as lines of text."""
+    lines = [
+        f"{figures['clients']} clients at once for {figures['seconds']:g} s: "
+        f"{figures['searches']:,} searches, {figures['failed']} requests failed"
+    ]
+    lines += [f"  {failure}" for failure in figures["failures"]]
+    lines += [
+        f"{kind:18} median {times['median']:8.1f} ms, 99 % {times['99 %']:8.1f} ms"
+        for kind, times in figures["milliseconds"].items()
+    ]
+    lines += [f"memory, {when}: {size:,.0f} MB" for when, size in figures["megabytes"].items()]
+    refused = figures["refusal"]
+    lines.append(
+        f"200 MB refused after {refused['milliseconds']:.1f} ms: {refused['status']} "
+        f"{refused['text']}"
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

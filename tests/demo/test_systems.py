@@ -1,0 +1,84 @@
+"""Which systems a page offers, and what it is asked for."""
+
+from pathlib import Path
+
+import pytest
+from small_networks import chirp, write_checkpoint, write_sound
+
+from vocalsketch.demo.finding import Place
+from vocalsketch.demo.limits import Limits
+from vocalsketch.demo.systems import Systems
+from vocalsketch.errors import ConfigError
+from vocalsketch.search import Index, build_index
+
+
+def test_each_index_is_a_system_and_so_is_their_fusion(indexes: list[Index]) -> None:
+    systems = Systems(indexes)
+    assert list(systems.searchers) == ["one", "two", "one + two"]
+    assert systems.searcher("one + two").indexes == tuple(indexes)
+    assert systems.number_of(systems.searcher("two")) == 1
+    assert systems.apart == ""
+    assert list(Systems(indexes[:1]).searchers) == ["one"]
+
+
+def test_indexes_of_different_libraries_stand_apart(indexes: list[Index], tmp_path: Path) -> None:
+    library = tmp_path / "other"
+    write_sound(library / "a.wav", chirp(1))
+    checkpoint = write_checkpoint(tmp_path / "best.ckpt")
+    build_index(library, tmp_path / "one", checkpoint, jobs=1, progress=False)
+    systems = Systems([indexes[0], Index.open(tmp_path / "one", threads=1)])
+    names = list(systems.searchers)
+    assert len(set(names)) == 2  # of the same name, told apart by the folders around them
+    assert all(name.endswith("/one") for name in names)
+    assert "different libraries" in systems.apart
+
+
+def test_an_index_given_twice_is_there_once(root: Path) -> None:
+    systems = Systems.open([root / "one", root / "two" / ".." / "one"])
+    assert list(systems.searchers) == ["one"]
+
+
+@pytest.mark.parametrize("name", ["three", "", None, 1, ["one"]])
+def test_unknown_systems_are_refused(indexes: list[Index], name: object) -> None:
+    with pytest.raises(ConfigError, match="choose one or two or one \\+ two"):
+        Systems(indexes).searcher(name)
+
+
+def test_the_commonest_tags_are_offered(indexes: list[Index]) -> None:
+    systems = Systems(indexes)
+    assert systems.tags(10) == ["drums", "house", "kick drums", "odd", "snares"]
+    assert set(systems.tags(2)) == {"house", "odd"}
+
+
+def test_a_place_is_a_path_and_a_time() -> None:
+    assert Place.of({"sound": "a.wav", "start": 2}) == Place("a.wav", 2.0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "a.wav",
+        [],
+        {},
+        {"sound": "a.wav"},
+        {"sound": 3, "start": 0},
+        {"sound": "a.wav", "start": "0"},
+        {"sound": "a.wav", "start": -0.1},
+        {"sound": "a.wav", "start": float("nan")},
+        {"sound": "a.wav", "start": float("inf")},
+    ],
+)
+def test_anything_else_is_no_place(value: object) -> None:
+    with pytest.raises(ConfigError, match="names no sound"):
+        Place.of(value)
+
+
+def test_limits_are_checked() -> None:
+    assert Limits(10, 0.5).bytes == 500_000
+    for seconds in (0, -1, 61, float("nan")):
+        with pytest.raises(ConfigError, match="--max-seconds"):
+            Limits(seconds=seconds)
+    for megabytes in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="--max-megabytes"):
+            Limits(megabytes=megabytes)
