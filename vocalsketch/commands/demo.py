@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.demo.starter import NOTE, starter
     from vocalsketch.demo.systems import Systems
 
-    folders, notes, examples = arguments.index, [], []
+    folders, notes, examples = arguments.index, [], {}
     if not folders:
         start = starter()
         folders, notes, examples = [start.index], [NOTE], start.examples

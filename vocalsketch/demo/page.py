@@ -45,15 +45,13 @@ class Asked:
     count: gr.Radio
 
 
-def build_page(
-    finder: Finder, notes: Sequence[str] = (), examples: Sequence[Path] = ()
-) -> gr.Blocks:
+def build_page(finder: Finder, notes: Sequence[str], examples: Mapping[str, Path]) -> gr.Blocks:
     """Return the page, not yet served.
 
     Args:
         finder: Searches and explains.
         notes: What a visitor has to know first, such as that sounds are synthetic.
-        examples: Recordings to try it with.
+        examples: Recordings to try it with, by what they imitate.
     """
     systems = finder.systems
     notes = [*notes, *filter(None, [systems.apart])]
@@ -70,7 +68,7 @@ def build_page(
     return page
 
 
-def _asked(systems: Systems, examples: Sequence[Path]) -> tuple[Asked, gr.Button]:
+def _asked(systems: Systems, examples: Mapping[str, Path]) -> tuple[Asked, gr.Button]:
     recording = gr.Audio(
         sources=["microphone", "upload"],
         type="filepath",
@@ -81,9 +79,9 @@ def _asked(systems: Systems, examples: Sequence[Path]) -> tuple[Asked, gr.Button
     )
     _take_no_addresses(recording)
     if examples:
-        labels = [f"Imitation {number}" for number in range(1, len(examples) + 1)]
-        files = [[str(file)] for file in examples]
-        gr.Examples(files, [recording], label="No microphone? Try", example_labels=labels)
+        files = [[str(file)] for file in examples.values()]
+        label = "No microphone? Imitations of"
+        gr.Examples(files, [recording], label=label, example_labels=list(examples))
     button = gr.Button("Search", variant="primary", elem_id="search")
     words = gr.Textbox(
         label="Words",

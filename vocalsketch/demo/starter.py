@@ -28,10 +28,15 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Starter:
-    """An index of the demo corpus, and imitations that its network was not trained on."""
+    """An index to begin with.
+
+    Attributes:
+        index: Of the demo corpus.
+        examples: Imitations that its network was not trained on, by what they imitate.
+    """
 
     index: Path
-    examples: list[Path]
+    examples: dict[str, Path]
 
 
 def starter() -> Starter:
@@ -72,15 +77,16 @@ def _trained(run: Path) -> Path:
     return run / "checkpoints" / "best.ckpt"
 
 
-def _examples(corpus: Corpus) -> list[Path]:
-    """Return imitations that did not train, of different sounds."""
+def _examples(corpus: Corpus) -> dict[str, Path]:
+    """Return imitations that did not train, of different sounds, by these sounds' names."""
     held_out = set(paper_split(corpus).validation_imitations)
     of_sound: dict[str, Path] = {}
     for imitation in corpus.imitations:
         if imitation.id in held_out:
             of_sound.setdefault(imitation.sound_id, imitation.path)
-    by_category: dict[str, list[Path]] = {}
+    by_category: dict[str, list[tuple[str, Path]]] = {}
     for sound in corpus.sounds:
         if sound.id in of_sound:
-            by_category.setdefault(sound.category, []).append(of_sound[sound.id])
-    return [path for paths in by_category.values() for path in paths[:EXAMPLES]]
+            name = sound.path.stem.replace("_", " ")
+            by_category.setdefault(sound.category, []).append((name, of_sound[sound.id]))
+    return dict(named for sounds in by_category.values() for named in sounds[:EXAMPLES])
