@@ -31,11 +31,11 @@ def config(tmp_path: Path) -> dict:
     return values
 
 
-def trained(config: dict, folder: Path) -> dict[str, torch.Tensor]:
-    folder.mkdir()
+def trained(config: dict, folder: Path, *options: str) -> dict[str, torch.Tensor]:
+    folder.mkdir(exist_ok=True)
     path = folder / "tower.yaml"
     path.write_text(yaml.safe_dump(config))
-    run_experiment("fit", ["--config", str(path), "--run_dir", str(folder / "run")])
+    run_experiment("fit", ["--config", str(path), "--run_dir", str(folder / "run"), *options])
     return read_checkpoint(folder / "run" / "checkpoints" / "last.ckpt")["state_dict"]
 
 
@@ -67,6 +67,18 @@ def test_they_become_those_of_the_training_clips_and_nothing_else_changes(
     # two steps with Keras' momentum have hardly left their initial value of 1
     assert (plain[prefix + "norm.running_var"] - 1).abs().max() < 0.02
     assert (variance - 1).abs().max() > 0.3
+
+
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
+    config: dict, tmp_path: Path
+) -> None:
+    config["trainer"]["callbacks"].append(CALLBACK)
+    config["model"]["init_args"]["dropout"] = 0.5  # draws while the statistics are estimated too
+    whole = trained(config, tmp_path / "whole")
+    trained(config, tmp_path / "parts", "--trainer.max_epochs", "1")
+    parts = trained(config, tmp_path / "parts", "--ckpt_path", "last")
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, msg=name)
 
 
 def test_other_systems_are_refused(tiny_config: Path, tmp_path: Path) -> None:
