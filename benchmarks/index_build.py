@@ -1,14 +1,17 @@
 """How fast a library is indexed, beside extraction with librosa and beside Lightning left out.
 
-Prints sounds per second of one core, all measured in this run on the same files:
+Prints sounds per second of processor time, all measured in this run on the same files:
 
 - librosa: read, resample and transform each file, and nothing more;
 - network: the same, and each file through the network's recording tower and its half of the head;
+- tower: the build's recording tower alone, which is the most that a build could reach;
 - threads: ``LibraryEmbedder.embed_files``: read, hash, transform, embed;
-- build: ``build_index``: the same under Lightning's predict, with writing, merging and checksums;
+- build: ``build_index``: the same under Lightning's predict, with writing, merging and checksums
+  (without the half second that Lightning takes once in a process);
 - again: ``build_index`` once more, with nothing new.
 
     python benchmarks/index_build.py
+    python benchmarks/index_build.py --mixed
     python benchmarks/index_build.py --library folder/of/sounds --checkpoint best.ckpt --jobs 2
 """
 
@@ -22,12 +25,13 @@ import librosa
 import numpy as np
 import torch
 from made_up import FRONT_ENDS, made_up_sounds, write_network
+from threadpoolctl import threadpool_limits
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.search import build_index
-from vocalsketch.search.embedding import LibraryEmbedder
+from vocalsketch.search.embedding import CLIPS_AT_ONCE, LibraryEmbedder
 from vocalsketch.search.library import list_library
 from vocalsketch.tasks.checkpoints import load_siamese
 
@@ -39,13 +43,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--library", type=Path, help="folder of sounds; default: made-up ones")
     parser.add_argument("--sounds", type=int, default=300, help="made-up sounds, default 300")
+    parser.add_argument(
+        "--mixed", action="store_true", help="made-up sounds of four rates, half of them stereo"
+    )
     parser.add_argument("--checkpoint", type=Path, action="append", help="instead of both networks")
     parser.add_argument("--jobs", type=int, default=1, help="threads of the build, default 1")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    threadpool_limits(1)  # of numpy's products, which librosa makes its mel bands with
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        library = arguments.library or made_up_sounds(folder / "library", arguments.sounds)
+        library = arguments.library or made_up_sounds(
+            folder / "library", arguments.sounds, arguments.mixed
+        )
         checkpoints = arguments.checkpoint or [write_network(folder, each) for each in FRONT_ENDS]
         for number, checkpoint in enumerate(checkpoints):
             compare(library, checkpoint, folder / f"index{number}", arguments.jobs)
@@ -59,24 +69,35 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     embedder = LibraryEmbedder(trained, library, 1)
     paths = [library / file.path for file in files]
     embedder.embed_files(files[:WARM_UP])
+    few = made_up_sounds(index.parent / "few", WARM_UP)
+    build_index(few, index.with_name(f"{index.name} of few"), checkpoint, progress=False)
+    clips = torch.randn(CLIPS_AT_ONCE["cpu"], *front_end.shape)
+    batches = len(files) // len(clips)
     extract(front_end, paths[:WARM_UP])
     ways: dict[str, Callable[[], object]] = {
         "librosa": lambda: extract(front_end, paths),
         "network": lambda: extract(front_end, paths, trained.network.recording_shares),
+        "tower": lambda: [embed(embedder, clips) for _ in range(batches)],
         "threads": lambda: embedder.embed_files(files),
         "build": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
         "again": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),
     }
     rates = {}
     for way, run in ways.items():
-        begun = time.perf_counter()
+        begun = time.process_time()
         run()
-        rates[way] = len(files) / (time.perf_counter() - begun)
+        rates[way] = len(files) / (time.process_time() - begun)
     print(
         f"{checkpoint.stem}: {len(files)} files, {type(front_end).__name__}, build {jobs} thread(s)"
     )
     for way, rate in rates.items():
         print(f"    {way:8} {rate:9.1f} sounds/s, {rate / rates['librosa']:6.2f} x librosa")
+
+
+@torch.inference_mode()
+def embed(embedder: LibraryEmbedder, spectrograms: torch.Tensor) -> torch.Tensor:
+    """Return shares of (clips, bins, frames)."""
+    return embedder.share(embedder.tower(spectrograms))
 
 
 def extract(

@@ -64,16 +64,21 @@ def tower_of(values: dict) -> TowerGeometry:
     return TowerGeometry(stages, values.get("batch_norm", False))
 
 
-def made_up_sounds(folder: Path, count: int) -> Path:
-    """Write harmonic sounds and noise of 0.5 to 4 s, 44.1 kHz, 16 bit, as sample libraries are."""
+def made_up_sounds(folder: Path, count: int, mixed: bool = False) -> Path:
+    """Write harmonic sounds and noise of 0.5 to 4 s, 16 bit.
+
+    They are mono and of 44.1 kHz, as the network wants them, or ``mixed`` as libraries are: of
+    four rates, and half of them stereo.
+    """
     rng = np.random.default_rng(0)
     for number in range(count):
-        time_axis = np.arange(int(44_100 * rng.uniform(0.5, 4))) / 44_100
+        rate = (44_100, 48_000, 96_000, 22_050)[number // 2 % 4] if mixed else 44_100
+        time_axis = np.arange(int(rate * rng.uniform(0.5, 4))) / rate
         tone = np.sin(2 * np.pi * rng.uniform(80, 2000) * time_axis)
         audio = np.exp(-2 * time_axis) * (0.5 * tone + 0.1 * rng.standard_normal(len(time_axis)))
         file = folder / f"folder {number % 10}" / f"sound {number}.wav"
         file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(file, audio, 44_100)
+        soundfile.write(file, np.stack([audio] * 2, 1) if mixed and number % 2 else audio, rate)
     return folder
 
 

@@ -53,7 +53,7 @@ def test_a_search_loads_what_it_needs_and_no_more(root: Path) -> None:
     code = (
         "import sys; from vocalsketch.cli import main\n"
         "heavy = {'pytorch_lightning', 'librosa', 'torchmetrics', 'matplotlib', 'wandb', 'sklearn',"
-        " 'optuna', 'captum', 'rich', 'torch._dynamo'}\n"
+        " 'optuna', 'captum', 'rich', 'pandas', 'torch._dynamo'}\n"
         "print('STATUS', main(sys.argv[1:]), 'IMPORTED', sorted(heavy & set(sys.modules)))"
     )
     arguments = ["search", root / "sung.wav", "--index", root / "one"]

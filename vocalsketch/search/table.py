@@ -62,7 +62,7 @@ class SoundTable:
         chunks = table.column(SHARE).chunks
         width = table.schema.field(SHARE).type.list_size
         self.blocks: list[NDArray[np.floating]] = [
-            chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, width) for chunk in chunks
+            _view(chunk.flatten()).reshape(-1, width) for chunk in chunks
         ]
         self.metadata = {
             key.decode(errors="replace"): value.decode(errors="replace")
@@ -101,6 +101,13 @@ def _read(file: Path) -> pa.Table:
     if not of_an_index:
         raise StorageError(f"{file} is damaged (its columns are others): build it again.")
     return table
+
+
+def _view(numbers: pa.Array) -> NDArray[np.floating]:
+    """Return numbers without nulls as they lie; ``to_numpy`` would import pandas if it is there."""
+    kind = numbers.type.to_pandas_dtype()
+    whole = np.frombuffer(numbers.buffers()[1], dtype=kind)
+    return whole[numbers.offset : numbers.offset + len(numbers)]
 
 
 def write_table(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
