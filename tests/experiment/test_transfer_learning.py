@@ -11,6 +11,7 @@ from labelled_corpora import (
     write_urban,
 )
 
+from vocalsketch.callbacks import PreciseBatchNorm
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.parser import ExperimentCLI
@@ -102,6 +103,8 @@ def test_the_shipped_configs_are_the_papers_network(
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.01, 0.9, True)
     assert group["weight_decay"] == 0.0
     assert cli.model.learning_rate_decay == 1e-4
+    second = cli.model.network.recording_tower.stages[1].conv.weight
+    assert second.is_contiguous(memory_format=torch.channels_last)
     assert (cli.trainer.max_epochs, cli.datamodule.batch_size) == (30, 128)
     assert not any("EarlyStopping" in type(each).__name__ for each in cli.trainer.callbacks)
 
@@ -120,7 +123,12 @@ def test_the_shipped_configs_pre_train_the_papers_towers(
         write_urban(root, tuple("abcdefghij"), folds=1)
     options = ["--config", str(CONFIGS / f"pretrain_{name}.yaml"), "--trainer.logger", "false"]
     options += ["--data.init_args.root", str(root), "--run_dir", str(tmp_path / "run")]
-    model = ExperimentCLI("fit", options).model
+    cli = ExperimentCLI("fit", options)
+    model = cli.model
+    assert any(isinstance(each, PreciseBatchNorm) for each in cli.trainer.callbacks)
+    assert model.network.tower.stages[1].conv.weight.is_contiguous(
+        memory_format=torch.channels_last
+    )
     norms = 2 * sum(stage.filters for stage in model.geometry.stages)
     expected = count + (norms if model.geometry.batch_norm else 0)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected
