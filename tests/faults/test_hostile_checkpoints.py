@@ -1,6 +1,5 @@
 """A checkpoint from a stranger is weights and plain values: nothing in it runs or deletes."""
 
-import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from attack import Attack
 from small_networks import write_checkpoint, write_library
 
 from vocalsketch.cli import main
@@ -23,22 +23,6 @@ from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.search import Index, build_index
 from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
 from vocalsketch.tasks.transfer import _read_tower
-
-
-class Attack:
-    """When it is unpickled it makes a file."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, (str(self.canary),)
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """What an attack that succeeds would make."""
-    return tmp_path / "canary"
 
 
 def in_torchs_format(file: Path, attack: Attack) -> None:

@@ -22,12 +22,6 @@ DDP = "pytorch_lightning.strategies.DDPStrategy"
 LAMBDA = "pytorch_lightning.callbacks.LambdaCallback"
 
 
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """A file that an attack which succeeds would make."""
-    return tmp_path / "canary"
-
-
 def popen(canary: Path) -> dict[str, Any]:
     """A class whose construction runs a command."""
     command = f"{sys.executable} -c 'open({str(canary)!r}, chr(119))'"
@@ -203,3 +197,25 @@ def test_a_study_file_names_no_more_than_a_config_does(
     with pytest.raises(ConfigError, match=r"subprocess\.Popen"):
         checked(read_definition(study))
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 8)}]\n" for i in range(1, 30)),
+        "a: &a [*a, *a]\n",
+    ],
+    ids=["multiplied", "within itself"],
+)
+def test_aliases_that_multiply_are_refused_before_they_do(bomb: str, tiny_config: Path) -> None:
+    with pytest.raises(ConfigError, match="aliases"):
+        parse(tiny_config, bomb + tiny_config.read_text())
+    with pytest.raises(ConfigError, match="aliases"):
+        read_mapping(tiny_config)
+
+
+def test_aliases_that_only_save_writing_are_read(tiny_config: Path) -> None:
+    text = tiny_config.read_text() + "name: &name one\n"
+    text = text.replace("seed_everything: 1", "seed_everything: &seed 1")
+    assert parse(tiny_config, text.replace("max_epochs: 2", "max_epochs: *seed")).trainer.max_epochs

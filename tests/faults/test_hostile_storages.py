@@ -6,7 +6,6 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import optuna
 import pyarrow as pa
 import pytest
 import soundfile
+from attack import Attack
 from small_networks import write_checkpoint, write_library
 
 from vocalsketch.errors import StorageError, VocalSketchError
@@ -27,22 +27,6 @@ from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, load_study, open_study
 
 TABLES = 200 * int(os.environ.get("VOCALSKETCH_FAULTS", "1"))
-
-
-class Attack:
-    """When it is unpickled it makes a folder."""
-
-    def __init__(self, canary: Path) -> None:
-        self.canary = canary
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, (str(self.canary),)
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """What an attack that succeeds would make."""
-    return tmp_path / "canary"
 
 
 @pytest.fixture

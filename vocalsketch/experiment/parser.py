@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from vocalsketch.aliases import refuse_endless
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
@@ -44,6 +45,8 @@ class ExperimentCLI(LightningCLI):
         self.command = command
         self.callbacks = callbacks
         self.configs = _configs(arguments)
+        for each in self.configs:
+            refuse_endless(Path(each))
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         restrict_parser()
         super().__init__(

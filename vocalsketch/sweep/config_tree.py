@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from vocalsketch.aliases import refuse_endless
 from vocalsketch.errors import ConfigError
 
 Tree = dict[str, Any]
@@ -28,8 +29,9 @@ def read_mapping(path: Path) -> Tree:
     """Read one YAML file that holds a mapping.
 
     Raises:
-        ConfigError: The file is missing, is no YAML, or holds no mapping.
+        ConfigError: The file is missing, is no YAML, holds no mapping, or endless aliases.
     """
+    refuse_endless(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
