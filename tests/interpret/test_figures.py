@@ -73,6 +73,11 @@ def test_pairs_have_both_inputs_in_a_row(subject):
         "fc1, unit 7, imitation",
         "fc1, unit 7, recording",
     ]
+    figure.draw_without_rendering()
+    for axes in figure.axes:  # each side has bands of its own, so hertz of its own
+        assert axes.get_ylabel() == "Hz"
+        assert axes.yaxis.get_ticklabels()[0].get_visible()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "s", "s"]
 
 
 def test_a_figure_shows_four_units_of_a_layer_at_most(subject):

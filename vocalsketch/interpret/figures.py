@@ -164,9 +164,21 @@ def _draw_pattern(
         draw_spectrogram(axes, spectrogram, front_end)
         side = f", {name}" if pattern.part == "pair" else ""
         axes.set_title(f"{pattern.layer}, unit {pattern.unit}{side}", fontsize=8)
-        axes.label_outer()
+        _label(axes, shared=pattern.part != "pair")
         if pattern.dead:
             axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", color="#d1242f")
+
+
+def _label(axes: Axes, *, shared: bool) -> None:
+    """Leave labels at the edge of the grid; hertz everywhere where a row does not share them."""
+    if shared:
+        axes.label_outer()
+        return
+    place = axes.get_subplotspec()
+    assert place is not None
+    if not place.is_last_row():
+        axes.set_xlabel("")
+        axes.tick_params(labelbottom=False)
 
 
 def _names(part: Part) -> tuple[str, ...]:

@@ -83,11 +83,11 @@ def write_gallery(
                 cards.append(_card(subject, portrait, pattern, heard, files))
                 bar.update()
             sections.append(Section(_heading(column, portrait), _text(portrait), cards))
-    names = " and ".join(column.subject.name for column in columns)
+    names = ", ".join(column.subject.name for column in columns)
     tags = [corpus_tag(column.subject.corpus) for column in columns]
     corpora = f"trained on {' and '.join(dict.fromkeys(tags))}"
     written = out / "page.html"
-    write_text(written, page(f"What {names} learned", corpora, paragraphs, sections))
+    write_text(written, page(f"What was learned: {names}", corpora, paragraphs, sections))
     return Written(written, figures, tuple(sounds))
 
 
