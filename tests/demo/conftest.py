@@ -42,4 +42,8 @@ def page(root: Path) -> Iterator[Page]:
     """The served page; at most 2 s and 0.5 MB may be sent."""
     limits = ("--max-seconds", "2", "--max-megabytes", "0.5")
     with served_page(root / "log.txt", [root / "one", root / "two"], *limits) as page:
+        sent = Path(page.upload(b"what a visitor sent").json()[0])
+        assert sent.is_file()
         yield page
+    assert page.process.returncode == 0
+    assert not sent.parents[1].exists()  # nothing is left of what visitors sent

@@ -12,8 +12,8 @@ from vocalsketch.demo.systems import Systems
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.interpret.explanation import explained, explanation_page
-from vocalsketch.search import Hit, Searcher, read_query
-from vocalsketch.search.query import Waveform, prepared
+from vocalsketch.search import Hit, Searcher
+from vocalsketch.search.query import LONGEST, Waveform, prepared
 
 LONGEST_TEXT = 200  # letters
 MOST_TAGS = 20
@@ -175,7 +175,8 @@ def read_recording(file: Path, limits: Limits) -> tuple[Waveform, int]:
 
 
 def _sound(searcher: Searcher, place: Place) -> tuple[Waveform, int]:
-    return read_query(searcher.indexes[0].file_of(place.path), start=place.start)
+    file = searcher.indexes[0].file_of(place.path)
+    return read_audio(file, seconds=LONGEST, offset=place.start, name=place.path)
 
 
 def _count(value: object) -> int:

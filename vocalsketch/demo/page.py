@@ -17,7 +17,6 @@ COUNTS = (10, 25, 50)
 Values = Mapping[Any, Any]  # what a visitor chose, by component
 
 MOST_TAGS = 500  # that are offered
-KEPT = (60, 3600)  # seconds: how often recordings are looked through, and how old they become
 BEGIN = notice_html(
     "Sing, hum, hiss or beatbox a sound",
     "Record a few seconds or drop a file. The sounds it is most likely meant for are listed here.",
@@ -55,7 +54,7 @@ def build_page(finder: Finder, notes: Sequence[str], examples: Mapping[str, Path
     """
     systems = finder.systems
     notes = [*notes, *filter(None, [systems.apart])]
-    page = gr.Blocks(title="vocalsketch", analytics_enabled=False, delete_cache=KEPT)
+    page = gr.Blocks(title="vocalsketch", analytics_enabled=False)
     with page:
         _html(head_html(systems, notes), "head")
         with gr.Row(elem_id="desk"):

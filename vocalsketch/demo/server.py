@@ -67,7 +67,7 @@ def serve(
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
-            app_kwargs=_application(systems, limits, host, uploads),
+            app_kwargs=_application(systems, limits, host, _watched(page, uploads)),
             max_file_size=limits.bytes,
             theme=_theme(),
             css_paths=STYLE,
@@ -112,13 +112,23 @@ def _unusable(host: str, port: int, error: OSError) -> ConfigError:
     )
 
 
-def _application(systems: Systems, limits: Limits, host: str, uploads: Path) -> dict[str, Any]:
+def _watched(page: gr.Blocks, folder: Path) -> Uploads:
+    """Return the folder of uploads; gradio is to forget what is removed from it."""
+
+    def forget(removed: set[str]) -> None:
+        for names in page.temp_file_sets:
+            names.difference_update(removed)
+
+    return Uploads(folder, forget=forget)
+
+
+def _application(systems: Systems, limits: Limits, host: str, uploads: Uploads) -> dict[str, Any]:
     guard = Middleware(
         Guard,
         own=(CLIP, SPECTROGRAM, SOUND),
         upload=limits.bytes,
         too_long=f"Too large: at most {limits.megabytes:g} MB are taken.",
-        before_upload=Uploads(uploads).make_room,
+        before_upload=uploads.make_room,
     )
     middleware = [guard]
     if host in LOOPBACK:  # a name of another site's that leads here is not answered

@@ -102,13 +102,13 @@ def _start(request: Request) -> float:
 
 
 def _guarded(answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
-    """Say in a line what cannot be served. No such file and may not: the same answer."""
+    """Answer alike whatever cannot be served, so that no answer tells what lies elsewhere."""
 
     def endpoint(request: Request) -> Response:
         try:
             return answer(request)
-        except VocalSketchError as error:
-            return PlainTextResponse(f"Not found: {error}", status_code=404)
+        except VocalSketchError:
+            return PlainTextResponse("Not found.", status_code=404)
 
     return endpoint
 

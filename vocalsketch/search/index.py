@@ -127,7 +127,9 @@ class Index:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
         file = (root / path).resolve()
         if not file.is_relative_to(root) or not file.is_file():
-            raise DatasetError(f"{path!r} is not in {root} any more: bring the index up to date.")
+            raise DatasetError(
+                f"{path!r} is not in the library any more: bring the index {self.name} up to date."
+            )
         return file
 
     @torch.inference_mode()
