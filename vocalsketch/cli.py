@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -26,6 +27,14 @@ COMMANDS = {
     "explain": "show what in a query and in a sound the network's score rests on",
 }
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
+
+
+def run() -> int:
+    """Run the command in ``sys.argv`` as this process's only work; return as ``main``."""
+    status = main()
+    if status == INTERRUPTED:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that another could end
+    return status
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,4 +91,4 @@ def _experiment(command: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -107,7 +107,7 @@ def test_prune_failed_says_what_it_did(searched: str, capsys: pytest.CaptureFixt
         (("run", "--trials", "2", "--set", "max_epochs"), "--set is 'max_epochs': give KEY=VALUE"),
         (("run", "--trials", "2", "--set", "modle.x=1"), "does not validate: No config key"),
         (("run", "--trials", "2", "--storage", "ftp://x"), "storage is 'ftp://x'"),
-        (("status",), "No study 'rates' in the storage (it holds none)"),
+        (("status",), "No study at runs/sweeps/rates/study.db: begin one with"),
         (("best", "--retrain", "0"), "--retrain is 0"),
     ],
 )

@@ -37,9 +37,10 @@ class End:
 
 def vocalsketch(*arguments: str) -> int:
     """Run a command as the script does."""
-    from vocalsketch.cli import main
+    from vocalsketch.cli import run
 
-    return main(list(arguments))
+    sys.argv = ["vocalsketch", *arguments]
+    return run()
 
 
 @dataclass(frozen=True)

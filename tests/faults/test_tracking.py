@@ -17,7 +17,7 @@ from disks import disk
 from mortal import Mortal, started_by, until_gone
 
 ONLINE = ("WANDB_MODE=online", f"WANDB_API_KEY={'k' * 40}")
-HURRY = ("WANDB_INIT_TIMEOUT=3", "WANDB_FINISH_TIMEOUT=3", "WANDB_X_GRAPHQL_RETRY_MAX=1")
+HURRY = ("WANDB_INIT_TIMEOUT=20", "WANDB_FINISH_TIMEOUT=3", "WANDB_X_GRAPHQL_RETRY_MAX=1")
 NAMES = {"name": "vocalsketch", "entity": {"id": "e", "name": "someone"}}
 
 
