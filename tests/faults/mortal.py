@@ -172,6 +172,7 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     mortal.temporary.mkdir(exist_ok=True)
     tempfile.tempdir = str(mortal.temporary)
+    os.environ.pop("WANDB_SERVICE", None)  # of the tests that ran before, in another folder
     os.environ |= {
         "VOCALSKETCH_CACHE": str(mortal.folder / "cache"),
         "TMPDIR": tempfile.tempdir,
