@@ -159,8 +159,6 @@ class WandbTracker(WandbLogger):
             folder.mkdir(parents=True, exist_ok=True)
             # artifacts wait here until they are uploaded; elsewhere they would outlive the run
             os.environ["WANDB_DATA_DIR"] = str(folder)
-            # W&B's own process, where there already is one, may be at work in another folder
-            self._wandb_init["dir"] = str(folder.parent)
         run = wandb.init(
             **self._wandb_init,
             mode=mode,
