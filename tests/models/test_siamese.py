@@ -160,3 +160,21 @@ def test_geometry_survives_plain_values() -> None:
 def test_what_cannot_be_built_is_refused(build: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build()
+
+
+def test_gradients_of_gathered_clips_are_the_same_bits_every_time() -> None:
+    stages = [ConvStage(2, (3, 3))]
+    tower = TowerGeometry(stages)
+    network = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(432, 8)))
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(64, 8, 8, generator=generator)
+    rows = torch.randint(0, 64, (256,), generator=generator)
+
+    def gradient() -> torch.Tensor:
+        network.zero_grad()
+        network(clips, clips, rows, rows.flip(0)).square().sum().backward()
+        return torch.cat([each.grad.flatten() for each in network.parameters()])
+
+    network.eval()
+    first = gradient()
+    assert all(torch.equal(first, gradient()) for _ in range(20))

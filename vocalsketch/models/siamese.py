@@ -104,8 +104,9 @@ class Siamese(nn.Module):
             Logits (pairs,): the paper's similarity before its sigmoid.
         """
         return self.head.score(
-            self.imitation_shares(imitations)[imitation_index],
-            self.recording_shares(recordings)[recording_index],
+            # plain indexing adds up its gradients in whatever order threads come, on the CPU
+            self.imitation_shares(imitations).index_select(0, imitation_index),
+            self.recording_shares(recordings).index_select(0, recording_index),
         )
 
 
