@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_writes_is_ke
     assert sorted(tmp_path.iterdir()) == [young, whole]
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [whole]
+
+
+def test_what_killed_writers_of_a_file_left_goes_when_it_is_written_an_hour_later(
+    tmp_path: Path,
+) -> None:
+    old, young, another_s = (
+        tmp_path / name for name in (".a[1].x1.tmp", ".a[1].x2.tmp", ".a.x1.tmp")
+    )
+    for file in (old, young, another_s):
+        file.write_text("half")
+    for file in (old, another_s):
+        os.utime(file, (time.time() - 3700,) * 2)
+    write_text(tmp_path / "a[1]", "whole")
+    assert set(tmp_path.iterdir()) == {young, another_s, tmp_path / "a[1]"}
 
 
 def test_a_lock_is_one_s_until_its_block_ends(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Where files live and how they are written: whole or not at all."""
 
 import errno
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +34,8 @@ def written_whole(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it to ``target`` when the block succeeds.
 
     Readers see the old file or the new one, never a part. When the block fails the temporary
-    file is removed and ``target`` is untouched.
+    file is removed and ``target`` is untouched. What killed writers of ``target`` left half
+    written is removed when it is an hour old.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
@@ -40,6 +43,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target.parent, older_than=time.time() - LEFTOVER_AGE, of=target.name)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         os.close(handle)
         temporary = Path(name)
@@ -73,15 +77,16 @@ def make_folder(folder: Path) -> None:
         raise _storage_error(folder, error) from error
 
 
-def remove_leftovers(folder: Path, older_than: float | None = None) -> None:
+def remove_leftovers(folder: Path, older_than: float | None = None, of: str | None = None) -> None:
     """Remove what writers that were killed left half written in a folder.
 
     Args:
         folder: The folder; those below it are not looked at.
         older_than: Seconds since 1970; younger files, whose writers may live, are kept. All are
             removed where it is left out, as by whoever holds the folder's lock.
+        of: The name of the file that was to be written; any if left out.
     """
-    for file in folder.glob(".*.tmp"):
+    for file in folder.glob(".*.tmp" if of is None else f".{glob.escape(of)}.*.tmp"):
         with suppress(OSError):  # another process removed it, or may and we may not
             if older_than is None or file.stat().st_mtime < older_than:
                 file.unlink()

@@ -4,7 +4,8 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -35,22 +36,56 @@ def some_time(draw: random.Random, seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > until
 
 
-def disturb(mortal: Mortal, seen: list[Callable[[], bool]], seconds: float) -> None:
-    """Kill a command at what is seen, and at random as often as asked for; bring it to its end."""
+def disturb(mortal: Mortal, seen: list[Callable[[], bool]]) -> None:
+    """Kill a command at what is seen, one life after the other, and bring it to its end."""
     for number, condition in enumerate(seen):
         assert kill_when(mortal, condition, with_all_it_started=bool(number % 2)), mortal.said()
-    draw = random.Random(7)
-    for number in range(THOROUGH):
-        kill_when(mortal, some_time(draw, seconds), with_all_it_started=bool(number % 2))
+    bring_to_its_end(mortal)
+
+
+def bring_to_its_end(mortal: Mortal) -> None:
     end = mortal.run()
     assert end.status == 0, end.said
+
+
+def killed_at_random(mortal: Mortal, seconds: float) -> Iterator[Mortal]:
+    """Kill a command that takes some seconds as often as asked for; yield it brought to its end.
+
+    First in one folder, one life after the other; then each time in a folder of its own.
+    """
+    draw = random.Random(7)
+    kills = 0
+    for number in range(THOROUGH):
+        moment = some_time(draw, seconds / 2)
+        kills += kill_when(mortal, moment, with_all_it_started=bool(number % 2))
+    if THOROUGH:
+        bring_to_its_end(mortal)
+        yield mortal
+    for number in range(THOROUGH):
+        once = replace(mortal, folder=mortal.folder.with_name(f"once{number}"))
+        moment = some_time(draw, seconds)
+        kills += kill_when(once, moment, with_all_it_started=bool(number % 2))
+        bring_to_its_end(once)
+        yield once
+    print(f"{mortal.command[0]}: {kills} of {2 * THOROUGH} kills came before its end")
+
+
+def an_hour_later(mortal: Mortal, folder: Path) -> None:
+    """Run a command again, which is done, when what its killed lives left half written is old."""
+    left = leftovers_in(folder)
+    assert len(left) <= THOROUGH + 2
+    for name in left:
+        os.utime(folder / name, (time.time() - 3700,) * 2)
+    if left:
+        end = mortal.run()
+        assert end.status == 0, end.said
 
 
 def timed(mortal: Mortal) -> float:
     """Run a command to its end and return how many seconds it took."""
+    replace(mortal, command=("--version",)).run()  # starts what commands are forked from
     began = time.monotonic()
-    end = mortal.run()
-    assert end.status == 0, end.said
+    bring_to_its_end(mortal)
     return time.monotonic() - began
 
 
@@ -60,23 +95,25 @@ def test_a_killed_table_ends_as_one_that_was_not(folder_corpus: Path, tmp_path: 
     command = ("reproduce", "table1", "--root", str(folder_corpus), "--out", "table")
     command += ("--conf", str(tmp_path / "conf"), "--rows", "iminet_tied", "--seeds", "1")
     command += ("--devices", "cpu", "--jobs", "1")
-    whole, killed = (Mortal(tmp_path / name, command) for name in ("whole", "killed"))
+    names = ("whole", "seen", "lives")
+    whole, seen, lives = (Mortal(tmp_path / name, command) for name in names)
     seconds = timed(whole)
-    cell = killed.folder / "table" / "cells" / "iminet_tied" / "seed0"
+    cell = seen.folder / "table" / "cells" / "iminet_tied" / "seed0"
     disturb(
-        killed,
+        seen,
         [
             lambda: any(cell.glob("checkpoints/last.ckpt")),
             lambda: any(cell.glob("scores_test.npz")),
         ],
-        seconds,
     )
-    one, other = whole.folder / "table", killed.folder / "table"
-    assert files_in(one) == files_in(other)
-    run = Path("cells") / "iminet_tied" / "seed0"
-    for name in ("results_test.json", "queries_test.csv", "scores_test.npz"):
-        assert (one / run / name).read_bytes() == (other / run / name).read_bytes(), name
-    assert (one / "table1.csv").read_bytes() == (other / "table1.csv").read_bytes()
+    for killed in (seen, *killed_at_random(lives, seconds)):
+        one, other = whole.folder / "table", killed.folder / "table"
+        an_hour_later(killed, other)
+        assert files_in(one) == files_in(other)
+        run = Path("cells") / "iminet_tied" / "seed0"
+        for name in ("results_test.json", "queries_test.csv", "scores_test.npz"):
+            assert (one / run / name).read_bytes() == (other / run / name).read_bytes(), name
+        assert (one / "table1.csv").read_bytes() == (other / "table1.csv").read_bytes()
 
 
 def test_a_killed_sweep_has_the_trials_of_one_that_was_not(
@@ -90,24 +127,29 @@ def test_a_killed_sweep_has_the_trials_of_one_that_was_not(
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     command = ("sweep", "run", str(tmp_path / "study.yaml"), "--folder", "study")
     command += ("--trials", "2", "--workers", "1")
-    whole, killed = (Mortal(tmp_path / name, command) for name in ("whole", "killed"))
+    names = ("whole", "seen", "lives")
+    whole, seen, lives = (Mortal(tmp_path / name, command) for name in names)
     seconds = timed(whole)
-    trials = killed.folder / "study" / "trials"
+    trials = seen.folder / "study" / "trials"
     disturb(
-        killed,
+        seen,
         [
             lambda: any(trials.glob("00000/seed_*/checkpoints/last.ckpt")),
             lambda: any(trials.glob("00001/seed_*/checkpoints/last.ckpt")),
         ],
-        seconds,
     )
-    one, other = finished(whole), finished(killed)
-    assert len(one) == len(other) == 2
-    # a retry keeps its parameters; a trial that is begun after one has another number, and others
-    common = one.keys() & other.keys()
-    assert len(common) == 2 or (THOROUGH and common)
-    assert {rate: one[rate] for rate in common} == {rate: other[rate] for rate in common}
-    assert not leftovers_in(killed.folder / "study")
+    one = finished(whole)
+    assert finished(seen) == one
+    for killed in (seen, *killed_at_random(lives, seconds)):
+        an_hour_later(killed, killed.folder / "study")
+        other = finished(killed)
+        assert len(other) == len(one) == 2
+        # a retry keeps its parameters; a trial that is begun after one has another number, and
+        # others
+        common = one.keys() & other.keys()
+        assert common
+        assert {rate: one[rate] for rate in common} == {rate: other[rate] for rate in common}
+        assert not leftovers_in(killed.folder / "study")
 
 
 def finished(mortal: Mortal) -> dict[float, float]:
