@@ -56,10 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
         )
         print(warning, file=sys.stderr)
     from vocalsketch.demo.finding import Finder
+    from vocalsketch.demo.memory import give_large_arrays_back
     from vocalsketch.demo.page import build_page
     from vocalsketch.demo.starter import NOTE, starter
     from vocalsketch.demo.systems import Systems
 
+    give_large_arrays_back()
     folders, notes, examples = arguments.index, [], {}
     if not folders:
         start = starter()
