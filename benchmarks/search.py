@@ -39,7 +39,8 @@ from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.models import Siamese
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.best import best_first
-from vocalsketch.search.kernel import FAST, ROWS_PER_TASK, HeadKernel
+from vocalsketch.search.compiled import FAST
+from vocalsketch.search.kernel import ROWS_PER_TASK, HeadKernel
 from vocalsketch.search.query import prepared
 from vocalsketch.search.table import SoundTable
 from vocalsketch.tasks.checkpoints import load_siamese

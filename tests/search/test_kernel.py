@@ -1,5 +1,8 @@
 """Scores from stored shares."""
 
+import subprocess
+import sys
+
 import numba.core.caching
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocalsketch.models import MetricHead
-from vocalsketch.search import kernel
+from vocalsketch.search import compiled, kernel
 from vocalsketch.search.kernel import HeadKernel
 
 
@@ -23,7 +26,7 @@ def shares(rows: int, width: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((rows, width), dtype=np.float32)
 
 
-@pytest.mark.parametrize("hidden", [(), (7,), (7, 3)])
+@pytest.mark.parametrize(("hidden", "few"), [((), 0), ((), 65_536), ((7,), 0), ((7, 3), 0)])
 @settings(deadline=None, max_examples=20)
 @given(
     rows=st.lists(st.integers(0, 40), max_size=4),
@@ -31,12 +34,14 @@ def shares(rows: int, width: int, seed: int) -> np.ndarray:
     width=st.integers(1, 20),
 )
 def test_scores_are_those_of_the_head_pair_by_pair(
-    hidden: tuple[int, ...], rows: list[int], queries: int, width: int
+    hidden: tuple[int, ...], few: int, rows: list[int], queries: int, width: int
 ) -> None:
     head = head_of(width, hidden)
     blocks = [shares(count, width, seed) for seed, count in enumerate(rows)]
     asked = shares(queries, width, 99)
-    scores = HeadKernel(head, threads=2).scores(asked, blocks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "FEW", few)
+        scores = HeadKernel(head, threads=2).scores(asked, blocks)
     stored = np.concatenate([np.zeros((0, width), np.float32), *blocks])
     with torch.no_grad():
         for query in range(queries):
@@ -46,10 +51,11 @@ def test_scores_are_those_of_the_head_pair_by_pair(
     assert scores.shape == (queries, len(stored))
 
 
-@pytest.mark.parametrize("hidden", [(), (7,)])
+@pytest.mark.parametrize(("hidden", "few"), [((), 0), ((), 65_536), ((7,), 0)])
 def test_however_the_rows_are_cut_the_scores_are_the_same(
-    hidden: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    hidden: tuple[int, ...], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(kernel, "FEW", few)
     head, stored, asked = head_of(12, hidden), shares(1000, 12, 0), shares(2, 12, 1)
     whole = HeadKernel(head).scores(asked, [stored])
     monkeypatch.setattr(kernel, "ROWS_PER_TASK", 64)
@@ -58,26 +64,44 @@ def test_however_the_rows_are_cut_the_scores_are_the_same(
     np.testing.assert_allclose(cut, whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("hidden", [(), (7,)])
-def test_half_precision_scores_are_those_of_the_rounded_shares(hidden: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("hidden", "few"), [((), 0), ((), 65_536), ((7,), 0)])
+def test_half_precision_scores_are_those_of_the_rounded_shares(
+    hidden: tuple[int, ...], few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "FEW", few)
     half = shares(500, 12, 0).astype(np.float16)
     half[0, :4] = [0.0, -0.0, 6e-8, 65504.0]  # zero, the smallest and the largest numbers
     half[1, :2] = [-6e-8, -3e-5]  # the smallest below zero, and one that is not normal
-    kernel = HeadKernel(head_of(12, hidden))
+    narrow = HeadKernel(head_of(12, hidden))
     asked = shares(2, 12, 1)
     np.testing.assert_allclose(
-        kernel.scores(asked, [half]),
-        kernel.scores(asked, [half.astype(np.float32)]),
+        narrow.scores(asked, [half]),
+        narrow.scores(asked, [half.astype(np.float32)]),
         rtol=1e-5,
         atol=1e-5,
     )
 
 
-def test_shares_may_be_read_only_as_mapped_files_are() -> None:
+@pytest.mark.parametrize("few", [0, 65_536])
+def test_shares_may_be_read_only_as_mapped_files_are(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "FEW", few)
     stored, asked = shares(10, 12, 0), shares(1, 12, 1)
     stored.flags.writeable = False
     asked.flags.writeable = False
     assert HeadKernel(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)
+
+
+def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
+    search = (
+        "import sys; import numpy as np; from vocalsketch.models import MetricHead; "
+        "from vocalsketch.search.kernel import HeadKernel; "
+        "shares = np.zeros((10, 12), np.float32); "
+        "HeadKernel(MetricHead(5, 5, (12,))).scores(shares, [shares]); "
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", search], check=False).returncode == 0
 
 
 def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,5 +112,5 @@ def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Monk
             results[place] = 2 * values[place]
 
     results = np.zeros(3)
-    kernel.compiled(doubled)(np.arange(3.0), results)
+    compiled.compiled(doubled)(np.arange(3.0), results)
     np.testing.assert_array_equal(results, [0, 2, 4])

@@ -59,6 +59,22 @@ def test_without_a_microphone_that_is_said(card: ModuleType) -> None:
         record(1.0)
 
 
+def test_that_it_records_is_said_when_it_does(card: ModuleType) -> None:
+    order = []
+    heard = card.rec
+
+    def rec(*args, **options):
+        order.append("rec")
+        return heard(*args, **options)
+
+    card.rec, card.wait = rec, lambda: order.append("wait")
+    record(0.1, begun=lambda: order.append("said"))
+    assert order == ["rec", "said", "wait"]
+    with pytest.raises(ConfigError):
+        record(99, begun=lambda: order.append("said"))
+    assert len(order) == 3
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 61.0, float("nan")])
 def test_no_more_than_a_minute_is_recorded(card: ModuleType, seconds: float) -> None:
     with pytest.raises(ConfigError, match="cannot be recorded"):

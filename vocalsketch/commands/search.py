@@ -60,8 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.record is None:
         waveform, rate = read_query(arguments.query)
     else:
-        print(f"Recording {arguments.record:g} s: imitate the sound now.", file=sys.stderr)
-        waveform, rate = record(arguments.record)
+        now = f"Recording {arguments.record:g} s: imitate the sound now."
+        waveform, rate = record(arguments.record, begun=lambda: print(now, file=sys.stderr))
     if len(waveform) >= LONGEST * rate:
         note = f"Only the beginning of {arguments.query} is listened to: a query is a few seconds."
         print(note, file=sys.stderr)

@@ -1,5 +1,6 @@
 """The sound card: recording a query, playing what was found. Needs sounddevice, an extra."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,12 @@ RATE = 44_100  # hz
 LONGEST = 60.0  # seconds
 
 
-def record(seconds: float) -> tuple[Waveform, int]:
+def record(seconds: float, begun: Callable[[], object] = lambda: None) -> tuple[Waveform, int]:
     """Record from the default microphone.
+
+    Args:
+        seconds: How long.
+        begun: Called when the microphone listens.
 
     Returns:
         Mono waveform (samples,), and its rate in Hz.
@@ -31,6 +36,7 @@ def record(seconds: float) -> tuple[Waveform, int]:
     sounddevice = _sounddevice()
     try:
         audio = sounddevice.rec(round(seconds * RATE), samplerate=RATE, channels=1, dtype="float32")
+        begun()
         sounddevice.wait()
     except sounddevice.PortAudioError as error:
         raise AudioError(
