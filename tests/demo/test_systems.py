@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from small_networks import chirp, write_checkpoint, write_sound
+from small_networks import RATE, chirp, write_checkpoint, write_sound
 
 from vocalsketch.demo.finding import Place
 from vocalsketch.demo.limits import Limits
-from vocalsketch.demo.systems import Systems
+from vocalsketch.demo.systems import LiveSystems, Systems
 from vocalsketch.errors import ConfigError
 from vocalsketch.search import Index, build_index
 
@@ -36,6 +36,49 @@ def test_indexes_of_different_libraries_stand_apart(indexes: list[Index], tmp_pa
 def test_an_index_given_twice_is_there_once(root: Path) -> None:
     systems = Systems.open([root / "one", root / "two" / ".." / "one"])
     assert list(systems.searchers) == ["one"]
+
+
+def test_a_new_build_is_searched_from_when_it_ends(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    write_sound(library / "a.wav", chirp(1))
+    folders = [tmp_path / "one", tmp_path / "two"]
+    checkpoints = [write_checkpoint(tmp_path / f"{seed}.ckpt", seed=seed) for seed in range(2)]
+
+    def build(number: int) -> None:
+        build_index(library, folders[number], checkpoints[number], jobs=1, progress=False)
+
+    build(0)
+    build(1)
+    live = LiveSystems(Systems.open(folders))
+    before = live.now()
+    assert live.now() is before
+    build(0)  # nothing is new
+    assert live.now() is before
+    write_sound(library / "b.wav", chirp(2))
+    build(0)
+    apart = live.now()
+    assert [index.sounds for index in apart.indexes] == [2, 1]
+    assert apart.indexes[1] is before.indexes[1]
+    with pytest.raises(ConfigError, match=r"choose one or two\. .* different states"):
+        apart.searcher("one + two")
+    build(1)
+    together = live.now()
+    assert len(together.searcher("one + two").search(chirp(2), RATE)) == 2
+    assert [index.sounds for index in before.indexes] == [1, 1]  # a search that is under way
+
+
+def test_an_index_that_is_damaged_meanwhile_is_searched_as_it_was(tmp_path: Path) -> None:
+    write_sound(tmp_path / "library" / "a.wav", chirp(1))
+    checkpoint = write_checkpoint(tmp_path / "best.ckpt")
+    build_index(tmp_path / "library", tmp_path / "one", checkpoint, jobs=1, progress=False)
+    live = LiveSystems(Systems.open([tmp_path / "one"]))
+    before = live.now()
+    manifest = tmp_path / "one" / "index.json"
+    manifest.write_text("half")
+    assert live.now() is before
+    manifest.unlink()
+    assert live.now() is before
+    assert len(before.searcher("one").search(chirp(1), RATE)) == 1
 
 
 @pytest.mark.parametrize("name", ["three", "", None, 1, ["one"]])

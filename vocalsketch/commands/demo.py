@@ -59,14 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.demo.memory import give_large_arrays_back
     from vocalsketch.demo.page import build_page
     from vocalsketch.demo.starter import NOTE, starter
-    from vocalsketch.demo.systems import Systems
+    from vocalsketch.demo.systems import LiveSystems, Systems
 
     give_large_arrays_back()
     folders, notes, examples = arguments.index, [], {}
     if not folders:
         start = starter()
         folders, notes, examples = [start.index], [NOTE], start.examples
-    systems = Systems.open(folders)
+    systems = LiveSystems(Systems.open(folders))
     with upload_folder() as folder:
         page = build_page(Finder(systems, limits), notes, examples)
         address = serve(page, systems, limits, arguments.host, arguments.port, folder)

@@ -8,7 +8,7 @@ from typing import Any
 
 from vocalsketch.datamodules.batches import Side
 from vocalsketch.demo.limits import Limits
-from vocalsketch.demo.systems import Systems
+from vocalsketch.demo.systems import LiveSystems
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.interpret.explanation import explained, explanation_page
@@ -92,7 +92,7 @@ class Finder:
         limits: On recordings.
     """
 
-    def __init__(self, systems: Systems, limits: Limits) -> None:
+    def __init__(self, systems: LiveSystems, limits: Limits) -> None:
         self.systems = systems
         self.limits = limits
 
@@ -104,7 +104,8 @@ class Finder:
             ConfigError: Something of the request cannot be used.
             DatasetError: The sound to search with is not of the library.
         """
-        searcher = self.systems.searcher(request.system)
+        systems = self.systems.now()
+        searcher = systems.searcher(request.system)
         like = None if request.like is None else Place.of(request.like)
         waveform, rate = self._query(request.recording, like, searcher)
         hits = searcher.search(
@@ -115,7 +116,7 @@ class Finder:
             text=_text(request.words),
         )
         index = searcher.indexes[0]
-        return Found(hits, like, self.systems.number_of(searcher), index.sounds)
+        return Found(hits, like, systems.number_of(searcher), index.sounds)
 
     def explain(self, recording: str | None, like: Any, system: Any, sound: Any) -> str:
         """Return a self-contained HTML page on why a found sound scores as it does.
@@ -125,7 +126,7 @@ class Finder:
             ConfigError: As ``find``.
             DatasetError: The sound is not of the library.
         """
-        searcher = self.systems.searcher(system)
+        searcher = self.systems.now().searcher(system)
         origin = None if like is None else Place.of(like)
         place = Place.of(sound)
         waveform, rate = self._query(recording, origin, searcher)

@@ -1,6 +1,6 @@
 """The page itself: what is asked, and where what was found is put."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,17 @@ def build_page(finder: Finder, notes: Sequence[str], examples: Mapping[str, Path
         notes: What a visitor has to know first, such as that sounds are synthetic.
         examples: Recordings to try it with, by what they imitate.
     """
-    systems = finder.systems
-    notes = [*notes, *filter(None, [systems.apart])]
+
+    def head() -> str:
+        systems = finder.systems.now()
+        return head_html(systems, [*notes, *filter(None, [systems.apart])])
+
     page = gr.Blocks(title="vocalsketch", analytics_enabled=False)
     with page:
-        _html(head_html(systems, notes), "head")
+        _html(head, "head")
         with gr.Row(elem_id="desk"):
             with gr.Column(scale=1, min_width=280, elem_id="asking"):
-                asked, button = _asked(systems, examples)
+                asked, button = _asked(finder.systems.now(), examples)
             with gr.Column(scale=2, min_width=280, elem_id="finding"):
                 results = _html(BEGIN, "results", "results.js")
                 why = _html("", "why", "dialog.js")
@@ -195,6 +198,7 @@ def _connect(answers: Answers, button: gr.Button, results: gr.HTML, why: gr.HTML
     )
 
 
-def _html(value: str, name: str, script: str | None = None) -> gr.HTML:
+def _html(value: str | Callable[[], str], name: str, script: str | None = None) -> gr.HTML:
+    """Return a part of the page; a function is asked for it when the page is loaded."""
     code = (FILES / script).read_text(encoding="utf-8") if script else None
     return gr.HTML(value, js_on_load=code, apply_default_css=False, elem_id=name)

@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from vocalsketch.demo.guard import Guard
 from vocalsketch.demo.limits import Limits
 from vocalsketch.demo.sounds import CLIP, SOUND, SPECTROGRAM, Sounds
-from vocalsketch.demo.systems import Systems
+from vocalsketch.demo.systems import LiveSystems
 from vocalsketch.demo.uploads import Uploads
 from vocalsketch.errors import ConfigError
 
@@ -55,7 +55,7 @@ def upload_folder() -> Iterator[Path]:
 
 
 def serve(
-    page: gr.Blocks, systems: Systems, limits: Limits, host: str, port: int, uploads: Path
+    page: gr.Blocks, systems: LiveSystems, limits: Limits, host: str, port: int, uploads: Path
 ) -> str:
     """Start serving the page in threads of its own, until it is closed; return its address.
 
@@ -122,7 +122,9 @@ def _watched(page: gr.Blocks, folder: Path) -> Uploads:
     return Uploads(folder, forget=forget)
 
 
-def _application(systems: Systems, limits: Limits, host: str, uploads: Uploads) -> dict[str, Any]:
+def _application(
+    systems: LiveSystems, limits: Limits, host: str, uploads: Uploads
+) -> dict[str, Any]:
     guard = Middleware(
         Guard,
         own=(CLIP, SPECTROGRAM, SOUND),

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from vocalsketch.demo.clips import audible_clip, spectrogram_picture
-from vocalsketch.demo.systems import Systems
+from vocalsketch.demo.systems import LiveSystems
 from vocalsketch.errors import DatasetError, VocalSketchError
 
 CLIP, SPECTROGRAM, SOUND = "clip", "spectrogram", "sound"  # addresses below the page's
@@ -34,7 +34,7 @@ def seconds_heard(start: float, duration: float) -> float:
 class Sounds:
     """Answers requests for sounds of these systems' libraries."""
 
-    systems: Systems
+    systems: LiveSystems
 
     def routes(self) -> list[Route]:
         """Return where what is answered."""
@@ -62,10 +62,10 @@ class Sounds:
         return FileResponse(file, filename=file.name, content_disposition_type="attachment")
 
     def _file(self, request: Request) -> Path:
-        number = request.query_params.get("index", "")
-        if not number.isdecimal() or len(number) > 4 or int(number) >= len(self.systems.indexes):
+        number, indexes = request.query_params.get("index", ""), self.systems.now().indexes
+        if not number.isdecimal() or len(number) > 4 or int(number) >= len(indexes):
             raise DatasetError(f"There is no index {number[:40]!r}.")
-        return self.systems.indexes[int(number)].file_of(request.query_params.get("path", ""))
+        return indexes[int(number)].file_of(request.query_params.get("path", ""))
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:

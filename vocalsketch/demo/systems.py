@@ -1,11 +1,14 @@
 """What can be searched on the page: each index by itself, and the fusion of all."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.search import Index, Searcher
+from vocalsketch.search.manifest import FILE, Manifest
 
 
 class Systems:
@@ -48,6 +51,19 @@ class Systems:
         """
         return cls([Index.open(folder) for folder in dict.fromkeys(map(Path.resolve, folders))])
 
+    def renewed(self) -> "Systems":
+        """Return these systems, with each index opened again of which there is a new version.
+
+        Raises:
+            StorageError: An index is missing or damaged.
+            CheckpointError: A network is missing, or not the one that made its index.
+        """
+        indexes = [
+            index if Manifest.read(index.folder) == index.manifest else Index.open(index.folder)
+            for index in self.indexes
+        ]
+        return self if indexes == [*self.indexes] else Systems(indexes)
+
     def searcher(self, name: object) -> Searcher:
         """Return the way to search that the page calls ``name``.
 
@@ -55,9 +71,9 @@ class Systems:
             ConfigError: There is none of this name.
         """
         if not isinstance(name, str) or name not in self.searchers:
-            raise ConfigError(
-                f"There is no system {str(name)[:80]!r}: choose {' or '.join(self.searchers)}."
-            )
+            choices = " or ".join(self.searchers)
+            reason = f"There is no system {str(name)[:80]!r}: choose {choices}."
+            raise ConfigError(f"{reason} {self.apart}".strip())
         return self.searchers[name]
 
     def number_of(self, searcher: Searcher) -> int:
@@ -70,6 +86,33 @@ class Systems:
             tag for index in self.indexes for tags in index.table.column("tags") for tag in tags
         )
         return sorted(tag for tag, _ in counts.most_common(most))
+
+
+class LiveSystems:
+    """The systems as their folders have them now: a build that ends is searched from then on.
+
+    It may be used by several threads at once.
+
+    Args:
+        systems: As they were opened.
+    """
+
+    def __init__(self, systems: Systems) -> None:
+        self._systems = systems
+        self._seen: tuple[int, ...] = ()
+        self._lock = threading.Lock()
+
+    def now(self) -> Systems:
+        """Return the current systems; the last that could be opened where an index is damaged."""
+        with self._lock:
+            with suppress(OSError, VocalSketchError):
+                seen = tuple(
+                    (index.folder / FILE).stat().st_mtime_ns for index in self._systems.indexes
+                )
+                if seen != self._seen:
+                    self._seen = seen
+                    self._systems = self._systems.renewed()
+            return self._systems
 
 
 def _names(indexes: Sequence[Index]) -> list[str]:
