@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -93,5 +95,23 @@ def test_a_lock_is_one_s_until_its_block_ends(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match="it is taken"):
             with locked(file, "it is taken"):
                 raise AssertionError
+    with locked(file, "it is taken"):
+        pass
+
+
+def test_a_lock_whose_holder_is_killed_is_free(tmp_path: Path) -> None:
+    file = tmp_path / ".lock"
+    hold = (
+        "import sys, time; from pathlib import Path; from vocalsketch.storage import locked\n"
+        "with locked(Path(sys.argv[1]), ''):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", hold, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StorageError, match="it is taken"), locked(file, "it is taken"):
+            raise AssertionError
+        holder.kill()
     with locked(file, "it is taken"):
         pass
