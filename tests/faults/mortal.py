@@ -73,6 +73,11 @@ class Mortal:
         assert process.exitcode is not None, f"still running: {self.command}\n{self.said()}"
         return End(process.exitcode, self.said())
 
+    def complete(self, dies_at: int | None = None) -> None:
+        """Run it to its end, which has to be a success; with 0, number the changes of files."""
+        end = self.run(dies_at)
+        assert end.status == 0, end.said
+
     def run_for(self, seconds: float) -> End:
         """Run it, and kill it (but not what it started) after some seconds."""
         process = self.begin()
@@ -83,8 +88,7 @@ class Mortal:
 
     def changes(self) -> list[str]:
         """Run it to its end and return the names of the changes it made to files."""
-        end = self.run(dies_at=0)
-        assert end.status == 0, end.said
+        self.complete(dies_at=0)
         return (self.folder / "changes.txt").read_text().splitlines()
 
     def begin(self, dies_at: "int | str | None" = None) -> BaseProcess:
@@ -112,8 +116,7 @@ class Mortal:
             # what is done once is not done again, and so kills no second time
             assert end.status in (-signal.SIGKILL, 0), end.said
             killed += end.status == -signal.SIGKILL
-        end = self.run()
-        assert end.status == 0, end.said
+        self.complete()
         return killed
 
 

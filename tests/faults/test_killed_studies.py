@@ -40,12 +40,7 @@ def disturb(mortal: Mortal, seen: list[Callable[[], bool]]) -> None:
     """Kill a command at what is seen, one life after the other, and bring it to its end."""
     for number, condition in enumerate(seen):
         assert kill_when(mortal, condition, with_all_it_started=bool(number % 2)), mortal.said()
-    bring_to_its_end(mortal)
-
-
-def bring_to_its_end(mortal: Mortal) -> None:
-    end = mortal.run()
-    assert end.status == 0, end.said
+    mortal.complete()
 
 
 def killed_at_random(mortal: Mortal, seconds: float) -> Iterator[Mortal]:
@@ -59,13 +54,13 @@ def killed_at_random(mortal: Mortal, seconds: float) -> Iterator[Mortal]:
         moment = some_time(draw, seconds / 2)
         kills += kill_when(mortal, moment, with_all_it_started=bool(number % 2))
     if THOROUGH:
-        bring_to_its_end(mortal)
+        mortal.complete()
         yield mortal
     for number in range(THOROUGH):
         once = replace(mortal, folder=mortal.folder.with_name(f"once{number}"))
         moment = some_time(draw, seconds)
         kills += kill_when(once, moment, with_all_it_started=bool(number % 2))
-        bring_to_its_end(once)
+        once.complete()
         yield once
     print(f"{mortal.command[0]}: {kills} of {2 * THOROUGH} kills came before its end")
 
@@ -77,15 +72,14 @@ def an_hour_later(mortal: Mortal, folder: Path) -> None:
     for name in left:
         os.utime(folder / name, (time.time() - 3700,) * 2)
     if left:
-        end = mortal.run()
-        assert end.status == 0, end.said
+        mortal.complete()
 
 
 def timed(mortal: Mortal) -> float:
     """Run a command to its end and return how many seconds it took."""
     replace(mortal, command=("--version",)).run()  # starts what commands are forked from
     began = time.monotonic()
-    bring_to_its_end(mortal)
+    mortal.complete()
     return time.monotonic() - began
 
 
