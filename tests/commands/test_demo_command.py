@@ -9,9 +9,9 @@ from corpora import write_config
 
 from vocalsketch.commands import demo
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.demo import starter as starters
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search import Index
+from vocalsketch.web import starter as starters
 
 
 def run(*arguments: object) -> int:

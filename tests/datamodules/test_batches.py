@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from vocalsketch.datamodules.batches import ClipFeatures, ClipSampler, PairFeatures
-from vocalsketch.datamodules.loading import Indices
 from vocalsketch.datamodules.pairing import Pairs
+from vocalsketch.domain import Indices
 
 
 class Numbered:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets.demo import cache, layout, sounds
+from vocalsketch.datasets.synthetic import cache, layout, sounds
 from vocalsketch.errors import StorageError
 
 CHOSEN = layout.items()[75:77]  # two short sounds: the files of the whole differ in number alone

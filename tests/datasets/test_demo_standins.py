@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets.demo import languages, urban
+from vocalsketch.datasets.synthetic import languages, urban
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vocalsketch.datasets.demo import curves, sounds, synthesis
+from vocalsketch.datasets.synthetic import curves, sounds, synthesis
 
 
 def strongest(sound: curves.Curve) -> float:

@@ -21,7 +21,7 @@ from vocalsketch.datasets.voxforge import (
     speaker_of,
 )
 from vocalsketch.errors import ConfigError, DatasetError
-from vocalsketch.storage import cache_folder
+from vocalsketch.files import cache_folder
 
 
 def submit(folder: Path, sentences: dict[str, bytes]) -> Path:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from vocalsketch.datasets.demo import listening, sounds
-from vocalsketch.datasets.demo.people import imitation, person
+from vocalsketch.datasets.synthetic import listening, sounds
 from vocalsketch.features.contours import FAMILIES, contour_features, contour_scores
+from vocalsketch.voice.people import imitation, person
 
 LENGTH = sum(FAMILIES)
 

@@ -386,7 +386,7 @@ def test_a_store_that_cannot_be_written_is_read(
     def refused(*args: object, **options: object) -> tuple[int, str]:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("vocalsketch.storage.tempfile.mkstemp", refused)
+    monkeypatch.setattr("vocalsketch.files.tempfile.mkstemp", refused)
     np.testing.assert_array_equal(fill(store, sounds[:20]).stack(), before)
     with pytest.raises(StorageError, match="Read-only file system"):
         fill(store, sounds)

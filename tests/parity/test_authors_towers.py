@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vocalsketch.datamodules.batches import Side
 from vocalsketch.datasets.open import open_corpus
+from vocalsketch.domain import Side
 from vocalsketch.features.front_end import FrontEnd, standardised
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.features.store import FeatureStore

@@ -9,8 +9,8 @@ import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.files import write_text, written_whole
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text, written_whole
 from vocalsketch.tasks.classification import ClassificationTask
 from vocalsketch.tasks.confusion import Confusion
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from vocalsketch.domain import Half
+from vocalsketch.files import written_whole
 from vocalsketch.retrieval.results import Results, results_dict, write_results
-from vocalsketch.retrieval.scores import CategoryScores, Half, Scores
-from vocalsketch.storage import written_whole
+from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
-from vocalsketch.datamodules.batches import Side
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.domain import Side
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.tasks.retrieval import RetrievalTask
 

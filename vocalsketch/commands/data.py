@@ -49,15 +49,15 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets import demo
+    from vocalsketch.datasets import synthetic
 
     if arguments.print_path:
-        print(demo.demo_corpus())
+        print(synthetic.demo_corpus())
         return 0
     made = [
-        ("imitations", str(demo.demo_corpus())),
-        ("languages", str(demo.demo_languages())),
-        ("urban sounds", str(demo.demo_urban())),
+        ("imitations", str(synthetic.demo_corpus())),
+        ("languages", str(synthetic.demo_languages())),
+        ("urban sounds", str(synthetic.demo_urban())),
     ]
     _print_aligned(made)
     return 0

@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
     if find_spec("gradio") is None:
         raise ConfigError("The page needs gradio: `pip install 'vocalsketch[demo]'`.")
-    from vocalsketch.demo.limits import Limits
-    from vocalsketch.demo.server import LOOPBACK, check_address, serve, upload_folder
+    from vocalsketch.web.limits import Limits
+    from vocalsketch.web.server import LOOPBACK, check_address, serve, upload_folder
 
     limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     check_address(arguments.host, arguments.port)
@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
             "to pages of the same machine or over https."
         )
         print(warning, file=sys.stderr)
-    from vocalsketch.demo.finding import Finder
-    from vocalsketch.demo.memory import give_large_arrays_back
-    from vocalsketch.demo.page import build_page
-    from vocalsketch.demo.starter import NOTE, starter
-    from vocalsketch.demo.systems import LiveSystems, Systems
+    from vocalsketch.web.finding import Finder
+    from vocalsketch.web.memory import give_large_arrays_back
+    from vocalsketch.web.page import build_page
+    from vocalsketch.web.starter import NOTE, starter
+    from vocalsketch.web.systems import LiveSystems, Systems
 
     give_large_arrays_back()
     folders, notes, examples = arguments.index, [], {}

@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the page and print the score."""
+    from vocalsketch.files import write_text
     from vocalsketch.interpret.explanation import explain
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.storage import write_text
     from vocalsketch.tasks.checkpoints import load_siamese
 
     trained = load_siamese(arguments.checkpoint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vocalsketch.reproduce.table1 import Failure
+    from vocalsketch.paper.table1 import Failure
 
 PRETRAINING_DATA = {"imitation": "voxforge", "recording": "urbansound8k"}
 QUICK_NOTE = (
@@ -105,10 +105,10 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
 def _table1(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vocalsketch.reproduce.material import Material
-    from vocalsketch.reproduce.plan import make_plan
-    from vocalsketch.reproduce.slots import choose_slots
-    from vocalsketch.reproduce.table1 import run_plan
+    from vocalsketch.paper.material import Material
+    from vocalsketch.paper.plan import make_plan
+    from vocalsketch.paper.slots import choose_slots
+    from vocalsketch.paper.table1 import run_plan
 
     out = arguments.out.resolve()
     plan = make_plan(
@@ -168,8 +168,8 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _write(folder: Path) -> None:
     """Write the report and print where it is."""
-    from vocalsketch.reproduce.report import write_report
-    from vocalsketch.reproduce.table1 import gather
+    from vocalsketch.paper.report import write_report
+    from vocalsketch.paper.table1 import gather
 
     for path in write_report(folder, gather(folder))[:2]:
         print(path)

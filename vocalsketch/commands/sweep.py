@@ -114,7 +114,7 @@ def _best_arguments(parser: argparse.ArgumentParser) -> None:
 def _best(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vocalsketch.storage import write_text
+    from vocalsketch.files import write_text
     from vocalsketch.sweep.best import export, retrain
     from vocalsketch.sweep.study import best_trial
 

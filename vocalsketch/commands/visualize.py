@@ -48,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the patterns, write everything and print where."""
+    from vocalsketch.files import make_folder
     from vocalsketch.interpret.gallery import write_gallery
     from vocalsketch.interpret.layers import check_slope
     from vocalsketch.interpret.tracking import track
     from vocalsketch.interpret.units import Activity
-    from vocalsketch.storage import make_folder
 
     settings, position = _settings(arguments), _position(arguments.position)
     check_slope(arguments.slope)

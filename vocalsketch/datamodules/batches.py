@@ -2,20 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from vocalsketch.datamodules.loading import Indices, RowBatchSampler
+from vocalsketch.datamodules.loading import RowBatchSampler
 from vocalsketch.datamodules.pairing import Pairs
+from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.features.source import AudioSource
 from vocalsketch.features.table import FeatureTable
-
-Side = Literal["imitation", "recording"]
-SIDES: tuple[Side, Side] = ("imitation", "recording")
 
 
 class PairBatch(NamedTuple):

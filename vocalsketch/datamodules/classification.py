@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vocalsketch.datamodules.batches import Clips
-from vocalsketch.datamodules.loading import Indices, RowBatchSampler, batch_loader, process_of
+from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
 from vocalsketch.datasets.voxforge import SpeechCorpus
+from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.source import AudioSource

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from vocalsketch.datamodules.loading import Indices
 from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.datasets.records import Imitation, Sound
-
-Half = Literal["validation", "test"]
+from vocalsketch.domain import Half, Indices
 
 
 @dataclass(frozen=True, eq=False)

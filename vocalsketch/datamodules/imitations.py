@@ -4,9 +4,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from vocalsketch.datamodules.batches import ClipBatch, Clips
-from vocalsketch.datamodules.loading import Indices, RowBatchSampler, batch_loader, process_of
+from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.domain import Indices
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 

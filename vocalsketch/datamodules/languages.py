@@ -73,7 +73,7 @@ class LanguageDataModule(ClassificationDataModule):
         root = Path(self.root).expanduser()
         if self.root == DEMO:
             # Making it needs signal processing, which reading another corpus should not wait for.
-            from vocalsketch.datasets.demo import demo_languages
+            from vocalsketch.datasets.synthetic import demo_languages
 
             root = demo_languages()
         return load_voxforge(root, self.languages, self.limit, seed=self.seed)

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-Indices = NDArray[np.int64]
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vocalsketch.datamodules.loading import Indices, RowBatchSampler
+from vocalsketch.datamodules.loading import RowBatchSampler
+from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError, DatasetError
 
 

@@ -3,10 +3,11 @@
 from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import Clips, PairBatch, PairFeatures
-from vocalsketch.datamodules.loading import Indices, batch_loader, process_of
+from vocalsketch.datamodules.loading import batch_loader, process_of
 from vocalsketch.datamodules.pairing import PairBatchSampler, check_batch_size
 from vocalsketch.datamodules.retrieval import RetrievalDataModule, rows_of_targets
 from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.domain import Indices
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 

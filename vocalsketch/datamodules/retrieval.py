@@ -11,13 +11,14 @@ import pytorch_lightning as pl
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, ClipSampler, Side
-from vocalsketch.datamodules.evaluation import EvaluationSet, Half
-from vocalsketch.datamodules.loading import Indices, batch_loader, process_of
+from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, ClipSampler
+from vocalsketch.datamodules.evaluation import EvaluationSet
+from vocalsketch.datamodules.loading import batch_loader, process_of
 from vocalsketch.datamodules.pairing import draw_pairs
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.records import Corpus, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.splits import Split, make_split
+from vocalsketch.domain import Half, Indices, Side
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
 

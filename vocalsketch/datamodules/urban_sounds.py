@@ -55,7 +55,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
         root = Path(self.root).expanduser()
         if self.root == DEMO:
             # Making it needs signal processing, which reading another corpus should not wait for.
-            from vocalsketch.datasets.demo import demo_urban
+            from vocalsketch.datasets.synthetic import demo_urban
 
             root = demo_urban()
         return load_urbansound8k(root, self.on_bad_audio)

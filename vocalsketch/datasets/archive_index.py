@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vocalsketch.datasets.archive import audio_members
 from vocalsketch.errors import DatasetError, StorageError
-from vocalsketch.storage import cache_folder, write_text
+from vocalsketch.files import cache_folder, write_text
 
 Listing = tuple[tuple[str, int], ...]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from vocalsketch.datasets.records import named
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
-from vocalsketch.storage import written_whole
+from vocalsketch.files import written_whole
 
 TRANSLATION = "everyday_filename_translation.csv"
 

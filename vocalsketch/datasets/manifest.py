@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vocalsketch.datasets.records import Corpus, Imitation, Sound, named
 from vocalsketch.errors import DatasetError
-from vocalsketch.storage import write_text
+from vocalsketch.files import write_text
 
 MANIFEST_FORMAT = "vocalsketch split"
 MANIFEST_VERSION = 1

@@ -47,7 +47,7 @@ def open_corpus(root: str | Path, *, on_bad_audio: OnBadAudio = "error") -> Corp
     path = Path(root).expanduser()
     if str(root) == DEMO:
         # Making it needs signal processing, which reading another corpus should not wait for.
-        from vocalsketch.datasets.demo import demo_corpus
+        from vocalsketch.datasets.synthetic import demo_corpus
 
         path = demo_corpus()
     layout = layout_of(path)

@@ -22,8 +22,8 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run import run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.files import remove_leftovers, write_text
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import remove_leftovers, write_text
 from vocalsketch.tasks.confusion import Confusion, summed
 
 CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold

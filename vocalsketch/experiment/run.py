@@ -17,6 +17,7 @@ from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
 from vocalsketch.datamodules.classification import Part
 from vocalsketch.datasets.splits import write_manifest
+from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
@@ -29,7 +30,6 @@ from vocalsketch.experiment.resumption import (
 )
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
-from vocalsketch.retrieval.scores import Half
 from vocalsketch.tasks import SiameseTask
 from vocalsketch.tasks.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks.confusion import Confusion

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vocalsketch.errors import CheckpointError
-from vocalsketch.storage import locked, remove_leftovers, write_text
+from vocalsketch.files import locked, remove_leftovers, write_text
 
 PACKAGES = ("vocalsketch", "torch", "torchaudio", "pytorch-lightning", "librosa", "numpy", "wandb")
 # tells the processes that Lightning starts for further devices which folder the first one chose

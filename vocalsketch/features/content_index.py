@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vocalsketch.errors import StorageError
 from vocalsketch.features.source import AudioSource
-from vocalsketch.storage import write_text
+from vocalsketch.files import write_text
 
 Stamp = tuple[int, int, int, int]  # size, time of change, time of change of its entry, inode
 

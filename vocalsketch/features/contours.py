@@ -6,7 +6,7 @@ from librosa.filters import mel
 from numpy.typing import NDArray
 from scipy import fft
 
-from vocalsketch.datasets.demo.listening import HOP, SAMPLE_RATE, WINDOW, heard
+from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vocalsketch.storage import written_whole
+from vocalsketch.files import written_whole
 
 SUFFIX = ".features"
 

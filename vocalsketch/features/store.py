@@ -18,7 +18,7 @@ from vocalsketch.features.making import Making, parts_of
 from vocalsketch.features.shelf import Place, Shelf
 from vocalsketch.features.source import AudioSource
 from vocalsketch.features.table import FeatureTable
-from vocalsketch.storage import LEFTOVER_AGE, cache_folder, remove_leftovers
+from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers
 
 VERSION = 1  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vocalsketch.datamodules.batches import Side
 from vocalsketch.datasets.records import Corpus
+from vocalsketch.domain import Side
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.ascent import Inputs

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vocalsketch.datamodules.batches import SIDES, Side
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.attribution import Attribution, attribute

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
+from vocalsketch.files import write_text, written_whole
 from vocalsketch.interpret.figures import (
     NUMBERS,
     Column,
@@ -23,7 +24,6 @@ from vocalsketch.interpret.pattern import NOISE_INPUTS, Pattern, Portrait
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.interpret.units import Position
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text, written_whole
 
 DEAD = "Dead: neither this pattern, nor noise, nor any real clip raises the unit above 0."
 DEAD_UNSEEN = "Dead: neither this pattern nor noise raises the unit above 0."

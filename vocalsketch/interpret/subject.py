@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.datamodules.batches import Side
+from vocalsketch.domain import Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.front_end import FrontEnd, front_end_from
 from vocalsketch.interpret.layers import (

@@ -6,12 +6,12 @@ They are in the repository AirLab-UR/TL-IMINET-web: ``with_pretrain_asym_imi.h5`
 
 import re
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vocalsketch.domain import Side
 from vocalsketch.errors import CheckpointError
 
 CONVOLUTIONS = {"imitation": "lid_conv_", "recording": "nyu_conv_"}
@@ -26,7 +26,6 @@ NORM_NAMES = {
 
 LARGEST = 2**26  # numbers in an array; a tower has not a hundredth of them
 
-Side = Literal["imitation", "recording"]
 Layers = dict[str, dict[str, np.ndarray]]
 
 

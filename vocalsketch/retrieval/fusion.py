@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
+from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError
 from vocalsketch.retrieval.ranking import Floats
-from vocalsketch.retrieval.scores import CategoryScores, Kind, Scores
+from vocalsketch.retrieval.scores import CategoryScores, Scores
 
 LogLikelihoods = NDArray[np.float64]
 

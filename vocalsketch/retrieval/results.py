@@ -9,10 +9,11 @@ from typing import TypedDict
 import numpy as np
 from rich.table import Table
 
+from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
+from vocalsketch.files import write_text, written_whole
 from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank
-from vocalsketch.retrieval.scores import CategoryScores, Half, Scores
-from vocalsketch.storage import write_text, written_whole
+from vocalsketch.retrieval.scores import CategoryScores, Scores
 
 FORMAT = 1  # of the JSON; raised when a key changes its meaning
 COLUMNS = ("query", "target", "category", "rank", "score", "candidates")

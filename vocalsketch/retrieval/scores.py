@@ -5,17 +5,15 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vocalsketch.domain import Half, Kind
 from vocalsketch.errors import StorageError
+from vocalsketch.files import written_whole
 from vocalsketch.retrieval.ranking import Floats, Ranks, mid_ranks
-from vocalsketch.storage import written_whole
-
-Kind = Literal["logit", "cosine", "similarity", "log_likelihood"]
-Half = Literal["validation", "test"]
 
 FORMAT = 1  # of the file; raised when a reader of the old layout could not read the new one
 

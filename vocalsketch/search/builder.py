@@ -9,12 +9,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from vocalsketch.errors import CheckpointError, ConfigError
+from vocalsketch.files import locked
 from vocalsketch.search.building import LibraryData, PartWriter, Target
 from vocalsketch.search.embedding import LibraryEmbedder
 from vocalsketch.search.manifest import NETWORK, Manifest
 from vocalsketch.search.publishing import BuildReport, publish
 from vocalsketch.search.table import PRECISIONS, Precision
-from vocalsketch.storage import locked
 from vocalsketch.tasks.checkpoints import (
     TrainedSiamese,
     load_siamese,

@@ -12,12 +12,12 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from vocalsketch.files import write_text
 from vocalsketch.search.embedding import Embedded, LibraryEmbedder
 from vocalsketch.search.library import LibraryFile, list_library, tags_of
 from vocalsketch.search.manifest import Manifest
 from vocalsketch.search.plan import PARTS, make_plan, open_parts
 from vocalsketch.search.table import Precision, SoundTable, batch_of, schema_of, write_table
-from vocalsketch.storage import write_text
 
 FILES_AT_ONCE = 256  # embedded between two writes: what a killed build loses
 PLAN = "plan.json"

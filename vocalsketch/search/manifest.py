@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from vocalsketch.errors import StorageError
+from vocalsketch.files import write_text
 from vocalsketch.search.table import PRECISIONS, Precision
-from vocalsketch.storage import write_text
 
 FORMAT = 1  # raised when a reader of the old layout could not read the new one
 FILE = "index.json"

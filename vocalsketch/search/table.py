@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vocalsketch.errors import StorageError
-from vocalsketch.storage import written_whole
+from vocalsketch.files import written_whole
 
 Precision = Literal["float32", "float16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16")

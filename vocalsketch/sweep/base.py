@@ -10,7 +10,7 @@ from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
-from vocalsketch.storage import write_text
+from vocalsketch.files import write_text
 from vocalsketch.sweep.config_tree import Tree, assigned, keys_of, write_tree
 from vocalsketch.sweep.definition import Definition
 

@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial
 from rich.table import Table
 
 from vocalsketch.experiment import Outcome, run_experiment
+from vocalsketch.files import write_text
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text
 from vocalsketch.sweep.base import check_one_split
 from vocalsketch.sweep.config_tree import write_tree
 from vocalsketch.sweep.definition import Definition

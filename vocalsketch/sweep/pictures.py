@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from vocalsketch.storage import written_whole
+from vocalsketch.files import written_whole
 from vocalsketch.sweep.experimental import experimental
 
 INCHES = 1.6  # between the axes of parallel coordinates

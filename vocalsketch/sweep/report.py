@@ -8,8 +8,8 @@ import optuna
 import plotly.offline
 from optuna.trial import FrozenTrial, TrialState
 
+from vocalsketch.files import write_text
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.storage import write_text
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.pictures import Plot, page_part, write_picture
 from vocalsketch.sweep.study import StudyError

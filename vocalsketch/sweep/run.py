@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.storage import write_text
+from vocalsketch.files import write_text
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition

@@ -12,7 +12,7 @@ import torch
 from vocalsketch.errors import CheckpointError, VocalSketchError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.storage import write_text
+from vocalsketch.files import write_text
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.reporter import TrialReporter, state_of

@@ -13,11 +13,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.datamodules.batches import SIDES, Side
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import CheckpointError
 from vocalsketch.features.front_end import FrontEnd, front_end_from
+from vocalsketch.files import written_whole
 from vocalsketch.models import Siamese, SiameseGeometry
-from vocalsketch.storage import written_whole
 
 
 @dataclass(frozen=True, eq=False)

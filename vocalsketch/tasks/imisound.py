@@ -7,7 +7,8 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.datamodules.batches import ClipBatch, Side
+from vocalsketch.datamodules.batches import ClipBatch
+from vocalsketch.domain import Kind, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.models.autoencoder import (
     PATCH_FRAMES,
@@ -19,7 +20,6 @@ from vocalsketch.models.autoencoder import (
     patches,
     sounding_patches,
 )
-from vocalsketch.retrieval.scores import Kind
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 

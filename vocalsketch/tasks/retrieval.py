@@ -8,11 +8,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from vocalsketch.datamodules.batches import SIDES, ClipBatch, Side
+from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.loading import Indices
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
-from vocalsketch.retrieval.scores import CategoryScores, Kind
+from vocalsketch.domain import SIDES, Indices, Kind, Side
+from vocalsketch.retrieval.scores import CategoryScores
 
 
 class RetrievalTask(pl.LightningModule):

@@ -6,9 +6,9 @@ import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
-from vocalsketch.datamodules.batches import PairBatch, Side
+from vocalsketch.datamodules.batches import PairBatch
+from vocalsketch.domain import Kind, Side
 from vocalsketch.models import Sharing, Siamese, SiameseGeometry, TowerGeometry
-from vocalsketch.retrieval.scores import Kind
 from vocalsketch.tasks.retrieval import RetrievalTask
 from vocalsketch.tasks.schedules import with_keras_decay
 from vocalsketch.tasks.transfer import (

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.datamodules.batches import SIDES, Side
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models import Siamese, Tower

@@ -1,0 +1,207 @@
+"""The whole command on a tiny corpus: killed, resumed, reported, fused."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from corpora import write_config
+
+from vocalsketch.cli import main
+from vocalsketch.experiment import run_experiment
+from vocalsketch.paper.cell_folder import CellFolder
+from vocalsketch.paper.record import PlannedRun, Record
+from vocalsketch.paper.table1 import gather
+from vocalsketch.retrieval.scores import Scores
+
+SYSTEMS = ("imisound", "iminet_tied")
+PATIENCE = 120  # seconds for a first epoch on a busy machine
+ORPHANED = 1  # seconds in which a cell that outlived its study would train on
+
+
+@pytest.fixture
+def conf(tmp_path, folder_corpus):
+    """Configs of small systems; IMINET trains for long enough to be killed while it does."""
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    write_config(folder / "iminet_tied.yaml", folder_corpus, max_epochs=25)
+    path = write_config(folder / "imisound.yaml", folder_corpus, max_epochs=3)
+    content = yaml.safe_load(path.read_text())
+    content["data"]["class_path"] = "vocalsketch.datamodules.ImitationsDataModule"
+    content["model"] = {
+        "class_path": "vocalsketch.tasks.ImisoundTask",
+        "init_args": {"hidden": [12, 6], "layer_epochs": 1},
+    }
+    path.write_text(yaml.safe_dump(content))
+    return folder
+
+
+def command(conf, corpus, out, *more):
+    return [
+        *("reproduce", "table1", "--root", str(corpus), "--conf", str(conf), "--out", str(out)),
+        *("--rows", "iminet_tied,imisound,fusion", "--seeds", "2", "--devices", "cpu"),
+        *("--jobs", "2", *more),
+    ]
+
+
+def killed_in_training(arguments, last):
+    """Begin the command; kill it when a checkpoint appears; wait for the cells to end too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vocalsketch.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + PATIENCE
+    while not last.is_file() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(ORPHANED)
+
+
+def test_killed_and_resumed_it_equals_a_run_that_was_not_interrupted(
+    conf, folder_corpus, tmp_path, capsys
+):
+    out = tmp_path / "table1"
+    killed = out / "cells" / "iminet_tied" / "seed0"
+    one = ("--rows", "iminet_tied", "--seeds", "1", "--jobs", "1")
+    last = killed / "checkpoints" / "last.ckpt"
+    killed_in_training(command(conf, folder_corpus, out, *one), last)
+    assert json.loads((killed / "cell.json").read_text())["state"] == "started"
+    assert not (killed / "scores_test.npz").exists()
+
+    assert main(command(conf, folder_corpus, out)) == 0
+    plain = tmp_path / "plain"
+    config = ["--config", str(conf / "iminet_tied.yaml"), "--seed_everything", "0"]
+    run_experiment("fit", [*config, "--run_dir", str(plain)])
+    for resumed, uninterrupted in zip(
+        Scores.load(killed / "scores_test.npz").categories,
+        Scores.load(plain / "scores_test.npz").categories,
+        strict=True,
+    ):
+        np.testing.assert_allclose(resumed.scores, uninterrupted.scores, rtol=1e-4, atol=1e-6)
+
+    with (out / "table1.csv").open(newline="") as handle:
+        seeds = {line["row"]: line["seeds"] for line in csv.DictReader(handle)}
+    assert {row for row, count in seeds.items() if count == "2"} == {
+        "imisound",
+        "iminet_tied",
+        "iminet_tied+imisound",
+    }
+    assert "Without learning" in (out / "report.md").read_text()
+    capsys.readouterr()
+    done_cells_are_not_run_again(conf, folder_corpus, out)
+    fusing_by_hand_is_the_row_of_the_table(out, tmp_path)
+
+
+def done_cells_are_not_run_again(conf, corpus, out):
+    scores = sorted(out.glob("cells/*/*/scores_test.npz"))
+    before = [path.stat().st_mtime_ns for path in scores]
+    assert main(command(conf, corpus, out)) == 0
+    assert [path.stat().st_mtime_ns for path in scores] == before
+    (out / "report.html").unlink()
+    assert main(["reproduce", "report", "--out", str(out)]) == 0
+    assert (out / "report.html").is_file()
+
+
+def fusing_by_hand_is_the_row_of_the_table(out, tmp_path):
+    runs = [str(out / "cells" / system / "seed1") for system in SYSTEMS]
+    assert main(["reproduce", "fuse", *runs, "--out", str(tmp_path / "fused")]) == 0
+    results = json.loads((tmp_path / "fused" / "results_test.json").read_text())
+    by_hand = [each["mrr"] for each in results["categories"].values()]
+    assert results["system"] == "imisound+iminet_tied"
+    assert len(by_hand) == 2
+    assert 0.5 <= min(by_hand) <= 1  # two candidates
+
+
+def test_a_cell_that_fails_is_reported_with_its_log(conf, folder_corpus, tmp_path, capsys):
+    path = conf / "iminet_tied.yaml"
+    path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 7"))
+    out = tmp_path / "table1"
+    assert main(command(conf, folder_corpus, out, "--rows", "iminet_tied", "--seeds", "1")) == 1
+    said = capsys.readouterr().err
+    log = CellFolder(out.resolve() / "cells" / "iminet_tied" / "seed0").log
+    assert "iminet_tied/seed0 failed: batch_size is 7" in said
+    assert str(log) in said
+    assert "No finished run to report on" in said
+
+
+def test_what_failed_is_named_in_the_report_on_the_rest(ranked, folder_corpus, tmp_path):
+    runs = [PlannedRun("iminet_tied", seed, "print") for seed in range(2)]
+    Record("nowhere", "error", ("abc",), True, ("Take care.",), tuple(runs)).write(tmp_path)
+    ranked({"bells": [1, 2]}).save(CellFolder(runs[0].folder(tmp_path)).scores)
+    CellFolder(runs[0].folder(tmp_path)).note("print", "done", 3.0)
+    CellFolder(runs[1].folder(tmp_path)).note("print", "failed")
+    ranked({"bells": [1, 1]}, "y", "similarity").save(tmp_path / "without_learning_abc.npz")
+    study = gather(tmp_path)
+    assert list(study.rows["iminet_tied"]) == [0]
+    assert study.sample("iminet_tied", "bells").mean == 0.75
+    assert study.notes == (
+        "Take care.",
+        "Runs that are not in these figures: iminet_tied/seed1.",
+    )
+
+
+def test_fusing_runs_of_different_splits_names_the_difference(ranked, tmp_path, capsys):
+    for split in ("one", "two"):
+        scores = ranked({"bells": [1, 2]}, system=split, split=split)
+        scores.save(tmp_path / f"{split}.npz")
+    runs = [str(tmp_path / "one.npz"), str(tmp_path / "two.npz")]
+    assert main(["reproduce", "fuse", *runs, "--out", str(tmp_path / "out")]) == 1
+    assert "their split differs, 'one' and 'two'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("names", [("one",), ("one", "one"), ("one", "two", "one")])
+def test_a_fusion_is_of_different_runs(ranked, tmp_path, capsys, names):
+    for name in names:
+        ranked({"bells": [1, 2]}, system=name).save(tmp_path / f"{name}.npz")
+    runs = [str(tmp_path / f"{name}.npz") for name in names]
+    assert main(["reproduce", "fuse", *runs, "--out", str(tmp_path / "out")]) == 1
+    assert "A fusion is of two or more different runs" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_pretraining_data_that_are_not_there_are_refused_before_any_run(tmp_path, capsys):
+    out = tmp_path / "out"
+    given = ["--voxforge", str(tmp_path / "speech"), "--rows", "tl_conv1", "--seeds", "1"]
+    assert main(["reproduce", "table1", "--out", str(out), *given]) == 1
+    assert f"--voxforge is {tmp_path / 'speech'}, where there is no folder" in (
+        capsys.readouterr().err
+    )
+    assert not out.exists()
+
+
+def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vocalsketch.paper.table1.run_plan", interrupted)
+    out = tmp_path / "table1"
+    assert main(command(conf, folder_corpus, out)) == 130
+    said = capsys.readouterr().err
+    assert "The same command goes on with what is not done" in said
+    assert f"reproduce report --out {out}" in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is of POSIX systems")
+def test_a_second_study_in_the_same_folder_is_refused(conf, folder_corpus, tmp_path, capsys):
+    import fcntl
+
+    out = tmp_path / "table1"
+    out.mkdir()
+    with (out / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(command(conf, folder_corpus, out)) == 1
+    assert "Another `vocalsketch reproduce` runs in" in capsys.readouterr().err
+
+
+def test_no_study_no_report(tmp_path, capsys):
+    assert main(["reproduce", "report", "--out", str(tmp_path)]) == 1
+    assert "No study at" in capsys.readouterr().err

@@ -1,0 +1,191 @@
+"""The paper's statements about its systems, each judged by numbers (section VI-E)."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from vocalsketch.paper.published import (
+    CATEGORIES,
+    FIGURE_6,
+    FUSED,
+    IMINET,
+    IMINET_FUSION,
+    IMISOUND,
+    TL_IMINET,
+)
+from vocalsketch.retrieval.significance import Sample, holm, welch
+
+Verdict = Literal["held", "not held", "not significant", "not run"]
+SIGNIFICANCE = 0.05  # level of the tests, as in the paper
+
+ACOUSTIC, COMMERCIAL, EVERYDAY, SINGLE = CATEGORIES
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That in each pair of systems the first has the higher MRR.
+
+    Attributes:
+        statement: The claim in words.
+        section: Where the paper makes it.
+        pairs: (better, worse) row keys.
+        categories: Where it is claimed; None is every category of the corpus.
+    """
+
+    statement: str
+    section: str
+    pairs: tuple[tuple[str, str], ...]
+    categories: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What numbers say of a claim.
+
+    Attributes:
+        claim: The claim.
+        verdict: ``not run`` where a system or category is missing; ``not held`` where a first
+            system's mean is not above the second's; ``held`` where all are above and
+            significantly so; ``not significant`` otherwise.
+        comparisons: How many (pair, category) there are.
+        above: In how many of them the first system's mean is above the second's.
+        tested: In how many there is a test; one seed alone allows none.
+        significant: In how many it is significantly above: Welch's t-test, two-sided, corrected
+            by Holm over the claim's comparisons.
+        against: The (better, worse, category) in which it is not above.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    comparisons: int
+    above: int
+    tested: int
+    significant: int
+    against: tuple[tuple[str, str, str], ...]
+
+
+CLAIMS = (
+    Claim(
+        "IMINET's MRR rises from untied to partially tied to tied towers in every category",
+        "VI-E1",
+        tuple((better, worse) for worse, better in pairwise(IMINET)),
+    ),
+    Claim("Tied beats untied in every category", "VI-E1", ((IMINET[2], IMINET[0]),)),
+    Claim(
+        "Tied IMINET beats IMISOUND on commercial synthesizers and everyday sounds",
+        "VI-E1",
+        ((IMINET[2], IMISOUND),),
+        (COMMERCIAL, EVERYDAY),
+    ),
+    Claim(
+        "IMISOUND beats tied IMINET on acoustic instruments",
+        "VI-E1",
+        ((IMISOUND, IMINET[2]),),
+        (ACOUSTIC,),
+    ),
+    Claim(
+        "The fusion of the three IMINETs beats each of them in every category",
+        "VI-E1",
+        tuple((IMINET_FUSION, key) for key in IMINET),
+    ),
+    Claim(
+        "TL-IMINET without pre-training beats untied IMINET except on commercial synthesizers",
+        "VI-E2",
+        ((TL_IMINET[0], IMINET[0]),),
+        (ACOUSTIC, EVERYDAY, SINGLE),
+    ),
+    Claim(
+        "TL-IMINET without pre-training beats tied IMINET on everyday sounds",
+        "Table I",
+        ((TL_IMINET[0], IMINET[2]),),
+        (EVERYDAY,),
+    ),
+    Claim(
+        "MRR rises with the layers pre-trained in every category",
+        "VI-E2",
+        tuple((better, worse) for worse, better in pairwise(TL_IMINET)),
+    ),
+    Claim(
+        "Pre-training all layers beats no pre-training in every category",
+        "VI-E2",
+        ((TL_IMINET[3], TL_IMINET[0]),),
+    ),
+    Claim(
+        "Pre-training all layers is best of the four except on single synthesizers",
+        "VI-E2",
+        tuple((TL_IMINET[3], key) for key in TL_IMINET[:3]),
+        (ACOUSTIC, COMMERCIAL, EVERYDAY),
+    ),
+    Claim(
+        "Fully pre-trained TL-IMINET beats IMISOUND in every category",
+        "VI-E2",
+        ((TL_IMINET[3], IMISOUND),),
+    ),
+    Claim(
+        "TL-IMINET without pre-training beats IMISOUND except on commercial synthesizers",
+        "VI-E2",
+        ((TL_IMINET[0], IMISOUND),),
+        (ACOUSTIC, EVERYDAY, SINGLE),
+    ),
+    Claim(
+        "Fully pre-trained TL-IMINET beats tied IMINET in every category",
+        "Figure 6",
+        ((TL_IMINET[3], IMINET[2]),),
+    ),
+    Claim(
+        "Every IMINET improves when fused with IMISOUND, in every category",
+        "VI-E3",
+        tuple((f"{key}{FUSED}", key) for key in (*IMINET, IMINET_FUSION)),
+    ),
+    Claim(
+        "Every TL-IMINET improves when fused with IMISOUND, except on everyday sounds",
+        "VI-E3",
+        tuple((f"{key}{FUSED}", key) for key in TL_IMINET),
+        (ACOUSTIC, COMMERCIAL, SINGLE),
+    ),
+    Claim(
+        "Fully pre-trained TL-IMINET fused with IMISOUND is the best of Figure 6's five systems",
+        "VI-E3",
+        tuple((FIGURE_6[4], key) for key in FIGURE_6[:4]),
+    ),
+)
+
+
+def judge(
+    claim: Claim, sample: Callable[[str, str], Sample | None], categories: Sequence[str]
+) -> Judgement:
+    """Judge a claim by the MRR over seeds.
+
+    Args:
+        claim: The claim.
+        sample: Gives a row key's MRR in a category; None where it was not run.
+        categories: The categories there are.
+    """
+    asked = [
+        (better, worse, category)
+        for category in (claim.categories or categories)
+        for better, worse in claim.pairs
+    ]
+    found = [(sample(one, where), sample(other, where)) for one, other, where in asked]
+    known = [(one, other) for one, other in found if one is not None and other is not None]
+    if len(known) < len(asked):
+        return Judgement(claim, "not run", len(asked), 0, 0, 0, ())
+    tests = [welch(one, other) for one, other in known]
+    corrected = holm([test.p for test in tests])
+    above = [test.difference > 0 for test in tests]
+    significant = sum(
+        up and not math.isnan(p) and p < SIGNIFICANCE
+        for up, p in zip(above, corrected, strict=True)
+    )
+    against = tuple(which for which, up in zip(asked, above, strict=True) if not up)
+    tested = sum(not math.isnan(p) for p in corrected)
+    verdict = _verdict(len(asked), sum(above), significant)
+    return Judgement(claim, verdict, len(asked), sum(above), tested, significant, against)
+
+
+def _verdict(comparisons: int, above: int, significant: int) -> Verdict:
+    if above < comparisons:
+        return "not held"
+    return "held" if significant == comparisons else "not significant"
