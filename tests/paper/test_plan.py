@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.plan import CONFIGS, Cell, make_plan
+from vocalsketch.paper.plan import Cell, make_plan
+from vocalsketch.paper.rows import ROWS
 
 CONDITIONS = ("corpus", "split", "code")
 
@@ -15,7 +16,7 @@ CONDITIONS = ("corpus", "split", "code")
 def configs(tmp_path):
     folder = tmp_path / "conf"
     folder.mkdir()
-    for name in CONFIGS.values():
+    for name in filter(None, (row.config for row in ROWS)):
         content = {"data": {"init_args": {"root": "demo"}}, "model": {"init_args": {"name": name}}}
         if name.startswith("tl_iminet_conv"):
             content["model"]["init_args"]["transfer"] = {"imitation": "${oc.env:TOWER,a.ckpt}"}
@@ -76,7 +77,11 @@ def test_pretraining_data_can_be_chosen(configs):
 @pytest.mark.parametrize(
     ("rows", "seeds", "message"),
     [
-        (["iminet", "clever"], 1, "No row 'clever': there are imisound, iminet, tl, fusion"),
+        (
+            ["iminet", "clever"],
+            1,
+            "No row 'clever': there are imisound, iminet, tl, beyond, fusion",
+        ),
         (["fusion"], 1, "needs runs to fuse"),
         (["iminet"], 0, "--seeds is 0"),
     ],

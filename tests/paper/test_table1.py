@@ -94,7 +94,7 @@ def test_killed_and_resumed_it_equals_a_run_that_was_not_interrupted(
         "iminet_tied",
         "iminet_tied+imisound",
     }
-    assert "Without learning" in (out / "report.md").read_text()
+    assert "Contours" in (out / "report.md").read_text()
     capsys.readouterr()
     done_cells_are_not_run_again(conf, folder_corpus, out)
     fusing_by_hand_is_the_row_of_the_table(out, tmp_path)
@@ -140,7 +140,7 @@ def test_what_failed_is_named_in_the_report_on_the_rest(ranked, folder_corpus, t
     CellFolder(runs[1].folder(tmp_path)).note("print", "failed")
     ranked({"bells": [1, 1]}, "y", "similarity").save(tmp_path / "without_learning_abc.npz")
     study = gather(tmp_path)
-    assert list(study.rows["iminet_tied"]) == [0]
+    assert list(study.runs["iminet_tied"]) == [0]
     assert study.sample("iminet_tied", "bells").mean == 0.75
     assert study.notes == (
         "Take care.",

@@ -10,7 +10,7 @@ from vocalsketch.datasets.records import Corpus, OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.paper.cell_folder import CellFolder
 from vocalsketch.paper.fingerprints import code_fingerprint, corpus_fingerprint
-from vocalsketch.paper.plan import PRETRAINING, Cell
+from vocalsketch.paper.plan import PRETRAINED, Cell
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Material:
             data = {"root": self.root, "split": self.split, "on_bad_audio": self.on_bad_audio}
             arguments += [f"--data.init_args.{key}={value}" for key, value in data.items()]
         for need in cell.needs:
-            side = next(side for side, name in PRETRAINING.items() if name == need.system)
+            side = next(side for side, name in PRETRAINED.items() if name == need.system)
             checkpoint = CellFolder(need.folder(self.study)).checkpoint
             arguments.append(f"--model.init_args.transfer.{side}={checkpoint}")
         return arguments

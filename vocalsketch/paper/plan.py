@@ -10,27 +10,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.published import IMINET, IMISOUND, TL_IMINET
+from vocalsketch.paper.rows import CONTOURS, FUSION, KNOWN, PRETRAINING, chosen
 
-FUSION = "fusion"  # rows that are computed from the others
-GROUPS: dict[str, tuple[str, ...]] = {
-    "imisound": (IMISOUND,),
-    "iminet": IMINET,
-    "tl": TL_IMINET,
-    FUSION: (),
-}
-PRETRAINING = {"imitation": "pretrain_voxforge", "recording": "pretrain_urbansound8k"}
-CONFIGS = {
-    **{name: name for name in (IMISOUND, *IMINET, *PRETRAINING.values())},
-    **{key: f"tl_iminet_{key.removeprefix('tl_')}" for key in TL_IMINET},
-}
-# The schedule of --quick: enough to see that everything works, too little for the figures.
-QUICK: dict[str, tuple[str, ...]] = {
-    "imisound": ("--model.init_args.layer_epochs=2", "--trainer.max_epochs=8"),
-    "iminet": ("--trainer.max_epochs=5",),
-    "tl": ("--trainer.max_epochs=2",),
-    "pretrain": ("--trainer.max_epochs=1",),
-}
+PRETRAINED = {"imitation": PRETRAINING[0], "recording": PRETRAINING[1]}
 
 
 @dataclass(frozen=True)
@@ -59,7 +41,7 @@ class Cell:
     @property
     def pretraining(self) -> bool:
         """Whether it only serves other cells."""
-        return self.system in PRETRAINING.values()
+        return self.system in PRETRAINING
 
     def folder(self, study: Path) -> Path:
         """Return where it runs."""
@@ -88,7 +70,7 @@ class Cell:
                 config["data"]["init_args"].pop(key, None)
         if self.needs:
             transfer = config["model"]["init_args"].get("transfer") or {}
-            for side in PRETRAINING:
+            for side in PRETRAINED:
                 transfer.pop(side, None)
         return config
 
@@ -128,7 +110,7 @@ def make_plan(
     """
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}: give at least 1.")
-    systems = _systems(rows)
+    systems = [row.key for row in chosen(rows) if row.key != CONTOURS]
     roots = pretraining_roots or {}
     cells: dict[str, Cell] = {}
     for seed in range(seeds):
@@ -138,30 +120,13 @@ def make_plan(
     return Plan(tuple(cells.values()), FUSION in rows)
 
 
-def _systems(rows: Sequence[str]) -> list[str]:
-    known = [key for keys in GROUPS.values() for key in keys]
-    unknown = [row for row in rows if row not in GROUPS and row not in known]
-    if unknown:
-        raise ConfigError(
-            f"No row {unknown[0]!r}: there are {', '.join(GROUPS)}, and of these singly "
-            f"{', '.join(key for key in known if key not in GROUPS)}."
-        )
-    asked = {key for row in rows for key in GROUPS.get(row, (row,))}
-    if not asked:
-        raise ConfigError(
-            f"--rows is {','.join(rows) or 'empty'}: name rows that are run, such as iminet; a "
-            "fusion needs runs to fuse."
-        )
-    return [key for key in known if key in asked]
-
-
 def _with_needs(
     system: str, seed: int, configs: Path, quick: bool, roots: dict[str, str]
 ) -> Iterator[Cell]:
     """Yield what a system's cell needs, then the cell."""
     needs = []
-    if system in TL_IMINET[1:]:
-        for side, name in PRETRAINING.items():
+    if KNOWN[system].needs:
+        for side, name in PRETRAINED.items():
             changes = (f"--data.init_args.root={roots[side]}",) if side in roots else ()
             needs.append(_cell(name, seed, configs, quick, changes))
     yield from needs
@@ -176,11 +141,11 @@ def _cell(
     changes: tuple[str, ...] = (),
     needs: tuple[Cell, ...] = (),
 ) -> Cell:
-    config = configs / f"{CONFIGS[system]}.yaml"
+    config = configs / f"{KNOWN[system].config}.yaml"
     if not config.is_file():
         raise ConfigError(
             f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or give "
             "--conf FOLDER."
         )
-    short = QUICK[system.split("_")[0]] if quick else ()
+    short = KNOWN[system].quick if quick else ()
     return Cell(system, seed, config, (*changes, *short), needs)

@@ -8,7 +8,7 @@ from typing import Any
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import StorageError
 from vocalsketch.files import write_text
-from vocalsketch.paper.plan import PRETRAINING
+from vocalsketch.paper.rows import PRETRAINING
 
 FORMAT = 1  # raised when a key changes its meaning
 
@@ -24,7 +24,7 @@ class PlannedRun:
     @property
     def pretraining(self) -> bool:
         """Whether it only served other runs."""
-        return self.system in PRETRAINING.values()
+        return self.system in PRETRAINING
 
     def folder(self, study: Path) -> Path:
         """Return where it ran."""

@@ -11,13 +11,13 @@ from vocalsketch.datasets.open import DEMO, open_corpus
 from vocalsketch.files import locked
 from vocalsketch.paper.cell_folder import CellFolder
 from vocalsketch.paper.material import Material
+from vocalsketch.paper.measured import Measured, with_fusions
 from vocalsketch.paper.plan import Plan
 from vocalsketch.paper.progress import StudyProgress
-from vocalsketch.paper.published import TABLE_I
 from vocalsketch.paper.record import PlannedRun, Record
+from vocalsketch.paper.rows import CONTOURS, ROWS
 from vocalsketch.paper.runner import Runner, launch_cell
 from vocalsketch.paper.slots import Slot
-from vocalsketch.paper.study import Study, with_fusions
 from vocalsketch.paper.yardstick import yardstick_scores
 from vocalsketch.retrieval.fusion import refuse_different_queries
 from vocalsketch.retrieval.scores import Scores
@@ -95,7 +95,7 @@ def run_plan(
     ]
 
 
-def gather(folder: Path) -> Study:
+def gather(folder: Path) -> Measured:
     """Return the runs of a study that are done, fused where that was asked for.
 
     Raises:
@@ -117,9 +117,11 @@ def gather(folder: Path) -> Study:
     if unfinished:
         notes.append(f"Runs that are not in these figures: {', '.join(unfinished)}.")
     complete = with_fusions(rows) if record.fusion else rows
-    ordered = {row.key: complete[row.key] for row in TABLE_I if row.key in complete}
-    study = Study(ordered, notes=tuple(dict.fromkeys(notes)))
-    return replace(study, yardstick=_yardstick(folder, record, study.reference))
+    if complete:
+        reference = next(scores for by_seed in complete.values() for scores in by_seed.values())
+        complete[CONTOURS] = {0: _yardstick(folder, record, reference)}
+    ordered = {row.key: complete[row.key] for row in ROWS if row.key in complete}
+    return Measured(ordered, notes=tuple(dict.fromkeys(notes)))
 
 
 def _yardstick(folder: Path, record: Record, reference: Scores) -> Scores:

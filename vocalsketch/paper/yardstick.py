@@ -14,7 +14,7 @@ from vocalsketch.features.audio import read_audio
 from vocalsketch.features.contours import Array, contour_features, contour_scores
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 
-NAME = "without_learning"
+NAME = "contours"
 
 
 def yardstick_scores(corpus: Corpus, reference: Scores, *, progress: bool = True) -> Scores:
