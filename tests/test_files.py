@@ -153,7 +153,7 @@ def test_a_disk_without_locks_has_files_for_them_and_says_so_once(
 
     monkeypatch.setattr("fcntl.flock", refuse)
     files._say_that_there_are_no_locks.cache_clear()
-    with pytest.warns(UserWarning, match="has no locks") as said:
+    with pytest.warns(UserWarning, match="has no locks") as said:  # noqa: PT031
         with locked(tmp_path / ".lock", "it is taken"):
             with pytest.raises(StorageError, match="it is taken"):
                 with locked(tmp_path / ".lock", "it is taken"):
