@@ -28,8 +28,8 @@ class WandbTracker(WandbLogger):
 
     Args:
         project: W&B project.
-        name: Name of the run; the config's name if left out.
-        group: W&B group, such as a study's.
+        name: Name of the run; ``WANDB_NAME`` or the config's name if left out.
+        group: W&B group, such as a study's; ``WANDB_RUN_GROUP`` if left out.
         tags: Tags beside ``corpus=...``.
         job_type: W&B job type; the command if left out.
         save_dir: Folder of the run's files; the run's folder if left out.
@@ -80,7 +80,7 @@ class WandbTracker(WandbLogger):
             config: The resolved config.
         """
         settings = self._wandb_init
-        settings["name"] = settings["name"] or name
+        settings["name"] = settings["name"] or os.environ.get("WANDB_NAME") or name
         settings["id"] = run_id
         settings["job_type"] = settings["job_type"] or job_type
         settings["tags"] = [*settings["tags"], *tags]

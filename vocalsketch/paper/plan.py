@@ -1,151 +1,161 @@
-"""Which runs a study is made of: a cell for each system and seed."""
+"""What is run for the report: a job for each row and seed, and for what these start from."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from vocalsketch.datasets.open import open_corpus
+from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.rows import CONTOURS, FUSION, KNOWN, PRETRAINING, chosen
-
-PRETRAINED = {"imitation": PRETRAINING[0], "recording": PRETRAINING[1]}
+from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
+from vocalsketch.jobs.job import Job
+from vocalsketch.paper.rows import KNOWN, Row, chosen
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a study.
+class Data:
+    """What every run is given: the same corpus, the same split.
 
     Attributes:
-        system: Row key of Table I, or the name of a pre-training.
-        seed: Seed of the run.
-        config: The run's config.
-        arguments: What is changed of the config, as on the command line; results depend on it.
-        needs: Pre-trainings whose checkpoints this one starts from.
+        root: Where the corpus is.
+        on_bad_audio: ``error`` or ``skip``.
+        manifest: The split's.
+        corpus: Fingerprint of the corpus.
+        split: Fingerprint of the split.
     """
 
-    system: str
-    seed: int
-    config: Path
-    arguments: tuple[str, ...] = ()
-    needs: tuple["Cell", ...] = ()
+    root: str
+    on_bad_audio: OnBadAudio
+    manifest: Path
+    corpus: str
+    split: str
 
-    @property
-    def name(self) -> str:
-        """What people and folders call it, such as ``iminet_tied/seed3``."""
-        return f"{self.system}/seed{self.seed}"
+    @classmethod
+    def prepare(cls, folder: Path, root: str, split: str, on_bad_audio: OnBadAudio) -> "Data":
+        """Read the corpus, write the split's manifest to the folder, fingerprint both.
 
-    @property
-    def pretraining(self) -> bool:
-        """Whether it only serves other cells."""
-        return self.system in PRETRAINING
-
-    def folder(self, study: Path) -> Path:
-        """Return where it runs."""
-        return study / "cells" / self.system / f"seed{self.seed}"
-
-    def fingerprint(self, conditions: Sequence[str]) -> str:
-        """Return a hash of all that its result depends on.
-
-        Args:
-            conditions: Fingerprints of data, split and code.
+        Raises:
+            ConfigError: The split is not one.
+            DatasetError: Corpus or split cannot be used.
         """
-        content = {
-            "config": self._resolved(),
-            "seed": self.seed,
-            "arguments": self.arguments,
-            "conditions": list(conditions),
-            "needs": [need.fingerprint(conditions) for need in self.needs],
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        corpus = open_corpus(root, on_bad_audio=on_bad_audio)
+        divided = make_split(corpus, split)
+        manifest = folder / "split.json"
+        write_manifest(divided, manifest)
+        return cls(root, on_bad_audio, manifest, corpus_fingerprint(corpus), divided.fingerprint)
 
-    def _resolved(self) -> Any:
-        """Return the config's values, but for what ``conditions`` and ``needs`` say better."""
-        config: Any = OmegaConf.to_container(OmegaConf.load(self.config), resolve=True)
-        if not self.pretraining:
-            for key in ("root", "split", "on_bad_audio"):
-                config["data"]["init_args"].pop(key, None)
-        if self.needs:
-            transfer = config["model"]["init_args"].get("transfer") or {}
-            for side in PRETRAINED:
-                transfer.pop(side, None)
-        return config
+    @property
+    def settings(self) -> dict[str, str]:
+        """The keys of a config's data that it answers."""
+        return {
+            "root": self.root,
+            "split": str(self.manifest),
+            "on_bad_audio": self.on_bad_audio,
+        }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run and to report.
+    """How the runs of a report are made.
 
     Attributes:
-        cells: Every run, each after those that it needs.
-        fusion: Whether the fused rows are made too.
-    """
-
-    cells: tuple[Cell, ...]
-    fusion: bool
-
-
-def make_plan(
-    rows: Sequence[str],
-    seeds: int,
-    configs: Path,
-    *,
-    quick: bool = False,
-    pretraining_roots: dict[str, str] | None = None,
-) -> Plan:
-    """Return the cells of the rows asked for, seed by seed.
-
-    Args:
-        rows: ``imisound``, ``iminet``, ``tl``, ``fusion``, or single rows such as ``tl_conv123``.
-        seeds: How many initialisations: seeds 0, 1, ...
+        folder: Of the report; its name is the group in W&B.
         configs: Folder of the configs.
-        quick: Shorten every schedule.
-        pretraining_roots: Data set of each pre-training by its side, where not the config's own.
-
-    Raises:
-        ConfigError: A row is unknown, there is no seed, or a config is missing.
+        data: Corpus and split.
+        quick: Whether every schedule is shortened.
+        roots: Data set of a row, by its key, where that is not the one its config names.
     """
-    if seeds < 1:
-        raise ConfigError(f"--seeds is {seeds}: give at least 1.")
-    systems = [row.key for row in chosen(rows) if row.key != CONTOURS]
-    roots = pretraining_roots or {}
-    cells: dict[str, Cell] = {}
-    for seed in range(seeds):
-        for system in systems:
-            for cell in _with_needs(system, seed, configs, quick, roots):
-                cells.setdefault(cell.name, cell)
-    return Plan(tuple(cells.values()), FUSION in rows)
 
+    folder: Path
+    configs: Path
+    data: Data
+    quick: bool = False
+    roots: Mapping[str, str] = field(default_factory=dict)
 
-def _with_needs(
-    system: str, seed: int, configs: Path, quick: bool, roots: dict[str, str]
-) -> Iterator[Cell]:
-    """Yield what a system's cell needs, then the cell."""
-    needs = []
-    if KNOWN[system].needs:
-        for side, name in PRETRAINED.items():
-            changes = (f"--data.init_args.root={roots[side]}",) if side in roots else ()
-            needs.append(_cell(name, seed, configs, quick, changes))
-    yield from needs
-    yield _cell(system, seed, configs, quick, needs=tuple(needs))
+    def jobs(self, names: Sequence[str], seeds: int) -> list[Job]:
+        """Return the jobs of the rows asked for, seed by seed, each after those that it needs.
 
+        Args:
+            names: Groups of rows, or single ones (``rows.chosen``).
+            seeds: How many initialisations: seeds 0, 1, ...
 
-def _cell(
-    system: str,
-    seed: int,
-    configs: Path,
-    quick: bool,
-    changes: tuple[str, ...] = (),
-    needs: tuple[Cell, ...] = (),
-) -> Cell:
-    config = configs / f"{KNOWN[system].config}.yaml"
-    if not config.is_file():
-        raise ConfigError(
-            f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or give "
-            "--conf FOLDER."
+        Raises:
+            ConfigError: A row is unknown, there is no seed, or a config is missing.
+        """
+        if seeds < 1:
+            raise ConfigError(f"--seeds is {seeds}: give at least 1.")
+        jobs: dict[str, Job] = {}
+        for seed in range(seeds):
+            for row in chosen(names):
+                if row.varies or seed == 0:
+                    job = self.job(row, seed)
+                    jobs.update({each.name: each for each in (*job.needs, job)})
+        return list(jobs.values())
+
+    def job(self, row: Row, seed: int) -> Job:
+        """Return the job that trains, or only ranks, a row's system.
+
+        Raises:
+            ConfigError: A config is missing.
+        """
+        name = f"{row.key}/seed{seed}"
+        folder = folder_of(self.folder, name)
+        environment = {"WANDB_RUN_GROUP": self.folder.name, "WANDB_NAME": name.replace("/", "-")}
+        needs = tuple(self.job(KNOWN[key], seed) for key, _ in row.needs.values())
+        config = self.configs / f"{row.config}.yaml"
+        if not config.is_file():
+            raise ConfigError(
+                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                "give --conf FOLDER."
+            )
+        changes = row.quick if self.quick else ()
+        if row.key in self.roots:
+            changes = (f"--data.init_args.root={self.roots[row.key]}", *changes)
+        given = {
+            key: str(need.folder / "checkpoints" / f"{checkpoint}.ckpt")
+            for (key, (_, checkpoint)), need in zip(row.needs.items(), needs, strict=True)
+        }
+        if row.block:
+            given |= {f"data.init_args.{key}": value for key, value in self.data.settings.items()}
+        return Job(
+            name,
+            folder,
+            (
+                *("--config", str(config), "--seed_everything", str(seed)),
+                *changes,
+                "--trainer.enable_progress_bar=false",
+                *(f"--{key}={value}" for key, value in given.items()),
+            ),
+            fingerprint(
+                {"config": _without(config, given), "changes": changes},
+                seed=seed,
+                corpus=self.data.corpus if row.block else "",
+                split=self.data.split if row.block else "",
+                needs=[need.fingerprint for need in needs],
+            ),
+            needs,
+            environment=environment,
         )
-    short = KNOWN[system].quick if quick else ()
-    return Cell(system, seed, config, (*changes, *short), needs)
+
+
+def folder_of(report: Path, name: str) -> Path:
+    """Return the run folder of a job in the folder of a report."""
+    return report / "cells" / name
+
+
+def _without(config: Path, given: Mapping[str, str]) -> Any:
+    """Return a config's values, but for the keys whose value counts by what lies there."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
+    for key in given:
+        *path, last = key.split(".")
+        branch = values
+        for part in path:
+            branch = (branch or {}).get(part)
+        if branch:
+            branch.pop(last, None)
+    return values

@@ -6,6 +6,7 @@ Zhang, Pardo and Duan, TASLP 2018, section VI-E. A new row is one more entry of 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.retrieval.significance import Sample
 
@@ -35,7 +36,8 @@ class Row:
         label: What the paper calls the configuration.
         config: The file in ``conf/`` that its runs are trained with; empty for a fusion.
         quick: What ``--quick`` changes of it, so that it trains for a few epochs.
-        needs: Key of the config: the row whose checkpoint, of the same seed, stands there.
+        needs: Key of the config: the row whose run, of the same seed, it starts from, and which
+            of its checkpoints, ``best`` or ``last``, is given there.
         fused: The rows whose runs, of the same seed, are fused.
         varies: Whether another seed makes another system; if not, it is run once.
         printed: (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper.
@@ -46,7 +48,7 @@ class Row:
     label: str
     config: str = ""
     quick: tuple[str, ...] = ()
-    needs: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fused: tuple[str, ...] = ()
     varies: bool = True
     printed: tuple[tuple[float, float], ...] = ()
@@ -59,13 +61,10 @@ class Row:
 
 
 PRETRAINING = ("pretrain_voxforge", "pretrain_urbansound8k")
-TRANSFER = dict(
-    zip(
-        (f"model.init_args.transfer.{side}" for side in ("imitation", "recording")),
-        PRETRAINING,
-        strict=True,
-    )
-)
+TRANSFER = {
+    f"model.init_args.transfer.{side}": (key, "last")
+    for side, key in zip(SIDES, PRETRAINING, strict=True)
+}
 ONE_EPOCH, TWO_EPOCHS = ("--trainer.max_epochs=1",), ("--trainer.max_epochs=2",)
 
 
