@@ -51,7 +51,7 @@ def written_whole(target: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        raise _storage_error(target, error) from error
+        raise storage_error(target, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _storage_error(folder, error) from error
+        raise storage_error(folder, error) from error
 
 
 def remove_leftovers(folder: Path, older_than: float | None = None, of: str | None = None) -> None:
@@ -125,7 +125,8 @@ def _umask() -> int:
     return mask
 
 
-def _storage_error(target: Path, error: OSError) -> StorageError:
+def storage_error(target: Path, error: OSError) -> StorageError:
+    """Return the error to raise where a file could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"No space left while writing {target}: free some and run again.")
     return StorageError(f"Cannot write {target} ({error.strerror or error}): check the folder.")

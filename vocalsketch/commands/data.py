@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vocalsketch.commands.actions import Action, action_parsers
-from vocalsketch.cores import available_cores
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
+from vocalsketch.features.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.datasets.inventory import Inventory

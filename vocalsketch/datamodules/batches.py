@@ -12,8 +12,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from vocalsketch.datamodules.loading import RowBatchSampler
 from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.domain import SIDES, Indices, Side
-from vocalsketch.features.source import AudioSource
-from vocalsketch.features.table import FeatureTable
+from vocalsketch.features.store import FeatureTable
 
 
 class PairBatch(NamedTuple):
@@ -56,7 +55,7 @@ class Clips:
         sources: Which of them, one per row.
     """
 
-    def __init__(self, table: FeatureTable, sources: Sequence[Path | AudioSource]) -> None:
+    def __init__(self, table: FeatureTable, sources: Sequence[Path]) -> None:
         self.table = table
         self.sources = list(sources)
 

@@ -4,6 +4,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ from vocalsketch.datasets.voxforge import SpeechCorpus
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.source import AudioSource
 from vocalsketch.features.store import FeatureStore
 
 Part = Literal["train", "validation", "test"]
@@ -105,7 +105,7 @@ class ClassificationDataModule(pl.LightningDataModule):
         """The ids of the clips that train, validate (perhaps none) and test."""
 
     @abstractmethod
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the class index of each clip, by id."""
 
     @abstractmethod

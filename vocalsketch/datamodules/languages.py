@@ -18,7 +18,6 @@ from vocalsketch.datasets.voxforge import (
 )
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel
-from vocalsketch.features.source import AudioSource
 
 
 class LanguageDataModule(ClassificationDataModule):
@@ -96,13 +95,10 @@ class LanguageDataModule(ClassificationDataModule):
             )
         return {"train": train, "validation": validation, "test": test}
 
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the language's index of each clip, by id."""
         index = {language: number for number, language in enumerate(self.languages)}
-        return {
-            clip.id: (AudioSource(clip.path, clip.member), index[clip.language])
-            for clip in self.corpus.clips
-        }
+        return {clip.id: (clip.path, index[clip.language]) for clip in self.corpus.clips}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""

@@ -11,7 +11,6 @@ from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import RecordingLogMel
-from vocalsketch.features.source import AudioSource
 
 
 class UrbanSoundDataModule(ClassificationDataModule):
@@ -84,12 +83,10 @@ class UrbanSoundDataModule(ClassificationDataModule):
             "test": test,
         }
 
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the class index of each clip, by id."""
         index = {name: number for number, name in enumerate(self.classes)}
-        return {
-            clip.id: (AudioSource(clip.path), index[clip.class_name]) for clip in self.corpus.clips
-        }
+        return {clip.id: (clip.path, index[clip.class_name]) for clip in self.corpus.clips}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""

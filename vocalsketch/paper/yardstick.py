@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vocalsketch.cores import available_cores
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.contours import Array, contour_features, contour_scores
+from vocalsketch.features.threads import available_cores
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 
 NAME = "without_learning"

@@ -11,11 +11,10 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
-from vocalsketch.cores import available_cores
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_file
-from vocalsketch.features.source import content_id
-from vocalsketch.features.threads import one_torch_thread
+from vocalsketch.features.contents import content_id
+from vocalsketch.features.threads import available_cores, one_torch_thread
 from vocalsketch.search.fast_tower import FastTower
 from vocalsketch.search.library import LibraryFile
 from vocalsketch.search.table import SoundTable

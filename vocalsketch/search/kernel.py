@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vocalsketch.cores import available_cores
+from vocalsketch.features.threads import available_cores
 from vocalsketch.models import MetricHead
 from vocalsketch.search.threads import lasting_pool
 
