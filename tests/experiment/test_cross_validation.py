@@ -14,7 +14,7 @@ from vocalsketch.commands import crossvalidate
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.cross_validation import CrossValidation, cross_validate
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 

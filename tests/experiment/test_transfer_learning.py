@@ -16,7 +16,7 @@ from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
+from vocalsketch.systems.checkpoints import load_system, read_checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 LAYERS = {"none": None, "conv1": "conv1", "conv12": "conv12", "conv123": "conv123"}
@@ -57,12 +57,12 @@ def test_layers_go_from_pre_training_to_a_tested_network(
     assert set(outcome.results["test"]["categories"]) == {"bells", "horns"}
 
     path = run / "checkpoints" / "best.ckpt"
-    report = read_checkpoint(path)["vocalsketch"]["transferred"]
+    report = read_checkpoint(path)["vocalsketch"]["provenance"]["transferred"]
     assert [(line["side"], line["layer"]) for line in report] == [
         *(("imitation", 1), ("imitation", 2)),
         *(("recording", 1), ("recording", 2)),
     ]
-    trained = load_siamese(path).network
+    trained = load_system(path)
     for side, name in (("imitation", "speech"), ("recording", "urban")):
         start = read_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"]
         stages = getattr(trained, f"{side}_tower").stages
@@ -73,7 +73,7 @@ def test_layers_go_from_pre_training_to_a_tested_network(
     # to resume and to test, the pre-trained checkpoints need not be there any more
     (tmp_path / "speech" / "checkpoints" / "last.ckpt").unlink()
     fit(transfer_config, run, "--ckpt_path", "last", "--trainer.max_epochs", "3")
-    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["transferred"] == (
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["provenance"]["transferred"] == (
         report
     )
     tested = run_experiment(
