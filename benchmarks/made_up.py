@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 import yaml
 
 from vocalsketch.features.cqt import CQT

@@ -104,7 +104,9 @@ def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
         ]
     )
     shares = network.embed("recording", recordings).numpy()
-    scores = HeadKernel(network.head).scores(network.embed("imitation", imitations).numpy(), [shares])
+    scores = HeadKernel(network.head).scores(
+        network.embed("imitation", imitations).numpy(), [shares]
+    )
     report_difference(pairs, scores)
 
 
