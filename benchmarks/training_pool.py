@@ -46,7 +46,11 @@ def phrase(number: int, rng: np.random.Generator) -> list[Event]:
         return _notes(0, program, [(0.0, seconds, note) for note in notes], rng)
     beat = float(np.exp(rng.uniform(np.log(0.08), np.log(0.6))))
     count = int(rng.integers(2, max(3, min(12, int(3.2 / beat)))))
-    walk = np.cumsum(rng.integers(-4, 5, count)) if kind == 2 else rng.integers(-3, 4) * np.arange(count)
+    walk = (
+        np.cumsum(rng.integers(-4, 5, count))
+        if kind == 2
+        else rng.integers(-3, 4) * np.arange(count)
+    )
     pitches = np.clip(base + walk, 24, 103)
     lasting = beat * rng.uniform(0.3, 1.1)
     return _notes(
@@ -59,7 +63,9 @@ def _drums(rng: np.random.Generator) -> list[Event]:
     if rng.random() < 0.7:
         return _notes(DRUM_CHANNEL, kit, [(0.0, 0.3, int(rng.choice(DRUM_KEYS)))], rng)
     beat, keys = rng.uniform(0.08, 0.3), rng.choice(DRUM_KEYS, 3)
-    hits = [(beat * place, 0.1, int(rng.choice(keys))) for place in np.flatnonzero(rng.random(10) < 0.6)]
+    hits = [
+        (beat * place, 0.1, int(rng.choice(keys))) for place in np.flatnonzero(rng.random(10) < 0.6)
+    ]
     return _notes(DRUM_CHANNEL, kit, hits or [(0.0, 0.1, int(keys[0]))], rng)
 
 
@@ -103,7 +109,19 @@ def render(folder: Path, first: int, count: int, seed: int, soundfont: Path) -> 
     with tempfile.TemporaryDirectory() as scratch:
         midi, audio = Path(scratch, "phrases.mid"), Path(scratch, "phrases.wav")
         midi.write_bytes(midi_file(phrases))
-        command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.7", "-r", str(SAMPLE_RATE)]
+        command = [
+            "fluidsynth",
+            "-ni",
+            "-q",
+            "-R",
+            "0",
+            "-C",
+            "0",
+            "-g",
+            "0.7",
+            "-r",
+            str(SAMPLE_RATE),
+        ]
         subprocess.run([*command, "-F", str(audio), str(soundfont), str(midi)], check=True)
         stereo, _ = soundfile.read(audio, dtype="float32")
     mono = stereo.mean(axis=1)
@@ -127,6 +145,7 @@ def _write(path: Path, waveform: np.ndarray) -> None:
 
 
 def main() -> None:
+    """Make the pool."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("pool", type=Path)
     parser.add_argument("--procedural", type=int, default=3_000)
@@ -147,7 +166,9 @@ def main() -> None:
             counts = [min(100, given.instruments - start) for start in starts]
             same = repeat(instruments), repeat(given.seed), repeat(given.soundfont)
             list(pool.map(render, same[0], starts, counts, same[1], same[2]))
-    print(f"{len(list(procedural.iterdir()))} procedural, {len(list(instruments.iterdir()))} FluidR3")
+    print(
+        f"{len(list(procedural.iterdir()))} procedural, {len(list(instruments.iterdir()))} FluidR3"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Imitations of any recording, by anyone, in any manner."""
 
-from dataclasses import replace
-
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -105,7 +103,9 @@ def _spoken(played: Performance, person: Person, how: Manner, rng: np.random.Gen
     brightness = _brightness(sound, how, rng)
     voiced = _sampled(voicing, samples)
     pulses = _source(person.voice, _sampled(pitch, samples), how, rng)
-    breath = pulses + 0.15 * person.voice.breathiness * noise if how.source != "whistled" else pulses
+    breath = (
+        pulses + 0.15 * person.voice.breathiness * noise if how.source != "whistled" else pulses
+    )
     tract = None if how.source == "whistled" else _vowel_gains(brightness, person.voice, how)
     friction = _friction_gains(brightness, how)
     spoken = voiced * _levelled(_shaped(voiced * breath, tract))
@@ -177,7 +177,7 @@ def _vowel_gains(brightness: Frames, voice: Voice, how: Manner) -> np.ndarray:
     if how.source == "hummed" and how.consonant == "nasal":  # the mouth is shut: mm
         table *= 1.0 / (1.0 + (frequency / 450.0) ** 3)
     vowel = np.clip(1.1 * (_framed(brightness) - 2.0), 0.0, 4.0)
-    return table[np.round(8.0 * vowel).astype(int)].astype(np.float32)
+    return np.asarray(table[np.round(8.0 * vowel).astype(int)].astype(np.float32))
 
 
 def _friction_gains(brightness: Frames, how: Manner) -> np.ndarray:

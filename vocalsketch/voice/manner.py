@@ -1,4 +1,4 @@
-"""The manner of one imitation: what someone keeps of a sound, exaggerates, simplifies or leaves out.
+"""The manner of an imitation: what someone keeps of a sound, exaggerates or leaves out.
 
 People do not follow a sound as an instrument would. They cut it into syllables, each with an onset
 of the lips or the tongue; a pause becomes silence and a ripple a trill; whole imitations are
@@ -175,12 +175,10 @@ def _contrasted(loudness: Frames, how: Manner) -> Frames:
     slow = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(loudness, 41), 15)
     contrasted = slow + how.contrast * (loudness - slow)
     passed_over = np.maximum(-how.ignored - loudness, 0.0)
-    return np.clip(contrasted - 4.0 * passed_over, FLOOR, 0.0)
+    return np.asarray(np.clip(contrasted - 4.0 * passed_over, FLOOR, 0.0))
 
 
-def _counted(
-    sound: Heard, onsets: list[int], rng: np.random.Generator
-) -> tuple[Heard, list[int]]:
+def _counted(sound: Heard, onsets: list[int], rng: np.random.Generator) -> tuple[Heard, list[int]]:
     """Return the sound with its last repetitions left out, or some more of them."""
     if len(onsets) < 4 or rng.random() > 0.3:
         return sound, onsets
@@ -203,10 +201,8 @@ def _cut(sound: Heard, frames: np.ndarray) -> Heard:
     )
 
 
-def _syllables(
-    sound: Heard, onsets: list[int], how: Manner, rng: np.random.Generator
-) -> Heard:
-    """Return the sound as syllables of one shape, each with its own place in pitch and brightness."""
+def _syllables(sound: Heard, onsets: list[int], how: Manner, rng: np.random.Generator) -> Heard:
+    """Return the sound as syllables of one shape, each with its own pitch and brightness."""
     frames = len(sound.loudness)
     starts = onsets if onsets and onsets[0] < 15 else [0, *onsets]
     loudness, pitch, brightness = (

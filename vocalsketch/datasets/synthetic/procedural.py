@@ -90,7 +90,8 @@ def _times(seconds: float, rng: Rng) -> list[float]:
         period = _between(rng, 0.06, 0.7)
         times = np.arange(0.01, seconds - 0.03, period)
     elif kind == 3:
-        periods = np.geomspace(*rng.permutation([_between(rng, 0.03, 0.1), 0.4]), 40)
+        first, last = rng.permutation([_between(rng, 0.03, 0.1), 0.4]).tolist()
+        periods = np.geomspace(first, last, 40)
         times = np.cumsum(periods) - periods[0] + 0.01
     elif kind == 4:
         beat = rng.uniform(0.1, 0.25)
@@ -210,7 +211,9 @@ def _poured(rng: Rng) -> Curve:
     shape = _loudness(seconds, rng) if rng.random() < 0.5 else line(seconds, 1.0)
     spray = hiss(line(seconds, *rng.uniform(0.3, 1.0, 4)), _between(rng, 800.0, 6_000.0), 3.0, rng)
     share = rng.uniform(0.0, 0.6)
-    return shape * (sound / max(sound.std(), 1e-6) + share * spray / max(spray.std(), 1e-6))
+    return np.asarray(
+        shape * (sound / max(sound.std(), 1e-6) + share * spray / max(spray.std(), 1e-6))
+    )
 
 
 def _splash(rng: Rng) -> Curve:
@@ -224,7 +227,7 @@ def _splash(rng: Rng) -> Curve:
     plop = mixed(seconds, (start + rng.uniform(0.0, 0.25), _bubble(rng, low, low * 2.0)))
     after = _bubbles(seconds, int(rng.integers(0, 25)), low, low * 4.0, rng)
     after = after * strikes(seconds, [start + 0.02], 2.0 * fall, 0.1)
-    return (
+    return np.asarray(
         rng.random() * spray / max(spray.std(), 1e-6)
         + rng.random() * plop / max(plop.std(), 1e-6)
         + rng.random() * after / max(after.std(), 1e-6)
@@ -277,8 +280,9 @@ def _engine(rng: Rng) -> Curve:
     puffs = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.cumsum(rate) / SAMPLE_RATE)
     noise = hiss(puffs ** rng.uniform(1.0, 8.0), _between(rng, 200.0, 5_000.0), 2.5, rng)
     share = rng.random()
-    return _loudness(seconds, rng) * (
-        share * motor / max(motor.std(), 1e-6) + (1.0 - share) * noise / max(noise.std(), 1e-6)
+    return np.asarray(
+        _loudness(seconds, rng)
+        * (share * motor / max(motor.std(), 1e-6) + (1.0 - share) * noise / max(noise.std(), 1e-6))
     )
 
 
@@ -294,7 +298,9 @@ def _impact(rng: Rng) -> Curve:
         seconds, *((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
     )
     share = rng.random()
-    return share * noise / max(noise.std(), 1e-6) + (1.0 - share) * body / max(body.std(), 1e-6)
+    return np.asarray(
+        share * noise / max(noise.std(), 1e-6) + (1.0 - share) * body / max(body.std(), 1e-6)
+    )
 
 
 def _scrape(rng: Rng) -> Curve:
@@ -311,9 +317,7 @@ def _crackle(rng: Rng) -> Curve:
     """Fire, paper, gravel, rain, keys: clicks without order, their density in motion."""
     seconds = _seconds(rng, 0.3)
     density = _between(rng, 8.0, 400.0) * _loudness(seconds, rng)
-    clicks = (rng.random(len(density)) < density / SAMPLE_RATE) * rng.exponential(
-        1.0, len(density)
-    )
+    clicks = (rng.random(len(density)) < density / SAMPLE_RATE) * rng.exponential(1.0, len(density))
     fall = _between(rng, 0.0008, 0.01)
     ringing = np.exp(-np.arange(round(6 * fall * SAMPLE_RATE)) / (fall * SAMPLE_RATE))
     envelope = signal.fftconvolve(clicks, ringing)[: len(clicks)]
@@ -334,7 +338,10 @@ def _snare(rng: Rng) -> Curve:
     seconds = _seconds(rng, 0.12, 0.7)
     fall = seconds / rng.uniform(2.0, 6.0)
     wires = hiss(
-        strikes(seconds, [0.0], fall, 0.001), _between(rng, 1_200.0, 6_000.0), rng.uniform(2, 4), rng
+        strikes(seconds, [0.0], fall, 0.001),
+        _between(rng, 1_200.0, 6_000.0),
+        rng.uniform(2, 4),
+        rng,
     )
     body = struck(_between(rng, 140.0, 330.0), seconds, DRUM, 0.6 * fall)
     clap = rng.random() < 0.2
@@ -342,7 +349,9 @@ def _snare(rng: Rng) -> Curve:
         early = strikes(seconds, [0.0, 0.011, 0.023], 0.006, 0.0005)
         wires = wires + hiss(early, 1_500.0, 1.5, rng)
     share = rng.uniform(0.0, 0.2 if clap else 0.6)
-    return (1.0 - share) * wires / np.abs(wires).max() + share * body / np.abs(body).max()
+    return np.asarray(
+        (1.0 - share) * wires / np.abs(wires).max() + share * body / np.abs(body).max()
+    )
 
 
 def _hat(rng: Rng) -> Curve:
@@ -352,10 +361,13 @@ def _hat(rng: Rng) -> Curve:
     sizzle = hiss(loud, _between(rng, 5_000.0, 11_000.0), rng.uniform(0.8, 2.5), rng)
     ring = tone(line(seconds, _between(rng, 300.0, 600.0)), loud, 0.0, 30, odd=True)
     ring = signal.sosfilt(
-        signal.butter(4, _between(rng, 4_000.0, 8_000.0), "high", fs=SAMPLE_RATE, output="sos"), ring
+        signal.butter(4, _between(rng, 4_000.0, 8_000.0), "high", fs=SAMPLE_RATE, output="sos"),
+        ring,
     )
     share = rng.uniform(0.0, 0.5)
-    return (1 - share) * sizzle / np.abs(sizzle).max() + share * ring / max(np.abs(ring).max(), 1e-9)
+    return np.asarray(
+        (1 - share) * sizzle / np.abs(sizzle).max() + share * ring / max(np.abs(ring).max(), 1e-9)
+    )
 
 
 def _tom(rng: Rng) -> Curve:
