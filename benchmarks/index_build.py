@@ -19,6 +19,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import librosa
@@ -33,7 +34,7 @@ from vocalsketch.features.log_mel import LogMel
 from vocalsketch.search import build_index
 from vocalsketch.search.embedding import CLIPS_AT_ONCE, LibraryEmbedder
 from vocalsketch.search.library import list_library
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
 
 WARM_UP = 8  # files
 
@@ -63,7 +64,7 @@ def main() -> None:
 
 def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     """Print sounds per second of each way."""
-    trained = load_siamese(checkpoint)
+    trained = load_system(checkpoint)
     files = list_library(library).files
     front_end = trained.front_ends["recording"]
     embedder = LibraryEmbedder(trained, library, 1)
@@ -76,7 +77,7 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     extract(front_end, paths[:WARM_UP])
     ways: dict[str, Callable[[], object]] = {
         "librosa": lambda: extract(front_end, paths),
-        "network": lambda: extract(front_end, paths, trained.network.recording_shares),
+        "network": lambda: extract(front_end, paths, partial(trained.embed, "recording")),
         "tower": lambda: [embed(embedder, clips) for _ in range(batches)],
         "threads": lambda: embedder.embed_files(files),
         "build": lambda: build_index(library, index, checkpoint, jobs=jobs, progress=False),

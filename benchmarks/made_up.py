@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 import yaml
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.search.table import batch_of, schema_of, write_table
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 CONFIGS = Path(__file__).resolve().parents[1] / "conf"
 FRONT_ENDS = {
@@ -33,25 +33,13 @@ def random_network(name: str) -> Siamese:
         hidden=tuple(made["hidden"]),
         dropout=made["dropout"],
     )
-    return Siamese(geometry).eval()
+    return Siamese({"imitation": imitation, "recording": recording}, geometry).eval()
 
 
 def write_network(folder: Path, name: str) -> Path:
     """Write a checkpoint of a config's network with random weights."""
-    network = random_network(name)
-    imitation, recording = FRONT_ENDS[name]
-    front_ends = {"imitation": imitation.describe(), "recording": recording.describe()}
-    content = {
-        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
-        "vocalsketch": {
-            "system": "siamese",
-            "geometry": network.geometry.to_dict(),
-            "corpus": "none: random weights",
-            "front_ends": front_ends,
-        },
-    }
-    file = folder / f"{name}.ckpt"
-    torch.save(content, file)
+    file = folder / f"{name}.safetensors"
+    random_network(name).save(file, {"corpus": "none: random weights"})
     return file
 
 

@@ -36,14 +36,14 @@ import torch
 from made_up import FRONT_ENDS, random_network, write_random
 
 from vocalsketch.features.audio import clip_of, load_clip
-from vocalsketch.models import Siamese
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.best import best_first
 from vocalsketch.search.compiled import FAST
 from vocalsketch.search.kernel import ROWS_PER_TASK, HeadKernel
 from vocalsketch.search.query import prepared
 from vocalsketch.search.table import SoundTable
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
+from vocalsketch.systems.siamese import Siamese
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -79,7 +79,7 @@ def networks(
 ) -> Iterator[tuple[str, Siamese]]:
     """Yield name and network."""
     for path in checkpoints or ():
-        yield str(path), load_siamese(path).network
+        yield str(path), load_system(path)
     for name in () if checkpoints else systems or FRONT_ENDS:
         yield f"{name}, random weights", random_network(name)
 
@@ -103,8 +103,10 @@ def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
             for q in range(queries)
         ]
     )
-    shares = network.recording_shares(recordings).numpy()
-    scores = HeadKernel(network.head).scores(network.imitation_shares(imitations).numpy(), [shares])
+    shares = network.embed("recording", recordings).numpy()
+    scores = HeadKernel(network.head).scores(
+        network.embed("imitation", imitations).numpy(), [shares]
+    )
     report_difference(pairs, scores)
 
 
@@ -121,7 +123,7 @@ def report_difference(pairs: np.ndarray, scores: np.ndarray) -> None:
 def compare_index(index: Index, files: list[Path]) -> None:
     """As ``compare_pairs``, with the sounds of an index and real queries."""
     trained = index.trained
-    network = trained.network
+    network = trained
     rows = [r for r in range(index.windows) if index.table.rows["duration"][r].as_py() <= 4.0]
     sounds = [index.library / index.table.rows["path"][r].as_py() for r in rows]
     ends = trained.front_ends
@@ -168,7 +170,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
     width = width_of(network)
     kernel = HeadKernel(network.head, threads)
     rng = np.random.default_rng(0)
-    query = network.imitation_shares(torch.randn(3, *network.geometry.imitation_shape)).numpy()
+    query = network.embed("imitation", torch.randn(3, *network.geometry.imitation_shape)).numpy()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sounds.arrow"
         write_random(file, width, size, rng)

@@ -19,7 +19,7 @@ import soundfile
 from made_up import FRONT_ENDS, write_network, write_random
 
 from vocalsketch.search.manifest import NETWORK, Manifest
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
 
 SOUNDS = 10_000
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -49,8 +49,8 @@ def quickest(command: list[str]) -> float:
 
 def search(folder: Path, name: str) -> None:
     """Print how long a whole search takes, beside loading torch."""
-    trained = load_siamese(write_network(folder, name))
-    width = trained.network.head.recording_share.out_features
+    trained = load_system(write_network(folder, name))
+    width = trained.head.recording_share.out_features
     index = folder / name
     index.mkdir()
     (folder / f"{name}.ckpt").rename(index / NETWORK)

@@ -24,7 +24,7 @@ from vocalsketch.errors import (
 from vocalsketch.features.audio import load_clip
 from vocalsketch.search import BuildReport, Index, build_index, building
 from vocalsketch.search.embedding import LibraryEmbedder
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
 
 
 def build(library: Path, checkpoint: Path | None = None, **options: object) -> BuildReport:
@@ -91,13 +91,13 @@ def test_a_share_is_the_networks_for_the_clip_that_training_sees(
     library: Path, checkpoint: Path
 ) -> None:
     build(library, checkpoint)
-    trained = load_siamese(checkpoint)
+    trained = load_system(checkpoint)
     front_end = trained.front_ends["recording"]
     for (path, start), share in stored(library.parent / "index").items():
         if start == 0.0:
             clip = torch.from_numpy(load_clip(library / path, front_end))
             with torch.no_grad():
-                expected = trained.network.recording_shares(front_end(clip[None]))[0]
+                expected = trained.embed("recording", front_end(clip[None]))[0]
             # float32 sums over thousands of values of about 10
             np.testing.assert_allclose(share, expected, atol=5e-4, rtol=0)
 

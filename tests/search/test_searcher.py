@@ -13,12 +13,12 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
 from vocalsketch.search.query import KEPT_BEFORE, prepared
 from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
 
 
 def pair_score(checkpoint: Path, query: Path, sound: Path) -> float:
     """The network's logit for one pair of files, both through front end and tower."""
-    trained = load_siamese(checkpoint)
+    trained = load_system(checkpoint)
     features, candidate = (
         front_end(torch.from_numpy(load_clip(path, front_end))[None])
         for path, front_end in (
@@ -28,7 +28,7 @@ def pair_score(checkpoint: Path, query: Path, sound: Path) -> float:
     )
     first = torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        return float(trained.network(features, candidate, first, first))
+        return float(trained(features, candidate, first, first))
 
 
 @pytest.fixture

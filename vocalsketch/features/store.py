@@ -5,7 +5,6 @@
 (clips, bins, frames).
 """
 
-import errno
 import math
 import os
 import threading
@@ -35,7 +34,6 @@ BATCH = 8  # clips transformed at once: their work fits the processor's cache
 PART = 16  # clips that one thread takes at once
 SUFFIX = ".features"
 CHECKSUM = 4  # bytes
-READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
 
@@ -72,15 +70,10 @@ class Entries:
         size = math.prod(self.shape) * self.dtype.itemsize
         data = np.empty(size + CHECKSUM + 1, dtype=np.uint8)  # one more shows a file too long
         try:
-            descriptor = os.open(self.file(content), READ)
+            with open(self.file(content), "rb", buffering=0) as stream:  # noqa: PTH123
+                count = stream.readinto(data.data)
         except OSError:
             return None
-        try:
-            count = os.readv(descriptor, [data])
-        except OSError:
-            return None
-        finally:
-            os.close(descriptor)
         array, checksum = data[:size], data[size : size + CHECKSUM].tobytes()
         if count != size + CHECKSUM or checksum != _checksum(content, array):
             return None
@@ -112,10 +105,9 @@ class Entries:
         temporary = f"{self.folder}/.{content}{SUFFIX}.{os.getpid()}-{threading.get_ident()}.tmp"
         data = np.ascontiguousarray(array, self.dtype).reshape(-1).view(np.uint8)
         try:
-            with open(temporary, "wb", buffering=0) as stream:  # noqa: PTH123  # as above
-                for part in (data, _checksum(content, data)):
-                    if stream.write(part) != len(part):
-                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with open(temporary, "wb") as stream:  # noqa: PTH123  # as above
+                stream.write(data.data)
+                stream.write(_checksum(content, data))
             os.replace(temporary, file)  # noqa: PTH105
         except OSError as error:
             with suppress(OSError):  # not made, or made on a disk that may only be read now
@@ -335,11 +327,11 @@ def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np
 
 
 def _keeps_waveforms(front_end: FrontEnd) -> bool:
-    return getattr(front_end, "cached", "features") == "waveform"
+    return front_end.cached == "waveform"
 
 
 def _checksum(content: str, array: np.ndarray) -> bytes:
-    return zlib.crc32(array, zlib.crc32(content.encode())).to_bytes(CHECKSUM, "little")
+    return zlib.crc32(array.data, zlib.crc32(content.encode())).to_bytes(CHECKSUM, "little")
 
 
 def _all_bad(bad: Mapping[Path, str]) -> AudioError:

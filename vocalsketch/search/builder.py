@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytorch_lightning as pl
+import torch
 
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.files import locked
@@ -15,12 +16,7 @@ from vocalsketch.search.embedding import LibraryEmbedder
 from vocalsketch.search.manifest import NETWORK, Manifest
 from vocalsketch.search.publishing import BuildReport, publish
 from vocalsketch.search.table import PRECISIONS, Precision
-from vocalsketch.tasks.checkpoints import (
-    TrainedSiamese,
-    load_siamese,
-    read_checkpoint,
-    write_checkpoint,
-)
+from vocalsketch.systems import System, load_system
 
 LOCK = ".lock"
 NOISE = (
@@ -70,13 +66,13 @@ def build_index(
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs is {jobs}: give 1 or more.")
     trained, precision = _chosen(library, index, checkpoint, precision)
-    width = trained.network.head.recording_share.out_features
+    width = _width(trained)
     target = Target(index, trained.fingerprint, width, precision)
     with _without_noise():
         trainer = _trainer(PartWriter(target, progress), accelerator, devices, nodes)
         with _alone(index) if trainer.is_global_zero else nullcontext():
             if trainer.is_global_zero and checkpoint is not None:
-                _keep_network(checkpoint, index)
+                trained.save(index / NETWORK)
             embedder = LibraryEmbedder(trained, library.resolve(), jobs)
             _predict(trainer, embedder, LibraryData(library, target))
             if not trainer.is_global_zero:
@@ -101,13 +97,13 @@ def _trainer(writer: PartWriter, accelerator: str, devices: int, nodes: int) -> 
 
 def _chosen(
     library: Path, index: Path, checkpoint: Path | None, precision: Precision | None
-) -> tuple[TrainedSiamese, Precision]:
+) -> tuple[System, Precision]:
     """Return the network and the precision to use, which are those of the index if it exists."""
     if precision not in (None, *PRECISIONS):
         raise ConfigError(f"precision is {precision!r}: choose {' or '.join(PRECISIONS)}.")
     if checkpoint is None and not (index / NETWORK).exists():
         raise CheckpointError(f"There is no index in {index} yet: give --checkpoint to make one.")
-    trained = load_siamese(checkpoint or index / NETWORK)
+    trained = load_system(checkpoint or index / NETWORK)
     if not Manifest.exists(index):
         return trained, precision or "float32"
     manifest = Manifest.read(index)
@@ -130,11 +126,11 @@ def _chosen(
     return trained, manifest.precision
 
 
-def _keep_network(checkpoint: Path, index: Path) -> None:
-    """Copy weights and geometry into the index, so that it can be searched without the run."""
-    whole = read_checkpoint(checkpoint)
-    kept = {key: whole[key] for key in ("state_dict", "vocalsketch")}
-    write_checkpoint(index / NETWORK, kept)
+def _width(system: System) -> int:
+    """Return how many numbers an embedding has."""
+    clip = torch.zeros(1, system.front_ends["recording"].samples)
+    with torch.no_grad():
+        return system.hear("recording", clip).shape[1]
 
 
 def _predict(trainer: pl.Trainer, embedder: LibraryEmbedder, data: LibraryData) -> None:

@@ -15,11 +15,10 @@ from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.contents import content_id
 from vocalsketch.features.threads import available_cores, one_torch_thread
-from vocalsketch.search.fast_tower import FastTower
 from vocalsketch.search.library import LibraryFile
 from vocalsketch.search.table import SoundTable
 from vocalsketch.search.windows import Window, open_windows
-from vocalsketch.tasks.checkpoints import TrainedSiamese
+from vocalsketch.systems import System
 
 FILES_PER_THREAD = 8  # taken at once, so that short sounds fill a batch
 CLIPS_AT_ONCE = {"cpu": 8}  # embedded together: their work fits the processor's cache
@@ -58,11 +57,10 @@ class LibraryEmbedder(pl.LightningModule):
         jobs: Threads; by default a core each.
     """
 
-    def __init__(self, trained: TrainedSiamese, library: Path, jobs: int | None = None) -> None:
+    def __init__(self, trained: System, library: Path, jobs: int | None = None) -> None:
         super().__init__()
-        self.tower = FastTower(trained.network.recording_tower)
-        self.share = trained.network.head.recording_share
-        self.front_end = trained.front_ends["recording"]
+        self.system = trained.fast()
+        self.front_end = self.system.front_ends["recording"]
         self.library = library
         self.jobs = jobs or available_cores()
         self.todo: Sequence[LibraryFile] = ()
@@ -132,8 +130,8 @@ class LibraryEmbedder(pl.LightningModule):
         clips = np.zeros((at_once, self.front_end.samples), dtype=np.float32)
         for row, (_, window) in enumerate(waiting):
             clips[row] = window.clip
-        features = self.front_end(torch.from_numpy(clips).to(self.device))
-        shares = self.share(self.tower(features)).float().cpu().numpy()
+        heard = self.system.hear("recording", torch.from_numpy(clips).to(self.device))
+        shares = heard.float().cpu().numpy()
         for (record, window), share in zip(waiting, shares, strict=False):
             record.starts.append(window.start)
             record.ends.append(window.end)

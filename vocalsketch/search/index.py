@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from vocalsketch.search.kernel import Floats, HeadKernel
 from vocalsketch.search.manifest import NETWORK, Manifest
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.table import SoundTable
-from vocalsketch.tasks.checkpoints import TrainedSiamese, load_siamese
+from vocalsketch.systems import System, load_system
+from vocalsketch.systems.siamese import Siamese
 
 if TYPE_CHECKING:
     from vocalsketch.search.searcher import Hit
@@ -42,7 +43,7 @@ class Index:
         folder: Path,
         manifest: Manifest,
         table: SoundTable,
-        trained: TrainedSiamese,
+        trained: System,
         threads: int | None = None,
     ) -> None:
         self.folder = folder
@@ -50,7 +51,7 @@ class Index:
         self.library = Path(manifest.library)
         self.table = table
         self.trained = trained
-        self._kernel = HeadKernel(trained.network.head, threads)
+        self._kernel = HeadKernel(cast("Siamese", trained).head, threads)
 
     @classmethod
     def open(
@@ -69,7 +70,7 @@ class Index:
         """
         folder = Path(folder)
         manifest, table = _current(folder)
-        trained = load_siamese(folder / NETWORK)
+        trained = load_system(folder / NETWORK)
         if trained.fingerprint != manifest.fingerprint:
             raise CheckpointError(
                 f"The index in {folder} was made by network {manifest.fingerprint}, but "
@@ -136,11 +137,10 @@ class Index:
     def shares(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries with the imitation tower: (queries, width)."""
         front_end = self.trained.front_ends["imitation"]
-        network = self.trained.network
         # one by one: a batch of another size would change a share's last bits
         shares = [
-            network.imitation_shares(
-                front_end(torch.from_numpy(clip_of(waveform, rate, front_end))[None])
+            self.trained.hear(
+                "imitation", torch.from_numpy(clip_of(waveform, rate, front_end))[None]
             )
             for waveform, rate in queries
         ]
