@@ -4,12 +4,14 @@ import errno
 import glob
 import os
 import secrets
+import stat
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from io import FileIO
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -56,6 +58,22 @@ def written_whole(target: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def open_regular(path: Path) -> FileIO:
+    """Open a regular file for reading, unbuffered; what else bears its name is not waited for.
+
+    A pipe without a writer would be waited for without end, and a device may give bytes for ever.
+
+    Raises:
+        OSError: It is missing, cannot be read, or is a folder, pipe, socket or device.
+    """
+    wait_for_none = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, os.O_RDONLY | wait_for_none)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a folder, pipe or device, not a file", str(path))
+    return FileIO(descriptor, "rb")
 
 
 def write_text(target: Path, text: str) -> None:
