@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from vocalsketch.datasets.synthetic import listening, sounds
+from vocalsketch.datasets.synthetic import sounds
 from vocalsketch.features.contours import FAMILIES, contour_features, contour_scores
+from vocalsketch.voice import listening
 from vocalsketch.voice.people import imitation, person
 
 LENGTH = sum(FAMILIES)

@@ -13,12 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from vocalsketch.aliases import refuse_endless
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
+from vocalsketch.experiment.config_file import read_config_text
 from vocalsketch.experiment.nameable import restrict_parser
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
@@ -46,7 +46,8 @@ class ExperimentCLI(LightningCLI):
         self.callbacks = callbacks
         self.configs = _configs(arguments)
         for each in self.configs:
-            refuse_endless(Path(each))
+            if _is_file(each):  # what is none, the parser says best
+                read_config_text(Path(each))
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         restrict_parser()
         super().__init__(
@@ -162,6 +163,13 @@ def _configs(arguments: list[str]) -> list[str]:
     flags.add_argument("-c", "--config", action="append", default=[])
     configs: list[str] = flags.parse_known_args(arguments)[0].config
     return configs
+
+
+def _is_file(config: str) -> bool:
+    try:
+        return Path(config).is_file()
+    except OSError:  # a whole config instead of a name, which is too long for one
+        return False
 
 
 def _name_of(configs: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Side
-from vocalsketch.errors import CheckpointError
+from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.features.front_end import FrontEnd, front_end_from
 from vocalsketch.files import written_whole
 from vocalsketch.models import Siamese, SiameseGeometry
@@ -41,24 +41,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint's plain values and tensors; nothing in it is run.
 
     Raises:
-        CheckpointError: It is missing, damaged, or holds more than plain values and tensors.
+        CheckpointError: It is missing, or cannot be read.
+        DamagedCheckpointError: It is damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
     try:
         _check_stored(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         # torch's own message advises to load it unsafely
-        raise CheckpointError(
+        raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
         ) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
+        raise DamagedCheckpointError(
+            f"{path} holds no state_dict: give a checkpoint made by a fit."
+        )
     for name, value in checkpoint["state_dict"].items():
         if not _is_whole(value):
-            raise CheckpointError(
+            raise DamagedCheckpointError(
                 f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
                 "not made by `vocalsketch fit`."
             )
@@ -184,7 +190,7 @@ def _check_stored(path: Path) -> None:
         return  # of the old format, which is read as it stands
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise CheckpointError(
+            raise DamagedCheckpointError(
                 f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
             )
 
