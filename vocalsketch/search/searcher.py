@@ -191,13 +191,13 @@ class Searcher:
     def _answers(self, queries: Queries, k: int, shards: "Sequence[_Shard]") -> list[list[Hit]]:
         """Return the hits of some queries, whose scores are held together."""
         candidates: list[list[Candidate]] = [[] for _ in queries]
-        masses = []  # of all shards' likelihoods, logarithms
+        masses: list[Scores] = []  # of the shards' likelihoods, logarithms
         for number, shard in enumerate(shards):
             scores, mass = shard.ranked(queries)
-            masses.append(mass)
+            masses += [] if mass is None else [mass]
             for mine, row in zip(candidates, scores, strict=True):
                 mine += shard.best(row, k, number)
-        total = np.logaddexp.reduce(masses, axis=0)
+        total = np.logaddexp.reduce(masses, axis=0) if masses else np.zeros(len(queries))
         return [
             [
                 shards[each.shard].hit(rank, each, float(mass))
@@ -244,20 +244,21 @@ class _Shard:
             narrowed.penalties = text_log_likelihoods(rows.column("path"), text)
         return narrowed
 
-    def ranked(self, queries: Queries) -> tuple[Scores, Scores]:
+    def ranked(self, queries: Queries) -> tuple[Scores, Scores | None]:
         """Return what rows are ranked by, and the logarithm of all rows' likelihoods.
 
         Returns:
-            (queries, rows), minus infinity where a row does not count; (queries,), 0 where a
+            (queries, rows), minus infinity where a row does not count; (queries,), or None where a
             likelihood is one by itself and need not be divided by all rows'.
         """
-        mass = np.zeros(len(queries))
+        mass = None
         total: Scores = np.zeros((len(queries), 1))
         for index, order in zip(self.indexes, self._orders, strict=True):
             scores = _checked(index.scores(queries), index)
             scores = scores if order is None else scores[:, order]
             if index.kind not in ABSOLUTE:
-                mass += _log_sum(scores[:, self.first.table.counting])
+                summed = _log_sum(scores[:, self.first.table.counting])
+                mass = summed if mass is None else mass + summed
             if not self.fuses:
                 total = scores
             else:
