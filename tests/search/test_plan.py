@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from vocalsketch.search.embedding import Embedded, EmbeddedFile, LibraryFile
 from vocalsketch.search.library import COLUMNS
-from vocalsketch.search.plan import library_files, make_plan, open_parts, write_part
+from vocalsketch.search.plan import library_files, make_plan, open_parts, part_names, write_part
 from vocalsketch.search.segment import Table
 
 
@@ -21,7 +21,7 @@ def part_of(folder: Path, *files: LibraryFile, windows: int = 2) -> None:
     ends = [start + 4.0 for start in starts]
     embeddings = [np.ones(3, dtype=np.float32)] * windows
     done = [EmbeddedFile(file, "c" * 32, 6.0, 8000, starts, ends, embeddings) for file in files]
-    write_part(folder, "system", 3, Embedded(done, {}))
+    write_part(next(part_names(folder, 0)), "system", 3, Embedded(done, {}))
 
 
 def parts_in(folder: Path) -> Table:

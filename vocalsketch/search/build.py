@@ -26,6 +26,7 @@ from vocalsketch.search.plan import (
     library_files,
     make_plan,
     open_parts,
+    part_names,
     reasons,
     write_part,
 )
@@ -236,8 +237,8 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
         tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
         closing(embedder.embed_batches(batches, work.jobs)) as done,
     ):
-        for embedded in done:
-            write_part(work.index, system.fingerprint, embedder.width, embedded)
+        for file, embedded in zip(part_names(work.index, rank), done, strict=False):
+            write_part(file, system.fingerprint, embedder.width, embedded)
             bar.update(len(embedded.files) + len(embedded.skipped))
 
 

@@ -1,9 +1,9 @@
 """What a build must do: which stored rows still hold, and which files are to be embedded."""
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +113,15 @@ def open_parts(folder: Path, fingerprint: str) -> list[Segment]:
     return parts
 
 
-def write_part(folder: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
+def part_names(folder: Path, rank: int) -> Iterator[Path]:
+    """Yield files for one process's parts, beside those that are there."""
+    building = folder / PARTS
+    there = [int(file.stem.rpartition("-")[2]) for file in building.glob(f"part-{rank}-*.arrow")]
+    for number in count(1 + max(there, default=0)):
+        yield building / f"part-{rank}-{number}.arrow"
+
+
+def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
     """Write rows, and in the file's metadata what was skipped.
 
     Raises:
@@ -136,7 +144,6 @@ def write_part(folder: Path, fingerprint: str, width: int, embedded: Embedded) -
     embeddings: NDArray[np.float32] = np.array(
         [each.embeddings[number] for each, number in rows], dtype=np.float32
     )
-    file = folder / PARTS / f"part-{secrets.token_hex(8)}.arrow"
     write_segment(file, schema, [batch_of(schema, columns, embeddings.reshape(-1, width))])
 
 
