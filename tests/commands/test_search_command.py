@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
 
-from filelock import FileLock
 from vocalsketch.commands import search
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
 from vocalsketch.files import cache_folder

@@ -11,7 +11,7 @@ import yaml
 from labelled_corpora import write_classification_config, write_languages
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 TWO_PROCESSES = [
     *("--trainer.devices", "2"),

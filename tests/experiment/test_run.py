@@ -14,6 +14,7 @@ import yaml
 from corpora import write_config, write_folder_corpus
 
 from vocalsketch.datasets.splits import read_manifest
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import (
     AudioError,
     CheckpointError,
@@ -235,10 +236,21 @@ def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Pa
     fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
     best = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
     arguments = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "test")]
-    with pytest.raises(CheckpointError, match="another architecture"):
-        run_experiment(
-            "test", [*arguments, "--ckpt_path", best, "--model.init_args.hidden", "[9,4]"]
-        )
+    sides = [f"--data.init_args.{side}_front_end.init_args.{{}}" for side in SIDES]
+    for changes, said in (
+        (["--model.init_args.hidden", "[9,4]"], r"geometry\.hidden is \[8, 4\] there and \[9, 4\]"),
+        (["--model.init_args.sharing", "untied"], r"sharing is 'tied' there and 'untied' here"),
+        (
+            [word for side in sides for word in (side.format("scaling"), "magnitude")],
+            r"front_ends\.imitation\.scaling is 'db' there and 'magnitude' here\. Use the config",
+        ),
+        (
+            [word for side in sides for word in (side.format("top_db"), "60")],
+            r"imitation\.top_db is 80\.0 there and 60",
+        ),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            run_experiment("test", [*arguments, "--ckpt_path", best, *changes])
     with pytest.raises(CheckpointError, match="No checkpoint"):
         run_experiment("test", [*arguments, "--ckpt_path", str(tmp_path / "none.ckpt")])
     with pytest.raises(CheckpointError, match="needs a trained model"):

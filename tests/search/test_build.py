@@ -25,7 +25,7 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.search import BuildReport, Index, build_index
 from vocalsketch.search import build as building
 from vocalsketch.search.embedding import Embedder
-from vocalsketch.systems import load_system
+from vocalsketch.systems import default_system, load_system
 
 
 def build(library: Path, checkpoint: Path | None = None, **options: object) -> BuildReport:
@@ -291,7 +291,9 @@ def test_two_builds_at_once_are_refused(library: Path, checkpoint: Path) -> None
 def test_the_index_is_an_arrow_file_that_other_tools_read(built: Path) -> None:
     table = pa.ipc.open_file(built / "1.arrow").read_all()
     assert table.column_names[0] == "path"
-    assert table.schema.field("embedding").type == pa.list_(pa.field("item", pa.float32(), False), 8)
+    assert table.schema.field("embedding").type == pa.list_(
+        pa.field("item", pa.float32(), False), 8
+    )
 
 
 def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]:
@@ -465,7 +467,7 @@ def test_the_contours_need_no_training(library: Path) -> None:
 def test_without_a_system_the_default_is_used(library: Path) -> None:
     assert build(library).sounds == 6
     index = Index.open(library.parent / "index")
-    assert index.fingerprint == load_system(building.DEFAULT).fingerprint
+    assert index.fingerprint == default_system().fingerprint
 
 
 def test_an_interrupted_build_ends_soon_and_keeps_what_is_done(

@@ -11,9 +11,7 @@ from vocalsketch.search.searcher import highest
 
 
 @given(arrays(np.float32, st.integers(1, 60), elements=st.integers(-3, 3)), st.integers(1, 70))
-def test_the_highest_are_found_with_all_that_equal_the_last(
-    scores: np.ndarray, count: int
-) -> None:
+def test_the_highest_are_found_with_all_that_equal_the_last(scores: np.ndarray, count: int) -> None:
     last = np.sort(scores)[::-1][min(count, len(scores)) - 1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searcher, "BLOCK", 4)

@@ -356,9 +356,7 @@ def test_the_probabilities_of_a_distance_are_a_softmax_over_the_library(
         assert hit.probability == pytest.approx(np.exp(hit.score) / mass)
 
 
-def test_many_queries_are_scored_in_groups(
-    index: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_queries_are_scored_in_groups(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = [(chirp(number), RATE) for number in range(5)]
     expected = Searcher([index]).search_many(queries, k=6)
     asked = []

@@ -126,11 +126,10 @@ def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
 def _up_to_date(library: Path, system: str | None) -> Path:
     """Return the index of a library in the cache folder, made or brought up to date now."""
     from vocalsketch.search import build_index
-    from vocalsketch.search.build import DEFAULT
     from vocalsketch.search.library import index_of
     from vocalsketch.systems import load_system
 
-    chosen = load_system(system or DEFAULT)
+    chosen = load_system(system or "default")
     index = index_of(library, chosen.fingerprint)
     try:
         report = build_index(library, index, chosen)

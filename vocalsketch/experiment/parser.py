@@ -24,7 +24,14 @@ from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
 # values of the model that follow from the data
-LINKS = ("imitation_shape", "recording_shape", "input_shape", "classes")
+LINKS = (
+    "imitation_front_end",
+    "recording_front_end",
+    "imitation_shape",
+    "recording_shape",
+    "input_shape",
+    "classes",
+)
 
 
 class ExperimentCLI(LightningCLI):

@@ -12,7 +12,7 @@ from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.tasks.checkpoints import write_checkpoint
+from vocalsketch.systems.checkpoints import write_checkpoint
 
 LAST = "last"
 SHOWN = 5  # changed keys of a config that are named

@@ -30,8 +30,8 @@ from vocalsketch.experiment.resumption import (
 )
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks import SiameseTask
-from vocalsketch.tasks.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]

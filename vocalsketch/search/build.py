@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
-from vocalsketch.features.threads import available_cores
+from vocalsketch.cores import available_cores
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.files import locked, remove_leftovers
 from vocalsketch.search.embedding import Embedder
@@ -34,7 +34,6 @@ from vocalsketch.search.segment import Rows, Segment, Table, schema_of, sorted_r
 from vocalsketch.systems import System, load_system
 
 LOCK = ".lock"
-DEFAULT = "contours"  # the system of an index for which none was chosen
 FILES_AT_ONCE = 256  # embedded between two writes: what a killed build loses
 FANOUT = 8  # segments of about one size become one when there are so many
 BLOCK = 2**22  # bytes read at once for a checksum
@@ -147,7 +146,9 @@ def _devices(accelerator: str, count: int) -> list[str]:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     there = {"cuda": cuda, "mps": mps, "cpu": True}
     best = next(name for name, is_there in there.items() if is_there)
-    name = {"gpu": "mps" if mps and not cuda else "cuda", "auto": best}.get(accelerator, accelerator)
+    name = {"gpu": "mps" if mps and not cuda else "cuda", "auto": best}.get(
+        accelerator, accelerator
+    )
     if not there.get(name):
         raise ConfigError(
             f"accelerator is {accelerator!r}: this machine has "
@@ -164,7 +165,7 @@ def _chosen(library: Path, index: Path, system: System | Path | str | None) -> S
     """Return the system to use, which is that of the index if it exists."""
     kept = index / SYSTEM
     if system is None:
-        system = kept if kept.exists() else DEFAULT
+        system = kept if kept.exists() else "default"
     chosen = system if isinstance(system, System) else load_system(system)
     if not Manifest.exists(index):
         return chosen
@@ -201,9 +202,15 @@ def _embed(work: Work, system: System, before: Table) -> None:
     if len(work.devices) == 1:
         _embed_share(0, work, system, before)
         return
-    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException, spawn
+    from torch.multiprocessing.spawn import (
+        ProcessExitedException,
+        ProcessRaisedException,
+        spawn,
+    )
 
-    helpers = spawn(_help, (work,), nprocs=len(work.devices), join=False, daemon=True)
+    helpers = spawn(  # type: ignore[no-untyped-call]  # torch's
+        _help, (work,), nprocs=len(work.devices), join=False, daemon=True
+    )
     try:
         while not helpers.join():
             pass
@@ -307,10 +314,10 @@ def _with_segments(
         segments: How many of the stored segments are of the version before; the rest are parts.
     """
     version = manifest.version + 1
-    offsets = stored.offsets
-    counts = np.array([plan.keep[a:b].sum() for a, b in zip(offsets, offsets[1:], strict=False)])
-    merge = _merged(counts[:segments], np.diff(offsets)[:segments], int(counts[segments:].sum()))
-    of_segment = np.repeat(np.arange(len(counts)), np.diff(offsets))
+    sizes = np.diff(stored.offsets)
+    of_segment = np.repeat(np.arange(len(sizes)), sizes)
+    counts = np.bincount(of_segment[plan.keep], minlength=len(sizes))
+    merge = _merged(counts[:segments], sizes[:segments], int(counts[segments:].sum()))
     moving = np.isin(of_segment, merge) | (of_segment >= segments)
     kept: list[Part] = [
         part for number, part in enumerate(manifest.segments) if number not in merge

@@ -1,7 +1,7 @@
 """A library's files to stored rows, in threads that each decode and embed their own."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +93,7 @@ class Embedder:
 
     def embed_batches(
         self, batches: Iterable[Sequence[LibraryFile]], jobs: int
-    ) -> Iterator[Embedded]:
+    ) -> Generator[Embedded, None, None]:
         """Embed batches of files with some threads, which end soon after an exception here."""
         with one_torch_thread(), ThreadPoolExecutor(jobs) as pool:
             try:

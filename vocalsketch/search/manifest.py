@@ -185,9 +185,15 @@ def _checked(values: dict[str, Any], stamp: Stamp) -> Manifest:
         str: ("removed", "library", "fingerprint", "corpus", "built"),
         dict: ("skipped",),
     }
-    found = [(name, getattr(manifest, name), kind) for kind, names in kinds.items() for name in names]
+    found = [
+        (name, getattr(manifest, name), kind) for kind, names in kinds.items() for name in names
+    ]
     for each in manifest.segments:
-        found += [("file", each.file, str), ("rows", each.rows, int), ("checksum", each.checksum, int)]
+        found += [
+            ("file", each.file, str),
+            ("rows", each.rows, int),
+            ("checksum", each.checksum, int),
+        ]
     for name, value, kind in found:
         if not isinstance(value, kind):
             raise TypeError(f"{name} is {value!r}")

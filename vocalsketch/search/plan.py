@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -130,7 +131,7 @@ def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> 
     metadata = {"fingerprint": fingerprint, "skipped": json.dumps(embedded.skipped)}
     schema = schema_of(width, metadata)
     rows = [(each, number) for each in embedded.files for number in range(len(each.starts))]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "path": [each.file.path for each, _ in rows],
         "start": [each.starts[number] for each, number in rows],
         "end": [each.ends[number] for each, number in rows],

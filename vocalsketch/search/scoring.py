@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from vocalsketch.features.threads import available_cores
+from vocalsketch.cores import available_cores
 from vocalsketch.search.segment import Floats
 from vocalsketch.systems import System
 from vocalsketch.systems.head_scorer import lasting_pool

@@ -1,8 +1,8 @@
 """Ranks the sounds of one library or several, by one system or by the product of several."""
 
 import math
-from copy import copy
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -259,10 +259,7 @@ class _Shard:
             if index.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
                 mass = summed if mass is None else mass + summed
-            if not self.fuses:
-                total = scores
-            else:
-                total = total + _log_likelihoods(scores, index.kind)
+            total = total + _log_likelihoods(scores, index.kind) if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
         if not self.counting.all():

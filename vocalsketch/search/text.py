@@ -45,7 +45,9 @@ def text_log_likelihoods(paths: pa.ChunkedArray, text: str) -> NDArray[np.float6
     """
     total = np.zeros(len(paths))
     for word in words_of(text):
-        total[~as_numpy(pc.match_substring_regex(paths, _beginning(word)))] += LOG_LIKELIHOOD_OF_LACK
+        total[~as_numpy(pc.match_substring_regex(paths, _beginning(word)))] += (
+            LOG_LIKELIHOOD_OF_LACK
+        )
     return total
 
 

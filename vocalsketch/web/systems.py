@@ -58,8 +58,7 @@ class Systems:
             CheckpointError: A system is missing, or not the one that made its index.
         """
         indexes = [
-            index if index.is_current() else Index.open(index.folder)
-            for index in self.indexes
+            index if index.is_current() else Index.open(index.folder) for index in self.indexes
         ]
         return self if indexes == [*self.indexes] else Systems(indexes)
 

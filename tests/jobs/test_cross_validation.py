@@ -13,8 +13,9 @@ from labelled_corpora import write_classification_config, write_languages, write
 from vocalsketch.commands import crossvalidate
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
-from vocalsketch.experiment.cross_validation import CrossValidation, cross_validate
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
+from vocalsketch.jobs.pool import JobError
+from vocalsketch.systems.checkpoints import read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 
@@ -32,7 +33,6 @@ def test_each_fold_is_what_its_training_alone_would_be(config: Path, tmp_path: P
     """The second fold starts afresh: nothing of the first fold's model is carried over."""
     arguments = ["--config", str(config)]
     result = cross_validate(arguments, tmp_path / "cv", [1, 2, 3])
-    assert result is not None
     alone = run_experiment(
         "fit", [*arguments, "--data.init_args.fold", "2", "--run_dir", str(tmp_path / "alone")]
     )
@@ -57,8 +57,6 @@ def test_folds_that_are_done_are_not_done_again(config: Path, tmp_path: Path) ->
     }
     (tmp_path / "cv" / "fold2" / "accuracy_test.json").unlink()
     second = cross_validate(arguments, tmp_path / "cv", [1, 2])
-    assert first is not None
-    assert second is not None
     assert second.accuracies == first.accuracies
     for fold, again in ((1, False), (2, True)):
         path = tmp_path / "cv" / f"fold{fold}" / "accuracy_test.json"
@@ -74,20 +72,31 @@ def test_a_fold_that_stopped_in_its_first_epoch_is_begun_again(
     stopped.parent.mkdir()
     stopped.write_text("seed_everything: 1\n")
     result = cross_validate(arguments, tmp_path / "cv", [1, 2])
-    assert result is not None
     assert list(result.folds) == [1, 2]
 
 
 def test_a_fold_that_was_interrupted_goes_on_from_its_last_epoch(
-    config: Path, tmp_path: Path
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["--config", str(config)]
-    cross_validate(arguments, tmp_path / "cv", [1])
-    fold = ["--data.init_args.fold", "2", "--run_dir", str(tmp_path / "cv" / "fold2")]
-    stopped = ["--trainer.max_epochs", "1", "--test_after_fit", "false"]
-    run_experiment("fit", [*arguments, *fold, *stopped])
+    folder = tmp_path / "cv" / "fold2"
+
+    def interrupted(run_dir: Path, given: list[str]) -> None:
+        stopped = ["--trainer.max_epochs", "1", "--test_after_fit", "false"]
+        run_experiment("fit", [*given, "--run_dir", str(run_dir), *stopped])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vocalsketch.jobs.run.train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(arguments, tmp_path / "cv", [2])
+    begun = (folder / "checkpoints" / "last.ckpt").stat().st_ino
+    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["epoch"] == 0
     cross_validate(arguments, tmp_path / "cv", [1, 2])
-    run_experiment("fit", [*arguments, *fold[:2], "--run_dir", str(tmp_path / "whole")])
+    assert begun != (folder / "checkpoints" / "last.ckpt").stat().st_ino
+    assert not (folder.parent / "replaced").exists()
+    fold = ["--data.init_args.fold", "2"]
+    run_experiment("fit", [*arguments, *fold, "--run_dir", str(tmp_path / "whole")])
     checkpoints = [
         read_checkpoint(folder / "checkpoints" / "last.ckpt")
         for folder in (tmp_path / "cv" / "fold2", tmp_path / "whole")
@@ -95,6 +104,17 @@ def test_a_fold_that_was_interrupted_goes_on_from_its_last_epoch(
     assert checkpoints[0]["global_step"] == checkpoints[1]["global_step"]
     for name, value in checkpoints[1]["state_dict"].items():
         torch.testing.assert_close(checkpoints[0]["state_dict"][name], value, msg=name)
+
+
+def test_a_fold_that_fails_is_said_and_the_others_are_done(config: Path, tmp_path: Path) -> None:
+    arguments = ["--config", str(config)]
+    clips = sorted((tmp_path / "urban").rglob("fold2/*.wav"))
+    content = clips[0].read_bytes()
+    clips[0].write_bytes(b"no audio")
+    with pytest.raises(JobError, match="(?s)tower/fold1 failed: .*fold2.*the same command goes on"):
+        cross_validate(arguments, tmp_path / "cv", [1, 2])
+    clips[0].write_bytes(content)
+    assert list(cross_validate(arguments, tmp_path / "cv", [1, 2]).folds) == [1, 2]
 
 
 def test_another_config_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:

@@ -1,32 +1,33 @@
 """Ten-fold cross-validation: a fresh model for each fold, and all of them counted together."""
 
-import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
 from vocalsketch.callbacks.confusion import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.urbansound8k import FOLDS
+from vocalsketch.datasets.urbansound8k import FOLDS, UrbanSoundCorpus
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.experiment.run import run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import remove_leftovers, write_text
+from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.progress import complete
+from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.tasks.confusion import Confusion, summed
 
 CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
+FIGURES = "accuracy_test.json"  # of a fold
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,11 @@ class CrossValidation:
 
 
 def cross_validate(
-    arguments: list[str], folder: Path, folds: Sequence[int] = tuple(FOLDS)
-) -> CrossValidation | None:
+    arguments: list[str],
+    folder: Path,
+    folds: Sequence[int] = tuple(FOLDS),
+    slots: Sequence[Slot] = (),
+) -> CrossValidation:
     """Train and test a fresh model per fold; print and write what they came to.
 
     Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not
@@ -111,35 +115,56 @@ def cross_validate(
         arguments: As of ``vocalsketch fit``, without ``--run_dir``.
         folder: Where everything goes.
         folds: Which folds are held out, in this order.
-
-    Returns:
-        None where Ctrl-C ended a fold; the same call goes on from there.
+        slots: Where folds run side by side; without any, one after the other in this process.
 
     Raises:
         ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
             cross-validation of another config.
+        JobError: A fold failed; the same call goes on.
+        KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
         StorageError: Another process is at work in the folder.
     """
     _check_folds(folds)
     cli = ExperimentCLI("fit", [*arguments, "--run_dir", str(folder)])
-    if not isinstance(cli.datamodule, UrbanSoundDataModule):
+    data = cli.datamodule
+    if not isinstance(data, UrbanSoundDataModule):
         raise ConfigError(
-            f"{type(cli.datamodule).__name__} has no folds: cross-validate a config whose data is "
+            f"{type(data).__name__} has no folds: cross-validate a config whose data is "
             "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
         )
-    of_all = RunFolder(folder)
-    with of_all.alone() if cli.trainer.is_global_zero else nullcontext():
-        _claim(of_all, cli)
-        done: dict[int, Confusion] = {}
-        for fold in folds:
-            run = RunFolder(folder / f"fold{fold}")
-            confusion = _finished(run.path) or _run_fold(arguments, run, fold)
-            if confusion is None:
-                return None
-            done[fold] = confusion
-        result = CrossValidation(cli.name, cli.datamodule.corpus.name, done)
+    with RunFolder(folder).alone():
+        config = _claim(RunFolder(folder), cli)
+        if len(slots) > 1:
+            data.prepare_data()  # once, not by each
+        jobs = _jobs(arguments, folder, folds, cli.name, config, data.corpus)
+        complete(jobs, slots)
+        done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
+        result = CrossValidation(cli.name, data.corpus.name, done)
         _write(folder, result, cli)
     return result
+
+
+def _jobs(
+    arguments: list[str],
+    folder: Path,
+    folds: Sequence[int],
+    name: str,
+    config: Any,
+    corpus: UrbanSoundCorpus,
+) -> list[Job]:
+    clips = {clip.path: (clip.id, clip.class_name, str(clip.fold)) for clip in corpus.clips}
+    content = clips_fingerprint(corpus.name, clips)
+    seed = config["seed_everything"]
+    return [
+        Job(
+            f"{name}/fold{fold}",
+            folder / f"fold{fold}",
+            (*arguments, "--data.init_args.fold", str(fold)),
+            fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
+            makes=FIGURES,
+        )
+        for fold in folds
+    ]
 
 
 def _check_folds(folds: Sequence[int]) -> None:
@@ -148,8 +173,8 @@ def _check_folds(folds: Sequence[int]) -> None:
         raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
 
 
-def _claim(folder: RunFolder, cli: ExperimentCLI) -> None:
-    """Write down what is cross-validated, or check that it is the same as before."""
+def _claim(folder: RunFolder, cli: ExperimentCLI) -> Any:
+    """Write down what is cross-validated, or check that it is the same as before; return it."""
     config = yaml.safe_load(cli.resolved())
     config.pop("run_dir", None)
     config["data"]["init_args"].pop("fold")
@@ -162,36 +187,19 @@ def _claim(folder: RunFolder, cli: ExperimentCLI) -> None:
                 f"{folder.path} holds other files: choose a new folder for --run_dir."
             )
         write_text(path, text)
-        return
-    if _fingerprint(path.read_text(encoding="utf-8")) != _fingerprint(text):
+    elif yaml.safe_load(path.read_text(encoding="utf-8")) != yaml.safe_load(text):
         raise ConfigError(
             f"{folder.path} holds folds of another config ({path}): choose another --run_dir, or "
             "use that config again to go on."
         )
+    return config
 
 
-def _fingerprint(config: str) -> str:
-    plain = json.dumps(yaml.safe_load(config), sort_keys=True)
-    return hashlib.sha256(plain.encode()).hexdigest()
-
-
-def _finished(folder: Path) -> Confusion | None:
-    path = folder / "accuracy_test.json"
-    if not path.is_file():
-        return None
-    figures = json.loads(path.read_text(encoding="utf-8"))
+def _confusion(folder: Path) -> Confusion:
+    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
 
 
-def _run_fold(arguments: list[str], run: RunFolder, fold: int) -> Confusion | None:
-    """Train on the other folds and test on this one; go on where an interrupted run stopped."""
-    options = ["--data.init_args.fold", str(fold), "--run_dir", str(run.path)]
-    options += ["--ckpt_path", "last"]
-    outcome = run_experiment("fit", [*arguments, *options])
-    return None if outcome.interrupted else outcome.confusions["test"]
-
-
-@rank_zero_only
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     text = json.dumps(result.to_dict(), indent=2) + "\n"
     write_text(folder / "cross_validation.json", text)
