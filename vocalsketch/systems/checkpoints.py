@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.files import written_whole
-from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
+from vocalsketch.systems.registry import DEFAULT, SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
@@ -34,14 +34,14 @@ def load_system(spec: Path | str) -> System:
 
     Args:
         spec: A file that ``System.save`` wrote, a checkpoint of a fit, or the name of a system that
-            needs no training, such as ``contours``.
+            needs no training, such as ``contours``; ``default`` is the one of whoever names none.
 
     Raises:
         CheckpointError: There is no such file, or it cannot be read or holds no system.
         ConfigError: It holds a system or a front end that this program does not know, or of a
             package that is not trusted; or a name is of a system that has to be trained.
     """
-    path, name = Path(spec), str(spec)
+    path, name = Path(spec), DEFAULT if str(spec) == "default" else str(spec)
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):
@@ -50,6 +50,11 @@ def load_system(spec: Path | str) -> System:
         f"No system at {path}: give a checkpoint of a fit, a file of a saved system, or the name "
         "of one that needs no training, such as contours."
     )
+
+
+def default_system() -> System:
+    """Return the system of whoever names none."""
+    return load_system("default")
 
 
 def read_system(path: Path) -> Held:

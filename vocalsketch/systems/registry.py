@@ -21,6 +21,7 @@ SYSTEMS = {
     "contours": "vocalsketch.systems.contours.Contours",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
+DEFAULT = "contours"  # the system of whoever names none, which "default" stands for
 FRONT_ENDS = {
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",

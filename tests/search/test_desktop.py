@@ -1,6 +1,8 @@
-"""Recording and playing, with a sound card that is made up."""
+"""Recording, playing and showing, with a sound card and a file manager that are made up."""
 
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from small_networks import RATE, chirp, write_sound
 
 from vocalsketch.errors import AudioError, ConfigError
-from vocalsketch.search import Hit, Index, play, record
+from vocalsketch.search import Hit, Index, desktop, play, record, reveal
 
 
 class PortAudioError(Exception):
@@ -79,3 +81,34 @@ def test_that_it_records_is_said_when_it_does(card: ModuleType) -> None:
 def test_no_more_than_a_minute_is_recorded(card: ModuleType, seconds: float) -> None:
     with pytest.raises(ConfigError, match="cannot be recorded"):
         record(seconds)
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("darwin", [["open", "-R", "/sounds/a b.wav"]]),
+        ("win32", [["explorer", "/select,/sounds/a b.wav"]]),
+        ("linux", [["gdbus", "['file:///sounds/a%20b.wav']"], ["xdg-open", "/sounds"]]),
+    ],
+)
+def test_a_file_is_shown_where_it_lies(
+    monkeypatch: pytest.MonkeyPatch, platform: str, expected: list[list[str]]
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command, **options):
+        asked.append(command)
+        failed = command[0] in ("gdbus", "explorer")
+        return subprocess.CompletedProcess(command, int(failed))
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(desktop.subprocess, "run", run)
+    reveal(Path("/sounds/a b.wav"))
+    for command, words in zip(asked, expected, strict=True):
+        assert set(words) <= set(command)
+
+
+def test_without_a_file_manager_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="No file manager can show"):
+        reveal(Path("a.wav"))

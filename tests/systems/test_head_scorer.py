@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocalsketch.models import MetricHead
-from vocalsketch.search import compiled, kernel
-from vocalsketch.search.kernel import HeadKernel
+from vocalsketch.systems import compiled, head_scorer
+from vocalsketch.systems.head_scorer import HeadScorer
 
 
 def head_of(width: int, hidden: tuple[int, ...]) -> MetricHead:
@@ -40,8 +40,8 @@ def test_scores_are_those_of_the_head_pair_by_pair(
     blocks = [shares(count, width, seed) for seed, count in enumerate(rows)]
     asked = shares(queries, width, 99)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel, "FEW", few)
-        scores = HeadKernel(head, threads=2).scores(asked, blocks)
+        patch.setattr(head_scorer, "FEW", few)
+        scores = HeadScorer(head, threads=2).scores(asked, blocks)
     stored = np.concatenate([np.zeros((0, width), np.float32), *blocks])
     with torch.no_grad():
         for query in range(queries):
@@ -55,50 +55,32 @@ def test_scores_are_those_of_the_head_pair_by_pair(
 def test_however_the_rows_are_cut_the_scores_are_the_same(
     hidden: tuple[int, ...], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel, "FEW", few)
+    monkeypatch.setattr(head_scorer, "FEW", few)
     head, stored, asked = head_of(12, hidden), shares(1000, 12, 0), shares(2, 12, 1)
-    whole = HeadKernel(head).scores(asked, [stored])
-    monkeypatch.setattr(kernel, "ROWS_PER_TASK", 64)
-    monkeypatch.setattr(kernel, "ROWS_PER_BLOCK", 30)
-    cut = HeadKernel(head, threads=3).scores(asked, [stored[:333], stored[333:]])
+    whole = HeadScorer(head).scores(asked, [stored])
+    monkeypatch.setattr(head_scorer, "ROWS_PER_TASK", 64)
+    monkeypatch.setattr(head_scorer, "ROWS_PER_BLOCK", 30)
+    cut = HeadScorer(head, threads=3).scores(asked, [stored[:333], stored[333:]])
     np.testing.assert_allclose(cut, whole, atol=1e-5)
-
-
-@pytest.mark.parametrize(("hidden", "few"), [((), 0), ((), 65_536), ((7,), 0)])
-def test_half_precision_scores_are_those_of_the_rounded_shares(
-    hidden: tuple[int, ...], few: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kernel, "FEW", few)
-    half = shares(500, 12, 0).astype(np.float16)
-    half[0, :4] = [0.0, -0.0, 6e-8, 65504.0]  # zero, the smallest and the largest numbers
-    half[1, :2] = [-6e-8, -3e-5]  # the smallest below zero, and one that is not normal
-    narrow = HeadKernel(head_of(12, hidden))
-    asked = shares(2, 12, 1)
-    np.testing.assert_allclose(
-        narrow.scores(asked, [half]),
-        narrow.scores(asked, [half.astype(np.float32)]),
-        rtol=1e-5,
-        atol=1e-5,
-    )
 
 
 @pytest.mark.parametrize("few", [0, 65_536])
 def test_shares_may_be_read_only_as_mapped_files_are(
     few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel, "FEW", few)
+    monkeypatch.setattr(head_scorer, "FEW", few)
     stored, asked = shares(10, 12, 0), shares(1, 12, 1)
     stored.flags.writeable = False
     asked.flags.writeable = False
-    assert HeadKernel(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)
+    assert HeadScorer(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)
 
 
 def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
     search = (
         "import sys; import numpy as np; from vocalsketch.models import MetricHead; "
-        "from vocalsketch.search.kernel import HeadKernel; "
+        "from vocalsketch.systems.head_scorer import HeadScorer; "
         "shares = np.zeros((10, 12), np.float32); "
-        "HeadKernel(MetricHead(5, 5, (12,))).scores(shares, [shares]); "
+        "HeadScorer(MetricHead(5, 5, (12,))).scores(shares, [shares]); "
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", search], check=False).returncode == 0

@@ -22,37 +22,41 @@ from vocalsketch.errors import (
     VocalSketchError,
 )
 from vocalsketch.features.audio import load_clip
-from vocalsketch.search import BuildReport, Index, build_index, building
-from vocalsketch.search.embedding import LibraryEmbedder
-from vocalsketch.systems.checkpoints import load_system
+from vocalsketch.search import BuildReport, Index, build_index
+from vocalsketch.search import build as building
+from vocalsketch.search.embedding import Embedder
+from vocalsketch.systems import default_system, load_system
 
 
 def build(library: Path, checkpoint: Path | None = None, **options: object) -> BuildReport:
     settings = {"jobs": 2, "progress": False, **options}
-    report = build_index(library, library.parent / "index", checkpoint, **settings)
-    assert report is not None
-    return report
+    return build_index(library, library.parent / "index", checkpoint, **settings)
 
 
 def stored(folder: Path) -> dict[tuple[str, float], np.ndarray]:
-    """Every share by path and start."""
+    """Every embedding by path and start, in this order."""
     table = Index.open(folder).table
-    shares = np.concatenate(table.blocks)
+    embeddings = table.embeddings(np.flatnonzero(table.counting))
     keys = zip(table.column("path"), table.column("start"), strict=True)
-    return dict(zip(keys, shares, strict=True))
+    return dict(sorted(zip(keys, embeddings, strict=True), key=lambda each: each[0]))
+
+
+def segments(folder: Path) -> list[int]:
+    """How many rows each segment has."""
+    return [len(each) for each in Index.open(folder).table.segments]
 
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The files that builds decode."""
     paths: list[str] = []
-    read = LibraryEmbedder._read
+    read = Embedder._read
 
     def noted(self, file, done):
         paths.append(file.path)
         return read(self, file, done)
 
-    monkeypatch.setattr(LibraryEmbedder, "_read", noted)
+    monkeypatch.setattr(Embedder, "_read", noted)
     return paths
 
 
@@ -62,7 +66,7 @@ def test_every_window_of_every_sound_is_stored_with_what_is_known_of_it(
     report = build(library, checkpoint)
     assert report == BuildReport(1, 6, 8, embedded=6, unchanged=0, removed=0, skipped={})
     index = Index.open(library.parent / "index")
-    rows = index.table.rows.to_pylist()
+    rows = index.table.live.to_pylist()
     assert [(row["path"], row["start"], row["end"]) for row in rows] == [
         ("Drums/Kick Drums/deep.wav", 0.0, 0.5),
         ("Drums/Snares/tight.flac", 0.0, 0.5),
@@ -91,15 +95,15 @@ def test_a_share_is_the_networks_for_the_clip_that_training_sees(
     library: Path, checkpoint: Path
 ) -> None:
     build(library, checkpoint)
-    trained = load_system(checkpoint)
-    front_end = trained.front_ends["recording"]
-    for (path, start), share in stored(library.parent / "index").items():
+    system = load_system(checkpoint)
+    front_end = system.front_ends["recording"]
+    for (path, start), embedding in stored(library.parent / "index").items():
         if start == 0.0:
             clip = torch.from_numpy(load_clip(library / path, front_end))
             with torch.no_grad():
-                expected = trained.embed("recording", front_end(clip[None]))[0]
+                expected = system.hear("recording", clip[None])[0]
             # float32 sums over thousands of values of about 10
-            np.testing.assert_allclose(share, expected, atol=5e-4, rtol=0)
+            np.testing.assert_allclose(embedding, expected, atol=5e-4, rtol=0)
 
 
 def test_a_second_build_embeds_what_is_new_or_changed_and_drops_what_is_gone(
@@ -117,7 +121,7 @@ def test_a_second_build_embeds_what_is_new_or_changed_and_drops_what_is_gone(
     assert sorted(decoded) == ["House/CarDoor.wav", "new/seventh.wav"]
     assert report == BuildReport(2, 6, 6, embedded=2, unchanged=4, removed=1, skipped={})
     after = stored(library.parent / "index")
-    assert [path for path, _ in after] == sorted(path for path, _ in after)
+    assert segments(library.parent / "index") == [8, 2]
     for key in before.keys() & after.keys() - {("House/CarDoor.wav", 0.0)}:
         np.testing.assert_array_equal(after[key], before[key])
     assert ("new/seventh.wav", 0.0) in after
@@ -132,34 +136,34 @@ def test_an_incremental_index_is_that_of_one_build(library: Path, checkpoint: Pa
     build_index(library, library.parent / "fresh", checkpoint, jobs=1, progress=False)
     one, other = stored(library.parent / "index"), stored(library.parent / "fresh")
     assert list(one) == list(other)
-    for key, share in one.items():
-        np.testing.assert_array_equal(share, other[key])
+    for key, embedding in one.items():
+        np.testing.assert_array_equal(embedding, other[key])
 
 
 def test_nothing_new_makes_no_version(library: Path, checkpoint: Path, decoded: list[str]) -> None:
     build(library, checkpoint)
-    table = Index.open(library.parent / "index").table.file
-    stamp = table.stat().st_mtime_ns
+    files = [library.parent / "index" / name for name in ("index.json", "1.arrow")]
+    stamps = [file.stat().st_mtime_ns for file in files]
     decoded.clear()
     assert build(library) == BuildReport(1, 6, 8, embedded=0, unchanged=6, removed=0, skipped={})
     assert decoded == []
-    assert table.stat().st_mtime_ns == stamp
+    assert [file.stat().st_mtime_ns for file in files] == stamps
 
 
-def test_a_moved_file_keeps_its_share(
+def test_a_moved_file_keeps_its_embedding(
     library: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(library, checkpoint)
     before = stored(library.parent / "index")
     (library / "long.wav").rename(library / "House" / "longer.wav")
-    monkeypatch.setattr(LibraryEmbedder, "_embed", None)  # nothing may be embedded
+    monkeypatch.setattr(Embedder, "_embed", None)  # nothing may be embedded
     build(library)
     after = stored(library.parent / "index")
     for start in (0.0, 2.0, 4.0):
         key = ("House/longer.wav", start)
         np.testing.assert_array_equal(after[key], before["long.wav", start])
-    row = Index.open(library.parent / "index").table.rows.to_pylist()[-1]
-    assert (row["path"], row["tags"], row["duration"]) == ("House/outdoor.ogg", ["house"], 0.5)
+    row = Index.open(library.parent / "index").table.live.to_pylist()[-1]
+    assert (row["path"], row["tags"], row["end"]) == ("House/longer.wav", ["house"], 6.5)
 
 
 def test_a_moved_library_keeps_its_index(
@@ -196,7 +200,7 @@ def test_files_that_cannot_be_used_are_skipped_and_listed(library: Path, checkpo
 def test_minutes_are_indexed_in_windows(library: Path, checkpoint: Path) -> None:
     soundfile.write(library / "minutes.wav", np.tile(chirp(0, 1.0, 1000), 301), 1000)
     assert build(library, checkpoint).windows == 8 + 150
-    rows = Index.open(library.parent / "index").table.rows.to_pylist()
+    rows = Index.open(library.parent / "index").table.live.to_pylist()
     assert [row["end"] for row in rows if row["path"] == "minutes.wav"][-1] == 301.0
 
 
@@ -210,10 +214,10 @@ def test_a_killed_build_goes_on_where_it_was(
     monkeypatch.setattr(building, "FILES_AT_ONCE", 2)
     write = building.write_part
 
-    def killed(target, embedded):
-        if len(list(target.building.glob("part-*"))) == 2:
+    def killed(file, *what):
+        if len(list(file.parent.glob("part-*"))) == 2:
             raise Killed
-        write(target, embedded)
+        write(file, *what)
 
     with monkeypatch.context() as patch:
         patch.setattr(building, "write_part", killed)
@@ -223,13 +227,13 @@ def test_a_killed_build_goes_on_where_it_was(
     with pytest.raises(StorageError, match="No index"):
         Index.open(library.parent / "index")
 
-    (library.parent / "index" / ".sounds-1.arrow.x.tmp").write_bytes(b"half")
+    (library.parent / "index" / ".1.arrow.x.tmp").write_bytes(b"half")
     decoded.clear()
     report = build(library)
     assert len(decoded) == 2
     assert (report.sounds, report.embedded) == (6, 6)
     names = {file.name for file in (library.parent / "index").iterdir()}
-    assert names == {".lock", "index.json", "network.ckpt", "sounds-1.arrow"}
+    assert names == {".lock", "index.json", "system.safetensors", "1.arrow"}
 
 
 def test_parts_of_another_network_or_damaged_ones_are_not_used(
@@ -241,16 +245,16 @@ def test_parts_of_another_network_or_damaged_ones_are_not_used(
     build_index(library, tmp_path / "theirs", other, progress=False)
     parts = tmp_path / "again" / "building"
     parts.mkdir(parents=True)
-    theirs = Index.open(tmp_path / "theirs").table.file.read_bytes()
+    theirs = (tmp_path / "theirs" / "1.arrow").read_bytes()
     (parts / "part-1.arrow").write_bytes(theirs)
     (parts / "part-2.arrow").write_bytes(theirs[: len(theirs) // 2])
     build_index(library, tmp_path / "again", checkpoint, progress=False)
     again = stored(tmp_path / "again")
-    for key, share in expected.items():
-        np.testing.assert_array_equal(again[key], share)
+    for key, embedding in expected.items():
+        np.testing.assert_array_equal(again[key], embedding)
 
 
-@pytest.mark.parametrize("failing", ["part", "sounds", "index.json"])
+@pytest.mark.parametrize("failing", ["part", "2.arrow", "index.json"])
 def test_a_disk_that_is_full_leaves_the_old_index_whole(
     library: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -284,23 +288,12 @@ def test_two_builds_at_once_are_refused(library: Path, checkpoint: Path) -> None
     assert build(library, checkpoint).sounds == 6
 
 
-def test_half_precision_stores_half_the_bytes(library: Path, checkpoint: Path) -> None:
-    build(library, checkpoint, precision="float16")
-    build_index(library, library.parent / "full", checkpoint, progress=False)
-    half, full = stored(library.parent / "index"), stored(library.parent / "full")
-    for key, share in half.items():
-        assert share.dtype == np.float16
-        np.testing.assert_allclose(share, full[key], rtol=1e-3)
-    write_sound(library / "new.wav", chirp(7))
-    assert build(library).sounds == 7
-    assert all(share.dtype == np.float16 for share in stored(library.parent / "index").values())
-
-
 def test_the_index_is_an_arrow_file_that_other_tools_read(built: Path) -> None:
-    (file,) = built.glob("sounds-*.arrow")
-    table = pa.ipc.open_file(file).read_all()
+    table = pa.ipc.open_file(built / "1.arrow").read_all()
     assert table.column_names[0] == "path"
-    assert table.schema.field("share").type == pa.list_(pa.field("item", pa.float32(), False), 8)
+    assert table.schema.field("embedding").type == pa.list_(
+        pa.field("item", pa.float32(), False), 8
+    )
 
 
 def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]:
@@ -325,15 +318,15 @@ def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]
             DatasetError,
             "None of the 1 audio",
         ),
-        "another network": ({"checkpoint": other}, CheckpointError, "is of network"),
-        "another precision": ({"precision": "float16"}, ConfigError, "stored in float32"),
-        "an unknown precision": ({"precision": "int8"}, ConfigError, "choose float32 or float16"),
+        "another network": ({"system": other}, CheckpointError, "is of system"),
         "no thread": ({"jobs": 0}, ConfigError, "give 1 or more"),
-        "no checkpoint": ({"checkpoint": text}, CheckpointError, "no checkpoint that can be read"),
-        "no index yet": (
-            {"index": tmp_path / "other", "checkpoint": None},
+        "no device": ({"devices": 0}, ConfigError, "give 1 or more"),
+        "an accelerator that is not there": ({"accelerator": "tpu"}, ConfigError, "machine has"),
+        "no checkpoint": ({"system": text}, CheckpointError, "no checkpoint that can be read"),
+        "no such system": (
+            {"index": tmp_path / "other", "system": "nothing"},
             CheckpointError,
-            "give --checkpoint",
+            "No system at nothing",
         ),
         "a file for a folder": ({"index": tmp_path / "file"}, StorageError, "Cannot write into"),
     }
@@ -346,11 +339,11 @@ def bad_builds(tmp_path: Path) -> dict[str, tuple[dict[str, object], type, str]]
         "an empty folder",
         "nothing but unusable files",
         "another network",
-        "another precision",
-        "an unknown precision",
         "no thread",
+        "no device",
+        "an accelerator that is not there",
         "no checkpoint",
-        "no index yet",
+        "no such system",
         "a file for a folder",
     ],
 )
@@ -363,7 +356,7 @@ def test_what_cannot_be_built_is_refused_and_the_index_stays(
     arguments = {
         "library": library,
         "index": tmp_path / "index",
-        "checkpoint": checkpoint,
+        "system": checkpoint,
         "progress": False,
         **changed,
     }
@@ -391,5 +384,134 @@ def test_two_processes_build_the_index_of_one(tmp_path: Path, checkpoint: Path) 
     assert "6 sounds (8 windows): 6 new, 0 unchanged, 0 removed, 1 skipped" in done.stdout
     one, two = stored(tmp_path / "index"), stored(tmp_path / "two")
     assert list(one) == list(two)
-    for key, share in one.items():
-        np.testing.assert_array_equal(two[key], share)
+    for key, embedding in one.items():
+        np.testing.assert_array_equal(two[key], embedding)
+
+
+def rebuilt(library: Path, number: int) -> BuildReport:
+    """Add a sound and build again."""
+    write_sound(library / f"more/{number:02}.wav", chirp(number))
+    return build(library)
+
+
+def test_a_build_leaves_the_segments_of_others_as_they_are(library: Path, checkpoint: Path) -> None:
+    build(library, checkpoint)
+    folder = library.parent / "index"
+    first = (folder / "1.arrow").stat()
+    write_sound(library / "House/CarDoor.wav", chirp(8, 0.6))
+    rebuilt(library, 1)
+    assert (folder / "1.arrow").stat().st_mtime_ns == first.st_mtime_ns
+    assert segments(folder) == [8, 2]
+    index = Index.open(folder)
+    assert (len(index.table.removed), index.windows, index.sounds) == (1, 9, 7)
+
+
+def test_small_segments_become_one_when_there_are_many(library: Path, checkpoint: Path) -> None:
+    build(library, checkpoint)
+    folder = library.parent / "index"
+    for number in range(7):
+        rebuilt(library, number)
+    assert segments(folder) == [8, 1, 1, 1, 1, 1, 1, 1]
+    before = stored(folder)
+    rebuilt(library, 7)
+    assert segments(folder) == [8, 8]
+    after = stored(folder)
+    assert len(after) == 16
+    for key, embedding in before.items():
+        np.testing.assert_array_equal(after[key], embedding)
+
+
+def test_a_segment_of_which_most_is_gone_is_written_anew(library: Path, checkpoint: Path) -> None:
+    build(library, checkpoint)
+    for name in ("long.wav", "House/CarDoor.wav", "House/outdoor.ogg"):
+        (library / name).unlink()
+    assert build(library).removed == 3
+    folder = library.parent / "index"
+    assert segments(folder) == [3]
+    build(library)
+    assert not (folder / "1.arrow").exists()  # kept for one build, for readers that began before
+
+
+def test_which_segments_are_merged_follows_from_their_sizes() -> None:
+    def merged(counts: list[int], new: int) -> list[int]:
+        return building._merged(np.array(counts), np.array(counts), new)
+
+    assert merged([1_000_000], 100) == []
+    assert merged([1_000_000, *[100] * 6], 100) == []
+    assert merged([1_000_000, *[100] * 7], 100) == [1, 2, 3, 4, 5, 6, 7]
+    assert merged([*[800] * 7, *[100] * 7], 100) == list(range(14))
+    assert building._merged(np.array([10, 4]), np.array([10, 9]), 0) == [1]
+
+
+def test_each_row_is_written_anew_a_few_times_however_often_one_builds() -> None:
+    sizes: list[int] = []
+    written = 0
+    for _ in range(1_000):
+        merge = building._merged(np.array(sizes, dtype=int), np.array(sizes, dtype=int), 1)
+        total = 1 + sum(sizes[number] for number in merge)
+        sizes = [size for number, size in enumerate(sizes) if number not in merge] + [total]
+        written += total
+        assert len(sizes) <= 3 * building.FANOUT
+    assert sum(sizes) == 1_000
+    assert written <= 5 * 1_000
+
+
+def test_the_contours_need_no_training(library: Path) -> None:
+    assert build(library, "contours").sounds == 6
+    index = Index.open(library.parent / "index")
+    (best, *_) = index.search(chirp(2), RATE, k=6)
+    assert best.path == "House/CarDoor.wav"
+    assert 0 < best.probability < 1
+
+
+def test_without_a_system_the_default_is_used(library: Path) -> None:
+    assert build(library).sounds == 6
+    index = Index.open(library.parent / "index")
+    assert index.fingerprint == default_system().fingerprint
+
+
+def test_an_interrupted_build_ends_soon_and_keeps_what_is_done(
+    library: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "FILES_AT_ONCE", 1)
+    write = building.write_part
+
+    def interrupted(*what):
+        write(*what)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "write_part", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(library, checkpoint)
+    assert len(list((library.parent / "index" / "building").iterdir())) == 1
+    assert build(library).embedded == 6
+
+
+def test_sigterm_ends_a_build_that_waits_for_a_file(library: Path, checkpoint: Path) -> None:
+    code = (
+        "import sys, time; from vocalsketch.search import embedding; "
+        "embedding.content_id = lambda stream: (print('waits', flush=True), time.sleep(99)); "
+        "from vocalsketch.cli import main; main(sys.argv[1:])"
+    )
+    command = ["index", "build", library, "--index", library.parent / "index"]
+    command += ["--checkpoint", checkpoint, "--jobs", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
+        process.terminate()
+        assert process.wait(timeout=20) != 0
+
+
+def test_an_error_of_one_of_several_processes_is_the_builds(
+    library: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "building").write_text("in the way of a folder")
+    with pytest.raises(VocalSketchError, match="Cannot write"):
+        build(library, checkpoint, devices=2)

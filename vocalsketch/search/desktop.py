@@ -1,6 +1,12 @@
-"""The sound card: recording a query, playing what was found. Needs sounddevice, an extra."""
+"""The user's desktop: the sound card records and plays, the file manager shows a file.
 
+Recording and playing need sounddevice, an extra.
+"""
+
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
 
 RATE = 44_100  # hz
 LONGEST = 60.0  # seconds
+OPENING = 10.0  # seconds that a file manager is given
 
 
 def record(seconds: float, begun: Callable[[], object] = lambda: None) -> tuple[Waveform, int]:
@@ -59,6 +66,31 @@ def play(hit: "Hit") -> None:
         sounddevice.wait()
     except sounddevice.PortAudioError as error:
         raise AudioError(f"{hit.file} cannot be played ({error}).") from error
+
+
+def reveal(file: Path) -> None:
+    """Show a file in the file manager, selected where the manager can do that.
+
+    Raises:
+        ConfigError: There is no file manager.
+    """
+    if sys.platform == "darwin":
+        ways = [["open", "-R", str(file)]]
+    elif sys.platform == "win32":
+        ways = [["explorer", f"/select,{file}"]]
+    else:
+        manager = "org.freedesktop.FileManager1"
+        show = ["--dest", manager, "--object-path", "/org/freedesktop/FileManager1"]
+        show += ["--method", f"{manager}.ShowItems", f"['{file.absolute().as_uri()}']", ""]
+        ways = [["gdbus", "call", "--session", *show], ["xdg-open", str(file.parent)]]
+    for way in ways:
+        try:
+            done = subprocess.run(way, capture_output=True, timeout=OPENING, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0 or way[0] == "explorer":  # which says 1 in any case
+            return
+    raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
 
 
 def _sounddevice() -> ModuleType:
