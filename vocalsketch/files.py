@@ -78,6 +78,24 @@ def make_folder(folder: Path) -> None:
         raise _storage_error(folder, error) from error
 
 
+def made_alone(folder: Path) -> bool:
+    """Make a folder that nobody else has made; return whether it was new.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        if folder.parent.is_dir():
+            return False
+        raise StorageError(f"{folder.parent} is a file: move it, or work elsewhere.") from None
+    except OSError as error:
+        raise _storage_error(folder, error) from error
+    return True
+
+
 def remove_leftovers(folder: Path, older_than: float | None = None, of: str | None = None) -> None:
     """Remove what writers that were killed left half written in a folder.
 
