@@ -94,11 +94,7 @@ def test_the_pages_system_is_used_like_any_other(
         expected = system.score(asked, system.hear("recording", clip[None])).detach()
         assert hit["score"] == pytest.approx(float(expected), abs=1e-3)
 
-    # explained, and fused with another
-    why = tmp_path / "why"
-    explained = ["explain", str(query), hits[0]["file"], "--checkpoint", str(best)]
-    assert main([*explained, "--out", str(why)]) == 0
-    assert "data:image/png" in (why / "explanation.html").read_text()
+    # fused with another
     fused = tmp_path / "fused"
     assert main(["reproduce", "fuse", str(trained), str(trained), "--out", str(fused)]) == 0
     assert (fused / "results_test.json").is_file()
