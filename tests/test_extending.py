@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,9 +95,11 @@ def test_the_pages_system_is_used_like_any_other(
         expected = system.score(asked, system.hear("recording", clip[None])).detach()
         assert hit["score"] == pytest.approx(float(expected), abs=1e-3)
 
-    # fused with another
+    # fused with another run
+    other = tmp_path / "other.npz"
+    replace(scores, system="another").save(other)
     fused = tmp_path / "fused"
-    assert main(["reproduce", "fuse", str(trained), str(trained), "--out", str(fused)]) == 0
+    assert main(["reproduce", "fuse", str(trained), str(other), "--out", str(fused)]) == 0
     assert (fused / "results_test.json").is_file()
 
 
