@@ -12,8 +12,8 @@ from corpora import write_config
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
-from vocalsketch.features.front_end import front_end_from
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems import front_end_from
+from vocalsketch.systems.checkpoints import load_system
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 QUIET = [
@@ -61,11 +61,11 @@ def test_a_checkpoint_brings_its_front_end_back_where_the_package_is_trusted(
     config.write_text(yaml.safe_dump(tree))
     run_experiment("fit", ["--config", str(config), "--run_dir", str(tmp_path / "run")])
     best = tmp_path / "run" / "checkpoints" / "best.ckpt"
-    front_end = load_siamese(best).front_ends["recording"]
+    front_end = load_system(best).front_ends["recording"]
     assert front_end(torch.zeros(1, front_end.samples)).shape == (1, 257, 100)
     monkeypatch.delenv("VOCALSKETCH_EXTENSIONS")
     with pytest.raises(ConfigError, match="name that package in VOCALSKETCH_EXTENSIONS"):
-        load_siamese(best)
+        load_system(best)
 
 
 def test_only_front_ends_are_made_from_a_checkpoint(mypackage: None) -> None:

@@ -127,7 +127,6 @@ class ClassificationDataModule(pl.LightningDataModule):
         return {
             "corpus": self.corpus.name,
             "split_name": self.split_name(),
-            "front_end": self.front_end.describe(),
         }
 
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:

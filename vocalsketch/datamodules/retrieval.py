@@ -71,6 +71,16 @@ class RetrievalDataModule(pl.LightningDataModule):
         self._evaluated: dict[Half, _Evaluated] = {}
 
     @property
+    def imitation_front_end(self) -> FrontEnd:
+        """The front end of imitations."""
+        return self.front_ends["imitation"]
+
+    @property
+    def recording_front_end(self) -> FrontEnd:
+        """The front end of recordings."""
+        return self.front_ends["recording"]
+
+    @property
     def imitation_shape(self) -> tuple[int, int]:
         """(bins, frames) of an imitation's spectrogram."""
         return self.front_ends["imitation"].shape
@@ -96,7 +106,6 @@ class RetrievalDataModule(pl.LightningDataModule):
             "corpus": self.corpus.name,
             "split_name": self.split.name,
             "split": self.split.fingerprint,
-            "front_ends": {side: end.describe() for side, end in self.front_ends.items()},
         }
 
     def prepare_data(self) -> None:
