@@ -153,19 +153,25 @@ def _split_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="paper",
         metavar="HOW",
-        help="paper, random, 'fold K/N' or another manifest (default: paper)",
+        help="paper, random, 'fold K/N', 'qbv_coarse K', another manifest, or of two corpora qvim, "
+        "qbv_fine, corpora (default: paper)",
+    )
+    parser.add_argument("--test-root", help="a second corpus, which only tests")
+    parser.add_argument(
+        "--second-set", action="store_true", help="add the second set of VocalSketch v1.1"
     )
     parser.add_argument("--seed", type=int, default=0, help="for random and fold (default: 0)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.open import open_corpus
+    from vocalsketch.datasets.open import open_corpora
     from vocalsketch.datasets.splits import make_split, write_manifest
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
-    split = make_split(open_corpus(arguments.root), arguments.split, arguments.seed)
+    corpus = open_corpora(arguments.root, arguments.test_root, second_set=arguments.second_set)
+    split = make_split(corpus, arguments.split, arguments.seed)
     write_manifest(split, arguments.out)
     _print_aligned(
         [
