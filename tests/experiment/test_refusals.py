@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import Dataset, SequentialSampler
 
+from vocalsketch.datamodules import loading
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.refusals import refusals_explained
@@ -57,3 +59,22 @@ def test_a_library_s_error_is_a_refusal_and_this_program_s_or_a_lack_of_memory_i
     with pytest.raises(ConfigError, match="give --data.init_args.workers 0"), refusals_explained():
         said = "raise RuntimeError('DataLoader worker (pid 1) is killed by signal: Bus error.')"
         exec(said, {"__name__": "torch.utils.data.dataloader"})
+
+
+class Unsendable(Dataset[object]):
+    """What a process cannot send, as where shared memory is full: it fails after it was queued."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, number: int) -> object:
+        return lambda: number
+
+
+def test_a_batch_that_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "PATIENCE", 1)
+    data = Unsendable()
+    batches = loading.batch_loader(data, SequentialSampler(data), workers=1)
+    with pytest.raises(ConfigError, match="timed out .*share memory .*workers 0"):
+        with refusals_explained():
+            next(iter(batches))

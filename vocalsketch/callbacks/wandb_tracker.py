@@ -171,7 +171,7 @@ class WandbTracker(WandbLogger):
             reinit="create_new",
             settings=wandb.Settings(
                 silent=os.environ.get("WANDB_SILENT", "true").lower() in YES,
-                console=os.environ.get("WANDB_CONSOLE", "off"),  # type: ignore[arg-type]  # W&B checks it
+                console=cast("Any", os.environ.get("WANDB_CONSOLE", "off")),
                 init_timeout=_timeout("WANDB_INIT_TIMEOUT"),
                 finish_timeout=_timeout("WANDB_FINISH_TIMEOUT"),
                 finish_timeout_raises=True,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Batch_co = TypeVar("Batch_co", covariant=True)
 
+PATIENCE = 120  # seconds; what cannot be sent, as shared memory is full, is never sent
+
 
 class RowBatchSampler(DistributedSampler[Batch_co]):
     """Names the rows of each batch of this process; a subclass may yield what they stand for.
@@ -95,6 +97,7 @@ def batch_loader(dataset: Dataset[Any], sampler: Sampler[Any], workers: int) -> 
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        timeout=PATIENCE if workers else 0,
         # one of its own, lest the number of loaders begun decides which units are dropped out
         generator=torch.Generator(),
     )

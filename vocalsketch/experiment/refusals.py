@@ -125,7 +125,7 @@ def _in_a_line(error: BaseException) -> str:
 
 
 def _remedy(error: BaseException) -> str:
-    if "DataLoader worker" not in str(error):
+    if not str(error).startswith(("DataLoader worker", "DataLoader timed out")):
         return ""
     return (
         ". The processes that read batches share memory (/dev/shm), which may be exhausted: give "
