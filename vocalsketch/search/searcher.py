@@ -175,7 +175,7 @@ class Searcher:
         if k < 1:
             raise ConfigError(f"{k} results cannot be shown: ask for 1 or more.")
         shards = [shard.narrowed(tags, text) for shard in self._shards]
-        if not any(shard.counting.any() for shard in shards):
+        if not any(shard.count for shard in shards):
             raise ConfigError(
                 f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
                 "around a sound; `vocalsketch index info` lists them."
@@ -221,6 +221,7 @@ class _Shard:
         self.indexes = tuple(indexes)
         self.first = indexes[0]
         self.counting = self.first.table.counting
+        self.count = len(self.first.table)
         self.penalties: Scores | None = None
         self._orders: list[Rows | None] = [None] * len(indexes)
         if len(indexes) > 1:
@@ -239,6 +240,7 @@ class _Shard:
         narrowed = copy(self)
         if tags:
             narrowed.counting = self.counting & matches_tags(rows.column("tags"), tags)
+            narrowed.count = int(narrowed.counting.sum())
         if words_of(text):
             _check_likely(self.first)
             narrowed.penalties = text_log_likelihoods(rows.column("path"), text)
@@ -262,7 +264,7 @@ class _Shard:
             total = total + _log_likelihoods(scores, index.kind) if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
-        if not self.counting.all():
+        if self.count < len(self.counting):
             total[:, ~self.counting] = -np.inf
         return total, mass
 
@@ -276,9 +278,9 @@ class _Shard:
         """
         paths, starts = (self.first.table.rows.column(name) for name in ("path", "start"))
         best: dict[str, Candidate] = {}
-        most, count = int(self.counting.sum()), k
-        while most:
-            places = highest(scores, min(count, most)).tolist()
+        count = k
+        while self.count:
+            places = highest(scores, min(count, self.count)).tolist()
             found = sorted(
                 Candidate(-float(scores[row]), paths[row].as_py(), starts[row].as_py(), number, row)
                 for row in places
@@ -286,7 +288,7 @@ class _Shard:
             best = {}
             for each in found:
                 best.setdefault(each.path, each)
-            if len(best) >= k or count >= most:
+            if len(best) >= k or count >= self.count:
                 break
             count *= 4
         return list(best.values())[:k]
