@@ -23,7 +23,7 @@ from vocalsketch.features.source import AudioSource
 class LanguageDataModule(ClassificationDataModule):
     """VoxForge's languages, divided by speaker (paper, section V-A).
 
-    Archives are read as they are; nothing is unpacked.
+    Archives are unpacked when they are first read.
 
     Args:
         root: ``demo``, or a folder with one folder per language.
@@ -58,7 +58,7 @@ class LanguageDataModule(ClassificationDataModule):
 
     @cached_property
     def corpus(self) -> SpeechCorpus:
-        """The clips of each language; archives are listed, no audio is decoded."""
+        """The clips of each language; archives are unpacked, no audio is decoded."""
         root = Path(self.root).expanduser()
         if self.root == DEMO:
             # Making it needs signal processing, which reading another corpus should not wait for.
@@ -89,8 +89,7 @@ class LanguageDataModule(ClassificationDataModule):
         """Return the audio and the language's index of each clip, by id."""
         index = {language: number for number, language in enumerate(self.languages)}
         return {
-            clip.id: (AudioSource(clip.path, clip.member), index[clip.language])
-            for clip in self.corpus.clips
+            clip.id: (AudioSource(clip.path), index[clip.language]) for clip in self.corpus.clips
         }
 
     def split_name(self) -> str:
