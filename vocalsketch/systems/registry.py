@@ -27,6 +27,7 @@ FRONT_ENDS = {
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
     "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
+    "Waveform": "vocalsketch.features.waveform.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",
 }
 
