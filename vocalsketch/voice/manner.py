@@ -77,7 +77,7 @@ def manner(sound: Heard, rng: np.random.Generator) -> Manner:
         tempo=float(np.clip(np.exp(rng.normal(0.0, 0.2)), 0.6, 1.8)),
         medians=tuple(int(2 * rng.integers(0, 9) ** 1.3 / 2) | 1 for _ in range(4)),  # type: ignore[arg-type]
         bright_slope=rng.uniform(0.3, 1.3),
-        bright_offset=rng.normal(0.5 if short else 0.0, 0.5 if short else 0.4),
+        bright_offset=rng.normal(1.0 if short else 0.0, 0.6 if short else 0.4),
         trill=rng.uniform(17.0, 32.0) if rng.random() < 0.08 else 0.0,
         friction_width=rng.uniform(0.25, 1.0),
     )
