@@ -12,7 +12,7 @@ from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.experiment import Outcome
 from vocalsketch.jobs.run import train
 from vocalsketch.retrieval.scores import Scores
-from vocalsketch.tasks.checkpoints import read_checkpoint, write_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 Done = tuple[Path, list[str]]
 

@@ -50,7 +50,7 @@ def job(tmp_path: Path) -> Callable[..., Job]:
 
     def make(name: str, script: str = "pass", *needs: Job, fingerprint: str = "one") -> Job:
         command = (sys.executable, "-S", "-c", script)
-        return Job(name, tmp_path / name, (), fingerprint, needs, command)
+        return Job(name, tmp_path / name, (), fingerprint, needs, command=command)
 
     return make
 
@@ -73,6 +73,16 @@ def test_jobs_that_are_done_are_not_run_again(job: Callable[..., Job]) -> None:
     assert job("a").seconds() is not None
 
 
+def test_a_job_whose_result_is_gone_is_run_again(tmp_path: Path) -> None:
+    script = f"open({str(tmp_path / 'a' / 'result.csv')!r}, 'w')"
+    job = Job("a", tmp_path / "a", (), "one", (), "result.csv", (sys.executable, "-c", script))
+    run(job)
+    assert events(run(job)) == []
+    (tmp_path / "a" / "result.csv").unlink()
+    assert events(run(job)) == ["+a", "=a"]
+    assert not (tmp_path / "replaced").exists()
+
+
 def test_a_job_that_keeps_no_state_runs_each_time(job: Callable[..., Job], tmp_path: Path) -> None:
     for _ in range(2):
         assert events(run(job("a", fingerprint=""))) == ["+a", "=a"]
@@ -86,6 +96,20 @@ def test_a_job_that_fails_is_told_and_the_others_go_on(job: Callable[..., Job]) 
     (failure,) = pool.failures  # type: ignore[attr-defined]
     assert (failure.name, failure.reason, failure.log) == ("a", "it was too much", a.log)
     assert (a.state(), b.state(), a.seconds()) == ("failed", "done", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("epoch 3\nvocalsketch: error: 2 files are bad:\n  a\n  b\n", "2 files are bad:\n  a\n  b"),
+        ("vocalsketch: error: of before\nTraceback ...\nValueError: 3\n\n", "ValueError: 3"),
+        ("", "it printed nothing"),
+    ],
+)
+def test_why_a_job_failed_is_what_it_said_last(tmp_path: Path, said: str, reason: str) -> None:
+    job = Job("a", tmp_path)
+    job.log.write_text(said)
+    assert job.reason() == reason
 
 
 def test_what_failed_is_told_again_and_run_again_only_on_request(job: Callable[..., Job]) -> None:

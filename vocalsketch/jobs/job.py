@@ -11,6 +11,7 @@ from vocalsketch.files import write_text
 
 State = Literal["started", "done", "failed"]
 TAIL = 4096  # bytes of a log in which its last line is looked for
+ERROR = "vocalsketch: error: "  # before what a user can mend
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Job:
         fingerprint: Hash of all that its result depends on (``jobs.fingerprint``). An empty one
             is of what keeps no state: it is never done before.
         needs: Jobs that have to be done before.
+        makes: Name of the file in its folder without which it is not done.
         command: A program that is run instead of a training, and its arguments.
         environment: Variables of its process, beside those of its slot.
     """
@@ -34,6 +36,7 @@ class Job:
     arguments: tuple[str, ...] = ()
     fingerprint: str = ""
     needs: tuple["Job", ...] = ()
+    makes: str = ""
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,8 +53,11 @@ class Job:
     def state(self) -> State | None:
         """Return how it stands; None where it was not begun, or another run was."""
         kept = self._kept()
+        if not self.fingerprint or kept.get("fingerprint") != self.fingerprint:
+            return None
         state: State | None = kept.get("state")
-        return state if self.fingerprint and kept.get("fingerprint") == self.fingerprint else None
+        lost = state == "done" and self.makes and not (self.folder / self.makes).is_file()
+        return "started" if lost else state
 
     def seconds(self) -> float | None:
         """Return how long it took; None where it is not done."""
@@ -59,14 +65,14 @@ class Job:
 
     def reason(self) -> str:
         """Return why it failed: what it said last."""
-        return str(self._kept().get("reason") or last_line(self.log))
+        return str(self._kept().get("reason") or last_words(self.log))
 
     def begin(self) -> None:
         """Make the folder ready for a run.
 
         A run of another fingerprint is moved aside, to ``replaced`` beside it; nothing is deleted.
         """
-        if self.fingerprint and self.folder.exists() and self.state() is None:
+        if self.fingerprint and self.state() is None and _holds_something(self.folder):
             replaced, number = self.folder.parent / "replaced", 1
             replaced.mkdir(parents=True, exist_ok=True)
             while (aside := replaced / f"{self.folder.name}-{number}").exists():
@@ -90,13 +96,20 @@ class Job:
         return kept if isinstance(kept, dict) else {}
 
 
-def last_line(log: Path) -> str:
-    """Return the last line that a process printed, without the command's name before it."""
+def _holds_something(folder: Path) -> bool:
+    """Whether there is more in a folder than who was killed on entering it leaves."""
+    return folder.is_dir() and any(each.suffix != ".tmp" for each in folder.iterdir())
+
+
+def last_words(log: Path) -> str:
+    """Return a process's error as it told it, else the last line that it printed."""
     try:
         with log.open("rb") as handle:
             handle.seek(max(0, os.fstat(handle.fileno()).st_size - TAIL))
-            lines = handle.read().decode("utf-8", errors="replace").split("\n")
+            said = handle.read().decode("utf-8", errors="replace").strip()
     except OSError:
-        lines = []
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
-    return said.removeprefix("vocalsketch: error: ")
+        said = ""
+    error = said.rpartition(ERROR)[2]
+    if error != said and "Traceback" not in error:
+        return error
+    return said.rpartition("\n")[2].strip() or "it printed nothing"

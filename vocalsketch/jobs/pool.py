@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Literal, Protocol
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import Job, State, last_line
+from vocalsketch.jobs.job import Job, State, last_words
 from vocalsketch.jobs.slots import Slot
 
 POLL = 0.2  # seconds between looks at what runs
@@ -23,6 +23,10 @@ RESTARTS = 2  # of a job whose process was killed: it may be what kills it
 INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
+
+
+class JobError(VocalSketchError):
+    """A job failed; what is done is kept."""
 
 
 class Process(Protocol):
@@ -234,7 +238,7 @@ class Child:
 
     def reason(self) -> str:
         """Return what it said last."""
-        return last_line(self._log)
+        return last_words(self._log)
 
 
 class Here:

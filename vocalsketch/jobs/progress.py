@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 
 from rich.console import Console, Group
@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from vocalsketch.jobs.job import Job
-from vocalsketch.jobs.pool import End, Watcher
+from vocalsketch.jobs.pool import End, JobError, Pool, Watcher, start_here, start_process
 from vocalsketch.jobs.slots import Slot
 
 
@@ -177,3 +177,32 @@ class Progress(Watcher):
         left = self.left()
         end = ending(left, self.now()) if left is not None else "no run is done yet"
         return Group(groups, f"{len(self.took)} of {len(self.jobs)} runs done, {end}")
+
+
+def complete(
+    jobs: Sequence[Job], slots: Sequence[Slot] = (), console: Console | None = None
+) -> None:
+    """Run jobs until all are done, those too that failed before.
+
+    Args:
+        jobs: With all that they need.
+        slots: Where they run side by side; without any, one after the other in this process.
+        console: Where progress is shown; standard error if left out.
+
+    Raises:
+        JobError: One failed; the others are done.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the same call goes on.
+    """
+    progress = Progress(jobs, len(slots) or 1, console or Console(stderr=True))
+    pool = Pool(slots or [Slot("here")], progress, start_process if slots else start_here)
+    # in this process the training has a progress bar of its own
+    with progress.shown() if slots else nullcontext():
+        failures = pool.run(jobs, retry=True)
+    if failures:
+        first, more = failures[0], len(failures) - 1
+        where = f" (all it said: {first.log})" if first.log.is_file() else ""
+        raise JobError(
+            f"{first.name} failed: {first.reason.rstrip('.')}{where}."
+            + (f" {more} more failed." if more else "")
+            + " What is done is kept: the same command goes on."
+        )
