@@ -15,6 +15,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
 from vocalsketch.jobs.job import Job
 from vocalsketch.paper.rows import KNOWN, Row, chosen
+from vocalsketch.systems import load_system
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,31 @@ class Data:
         }
 
 
+def wanted(names: Sequence[str], seeds: int, configs: Path) -> list[Row]:
+    """Return the rows that are asked for, once it is certain that they can be run.
+
+    Args:
+        names: Groups of rows, or single ones (``rows.chosen``).
+        seeds: How many initialisations.
+        configs: Folder of the configs.
+
+    Raises:
+        ConfigError: A row is unknown, there is no seed, or a config is missing.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds is {seeds}: give at least 1.")
+    rows = chosen(names)
+    for row in rows:
+        for each in (row, *(KNOWN[need] for need, _ in row.needs.values())):
+            config = configs / f"{each.config}.yaml"
+            if each.config and not config.is_file():
+                raise ConfigError(
+                    f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                    "give --conf FOLDER."
+                )
+    return rows
+
+
 @dataclass(frozen=True)
 class Plan:
     """How the runs of a report are made.
@@ -77,69 +103,71 @@ class Plan:
     quick: bool = False
     roots: Mapping[str, str] = field(default_factory=dict)
 
-    def jobs(self, names: Sequence[str], seeds: int) -> list[Job]:
-        """Return the jobs of the rows asked for, seed by seed, each after those that it needs.
+    def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
+        """Return the jobs of some rows, seed by seed, each after those that it needs.
 
         Args:
-            names: Groups of rows, or single ones (``rows.chosen``).
-            seeds: How many initialisations: seeds 0, 1, ...
-
-        Raises:
-            ConfigError: A row is unknown, there is no seed, or a config is missing.
+            rows: What is reported.
+            seeds: How many initialisations, seeds 0, 1, ...; what is not trained is run once.
         """
-        if seeds < 1:
-            raise ConfigError(f"--seeds is {seeds}: give at least 1.")
         jobs: dict[str, Job] = {}
         for seed in range(seeds):
-            for row in chosen(names):
-                if row.varies or seed == 0:
+            for row in rows:
+                if row.config or seed == 0:
                     job = self.job(row, seed)
                     jobs.update({each.name: each for each in (*job.needs, job)})
         return list(jobs.values())
 
     def job(self, row: Row, seed: int) -> Job:
-        """Return the job that trains, or only ranks, a row's system.
-
-        Raises:
-            ConfigError: A config is missing.
-        """
+        """Return the job that trains a row's system, or only ranks it."""
         name = f"{row.key}/seed{seed}"
-        folder = folder_of(self.folder, name)
-        environment = {"WANDB_RUN_GROUP": self.folder.name, "WANDB_NAME": name.replace("/", "-")}
-        needs = tuple(self.job(KNOWN[key], seed) for key, _ in row.needs.values())
+        return self._training(row, seed, name) if row.config else self._ranking(row, name)
+
+    def _training(self, row: Row, seed: int, name: str) -> Job:
         config = self.configs / f"{row.config}.yaml"
-        if not config.is_file():
-            raise ConfigError(
-                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
-                "give --conf FOLDER."
-            )
         changes = row.quick if self.quick else ()
         if row.key in self.roots:
             changes = (f"--data.init_args.root={self.roots[row.key]}", *changes)
+        needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
         given = {
-            key: str(need.folder / "checkpoints" / f"{checkpoint}.ckpt")
-            for (key, (_, checkpoint)), need in zip(row.needs.items(), needs, strict=True)
+            key: str(need.folder / "checkpoints" / f"{row.needs[key][1]}.ckpt")
+            for key, need in needs.items()
         }
         if row.block:
             given |= {f"data.init_args.{key}": value for key, value in self.data.settings.items()}
+        seeded = ("--config", str(config), "--seed_everything", str(seed))
+        quiet = "--trainer.enable_progress_bar=false"
         return Job(
             name,
-            folder,
-            (
-                *("--config", str(config), "--seed_everything", str(seed)),
-                *changes,
-                "--trainer.enable_progress_bar=false",
-                *(f"--{key}={value}" for key, value in given.items()),
-            ),
+            folder_of(self.folder, name),
+            (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
             fingerprint(
                 {"config": _without(config, given), "changes": changes},
                 seed=seed,
                 corpus=self.data.corpus if row.block else "",
                 split=self.data.split if row.block else "",
-                needs=[need.fingerprint for need in needs],
+                needs=[need.fingerprint for need in needs.values()],
             ),
-            needs,
-            environment=environment,
+            tuple(needs.values()),
+            environment={
+                "WANDB_RUN_GROUP": self.folder.name,
+                "WANDB_NAME": name.replace("/", "-"),
+            },
+        )
+
+    def _ranking(self, row: Row, name: str) -> Job:
+        folder = folder_of(self.folder, name)
+        told = (str(folder), row.system, *self.data.settings.values())
+        return Job(
+            name,
+            folder,
+            fingerprint=fingerprint(
+                {"system": load_system(row.system).fingerprint},
+                seed=0,
+                corpus=self.data.corpus,
+                split=self.data.split,
+            ),
+            command=(sys.executable, "-m", "vocalsketch.paper.untrained", *told),
         )
 
 

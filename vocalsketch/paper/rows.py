@@ -34,12 +34,12 @@ class Row:
         block: The rows among which the best is in bold; empty for what is trained only because
             others start from it.
         label: What the paper calls the configuration.
-        config: The file in ``conf/`` that its runs are trained with; empty for a fusion.
+        config: The file in ``conf/`` that its runs are trained with.
+        system: Name of a system that needs no training and is ranked as it is.
         quick: What ``--quick`` changes of it, so that it trains for a few epochs.
         needs: Key of the config: the row whose run, of the same seed, it starts from, and which
             of its checkpoints, ``best`` or ``last``, is given there.
         fused: The rows whose runs, of the same seed, are fused.
-        varies: Whether another seed makes another system; if not, it is run once.
         printed: (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper.
     """
 
@@ -47,10 +47,10 @@ class Row:
     block: str
     label: str
     config: str = ""
+    system: str = ""
     quick: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fused: tuple[str, ...] = ()
-    varies: bool = True
     printed: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -65,7 +65,7 @@ TRANSFER = {
     f"model.init_args.transfer.{side}": (key, "last")
     for side, key in zip(SIDES, PRETRAINING, strict=True)
 }
-ONE_EPOCH, TWO_EPOCHS = ("--trainer.max_epochs=1",), ("--trainer.max_epochs=2",)
+ONE_EPOCH = ("--trainer.max_epochs=1",)
 
 
 def _pairs(*numbers: float) -> tuple[tuple[float, float], ...]:
@@ -74,13 +74,21 @@ def _pairs(*numbers: float) -> tuple[tuple[float, float], ...]:
 
 def _iminet(key: str, label: str, *numbers: float) -> Row:
     quick = ("--trainer.max_epochs=5",)
-    return Row(key, "IMINET", label, key, quick, printed=_pairs(*numbers))
+    return Row(key, "IMINET", label, key, quick=quick, printed=_pairs(*numbers))
 
 
 def _tl(key: str, label: str, *numbers: float) -> Row:
     needs = {} if key == "tl_none" else TRANSFER
     config = f"tl_iminet_{key.removeprefix('tl_')}"
-    return Row(key, "TL-IMINET", label, config, TWO_EPOCHS, needs, printed=_pairs(*numbers))
+    return Row(
+        key,
+        "TL-IMINET",
+        label,
+        config,
+        quick=("--trainer.max_epochs=2",),
+        needs=needs,
+        printed=_pairs(*numbers),
+    )
 
 
 def _fused(part: str, label: str, *numbers: float) -> Row:
@@ -96,10 +104,10 @@ def _fused(part: str, label: str, *numbers: float) -> Row:
 
 # fmt: off
 ROWS = (
-    Row(PRETRAINING[0], "", "Pre-training: languages", PRETRAINING[0], ONE_EPOCH),
-    Row(PRETRAINING[1], "", "Pre-training: urban sounds", PRETRAINING[1], ONE_EPOCH),
+    Row(PRETRAINING[0], "", "Pre-training: languages", PRETRAINING[0], quick=ONE_EPOCH),
+    Row(PRETRAINING[1], "", "Pre-training: urban sounds", PRETRAINING[1], quick=ONE_EPOCH),
     Row(IMISOUND, "Baseline", "IMISOUND", IMISOUND,
-        ("--model.init_args.layer_epochs=2", "--trainer.max_epochs=8"),
+        quick=("--model.init_args.layer_epochs=2", "--trainer.max_epochs=8"),
         printed=_pairs(0.425, 0.015, 0.311, 0.007, 0.126, 0.003, 0.373, 0.012)),
     _iminet("iminet_untied", "Untied", 0.377, 0.019, 0.318, 0.020, 0.154, 0.014, 0.325, 0.020),
     _iminet("iminet_partial", "Partial", 0.384, 0.027, 0.304, 0.015, 0.154, 0.015, 0.340, 0.031),
@@ -126,7 +134,7 @@ ROWS = (
            0.519, 0.014, 0.353, 0.016, 0.209, 0.008, 0.429, 0.028),
     _fused("tl_conv123", "Pre-trained Conv1/2/3",
            0.534, 0.015, 0.367, 0.014, 0.218, 0.007, 0.413, 0.021),
-    Row(CONTOURS, BEYOND, "Contours", CONTOURS, varies=False),
+    Row(CONTOURS, BEYOND, "Contours", system=CONTOURS),
 )
 # fmt: on
 KNOWN = {row.key: row for row in ROWS}
@@ -159,7 +167,7 @@ def chosen(names: Sequence[str]) -> list[Row]:
     Raises:
         ConfigError: A name is unknown, or nothing is left to train.
     """
-    single = [row for row in ROWS if row.block and row.config]
+    single = [row for row in ROWS if row.block and not row.fused]
     unknown = [name for name in names if name not in GROUPS and name not in map(_key, single)]
     if unknown:
         raise ConfigError(

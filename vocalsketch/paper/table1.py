@@ -54,15 +54,18 @@ class Record:
         """
         path = folder / "table1.json"
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format") != FORMAT:
-                raise ValueError(f"its format is not {FORMAT}")
-            return cls(**{**content, "notes": tuple(content["notes"])})
+            return cls._from(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(
                 f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
                 f"{folder}` makes it."
             ) from error
+
+    @classmethod
+    def _from(cls, content: dict[str, Any]) -> "Record":
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        return cls(**{**content, "notes": tuple(content["notes"])})
 
 
 def run_jobs(
@@ -100,14 +103,13 @@ def run_jobs(
             return Pool(slots, progress).run(jobs, retry=retry)
 
 
-def gather(folder: Path) -> Measured:
+def gather(folder: Path, record: Record) -> Measured:
     """Return the runs of a report that are done, fused where that was asked for.
 
     Raises:
         ConfigError: Runs that were added are not of the same queries and candidates.
-        StorageError: There is no report in the folder, or scores cannot be read.
+        StorageError: Scores cannot be read.
     """
-    record = Record.read(folder)
     runs: dict[str, dict[int, Scores]] = {}
     notes, unfinished = list(record.notes), []
     for name, fingerprint in record.runs.items():
@@ -158,6 +160,26 @@ def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
         scores_of(Path(run))
         added.setdefault(name, []).append(str(Path(run).resolve()))
     return added
+
+
+def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None:
+    """Check, before hours of runs, that what is added can stand beside them.
+
+    Args:
+        added: What ``rows_to_add`` returned.
+        split: Fingerprint of the runs' split.
+
+    Raises:
+        ConfigError: A run ranked another split.
+    """
+    for name, paths in added.items():
+        for path in paths:
+            theirs = scores_of(Path(path)).split
+            if theirs != split:
+                raise ConfigError(
+                    f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
+                    f"{split!r}: evaluate it on this report's split.json."
+                )
 
 
 def _stand_in(job: Job) -> list[str]:
