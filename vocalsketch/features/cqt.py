@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
 
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
@@ -70,6 +70,27 @@ class CQT(FrontEnd):
         return self.bins, 1 + self.samples // self.hop_length
 
     @property
+    def hop(self) -> float:
+        """Samples from one frame to the next."""
+        return self.hop_length
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each bin, Hz, (bins,)."""
+        octaves = np.arange(self.bins) / self.bins_per_octave
+        return np.asarray(self.minimum_frequency * 2.0**octaves)
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose features come close; phases are sought from the seed's."""
+        from vocalsketch.features.inversion import from_constant_q, magnitudes
+
+        heard = magnitudes(features, self.top_db if self.scaling == "db" else None, levels)
+        return from_constant_q(
+            heard, self.frequencies(), self.bins_per_octave, self.hop_length, self.sample_rate, seed
+        )
+
+    @property
     def _quality(self) -> float:
         """Q: centre frequency over bandwidth, for bins that touch."""
         ratio: float = 4.0 ** (1 / self.bins_per_octave)
@@ -108,7 +129,7 @@ class CQT(FrontEnd):
         from scipy.fft import next_fast_len
 
         hop = self.hop_length
-        frequencies = self.minimum_frequency * 2.0 ** (np.arange(self.bins) / self.bins_per_octave)
+        frequencies = self.frequencies()
         lengths = self._quality * self.sample_rate / frequencies  # samples
         # Half the longest kernel of silence after the clip keeps its ends from reaching around.
         columns = next_fast_len(int(np.ceil((self.samples + lengths[0] / 2) / hop)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
 
 BANDS_AT_ONCE = 32
 
@@ -65,6 +65,25 @@ class LogMel(FrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.frames
+
+    @property
+    def hop(self) -> float:
+        """Samples from one frame to the next: windows do not overlap."""
+        return self.window
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each band, Hz, (bands,)."""
+        return _edges(self)[1:-1]
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose features come close; phases are sought from the seed's."""
+        from vocalsketch.features.inversion import from_mel, magnitudes
+
+        return from_mel(
+            magnitudes(features, self.top_db, levels), mel_filters(self), self.window, seed
+        )
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
@@ -137,13 +156,18 @@ def mel_filters(front_end: LogMel) -> np.ndarray:
     longer than everything else that stands between a command and its first result.
     """
     frequencies = np.fft.rfftfreq(front_end.window, 1 / front_end.sample_rate)
-    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
-    edges = _hertz(np.linspace(lowest, highest, front_end.bands + 2))
+    edges = _edges(front_end)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (frequencies - lower) / (centre - lower)
     falling = (upper - frequencies) / (upper - centre)
     triangles: np.ndarray = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
     return triangles
+
+
+def _edges(front_end: LogMel) -> NDArray[np.float64]:
+    """Return where bands begin, peak and end, Hz, (bands + 2,)."""
+    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
+    return _hertz(np.linspace(lowest, highest, front_end.bands + 2))
 
 
 LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel
