@@ -1,10 +1,13 @@
 """Untrained networks in checkpoints, and libraries of a few short sounds."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import soundfile
 import torch
+from torch import Tensor
 
 from vocalsketch.domain import SIDES
 from vocalsketch.features.cqt import CQT
@@ -13,6 +16,28 @@ from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 RATE = 8000  # hz
+
+
+@dataclass
+class Pixels(FrontEnd):
+    """Features of any shape: the waveform, cut into rows."""
+
+    VERSION: ClassVar[int] = 1
+    standardise = False
+
+    bins: int
+    frames: int
+    sample_rate: int = 1
+
+    def __post_init__(self) -> None:
+        self.seconds = self.bins * self.frames
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.bins, self.frames
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        return waveforms.view(-1, *self.shape)
 
 
 def siamese(geometry: SiameseGeometry, front_end: FrontEnd | None = None) -> Siamese:

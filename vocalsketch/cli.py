@@ -25,7 +25,7 @@ COMMANDS = {
     "search": "find sounds of an indexed library by a vocal imitation",
     "demo": "a web page to search by voice; with nothing given, in synthetic sounds",
     "visualize": "see and hear what the units of a trained network look for",
-    "explain": "show what in a query and in a sound the network's score rests on",
+    "explain": "show what in a query and in a sound a system's score rests on",
 }
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 

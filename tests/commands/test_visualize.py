@@ -16,6 +16,8 @@ from vocalsketch.errors import CheckpointError, ConfigError, StorageError, Vocal
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems import load_system
+from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 FRONT_END = LogMel(4000, 0.5, 40, 12, 0.0, 2000.0, 20)
@@ -43,6 +45,7 @@ def siamese(tmp_path: Path) -> Path:
 def classifier(tmp_path: Path) -> Path:
     made = {
         "system": "classifier",
+        "side": "imitation",
         "input_shape": [12, 20],
         "tower": asdict(TOWER),
         "classes": ["nl", "en", "fr"],
@@ -200,7 +203,7 @@ def test_checkpoints_without_a_tower_or_too_many_are_refused(siamese, classifier
         tmp_path / "sae" / "best.ckpt", "system", torch.nn.Linear(1, 1), {"system": "imisound"}
     )
     for paths, error, said in (
-        ([other], CheckpointError, "holds no convolutional tower but 'imisound'"),
+        ([other], CheckpointError, "what it says of its network cannot be used"),
         ([tmp_path / "none.ckpt"], CheckpointError, "No checkpoint at"),
         ([siamese] * 3, ConfigError, "3 checkpoints are given"),
         ([siamese, classifier], ConfigError, "have different layers"),
@@ -219,6 +222,28 @@ def test_explain_writes_what_spoke_for_and_against_a_pair(siamese, tmp_path, cor
     likelihood = re.search(r"Likelihood (\d\.\d{3})", html)
     assert likelihood is not None
     assert f"likelihood {likelihood[1]} (corpus=demo" in capsys.readouterr().out
+
+
+def test_contours_are_explained_without_any_training(tmp_path, corpus, capsys):
+    query = corpus / "imitations" / "low" / "1.wav"
+    sound = corpus / "sounds" / "tones" / "high.wav"
+    run(explain, query, sound, "--system", "contours", "--out", tmp_path / "why")
+    assert "Distance" in (tmp_path / "why" / "explanation.html").read_text()
+    assert re.match(r"distance \d+\.\d{3}: ", capsys.readouterr().out)
+
+
+def test_an_ensemble_is_explained_part_by_part(siamese, tmp_path, corpus, capsys):
+    both = Ensemble([load_system(siamese), load_system("contours")])
+    both.save(tmp_path / "both.safetensors")
+    clip = corpus / "imitations" / "low" / "1.wav"
+    run(explain, clip, clip, "--system", tmp_path / "both.safetensors", "--out", tmp_path / "why")
+    html = (tmp_path / "why" / "explanation.html").read_text()
+    assert re.findall(r"<h2>(.*)</h2>", html) == [
+        f"What the system used: part {number} of 2" for number in (1, 2)
+    ]
+    assert "Likelihood" in html
+    assert "Distance" in html
+    assert capsys.readouterr().out.startswith("distance ")
 
 
 def test_explain_refuses_what_is_no_audio(siamese, tmp_path):

@@ -5,7 +5,6 @@ import torch
 
 from vocalsketch.domain import SIDES
 from vocalsketch.features.log_mel import LogMel
-from vocalsketch.interpret.layers import siamese_layers
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
@@ -27,6 +26,5 @@ def network(front_end: LogMel) -> Siamese:
 
 
 @pytest.fixture
-def subject(network: Siamese, front_end: LogMel) -> Subject:
-    front_ends = {"imitation": front_end, "recording": front_end}
-    return Subject("small", network, siamese_layers, front_ends, "demo")
+def subject(network: Siamese) -> Subject:
+    return Subject("small", network, "demo")

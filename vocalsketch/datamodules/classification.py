@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,7 +16,7 @@ from vocalsketch.datamodules.batches import Clips
 from vocalsketch.datamodules.loading import Reading, RowBatchSampler, batch_loader, process_of
 from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
 from vocalsketch.datasets.voxforge import SpeechCorpus
-from vocalsketch.domain import Indices
+from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
@@ -63,6 +63,8 @@ class ClassificationDataModule(pl.LightningDataModule):
         batch_size: Clips in a batch of one process.
         reading: As ``Reading``.
     """
+
+    side: ClassVar[Side]  # whose tower its clips pre-train
 
     def __init__(self, front_end: FrontEnd, batch_size: int = 128, **reading: Any) -> None:
         super().__init__()

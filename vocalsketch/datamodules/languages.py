@@ -36,6 +36,8 @@ class LanguageDataModule(ClassificationDataModule):
         options: As ``ClassificationDataModule``.
     """
 
+    side = "imitation"
+
     def __init__(
         self,
         root: str = DEMO,

@@ -25,6 +25,8 @@ class UrbanSoundDataModule(ClassificationDataModule):
         options: As ``ClassificationDataModule``.
     """
 
+    side = "recording"
+
     def __init__(
         self,
         root: str = DEMO,

@@ -72,6 +72,10 @@ class Ensemble(System):
         ]
         return cls(members, front_ends, settings["widths"])
 
+    def parts(self) -> Sequence[System]:
+        """Return the members."""
+        return self._systems()
+
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map waveforms (clips, 1, samples) to all members' embeddings (clips, sum of widths).
 

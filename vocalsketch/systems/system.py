@@ -88,6 +88,10 @@ class System(nn.Module, ABC):
             f"The system {name_of(cls, SYSTEMS)} has to be trained: give a file that holds it."
         )
 
+    def parts(self) -> Sequence["System"]:
+        """Return the systems whose scores this one's are made of; none where it scores itself."""
+        return ()
+
     def hear(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips (clips, samples) at the side's sample rate to embeddings (clips, width)."""
         return self.embed(side, self.front_ends[side](waveforms))

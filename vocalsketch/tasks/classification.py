@@ -122,6 +122,7 @@ class ClassificationTask(pl.LightningModule):
         checkpoint["vocalsketch"] = {
             "description": {
                 "system": "classifier",
+                "side": data.side,
                 "input_shape": list(self.input_shape),
                 "tower": asdict(self.geometry),
                 "classes": list(self.classes),

@@ -10,6 +10,7 @@ from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.interpret.explanation import explained, explanation_page
+from vocalsketch.interpret.page import Section
 from vocalsketch.search import Hit, Searcher
 from vocalsketch.search.query import LONGEST, Waveform, prepared
 from vocalsketch.web.limits import Limits
@@ -136,7 +137,7 @@ class Finder:
             "imitation": "your recording" if origin is None else Path(origin.path).name,
             "recording": Path(place.path).name,
         }
-        sections = []
+        sections: list[Section] = []
         for index in searcher.indexes:
             front_ends = index.system.front_ends
             clips: dict[Side, Waveform] = {
@@ -144,7 +145,7 @@ class Finder:
                 "recording": clip_of(target, target_rate, front_ends["recording"]),
             }
             heading = f"What the network of {index.name} used"
-            sections.append(explained(index.system, clips, names, heading)[0])
+            sections += explained(index.system, clips, names, heading)
         corpora = [index.corpus for index in searcher.indexes]
         return explanation_page(sections, corpora, names)
 

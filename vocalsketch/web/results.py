@@ -6,18 +6,27 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.search import Hit
-from vocalsketch.templates import template
 from vocalsketch.web.finding import Found
 from vocalsketch.web.sounds import CLIP, SOUND, SPECTROGRAM, seconds_heard
 from vocalsketch.web.systems import Systems
+
+TEMPLATES = Environment(
+    loader=PackageLoader("vocalsketch.web", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 def results_html(found: Found) -> str:
     """Return the list of what was found, best first."""
     best = max((_odds(hit) for hit in found.hits), default=0.0)
-    return template(__file__, "results.html.j2").render(
+    return TEMPLATES.get_template("results.html.j2").render(
         hits=[_shown(hit, found.index, best) for hit in found.hits],
         like=PurePosixPath(found.like.path).name if found.like else None,
         sounds=found.sounds,
@@ -26,18 +35,18 @@ def results_html(found: Found) -> str:
 
 def notice_html(title: str, text: str, refused: bool = False) -> str:
     """Return what stands in the place of results: a hint, or why there are none."""
-    return template(__file__, "notice.html.j2").render(title=title, text=text, refused=refused)
+    return TEMPLATES.get_template("notice.html.j2").render(title=title, text=text, refused=refused)
 
 
 def explanation_html(page: str) -> str:
     """Return a frame around a self-contained page."""
-    return template(__file__, "explanation.html.j2").render(page=page)
+    return TEMPLATES.get_template("explanation.html.j2").render(page=page)
 
 
 def head_html(systems: Systems, notes: Sequence[str]) -> str:
     """Return the head of the page: what is searched, and what has to be known of it."""
     libraries = {index.library: index.sounds for index in systems.indexes}
-    return template(__file__, "head.html.j2").render(
+    return TEMPLATES.get_template("head.html.j2").render(
         libraries=[(library.name, sounds) for library, sounds in libraries.items()],
         corpora=dict.fromkeys(corpus_tag(index.corpus) for index in systems.indexes),
         notes=notes,
