@@ -14,8 +14,8 @@ from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, open_study
-from vocalsketch.sweep.tally import take_tally
 from vocalsketch.sweep.trial import Objective
+from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 
 
@@ -103,13 +103,6 @@ def test_a_study_whose_every_trial_fails_is_ended_with_the_reason(
 def test_failures_between_successes_end_nothing(worker: Callable[..., Worker]) -> None:
     ends = ([ValueError("now and then")] * (MAX_FAILURES - 1) + [0.5]) * 2
     assert worker(Runs(*ends), total=2).run()
-
-
-def test_a_worker_whose_launcher_is_gone_stops(worker: Callable[..., Worker]) -> None:
-    one = worker(Runs(), total=5)
-    one.goes_on = lambda: len(one.objective.run.arguments) < 2
-    assert not one.run()
-    assert states(one) == [TrialState.COMPLETE] * 2
 
 
 def test_a_trial_that_another_worker_took_over_meanwhile_is_left_to_it(

@@ -3,6 +3,7 @@
 import copy
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,24 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.sweep.experimental import experimental
-from vocalsketch.sweep.retry import WORKER, requeue, retry_running, worker_name
+from vocalsketch.jobs.pool import INTERRUPTED
+from vocalsketch.jobs.run import end_with_parent
 from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
 from vocalsketch.sweep.study import StudyError, load_study
-from vocalsketch.sweep.tally import SURPLUS, Tally, take_tally
-from vocalsketch.sweep.trial import REASON, Objective, TrialFailedError
+from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.trials import (
+    REASON,
+    SURPLUS,
+    WORKER,
+    Tally,
+    experimental,
+    requeue,
+    retry_running,
+    take_tally,
+    worker_name,
+)
 
+STORAGE_VARIABLE = "VOCALSKETCH_SWEEP_STORAGE"  # in the environment: a url may hold a password
 MAX_FAILURES = 10  # one after the other: then it is not the trials that fail
 POLL = 1.0  # seconds between looks at a study whose last trials others run
 
@@ -31,7 +43,6 @@ class Worker:
         study: The study, opened by this process.
         objective: Runs one trial.
         url: The storage's url, for messages.
-        goes_on: Asked before each trial, beside SIGINT and the study's total.
         sleep: Waits.
     """
 
@@ -40,13 +51,11 @@ class Worker:
         study: optuna.Study,
         objective: Objective,
         url: str,
-        goes_on: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.study = study
         self.objective = objective
         self.url = url
-        self.goes_on = goes_on
         self.sleep = sleep
         self.interrupted = False
         self.failures = 0
@@ -58,7 +67,7 @@ class Worker:
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
         total = self.objective.total
-        while not self.interrupted and self.goes_on():
+        while not self.interrupted:
             tally = patiently(self._tally, self.url, self.sleep)
             if tally.finished >= total:
                 return True
@@ -141,21 +150,30 @@ class Worker:
 
 
 def work(url: str, name: str, folder: Path, total: int) -> bool:
-    """Run a worker in this process, until the study is complete or its launcher is gone.
+    """Run a worker in this process until the study is complete.
 
     Returns:
-        Whether the study is complete.
+        Whether the study is complete; False where Ctrl-C came first.
 
     Raises:
         VocalSketchError: The study cannot go on.
     """
     study, definition = patiently(lambda: load_study(open_storage(url), name), url)
-    launcher = os.getppid()
-    worker = Worker(
-        study,
-        Objective(definition, folder, total),
-        url,
-        goes_on=lambda: os.getppid() == launcher,
-    )
+    worker = Worker(study, Objective(definition, folder, total), url)
     signal.signal(signal.SIGINT, worker.interrupt)
     return worker.run()
+
+
+def main(name: str, folder: str, total: str) -> int:
+    """Run a worker as `vocalsketch sweep run` starts it; return the exit status."""
+    end_with_parent()
+    try:
+        complete = work(os.environ[STORAGE_VARIABLE], name, Path(folder), int(total))
+    except VocalSketchError as error:
+        print(f"vocalsketch: error: {error}", file=sys.stderr)
+        return 1
+    return 0 if complete else INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
