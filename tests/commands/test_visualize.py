@@ -11,19 +11,22 @@ import soundfile
 import torch
 
 from vocalsketch.commands import explain, visualize
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 FRONT_END = LogMel(4000, 0.5, 40, 12, 0.0, 2000.0, 20)
 TOWER = TowerGeometry([ConvStage(4, (3, 3), (2, 2)), ConvStage(5, (2, 3))])
 
 
-def save(path: Path, network: torch.nn.Module, made: dict) -> Path:
+def save(path: Path, prefix: str, network: torch.nn.Module, described: dict) -> Path:
     path.parent.mkdir(parents=True)
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"state_dict": weights, "vocalsketch": {"corpus": "demo", **made}}, path)
+    weights = {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+    made = {"description": described, "provenance": {"corpus": "demo"}}
+    torch.save({"state_dict": weights, "vocalsketch": made}, path)
     return path
 
 
@@ -31,9 +34,9 @@ def save(path: Path, network: torch.nn.Module, made: dict) -> Path:
 def siamese(tmp_path: Path) -> Path:
     geometry = SiameseGeometry((12, 20), (12, 20), TOWER, TOWER, hidden=(8,))
     torch.manual_seed(0)
-    front_ends = dict.fromkeys(("imitation", "recording"), FRONT_END.describe())
-    made = {"system": "siamese", "geometry": geometry.to_dict(), "front_ends": front_ends}
-    return save(tmp_path / "plain" / "checkpoints" / "best.ckpt", Siamese(geometry), made)
+    network = Siamese(dict.fromkeys(SIDES, FRONT_END), geometry)
+    path = tmp_path / "plain" / "checkpoints" / "best.ckpt"
+    return save(path, "system", network, network.description())
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def classifier(tmp_path: Path) -> Path:
         "front_end": FRONT_END.describe(),
     }
     network = Classifier((12, 20), TOWER, 3, (6,))
-    return save(tmp_path / "languages" / "checkpoints" / "best.ckpt", network, made)
+    return save(tmp_path / "languages" / "checkpoints" / "best.ckpt", "network", network, made)
 
 
 def run(command, *arguments: object) -> int:
@@ -193,7 +196,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_ascent(siamese, t
 
 
 def test_checkpoints_without_a_tower_or_too_many_are_refused(siamese, classifier, tmp_path):
-    other = save(tmp_path / "sae" / "best.ckpt", torch.nn.Linear(1, 1), {"system": "imisound"})
+    other = save(
+        tmp_path / "sae" / "best.ckpt", "system", torch.nn.Linear(1, 1), {"system": "imisound"}
+    )
     for paths, error, said in (
         ([other], CheckpointError, "holds no convolutional tower but 'imisound'"),
         ([tmp_path / "none.ckpt"], CheckpointError, "No checkpoint at"),

@@ -19,7 +19,7 @@ from labelled_corpora import (
 from mortal import LIVES, PATIENCE, THOROUGH, Mortal, files_in, leftovers_in, moments
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 Command = tuple[str, ...]
 

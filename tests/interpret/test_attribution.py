@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from small_networks import siamese
 
 from vocalsketch.interpret.attribution import attribute
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems.siamese import SiameseGeometry
 
 
 def test_contributions_add_up_to_the_logit_less_that_of_silence(network):
@@ -27,7 +29,7 @@ def test_contributions_add_up_to_the_logit_less_that_of_silence(network):
 def test_of_a_linear_network_contributions_are_weight_times_value():
     """One pixel of each side reaches the logit, times 2 and times -3; biases keep ReLUs open."""
     tower = TowerGeometry([ConvStage(1, (2, 2))])
-    network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, hidden=(1,), dropout=0.0))
+    network = siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, hidden=(1,), dropout=0.0))
     for side, weight in (("imitation", 2.0), ("recording", -3.0)):
         conv = getattr(network, f"{side}_tower").stages[0].conv
         conv.weight.data.zero_()

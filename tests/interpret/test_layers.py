@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from small_networks import siamese
 from torch import nn
 
 from vocalsketch.errors import ConfigError
@@ -14,8 +15,9 @@ from vocalsketch.interpret.layers import (
     siamese_layers,
     with_leaky_units,
 )
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems.siamese import SiameseGeometry
 
 
 def listed(layers) -> list[tuple]:
@@ -35,7 +37,7 @@ def test_each_tower_and_the_head_are_listed_with_their_sizes(network):
 
 def test_a_tied_tower_is_listed_once():
     tower = TowerGeometry([ConvStage(2, (3, 3))])
-    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
+    tied = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
     assert [(layer.part, layer.name) for layer in siamese_layers(tied)] == [
         ("imitation", "conv1"),
         ("pair", "fc1"),
@@ -85,7 +87,7 @@ def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
 
 def test_conv1_responds_with_the_rectified_convolution_before_pooling():
     tower = TowerGeometry([ConvStage(1, (1, 1), (2, 2))])
-    network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)))
+    network = siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)))
     stage = network.imitation_tower.stages[0]
     stage.conv.weight.data.fill_(-2.0)
     stage.conv.bias.data.fill_(1.0)
@@ -111,7 +113,7 @@ def test_leaky_copies_leave_the_network_and_its_outputs_unchanged(network):
 
 def test_tied_towers_stay_tied_in_a_leaky_copy():
     tower = TowerGeometry([ConvStage(2, (3, 3))])
-    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
+    tied = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
     leaky = with_leaky_units(tied)
     assert leaky.imitation_tower is leaky.recording_tower
 

@@ -15,7 +15,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
 from vocalsketch.jobs.pool import JobError
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 

@@ -12,7 +12,7 @@ from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.experiment import Outcome
 from vocalsketch.jobs.run import train
 from vocalsketch.retrieval.scores import Scores
-from vocalsketch.tasks.checkpoints import read_checkpoint, write_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 Done = tuple[Path, list[str]]
 
@@ -81,6 +81,13 @@ def test_a_whole_checkpoint_that_does_not_fit_stays(tmp_path: Path, refused: str
     with pytest.raises(CheckpointError, match=refused):
         train(tmp_path, [], run=run)
     assert read_checkpoint(last)["epoch"] == 7
+
+
+@pytest.mark.parametrize("content", [b"", b"half a checkp", b"PK\x03\x04", b"\x80\x02h\x00."])
+def test_whatever_stands_in_a_checkpoint_s_place_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(DamagedCheckpointError, match="cannot be read|can be read safely"):
+        read_checkpoint(tmp_path / "last.ckpt")
 
 
 def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path: Path) -> None:

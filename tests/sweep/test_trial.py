@@ -19,7 +19,7 @@ from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.tracking import TrialReporter
 from vocalsketch.sweep.trial import Objective, TrialFailedError
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
-from vocalsketch.tasks.checkpoints import read_checkpoint, write_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import write_text
     from vocalsketch.interpret.explanation import explain
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.tasks.checkpoints import load_siamese
+    from vocalsketch.systems import load_system
 
-    trained = load_siamese(arguments.checkpoint)
+    trained = load_system(arguments.checkpoint)
     html, found = explain(trained, arguments.query, arguments.sound)
     target = arguments.out / "explanation.html"
     write_text(target, html)

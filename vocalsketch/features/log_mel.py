@@ -1,11 +1,12 @@
 """Log-mel spectrograms: TL-IMINET's views of an imitation and of a recording."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
@@ -14,7 +15,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
 BANDS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class LogMel(FrontEnd):
     """Power in mel bands, in dB relative to the clip's maximum.
 
@@ -71,14 +72,35 @@ class LogMel(FrontEnd):
         before, after = waveforms[:, 1 : reach + 1], waveforms[:, -reach - 1 : -1]
         reflected = torch.cat([before.flip(1), waveforms, after.flip(1)], dim=1)
         windows = reflected.unfold(1, self.window, self.window)  # (clips, all frames, window)
-        analysis, filters = _kernels(self, waveforms.device)
-        spectra = torch.fft.rfft(windows * analysis)
+        spectra = torch.fft.rfft(windows * self.constant("analysis", self._hann, waveforms))
         power = (spectra.real.square() + spectra.imag.square()).transpose(1, 2)
-        bands = [part @ power[:, heard] for heard, part in filters]
+        bands = [
+            self.constant(f"filters{number}", part.copy, waveforms) @ power[:, heard]
+            for number, (heard, part) in enumerate(self._filters)
+        ]
         return decibels(torch.cat(bands, dim=1), self.top_db)[..., : self.frames]
 
+    def _hann(self) -> NDArray[np.float64]:
+        return torch.hann_window(self.window, dtype=torch.float64, device="cpu").numpy()
 
-@dataclass(frozen=True)
+    @cached_property
+    def _filters(self) -> list[tuple[slice, NDArray[np.float64]]]:
+        """The mel filters, some neighbouring bands at a time.
+
+        Of each part the frequencies that it hears, and a matrix (bands, these frequencies): of
+        the whole matrix nine tenths are zeros.
+        """
+        filters, parts = mel_filters(self), []
+        for start in range(0, len(filters), BANDS_AT_ONCE):
+            part = filters[start : start + BANDS_AT_ONCE]
+            hearing = np.flatnonzero(part.any(axis=0))
+            # a band narrower than the transform's bins hears nothing
+            heard = slice(hearing[0], hearing[-1] + 1) if len(hearing) else slice(0, 1)
+            parts.append((heard, part[:, heard]))
+        return parts
+
+
+@dataclass
 class ImitationLogMel(LogMel):
     """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
 
@@ -91,7 +113,7 @@ class ImitationLogMel(LogMel):
     frames: int = 482
 
 
-@dataclass(frozen=True)
+@dataclass
 class RecordingLogMel(LogMel):
     """128 bands up to 22.05 kHz, 128 frames of 23 ms: the recording tower's input (section III-B).
 
@@ -105,25 +127,6 @@ class RecordingLogMel(LogMel):
     minimum_frequency: float = 0.0
     maximum_frequency: float = 22_050.0
     frames: int = 128
-
-
-@lru_cache(maxsize=8)
-def _kernels(front_end: LogMel, device: torch.device) -> tuple[Tensor, list[tuple[slice, Tensor]]]:
-    """Return the Hann window, (window,), and the mel filters.
-
-    Some neighbouring bands at a time, as the frequencies that they hear and a matrix (bands, these
-    frequencies): of the whole matrix nine tenths are zeros.
-    """
-    analysis = torch.hann_window(front_end.window, dtype=torch.float64)
-    filters = mel_filters(front_end)
-    parts = []
-    for start in range(0, len(filters), BANDS_AT_ONCE):
-        part = filters[start : start + BANDS_AT_ONCE]
-        hearing = np.flatnonzero(part.any(axis=0))
-        # a band narrower than the transform's bins hears nothing
-        heard = slice(hearing[0], hearing[-1] + 1) if len(hearing) else slice(0, 1)
-        parts.append((heard, torch.from_numpy(part[:, heard]).to(device, torch.float32)))
-    return analysis.to(device, torch.float32), parts
 
 
 def mel_filters(front_end: LogMel) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from vocalsketch.models import Siamese
+from vocalsketch.systems import System
 
 STEPS = 128
 STEPS_AT_ONCE = 32
@@ -38,7 +38,7 @@ class Attribution:
 
 
 def attribute(
-    network: Siamese, imitation: Tensor, recording: Tensor, steps: int = STEPS
+    network: System, imitation: Tensor, recording: Tensor, steps: int = STEPS
 ) -> Attribution:
     """Attribute a pair's logit to the values of its spectrograms.
 
@@ -54,8 +54,10 @@ def attribute(
     """
 
     def logits(imitations: Tensor, recordings: Tensor) -> Tensor:
-        shares = network.imitation_shares(imitations), network.recording_shares(recordings)
-        return network.head.score(*shares)
+        scores = network.score(
+            network.embed("imitation", imitations), network.embed("recording", recordings)
+        )
+        return scores.diagonal()
 
     inputs = (imitation[None], recording[None])
     with torch.no_grad():

@@ -20,7 +20,7 @@ from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram
 from vocalsketch.interpret.heard import wav
 from vocalsketch.interpret.page import Card, Section, page
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.tasks.checkpoints import TrainedSiamese
+from vocalsketch.systems import System
 
 Waveform = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ READING = (
 )
 
 
-def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Attribution]:
+def explain(trained: System, query: Path, sound: Path) -> tuple[str, Attribution]:
     """Return a self-contained HTML page on why a sound scores as it does for a query.
 
     Args:
@@ -50,7 +50,7 @@ def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Att
 
 
 def explained(
-    trained: TrainedSiamese,
+    trained: System,
     clips: Mapping[Side, Waveform],
     names: Mapping[Side, str],
     heading: str = "What the network used",
@@ -66,7 +66,7 @@ def explained(
     spectrograms = {
         side: trained.front_ends[side](torch.from_numpy(clips[side])[None])[0] for side in SIDES
     }
-    found = attribute(trained.network, spectrograms["imitation"], spectrograms["recording"])
+    found = attribute(trained, spectrograms["imitation"], spectrograms["recording"])
     contributions = {"imitation": found.imitation, "recording": found.recording}
     limit = float(max(np.percentile(each.abs().numpy(), 99.5) for each in contributions.values()))
     cards = [

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models import Siamese, Tower
+from vocalsketch.models import Tower
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.models.tower import ConvBlock
+from vocalsketch.systems.siamese import Siamese
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
@@ -230,7 +231,7 @@ def _head_layers(network: Siamese) -> tuple[Layer, ...]:
     head = network.head
 
     def respond(end: int, imitations: Tensor, recordings: Tensor) -> Tensor:
-        shares = network.imitation_shares(imitations) + network.recording_shares(recordings)
+        shares = network.embed("imitation", imitations) + network.embed("recording", recordings)
         response: Tensor = head.rest[:end](shares)
         return response
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vocalsketch.domain import Side
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.front_end import FrontEnd, front_end_from
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import (
     LEAKY_SLOPE,
     Layer,
@@ -21,11 +21,12 @@ from vocalsketch.interpret.layers import (
 )
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
-from vocalsketch.tasks.checkpoints import (
+from vocalsketch.systems import front_end_from
+from vocalsketch.systems.checkpoints import (
     check_weights,
     description_of,
     description_used,
-    load_siamese,
+    load_system,
     read_checkpoint,
 )
 
@@ -116,8 +117,8 @@ def load_subjects(
 
 
 def _load_siamese(path: Path) -> Subject:
-    trained = load_siamese(path)
-    return Subject(_name(path), trained.network, siamese_layers, trained.front_ends, trained.corpus)
+    system = load_system(path)
+    return Subject(_name(path), system, siamese_layers, system.front_ends, system.corpus)
 
 
 def _load_classifier(path: Path) -> Subject:
@@ -130,7 +131,8 @@ def _load_classifier(path: Path) -> Subject:
         if name.startswith("network.")
     }
     with description_used(path):
-        front_end, corpus = front_end_from(made["front_end"]), str(made["corpus"])
+        front_end = front_end_from(made["front_end"])
+        corpus = str(checkpoint["vocalsketch"]["provenance"]["corpus"])
         with torch.device("meta"):  # whose memory is nobody's, however large the geometry
             check_weights(path, _classifier(made, weights), weights)
         network = _classifier(made, weights)

@@ -13,7 +13,7 @@ import vocalsketch
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_file
-from vocalsketch.features.source import content_id
+from vocalsketch.features.contents import content_id
 
 
 def fingerprint(

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from vocalsketch.errors import DamagedCheckpointError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 Run = Callable[..., Outcome]  # as run_experiment
 

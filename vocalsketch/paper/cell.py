@@ -11,7 +11,7 @@ from pathlib import Path
 from vocalsketch.errors import CheckpointError, VocalSketchError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 
 def run_cell(folder: RunFolder, arguments: list[str]) -> None:

@@ -7,7 +7,9 @@ from tqdm import tqdm
 
 import vocalsketch
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.features.source import AudioSource, content_id, opened
+from vocalsketch.errors import AudioError
+from vocalsketch.features.audio import opened_file
+from vocalsketch.features.contents import content_id
 
 # The packages that a run passes through; a change of a page or a command changes no result.
 RUN_PACKAGES = (
@@ -29,16 +31,23 @@ def corpus_fingerprint(corpus: Corpus) -> str:
     """
     digest = hashlib.sha256(corpus.name.encode())
     records = {
-        **{AudioSource(sound.path): (sound.id, sound.category) for sound in corpus.sounds},
-        **{AudioSource(each.path): (each.id, each.sound_id) for each in corpus.imitations},
+        **{sound.path: (sound.id, sound.category) for sound in corpus.sounds},
+        **{each.path: (each.id, each.sound_id) for each in corpus.imitations},
     }
     with tqdm(total=len(records), desc="corpus fingerprint", unit="file", leave=False) as bar:
-        for source, stream in opened(records):
-            content = "unreadable" if isinstance(stream, Exception) else content_id(stream)
-            line = "\0".join((*records[source], content))
+        for path, identity in records.items():
+            line = "\0".join((*identity, _content_of(path)))
             digest.update(f"{line}\n".encode(errors="surrogateescape"))
             bar.update()
     return digest.hexdigest()[:16]
+
+
+def _content_of(path: Path) -> str:
+    try:
+        with opened_file(path) as stream:
+            return content_id(stream)
+    except AudioError:
+        return "unreadable"
 
 
 def code_fingerprint() -> str:

@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from vocalsketch.cores import available_cores
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.threads import available_cores
 
 CPU = "cpu"
 

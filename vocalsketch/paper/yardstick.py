@@ -6,21 +6,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
-from vocalsketch.cores import available_cores
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.features.audio import read_audio
-from vocalsketch.features.contours import Array, contour_features, contour_scores
+from vocalsketch.domain import Side
+from vocalsketch.features.audio import load_clip
+from vocalsketch.features.threads import available_cores
 from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.systems import System, load_system
 
 NAME = "without_learning"
 
 
 def yardstick_scores(corpus: Corpus, reference: Scores, *, progress: bool = True) -> Scores:
     """Rank a half by the distance of contours and averages: nothing is trained.
-
-    Each side is standardised over all clips of the half.
 
     Args:
         corpus: Where the audio is.
@@ -34,28 +36,35 @@ def yardstick_scores(corpus: Corpus, reference: Scores, *, progress: bool = True
     candidates = [sound for each in reference.categories for sound in each.candidates]
     paths = {each.id: each.path for each in corpus.imitations}
     sounds = {each.id: each.path for each in corpus.sounds}
-    files = [*(paths[query] for query in queries), *(sounds[sound] for sound in candidates)]
-    features = _features(files, progress)
-    scores = contour_scores(features[: len(queries)], features[len(queries) :])
+    system = load_system("contours")
+    asked = _embedded(system, "imitation", [paths[query] for query in queries], progress)
+    found = _embedded(system, "recording", [sounds[sound] for sound in candidates], progress)
+    scores = system.score(asked, found).double().numpy()
     return replace(
         reference,
-        kind="similarity",
+        kind=system.kind,
         system=NAME,
         categories=tuple(_by_category(reference.categories, scores)),
     )
 
 
-def _features(files: Sequence[Path], progress: bool) -> Array:
-    """Return the vectors of files, (files, width)."""
+def _embedded(system: System, side: Side, files: Sequence[Path], progress: bool) -> Tensor:
+    """Return the embeddings of files, (files, width)."""
+
+    def embedded(path: Path) -> Tensor:
+        return system.hear(side, torch.from_numpy(load_clip(path, system.front_ends[side]))[None])
+
     with ThreadPoolExecutor(available_cores()) as pool:
-        made = pool.map(lambda path: contour_features(*read_audio(path)), files)
+        made = pool.map(embedded, files)
         bar = tqdm(
             made, total=len(files), desc="without learning", unit="clip", disable=not progress
         )
-        return np.stack(list(bar))
+        return torch.cat(list(bar))
 
 
-def _by_category(categories: Sequence[CategoryScores], scores: Array) -> list[CategoryScores]:
+def _by_category(
+    categories: Sequence[CategoryScores], scores: NDArray[np.float64]
+) -> list[CategoryScores]:
     cut, row, column = [], 0, 0
     for each in categories:
         rows, columns = len(each.queries), len(each.candidates)
