@@ -73,9 +73,9 @@ def test_layers_go_from_pre_training_to_a_tested_network(
     # to resume and to test, the pre-trained checkpoints need not be there any more
     (tmp_path / "speech" / "checkpoints" / "last.ckpt").unlink()
     fit(transfer_config, run, "--ckpt_path", "last", "--trainer.max_epochs", "3")
-    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["provenance"]["transferred"] == (
-        report
-    )
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["provenance"][
+        "transferred"
+    ] == (report)
     tested = run_experiment(
         "test", ["--config", str(run / "config.yaml"), "--ckpt_path", str(path)]
     )

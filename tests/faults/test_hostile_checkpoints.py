@@ -38,7 +38,10 @@ def as_a_bare_pickle(file: Path, attack: Attack) -> None:
 
 
 def among_the_weights(file: Path, attack: Attack) -> None:
-    torch.save({"state_dict": {"system.x": attack}, "vocalsketch": {"description": {"system": "siamese"}}}, file)
+    torch.save(
+        {"state_dict": {"system.x": attack}, "vocalsketch": {"description": {"system": "siamese"}}},
+        file,
+    )
 
 
 PATHS = ("kth_best_model_path", "last_model_path", "best_model_path")
@@ -136,14 +139,18 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "another description": lambda c: c.update(vocalsketch=[1, 2]),
     "no geometry": lambda c: c["vocalsketch"]["description"].pop("geometry"),
     "no stages": lambda c: c["vocalsketch"]["description"]["geometry"].update(imitation_tower={}),
-    "a stage of words": lambda c: c["vocalsketch"]["description"]["geometry"]["imitation_tower"].update(
-        stages=["conv", "pool"]
+    "a stage of words": lambda c: c["vocalsketch"]["description"]["geometry"][
+        "imitation_tower"
+    ].update(stages=["conv", "pool"]),
+    "filters of words": lambda c: c["vocalsketch"]["description"]["geometry"]["imitation_tower"][
+        "stages"
+    ][0].update(filters="many"),
+    "a shape of nothing": lambda c: c["vocalsketch"]["description"]["geometry"].update(
+        imitation_shape=None
     ),
-    "filters of words": lambda c: c["vocalsketch"]["description"]["geometry"]["imitation_tower"]["stages"][
-        0
-    ].update(filters="many"),
-    "a shape of nothing": lambda c: c["vocalsketch"]["description"]["geometry"].update(imitation_shape=None),
-    "an unknown key": lambda c: c["vocalsketch"]["description"]["geometry"].update(run="touch canary"),
+    "an unknown key": lambda c: c["vocalsketch"]["description"]["geometry"].update(
+        run="touch canary"
+    ),
     "no front ends": lambda c: c["vocalsketch"]["description"].pop("front_ends"),
     "an unknown front end": lambda c: c["vocalsketch"]["description"]["front_ends"].update(
         imitation={"class": "os.system", "version": 1}

@@ -17,7 +17,7 @@ from vocalsketch.interpret.layers import (
 )
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
-from vocalsketch.systems.siamese import Siamese, SiameseGeometry
+from vocalsketch.systems.siamese import SiameseGeometry
 
 
 def listed(layers) -> list[tuple]:

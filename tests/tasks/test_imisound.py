@@ -124,9 +124,7 @@ def test_a_clip_becomes_statistics_of_its_codes_and_their_deltas():
                 stats.iqr(frames, axis=0),
             ]
         )
-        np.testing.assert_allclose(
-            vectors[clip], expected / np.linalg.norm(expected), atol=1e-6
-        )
+        np.testing.assert_allclose(vectors[clip], expected / np.linalg.norm(expected), atol=1e-6)
 
 
 def test_default_clips_have_7200_values_and_patches_1440():

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vocalsketch.datamodules.batches import Clips
+from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.retrieval import RetrievalDataModule, rows_of_targets
-from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError
@@ -97,16 +97,16 @@ class ContrastiveSampler(RowBatchSampler[Drawn]):
             drawn = [self._some(self.imitations_of[sound], own) for sound in sounds]
             yield Drawn(sounds, np.concatenate(drawn))
 
-    def _stream(
-        self, rows: Indices, count: int, rng: np.random.Generator
-    ) -> Iterator[Indices]:
-        """Yield this process's sounds of a part, batch by batch; all come before one comes again."""
+    def _stream(self, rows: Indices, count: int, rng: np.random.Generator) -> Iterator[Indices]:
+        """Yield this process's sounds of each batch; all come before one comes again."""
         together = count * self.processes
         left = np.empty(0, dtype=np.int64)
         while True:
             if len(left) < together:
                 order = rng.permutation(rows)
-                left = np.concatenate([left, order[~np.isin(order, left)], order[np.isin(order, left)]])
+                left = np.concatenate(
+                    [left, order[~np.isin(order, left)], order[np.isin(order, left)]]
+                )
             batch, left = left[:together], left[together:]
             yield batch[self.rank * count : (self.rank + 1) * count]
 

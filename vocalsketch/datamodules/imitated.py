@@ -141,9 +141,7 @@ def imitated_corpus(
     out = cache_folder() / "imitated" / name
     with locked(out.with_suffix(".lock"), "", wait=-1):
         if not (out / TABLE).exists():
-            imitate_folders(
-                paths, out, procedural=procedural, people=people, seed=seed, jobs=jobs
-            )
+            imitate_folders(paths, out, procedural=procedural, people=people, seed=seed, jobs=jobs)
     return load_folder(out)
 
 

@@ -1,4 +1,4 @@
-"""Augmentation of spectrograms on their device: what a voice, a room and a microphone may change."""
+"""Augmentation of spectrograms: what a voice, a room and a microphone may change."""
 
 from dataclasses import dataclass, fields
 

@@ -1,4 +1,4 @@
-"""An encoder that keeps coarse places in time: convolutions, perhaps recurrent layers, a projection."""
+"""An encoder that keeps coarse places in time."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -16,6 +16,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.dual_encoder import DualEncoder
+from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 HOTTEST = math.log(100.0)  # of a learned temperature's inverse; beyond it training diverges

@@ -63,9 +63,7 @@ def contrastive_loss(logits: Tensor, positive: Tensor, *, symmetric: bool = True
     return (one_way(1) + one_way(0)) / 2 if symmetric else one_way(1)
 
 
-def triplet_loss(
-    similarities: Tensor, positive: Tensor, rivals: Tensor, margin: float
-) -> Tensor:
+def triplet_loss(similarities: Tensor, positive: Tensor, rivals: Tensor, margin: float) -> Tensor:
     """Return how far the hardest rival comes within a margin of each imitation's sound.
 
     Args:
