@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=30, help="queries scored pair by pair")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    network = Siamese(dict.fromkeys(SIDES, CQT()), SiameseGeometry((72, 129), (72, 129), TOWER, TOWER, "tied")).eval()
+    network = Siamese(
+        dict.fromkeys(SIDES, CQT()), SiameseGeometry((72, 129), (72, 129), TOWER, TOWER, "tied")
+    ).eval()
     sounds = torch.randn(arguments.sounds, 72, 129)
     queries = torch.randn(arguments.queries, 72, 129)
     targets = np.arange(arguments.queries) % arguments.sounds

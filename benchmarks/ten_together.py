@@ -78,7 +78,10 @@ def _network(seed: int, sharing: str) -> Siamese:
     stages = [ConvStage(count, (3, 3), pool) for count, pool in zip(filters, pools, strict=True)]
     tower = TowerGeometry(stages)
     torch.manual_seed(seed)
-    return Siamese(dict.fromkeys(SIDES, CQT()), SiameseGeometry(SHAPE, SHAPE, tower, tower, sharing=sharing, dropout=0.0))
+    return Siamese(
+        dict.fromkeys(SIDES, CQT()),
+        SiameseGeometry(SHAPE, SHAPE, tower, tower, sharing=sharing, dropout=0.0),
+    )
 
 
 def _batch(seed: int) -> Batch:

@@ -102,7 +102,9 @@ def _untrained() -> Subject:
         dropout=0.0,
     )
     torch.manual_seed(0)
-    return Subject("TL-IMINET", Siamese(front_ends, geometry).eval(), siamese_layers, front_ends, "none")
+    return Subject(
+        "TL-IMINET", Siamese(front_ends, geometry).eval(), siamese_layers, front_ends, "none"
+    )
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from vocalsketch import files
 from vocalsketch.errors import StorageError
 from vocalsketch.files import (
     cache_folder,
@@ -115,3 +118,79 @@ def test_a_lock_whose_holder_is_killed_is_free(tmp_path: Path) -> None:
         holder.kill()
     with locked(file, "it is taken"):
         pass
+
+
+def test_threads_that_write_at_once_leave_the_umask_as_it_is(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        stop = threading.Event()
+
+        def write(number: int) -> None:
+            while not stop.is_set():
+                write_text(tmp_path / f"file{number}", "text")
+
+        seen = set()
+        with ThreadPoolExecutor(3) as pool:
+            for number in range(3):
+                pool.submit(write, number)
+            for _ in range(300):
+                (tmp_path / "made").mkdir()
+                seen.add((tmp_path / "made").stat().st_mode & 0o777)
+                (tmp_path / "made").rmdir()
+            stop.set()
+        assert seen == {0o750}
+        assert (tmp_path / "file0").stat().st_mode & 0o777 == 0o640
+    finally:
+        assert os.umask(before) == 0o027
+
+
+@pytest.mark.parametrize("code", ["ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP"])
+def test_a_disk_without_locks_has_files_for_them_and_says_so_once(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(getattr(errno, code), "no locks here")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    files._say_that_there_are_no_locks.cache_clear()
+    with pytest.warns(UserWarning, match="has no locks") as said:  # noqa: PT031
+        with locked(tmp_path / ".lock", "it is taken"):
+            with pytest.raises(StorageError, match="it is taken"):
+                with locked(tmp_path / ".lock", "it is taken"):
+                    raise AssertionError
+    assert len(said) == 1
+    with locked(tmp_path / ".lock", "it is taken"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_an_error_within_the_block_is_not_the_lock_s(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="of the block"), locked(tmp_path / ".lock", "taken"):
+        raise OSError(errno.ENOLCK, "of the block")
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
+def test_a_home_that_cannot_be_written_is_said_with_the_variable_that_helps(
+    home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VOCALSKETCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    remedy = f"Cannot .* {home}.*: set VOCALSKETCH_CACHE to a folder that can be written"
+    with pytest.raises(StorageError, match=remedy):
+        write_text(cache_folder() / "features" / "file", "text")
+    with pytest.raises(StorageError, match=remedy), locked(cache_folder() / ".lock", ""):
+        raise AssertionError
+
+
+def test_no_home_at_all_is_said_with_the_variable_that_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("VOCALSKETCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(StorageError, match="no home folder .*VOCALSKETCH_CACHE"):
+        cache_folder()

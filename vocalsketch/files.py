@@ -3,17 +3,23 @@
 import errno
 import glob
 import os
+import secrets
+import stat
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from io import FileIO
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from vocalsketch.errors import StorageError
 
 LEFTOVER_AGE = 3600  # seconds after which a temporary file's writer is taken for dead
+NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def cache_folder() -> Path:
@@ -26,7 +32,7 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "vocalsketch"
+    return (Path(base) if base else _home() / ".cache") / "vocalsketch"
 
 
 @contextmanager
@@ -44,17 +50,30 @@ def written_whole(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(target.parent, older_than=time.time() - LEFTOVER_AGE, of=target.name)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _new_beside(target)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        raise _storage_error(target, error) from error
+        raise storage_error(target, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def open_regular(path: Path) -> FileIO:
+    """Open a regular file for reading, unbuffered; what else bears its name is not waited for.
+
+    A pipe without a writer would be waited for without end, and a device may give bytes for ever.
+
+    Raises:
+        OSError: It is missing, cannot be read, or is a folder, pipe, socket or device.
+    """
+    wait_for_none = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, os.O_RDONLY | wait_for_none)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a folder, pipe or device, not a file", str(path))
+    return FileIO(descriptor, "rb")
 
 
 def write_text(target: Path, text: str) -> None:
@@ -74,7 +93,25 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _storage_error(folder, error) from error
+        raise storage_error(folder, error) from error
+
+
+def made_alone(folder: Path) -> bool:
+    """Make a folder that nobody else has made; return whether it was new.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        if folder.parent.is_dir():
+            return False
+        raise StorageError(f"{folder.parent} is a file: move it, or work elsewhere.") from None
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    return True
 
 
 def remove_leftovers(folder: Path, older_than: float | None = None, of: str | None = None) -> None:
@@ -96,6 +133,9 @@ def remove_leftovers(folder: Path, older_than: float | None = None, of: str | No
 def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock within the block. The system takes it from a holder that dies, however it dies.
 
+    On a disk that has no locks a file beside ``file`` stands for it, which is said once; one whose
+    holder died is taken over on the same machine.
+
     Args:
         file: The lock; an empty file, which stays.
         busy: The message where another process holds it.
@@ -104,28 +144,66 @@ def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
     Raises:
         StorageError: Another process holds it, or the folder cannot be written.
     """
-    lock = FileLock(file)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait)
-    except Timeout as error:
-        raise StorageError(busy) from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"Cannot write into {file.parent} ({reason}): check it.") from error
-    try:
+    with ExitStack() as held:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            held.callback(_acquired(file, wait).release)
+        except Timeout as error:
+            raise StorageError(busy) from error
+        except OSError as error:
+            raise storage_error(file.parent, error, "into ") from error
         yield
-    finally:
-        lock.release()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _acquired(file: Path, wait: float) -> BaseFileLock:
+    """Return a lock that is held."""
+    lock: BaseFileLock = FileLock(file, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=wait)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _say_that_there_are_no_locks(str(file.parent))
+        lock = SoftFileLock(file.with_name(f"{file.name}.held"))
+        lock.acquire(timeout=wait)
+    return lock
 
 
-def _storage_error(target: Path, error: OSError) -> StorageError:
+@cache
+def _say_that_there_are_no_locks(folder: str) -> None:
+    if _say_that_there_are_no_locks.cache_info().currsize == 0:
+        warnings.warn(
+            f"The disk of {folder} has no locks; files stand for them. If one is left over by a "
+            "killed process of another machine, remove it (its name ends in .lock.held).",
+            stacklevel=2,
+        )
+
+
+def _new_beside(target: Path) -> Path:
+    """Make an empty file beside ``target``, which others may read as the umask has it."""
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return path
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise StorageError(
+            "There is no home folder to keep features and demo data in: set VOCALSKETCH_CACHE to a "
+            "folder that can be written."
+        ) from error
+
+
+def storage_error(target: Path, error: OSError, where: str = "") -> StorageError:
+    """Return the error to raise where a file could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"No space left while writing {target}: free some and run again.")
-    return StorageError(f"Cannot write {target} ({error.strerror or error}): check the folder.")
+    remedy = "check the folder"
+    with suppress(StorageError):  # of a missing home; then this is no file of the cache
+        if target.absolute().is_relative_to(cache_folder().absolute()):
+            remedy = "set VOCALSKETCH_CACHE to a folder that can be written"
+    return StorageError(f"Cannot write {where}{target} ({error.strerror or error}): {remedy}.")

@@ -196,7 +196,9 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_ascent(siamese, t
 
 
 def test_checkpoints_without_a_tower_or_too_many_are_refused(siamese, classifier, tmp_path):
-    other = save(tmp_path / "sae" / "best.ckpt", torch.nn.Linear(1, 1), {"system": "imisound"})
+    other = save(
+        tmp_path / "sae" / "best.ckpt", "system", torch.nn.Linear(1, 1), {"system": "imisound"}
+    )
     for paths, error, said in (
         ([other], CheckpointError, "holds no convolutional tower but 'imisound'"),
         ([tmp_path / "none.ckpt"], CheckpointError, "No checkpoint at"),

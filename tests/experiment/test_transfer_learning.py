@@ -95,15 +95,13 @@ def test_the_shipped_configs_are_the_papers_network(
     assert sum(parameter.numel() for parameter in cli.model.parameters()) in (799_417, 799_945)
     assert (cli.model.transfer.layers if cli.model.transfer else None) == LAYERS[name]
     # each front end is the class's own: nothing is left of another class's defaults
-    assert cli.datamodule.front_ends == {
-        "imitation": ImitationLogMel(),
-        "recording": RecordingLogMel(),
-    }
+    for side, expected in (("imitation", ImitationLogMel()), ("recording", RecordingLogMel())):
+        assert cli.datamodule.front_ends[side].describe() == expected.describe()
     group = cli.model.optimizer(cli.model.parameters()).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.01, 0.9, True)
     assert group["weight_decay"] == 0.0
     assert cli.model.learning_rate_decay == 1e-4
-    second = cli.model.network.recording_tower.stages[1].conv.weight
+    second = cli.model.system.recording_tower.stages[1].conv.weight
     assert second.is_contiguous(memory_format=torch.channels_last)
     assert (cli.trainer.max_epochs, cli.datamodule.batch_size) == (30, 128)
     assert not any("EarlyStopping" in type(each).__name__ for each in cli.trainer.callbacks)

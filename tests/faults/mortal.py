@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.builder", "mortal"]
+PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.build", "mortal"]
 PATIENCE = 240.0  # seconds that any command here may take on a busy machine
 CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
 TEMPORARY = re.compile(r"\.[a-z0-9_]{8}\.tmp\b")  # the drawn part of a temporary file's name

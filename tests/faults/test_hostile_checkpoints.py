@@ -134,25 +134,27 @@ def whole(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def described(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return checkpoint["vocalsketch"]["description"]
+
+
+def geometry(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return described(checkpoint)["geometry"]
+
+
 DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "no description": lambda c: c.pop("vocalsketch"),
     "another description": lambda c: c.update(vocalsketch=[1, 2]),
-    "no geometry": lambda c: c["vocalsketch"]["description"].pop("geometry"),
-    "no stages": lambda c: c["vocalsketch"]["description"]["geometry"].update(imitation_tower={}),
-    "a stage of words": lambda c: c["vocalsketch"]["description"]["geometry"][
-        "imitation_tower"
-    ].update(stages=["conv", "pool"]),
-    "filters of words": lambda c: c["vocalsketch"]["description"]["geometry"]["imitation_tower"][
-        "stages"
-    ][0].update(filters="many"),
-    "a shape of nothing": lambda c: c["vocalsketch"]["description"]["geometry"].update(
-        imitation_shape=None
+    "no geometry": lambda c: described(c).pop("geometry"),
+    "no stages": lambda c: geometry(c).update(imitation_tower={}),
+    "a stage of words": lambda c: geometry(c)["imitation_tower"].update(stages=["conv", "pool"]),
+    "filters of words": lambda c: geometry(c)["imitation_tower"]["stages"][0].update(
+        filters="many"
     ),
-    "an unknown key": lambda c: c["vocalsketch"]["description"]["geometry"].update(
-        run="touch canary"
-    ),
-    "no front ends": lambda c: c["vocalsketch"]["description"].pop("front_ends"),
-    "an unknown front end": lambda c: c["vocalsketch"]["description"]["front_ends"].update(
+    "a shape of nothing": lambda c: geometry(c).update(imitation_shape=None),
+    "an unknown key": lambda c: geometry(c).update(run="touch canary"),
+    "no front ends": lambda c: described(c).pop("front_ends"),
+    "an unknown front end": lambda c: described(c)["front_ends"].update(
         imitation={"class": "os.system", "version": 1}
     ),
     "no weights": lambda c: c.update(state_dict={}),
@@ -180,7 +182,7 @@ def test_a_network_of_any_size_is_refused_before_it_takes_memory(tmp_path: Path)
     checkpoint = whole(file)
     # 3 x 3 kernels of a million filters on a million channels: 36 TB
     for side in ("imitation_tower", "recording_tower"):
-        for stage in checkpoint["vocalsketch"]["description"]["geometry"][side]["stages"]:
+        for stage in geometry(checkpoint)[side]["stages"]:
             stage["filters"] = 10**6
     torch.save(checkpoint, file)
     with pytest.raises(CheckpointError, match="of another architecture"):

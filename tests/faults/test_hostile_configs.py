@@ -124,6 +124,22 @@ def test_an_own_package_can_be_trusted(
     assert "Mine" in [type(callback).__name__ for callback in built]
 
 
+def test_a_package_that_is_no_longer_trusted_is_not_named_any_more(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "oncetrusted.py").write_text(
+        "import pytorch_lightning as pl\n\nclass Mine(pl.Callback):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    tree = yaml.safe_load(tiny_config.read_text())
+    tree["trainer"]["callbacks"].append({"class_path": "oncetrusted.Mine"})
+    monkeypatch.setenv("VOCALSKETCH_EXTENSIONS", "oncetrusted")
+    parse(tiny_config, tree)
+    monkeypatch.delenv("VOCALSKETCH_EXTENSIONS")
+    with pytest.raises(ConfigError, match="trust: VOCALSKETCH_EXTENSIONS=oncetrusted"):
+        parse(tiny_config, tree)
+
+
 def test_an_extension_that_is_no_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOCALSKETCH_EXTENSIONS", "good,*")
     with pytest.raises(ConfigError, match=r"VOCALSKETCH_EXTENSIONS holds '\*'"):
@@ -219,3 +235,57 @@ def test_aliases_that_only_save_writing_are_read(tiny_config: Path) -> None:
     text = tiny_config.read_text() + "name: &name one\n"
     text = text.replace("seed_everything: 1", "seed_everything: &seed 1")
     assert parse(tiny_config, text.replace("max_epochs: 2", "max_epochs: *seed")).trainer.max_epochs
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16"),
+        ("utf-32", "UTF-32"),
+        (
+            "latin-1",
+            r"another encoding, such as Latin-1 or Windows-1252 \(in line 2 the byte 0xf6\)",
+        ),
+        ("cp932", "another encoding"),
+    ],
+)
+@pytest.mark.parametrize("made", [read_mapping, lambda path: parse_bytes(path, path.read_bytes())])
+def test_the_encoding_of_a_config_that_is_not_utf_8_is_named(
+    encoding: str, named: str, made: Callable[[Path], object], tiny_config: Path
+) -> None:
+    name = "\u30c6\u30b9\u30c8" if encoding == "cp932" else "h\u00f6rt"
+    text = f"# a comment\nname: {name}\n" + tiny_config.read_text()
+    tiny_config.write_bytes(text.encode(encoding))
+    with pytest.raises(ConfigError, match=f"tiny.yaml is not UTF-8 but {named}.*save it as UTF-8"):
+        made(tiny_config)
+
+
+def parse_bytes(config: Path, content: bytes) -> ExperimentCLI:
+    config.write_bytes(content)
+    return ExperimentCLI("fit", ["--config", str(config), "--run_dir", str(config.parent / "run")])
+
+
+def test_a_config_may_begin_with_the_mark_of_utf_8(tiny_config: Path) -> None:
+    text = "name: h\u00f6rt\n" + tiny_config.read_text()
+    assert parse_bytes(tiny_config, text.encode("utf-8-sig")).name == "h\u00f6rt"
+    assert read_mapping(tiny_config)["name"] == "h\u00f6rt"
+
+
+@pytest.mark.parametrize("made", [read_mapping, lambda path: parse_bytes(path, path.read_bytes())])
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("\nname: a\nother: {}\nname: b\n", "gives name twice, in lines {} and {}"),
+        ("\nmore:\n  - deep: {x: 1, x: 2}\n", r"gives more\.0\.deep\.x twice"),
+        ("\ndata: {}\n", "gives data twice"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(
+    more: str, named: str, made: Callable[[Path], object], tiny_config: Path
+) -> None:
+    before = tiny_config.read_text()
+    first = before.count("\n") + 2
+    tiny_config.write_text(before + more)
+    with pytest.raises(ConfigError, match=named.format(first, first + 2)):
+        made(tiny_config)

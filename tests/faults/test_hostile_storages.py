@@ -21,7 +21,7 @@ from vocalsketch.features.log_mel import LogMel
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import Index, build_index
-from vocalsketch.search.table import SoundTable
+from vocalsketch.search.segment import Segment
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, load_study, open_study
@@ -66,7 +66,7 @@ def test_an_extension_type_of_arrow_is_not_made(
     name: str, index: Path, tmp_path: Path, attack: bytes, canary: Path
 ) -> None:
     """Old versions of pyarrow unpickled what a column's metadata hold."""
-    whole = SoundTable(next(index.glob("*.arrow")))
+    whole = Segment(next(index.glob("*.arrow")))
     metadata = {"ARROW:extension:name": name, "ARROW:extension:metadata": attack}
     fields = [field.with_metadata(metadata) for field in whole.rows.schema]
     table = pa.Table.from_arrays(whole.rows.columns, schema=pa.schema(fields))
@@ -76,20 +76,22 @@ def test_an_extension_type_of_arrow_is_not_made(
     ):
         w.write_table(table)
     with pytest.raises(StorageError, match=r"a\.arrow is (missing or )?damaged"):
-        SoundTable(tmp_path / "a.arrow")
+        Segment(tmp_path / "a.arrow")
     assert not canary.exists()
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"table": "../outside.arrow"},
-        {"table": "/etc/passwd"},
-        {"table": None},
+        {"segments": [{"file": "../outside.arrow", "rows": 8, "checksum": 0}]},
+        {"segments": [{"file": "/etc/passwd", "rows": 8, "checksum": 0}]},
+        {"segments": [{"file": "1.arrow", "rows": "8", "checksum": 0}]},
+        {"segments": None},
+        {"removed": "/etc/passwd"},
         {"windows": "many"},
         {"skipped": [1]},
         {"library": 7},
-        {"precision": "float8"},
+        {"precision": "float16"},
     ],
 )
 def test_a_manifest_of_other_values_is_refused(

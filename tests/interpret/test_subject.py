@@ -5,6 +5,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from vocalsketch.domain import SIDES
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.interpret.subject import load_subject, load_subjects
 from vocalsketch.models import ConvStage, TowerGeometry
@@ -13,19 +14,18 @@ from vocalsketch.models.classifier import Classifier
 TOWER = TowerGeometry([ConvStage(2, (3, 3), (4, 8))], batch_norm=True)
 
 
-def save(path, network, made):
+def save(path, prefix, network, described):
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"state_dict": weights, "vocalsketch": {"corpus": "demo", **made}}, path)
+    weights = {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+    made = {"description": described, "provenance": {"corpus": "demo"}}
+    torch.save({"state_dict": weights, "vocalsketch": made}, path)
     return path
 
 
 @pytest.fixture
-def siamese_path(network, front_end, tmp_path):
-    front_ends = dict.fromkeys(("imitation", "recording"), front_end.describe())
-    geometry = network.geometry.to_dict()
-    made = {"system": "siamese", "geometry": geometry, "front_ends": front_ends}
-    return save(tmp_path / "run" / "checkpoints" / "best.ckpt", network, made)
+def siamese_path(network, tmp_path):
+    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    return save(path, "system", network, network.description())
 
 
 def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
@@ -33,7 +33,8 @@ def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
 ):
     found = load_subject(siamese_path)
     assert (found.name, found.corpus) == ("run", "demo")
-    assert found.front_ends == {"imitation": front_end, "recording": front_end}
+    for side in SIDES:
+        assert found.front_ends[side].describe() == front_end.describe()
     clips, index = torch.randn(2, 12, 20), torch.arange(2)
     assert torch.equal(
         found.network(clips, clips, index, index), network(clips, clips, index, index)
@@ -56,10 +57,12 @@ def test_a_classifier_checkpoint_gives_its_network_and_the_side_of_its_front_end
         "classes": list("abcdefg"),
         "front_end": front_end.describe(),
     }
-    found = load_subject(save(tmp_path / "last.ckpt", network, made))
+    found = load_subject(save(tmp_path / "last.ckpt", "network", network, made))
     clips = torch.randn(2, *front_end.shape)
     assert torch.equal(found.network(clips), network(clips))
-    assert found.front_ends == {side: front_end}
+    assert {side: front_end.describe()} == {
+        known: each.describe() for known, each in found.front_ends.items()
+    }
     assert [(layer.name, layer.part, layer.units) for layer in found.layers] == [
         ("conv1", side, 2),
         ("fc1", side, 5),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vocalsketch.datasets.synthetic import listening
+from vocalsketch.voice import listening
 from vocalsketch.voice.people import imitation, person
 from vocalsketch.voice.voice import Articulation, Voice, utter
 

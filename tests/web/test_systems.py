@@ -78,6 +78,14 @@ def test_an_index_that_is_damaged_meanwhile_is_searched_as_it_was(tmp_path: Path
     assert live.now() is before
     manifest.unlink()
     assert live.now() is before
+    write_sound(tmp_path / "library" / "b.wav", chirp(2))
+    checkpoint = write_checkpoint(tmp_path / "best.ckpt")
+    build_index(tmp_path / "library", tmp_path / "one", checkpoint, jobs=1, progress=False)
+    opened = Index.open
+    with pytest.MonkeyPatch.context() as patch:  # an error that passes
+        patch.setattr(Index, "open", lambda folder: opened(folder / "not yet"))
+        assert live.now() is before
+    assert live.now().indexes[0].sounds == 2
     assert len(before.searcher("one").search(chirp(1), RATE)) == 1
 
 

@@ -13,13 +13,14 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from vocalsketch.aliases import refuse_endless
 from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
+from vocalsketch.experiment.config_file import read_config_text
 from vocalsketch.experiment.nameable import restrict_parser
+from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_explained
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
@@ -53,7 +54,8 @@ class ExperimentCLI(LightningCLI):
         self.callbacks = callbacks
         self.configs = _configs(arguments)
         for each in self.configs:
-            refuse_endless(Path(each))
+            if _is_file(each):  # what is none, the parser says best
+                read_config_text(Path(each))
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         restrict_parser()
         super().__init__(
@@ -111,19 +113,27 @@ class ExperimentCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
-            keys = {action.dest.split(".")[0] for action in parser._actions}
+            known = parser.get_defaults(skip_validation=True).keys()
+            keys = {key.split(".")[0] for key in known}
             raise config_error(str(error), keys, self.configs) from error
         except OmegaConfBaseException as error:
             raise ConfigError(f"A ${{...}} of the config cannot be resolved: {error}") from error
+        check_seed(self.config.seed_everything)
 
     def instantiate_classes(self) -> None:
         """Build everything; the parser wraps what a constructor refuses, this takes it out."""
         try:
-            super().instantiate_classes()
+            with refusals_explained():
+                super().instantiate_classes()
         except ValueError as error:
             if isinstance(error.__cause__, VocalSketchError):
                 raise error.__cause__ from error
+            if is_raised_by(error, ("jsonargparse.",)):
+                raise config_error(str(error), ()) from error
             raise
+        finally:
+            if not hasattr(self, "trainer") and self.config.run_dir is None:
+                self.folder.drop_if_empty()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""
@@ -169,6 +179,13 @@ def _configs(arguments: list[str]) -> list[str]:
     flags.add_argument("-c", "--config", action="append", default=[])
     configs: list[str] = flags.parse_known_args(arguments)[0].config
     return configs
+
+
+def _is_file(config: str) -> bool:
+    try:
+        return Path(config).is_file()
+    except OSError:  # a whole config instead of a name, which is too long for one
+        return False
 
 
 def _name_of(configs: Sequence[str]) -> str:

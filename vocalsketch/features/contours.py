@@ -22,7 +22,7 @@ AUDIBLE = 30.0  # dB below the loudest frame: what is softer at either end is si
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ContourFeatures(FrontEnd):
     """``contour_features`` of each clip, one under the other: bins without time.
 

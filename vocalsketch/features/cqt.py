@@ -14,7 +14,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
 
-@dataclass(frozen=True)
+@dataclass
 class CQT(FrontEnd):
     """Constant-Q magnitudes of a zero-padded clip; the frames are centred.
 

@@ -21,7 +21,7 @@ POWER_FLOOR = 1e-10  # below it power counts as silence; librosa's amin
 class FrontEnd(nn.Module, ABC):
     """From mono waveforms to spectrograms of one fixed shape, on any device.
 
-    A subclass is a frozen dataclass whose fields are all of its parameters, plain numbers and
+    A subclass is a dataclass whose fields are all of its parameters, plain numbers and
     strings, and a class attribute ``VERSION`` that is raised whenever its output changes. One of
     a package of your own is used where ``VOCALSKETCH_EXTENSIONS`` names that package. What it
     leaves to others it declares, by class attributes or by fields:
@@ -85,10 +85,6 @@ class FrontEnd(nn.Module, ABC):
                 made = torch.from_numpy(np.asarray(make(), dtype=np.float32))
                 self.register_buffer(name, made.to(beside.device), persistent=False)
         return self.get_buffer(name)
-
-    def train(self, mode: bool = True) -> Self:
-        """Stay as it is: there is nothing to train."""
-        return self
 
     @property
     def samples(self) -> int:

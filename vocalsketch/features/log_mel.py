@@ -15,7 +15,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
 BANDS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class LogMel(FrontEnd):
     """Power in mel bands, in dB relative to the clip's maximum.
 
@@ -100,7 +100,7 @@ class LogMel(FrontEnd):
         return parts
 
 
-@dataclass(frozen=True)
+@dataclass
 class ImitationLogMel(LogMel):
     """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
 
@@ -113,7 +113,7 @@ class ImitationLogMel(LogMel):
     frames: int = 482
 
 
-@dataclass(frozen=True)
+@dataclass
 class RecordingLogMel(LogMel):
     """128 bands up to 22.05 kHz, 128 frames of 23 ms: the recording tower's input (section III-B).
 

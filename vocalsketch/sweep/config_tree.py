@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from vocalsketch.aliases import refuse_endless
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config_file import read_config_text
 
 Tree = dict[str, Any]
 
@@ -29,14 +29,11 @@ def read_mapping(path: Path) -> Tree:
     """Read one YAML file that holds a mapping.
 
     Raises:
-        ConfigError: The file is missing, is no YAML, holds no mapping, or endless aliases.
+        ConfigError: The file is missing, is no YAML, or holds no mapping.
     """
-    refuse_endless(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"Cannot read {path} ({error.strerror}): check the path.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_config_text(path))
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {type(content).__name__}, not keys and values.")

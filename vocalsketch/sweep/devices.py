@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 
-from vocalsketch.cores import available_cores
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.threads import available_cores
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -13,9 +13,9 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.errors import CheckpointError
+from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.files import written_whole
-from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
+from vocalsketch.systems.registry import DEFAULT, SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
@@ -34,14 +34,14 @@ def load_system(spec: Path | str) -> System:
 
     Args:
         spec: A file that ``System.save`` wrote, a checkpoint of a fit, or the name of a system that
-            needs no training, such as ``contours``.
+            needs no training, such as ``contours``; ``default`` is the one of whoever names none.
 
     Raises:
         CheckpointError: There is no such file, or it cannot be read or holds no system.
         ConfigError: It holds a system or a front end that this program does not know, or of a
             package that is not trusted; or a name is of a system that has to be trained.
     """
-    path, name = Path(spec), str(spec)
+    path, name = Path(spec), DEFAULT if str(spec) == "default" else str(spec)
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):
@@ -50,6 +50,11 @@ def load_system(spec: Path | str) -> System:
         f"No system at {path}: give a checkpoint of a fit, a file of a saved system, or the name "
         "of one that needs no training, such as contours."
     )
+
+
+def default_system() -> System:
+    """Return the system of whoever names none."""
+    return load_system("default")
 
 
 def read_system(path: Path) -> Held:
@@ -104,24 +109,30 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint's plain values and tensors; nothing in it is run.
 
     Raises:
-        CheckpointError: It is missing, damaged, or holds more than plain values and tensors.
+        CheckpointError: It is missing, or cannot be read.
+        DamagedCheckpointError: It is damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
     try:
         _check_stored(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         # torch's own message advises to load it unsafely
-        raise CheckpointError(
+        raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
         ) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise CheckpointError(f"{path} holds no state_dict: give a checkpoint made by a fit.")
+        raise DamagedCheckpointError(
+            f"{path} holds no state_dict: give a checkpoint made by a fit."
+        )
     for name, value in checkpoint["state_dict"].items():
         if not _is_whole(value):
-            raise CheckpointError(
+            raise DamagedCheckpointError(
                 f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
                 "not made by `vocalsketch fit`."
             )
@@ -213,7 +224,7 @@ def _check_stored(path: Path) -> None:
         return  # of the old format, which is read as it stands
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise CheckpointError(
+            raise DamagedCheckpointError(
                 f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
             )
 

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vocalsketch.cores import available_cores
-from vocalsketch.features.threads import one_torch_thread
+from vocalsketch.features.threads import available_cores, one_torch_thread
 from vocalsketch.models import MetricHead
 
 Floats = NDArray[np.float32]

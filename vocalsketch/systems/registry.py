@@ -22,12 +22,14 @@ SYSTEMS = {
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
+DEFAULT = "contours"  # the system of whoever names none, which "default" stands for
 FRONT_ENDS = {
     "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
     "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
+    "Waveform": "vocalsketch.features.waveform.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",
 }
 

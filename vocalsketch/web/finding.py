@@ -138,13 +138,13 @@ class Finder:
         }
         sections = []
         for index in searcher.indexes:
-            front_ends = index.trained.front_ends
+            front_ends = index.system.front_ends
             clips: dict[Side, Waveform] = {
                 "imitation": clip_of(query, rate, front_ends["imitation"]),
                 "recording": clip_of(target, target_rate, front_ends["recording"]),
             }
             heading = f"What the network of {index.name} used"
-            sections.append(explained(index.trained, clips, names, heading)[0])
+            sections.append(explained(index.system, clips, names, heading)[0])
         corpora = [index.corpus for index in searcher.indexes]
         return explanation_page(sections, corpora, names)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.search import Index, Searcher
-from vocalsketch.search.manifest import FILE, Manifest
 
 
 class Systems:
@@ -37,7 +36,7 @@ class Systems:
         self.apart = ""
         if len(indexes) > 1:
             try:
-                self.searchers[" + ".join(names)] = Searcher(indexes)
+                self.searchers[" + ".join(names)] = Searcher(indexes, fuse=True)
             except ConfigError as error:
                 self.apart = str(error)
 
@@ -47,7 +46,7 @@ class Systems:
 
         Raises:
             StorageError: One is missing or damaged.
-            CheckpointError: One's network is missing, or not the one that made it.
+            CheckpointError: One's system is missing, or not the one that made it.
         """
         return cls([Index.open(folder) for folder in dict.fromkeys(map(Path.resolve, folders))])
 
@@ -56,11 +55,10 @@ class Systems:
 
         Raises:
             StorageError: An index is missing or damaged.
-            CheckpointError: A network is missing, or not the one that made its index.
+            CheckpointError: A system is missing, or not the one that made its index.
         """
         indexes = [
-            index if Manifest.read(index.folder) == index.manifest else Index.open(index.folder)
-            for index in self.indexes
+            index if index.is_current() else Index.open(index.folder) for index in self.indexes
         ]
         return self if indexes == [*self.indexes] else Systems(indexes)
 
@@ -99,19 +97,13 @@ class LiveSystems:
 
     def __init__(self, systems: Systems) -> None:
         self._systems = systems
-        self._seen: tuple[int, ...] = ()
         self._lock = threading.Lock()
 
     def now(self) -> Systems:
         """Return the current systems; the last that could be opened where an index is damaged."""
         with self._lock:
-            with suppress(OSError, VocalSketchError):
-                seen = tuple(
-                    (index.folder / FILE).stat().st_mtime_ns for index in self._systems.indexes
-                )
-                if seen != self._seen:
-                    self._seen = seen
-                    self._systems = self._systems.renewed()
+            with suppress(VocalSketchError):  # it is tried again at the next request
+                self._systems = self._systems.renewed()
             return self._systems
 
 
