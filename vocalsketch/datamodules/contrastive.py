@@ -1,7 +1,7 @@
 """Batches of distinct sounds, each with one or more of its imitations, real or synthesised."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 from vocalsketch.datamodules.batches import Clips
 from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
-from vocalsketch.datamodules.retrieval import RetrievalDataModule, rows_of_targets
-from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound
+from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel
@@ -78,6 +78,7 @@ class ContrastiveSampler(RowBatchSampler[Drawn]):
             rank=rank,
             processes=processes,
         )
+        self.processes = processes
         self.parts = parts
         self.imitations_of = imitations_of
         self.each = each
@@ -155,12 +156,7 @@ class ContrastiveDataModule(RetrievalDataModule):
         people: Synthetic people, each of whom imitates every such sound once.
         real: Share of a batch that comes from the corpus's development half; the rest comes from
             sounds with synthesised imitations. All of it if left out and there are none of those.
-        split: ``paper``, ``random``, ``fold K/N``, or the path of a manifest.
-        seed: Draws batches and random splits; the run's seed if left out.
-        evaluation_batch_size: Clips embedded at once when evaluating.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
-        jobs: Threads that compute features; all cores if left out.
-        workers: Processes that read batches; 0 reads in the training process, which is enough.
+        options: As ``RetrievalDataModule``.
 
     Raises:
         ConfigError: A value is out of range.
@@ -177,30 +173,20 @@ class ContrastiveDataModule(RetrievalDataModule):
         procedural: int = 0,
         people: int = 6,
         real: float | None = None,
-        split: str = "paper",
-        seed: int | None = None,
-        evaluation_batch_size: int = 128,
-        on_bad_audio: OnBadAudio = "error",
-        jobs: int | None = None,
-        workers: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(
             root,
-            imitation_front_end or AudibleMel(),
-            recording_front_end or AudibleMel(),
-            split=split,
-            seed=seed,
-            evaluation_batch_size=evaluation_batch_size,
-            on_bad_audio=on_bad_audio,
-            jobs=jobs,
-            workers=workers,
+            imitation_front_end=imitation_front_end or AudibleMel(),
+            recording_front_end=recording_front_end or AudibleMel(),
+            **options,
         )
         synthesised = bool(sounds or procedural)
         self.real = (0.0 if synthesised else 1.0) if real is None else real
         _check(batch_size, imitations, people, self.real, synthesised)
         self.batch_size = batch_size
         self.each = imitations
-        self.sounds = sounds
+        self.folders = sounds
         self.procedural = procedural
         self.people = people
         self._trained: tuple[ContrastiveClips, list[tuple[Indices, int]]] | None = None
@@ -210,8 +196,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         super().prepare_data()
         if self.trainer is None or self.trainer.state.fn == "fit":
             sounds, imitations = self._wanted()
-            self.readable(sounds, "recording", progress=True)
-            self.readable(imitations, "imitation", progress=True)
+            self._readable("recording", sounds, True)
+            self._readable("imitation", imitations, True)
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs."""
@@ -239,27 +225,31 @@ class ContrastiveDataModule(RetrievalDataModule):
             seed=self.seed,
             **process,
         )
-        return batch_loader(clips, sampler, self.workers)
+        return batch_loader(clips, sampler, self.reading.workers)
 
     def _wanted(self) -> tuple[tuple[Sound, ...], tuple[Imitation, ...]]:
         """Return all sounds that train, those of the corpus first, and their imitations."""
-        sounds, imitations = [], []
+        sounds: list[Sound] = []
+        imitations: list[Imitation] = []
         if self.real > 0:
             sounds += self.sounds_of("validation")
             imitations += self.imitations_of("train")
         if self.real < 1:
-            made = imitated_corpus(self.sounds, self.procedural, self.people, self.seed, self.jobs)
+            made = imitated_corpus(
+                self.folders, self.procedural, self.people, self.seed, self.reading.jobs
+            )
             sounds += made.sounds
             imitations += made.imitations
         return tuple(sounds), tuple(imitations)
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
-        sounds, recordings, _ = self.readable(wanted, "recording")
+        sounds, recordings, _ = self._readable("recording", wanted, False)
         kept = {sound.id for sound in sounds}
         mine = tuple(each for each in made if each.sound_id in kept)
-        imitations, clips, _ = self.readable(mine, "imitation")
-        targets = rows_of_targets(imitations, sounds)
+        imitations, clips, _ = self._readable("imitation", mine, False)
+        row = {sound.id: number for number, sound in enumerate(sounds)}
+        targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
         names = sorted({sound.category for sound in sounds})
         categories = np.array([names.index(sound.category) for sound in sounds], dtype=np.int64)
         development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()

@@ -172,17 +172,20 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
 
 def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
     """Make what is missing; yield each sound's name, and why it cannot be imitated."""
-    options = {"desc": "imitations", "unit": "sound", "total": len(todo)}
     if jobs == 1 or len(todo) < 2 * jobs:
-        yield from tqdm(map(_imitate_sound, todo), **options)
+        yield from _bar(map(_imitate_sound, todo), len(todo))
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         try:
-            yield from tqdm(pool.map(_imitate_sound, todo, chunksize=8), **options)
+            yield from _bar(pool.map(_imitate_sound, todo, chunksize=8), len(todo))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _bar(made: Iterator[tuple[str, str]], total: int) -> Iterator[tuple[str, str]]:
+    yield from tqdm(made, desc="imitations", unit="sound", total=total)
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:

@@ -31,7 +31,8 @@ class AudibleMel(FrontEnd):
         minimum_frequency: Lower end of the lowest band, Hz.
         maximum_frequency: Upper end of the highest band, Hz.
         top_db: Range below the maximum that is kept, dB.
-        trim: What is softer than this many dB below the loudest is silence at either end.
+        audible: Frames at either end whose loudest band lies further than this below the clip's
+            loudest, dB, are cut: people's recordings begin and end with breath and clicks.
 
     Raises:
         ConfigError: A parameter is out of range.
@@ -48,10 +49,11 @@ class AudibleMel(FrontEnd):
     minimum_frequency: float = 50.0
     maximum_frequency: float = 8_000.0
     top_db: float = 80.0
-    trim: float | None = 35.0
+    audible: float = 20.0
 
     def __post_init__(self) -> None:
         check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands", "top_db")
+        check_positive(self, "audible")
         if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
             raise ConfigError(
                 f"AudibleMel: bands from {self.minimum_frequency} to {self.maximum_frequency} Hz: "
@@ -71,7 +73,18 @@ class AudibleMel(FrontEnd):
         spectra = torch.fft.rfft(windows, n=2 * self.window)
         power = spectra.real.square() + spectra.imag.square()
         bands = power @ self.constant("filters", self._filters, waveforms)
-        return decibels(bands.transpose(1, 2), self.top_db) + self.top_db
+        return self._trimmed(decibels(bands.transpose(1, 2), self.top_db) + self.top_db)
+
+    def _trimmed(self, levels: Tensor) -> Tensor:
+        """Begin with the first audible frame; what follows the last one is the floor."""
+        loudest = levels.amax(1)
+        heard = (loudest >= loudest.amax(1, keepdim=True) - self.audible).to(levels.dtype)
+        frames = levels.shape[2]
+        first = heard.argmax(1, keepdim=True)
+        last = frames - 1 - heard.flip(1).argmax(1, keepdim=True)
+        place = torch.arange(frames, device=levels.device) + first
+        taken = place.clamp(max=frames - 1)[:, None, :].expand_as(levels)
+        return levels.gather(2, taken) * (place <= last)[:, None, :]
 
     def _hann(self) -> NDArray[np.float64]:
         return np.hanning(self.window + 1)[:-1]

@@ -28,7 +28,7 @@ class EncoderGeometry:
         dropout: Before the projection.
     """
 
-    filters: tuple[int, ...] = (24, 48, 96, 128)
+    filters: tuple[int, ...] = (16, 32, 64, 96)
     places: int = 8
     width: int = 128
     batch_norm: bool = True
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
                 "or a front end of more bands."
             )
         first, *others = geometry.filters
-        stages = [_stage(1, first, 5, geometry.batch_norm, stride=2)]
+        stages: list[nn.Module] = [_stage(1, first, 5, geometry.batch_norm, stride=2)]
         for before, after in zip(geometry.filters, others, strict=False):
             stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
         self.convolutions = nn.Sequential(*stages)

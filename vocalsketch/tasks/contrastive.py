@@ -117,20 +117,20 @@ class ContrastiveTask(RetrievalTask):
 
     def training_step(self, batch: ContrastiveBatch) -> Tensor:
         """Return the batch's loss, over the clips of all processes."""
-        imitations = self._gathered(self._embedded("imitation", batch.imitations))
-        recordings = self._gathered(self._embedded("recording", batch.recordings))
-        targets = self._gathered(batch.targets)
+        imitations = self._from_all(self._embedded("imitation", batch.imitations))
+        recordings = self._from_all(self._embedded("recording", batch.recordings))
+        targets = self._from_all(batch.targets)
         loss = contrastive_loss(
             imitations @ recordings.T * self.log_heat.clamp(max=HOTTEST).exp(),
-            targets[:, None] == self._gathered(batch.sounds)[None, :],
+            targets[:, None] == self._from_all(batch.sounds)[None, :],
             symmetric=self.symmetric,
         )
         if self.triplet:
-            rivals = self._gathered(batch.categories)
+            rivals = self._from_all(batch.categories)
             loss = loss + self.triplet * triplet_loss(
                 imitations @ recordings.T,
-                targets[:, None] == self._gathered(batch.sounds)[None, :],
-                self._gathered(batch.target_categories)[:, None] == rivals[None, :],
+                targets[:, None] == self._from_all(batch.sounds)[None, :],
+                self._from_all(batch.target_categories)[:, None] == rivals[None, :],
                 self.margin,
             )
         if not torch.isfinite(loss):
@@ -147,7 +147,7 @@ class ContrastiveTask(RetrievalTask):
             changed = features if change is None else change(features.float())
         return self.system.embed(side, changed).float()
 
-    def _gathered(self, values: Tensor) -> Tensor:
+    def _from_all(self, values: Tensor) -> Tensor:
         """Return the values of all processes, one after the other; gradients flow back."""
         if self.trainer.world_size == 1:
             return values
