@@ -14,7 +14,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
 from vocalsketch.features.log_mel import mel_filters
 
 
-@dataclass(frozen=True)
+@dataclass
 class AudibleMel(FrontEnd):
     """Power in mel bands, dB above a floor ``top_db`` below the clip's maximum; 0 is the floor.
 

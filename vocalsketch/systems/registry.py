@@ -22,7 +22,6 @@ SYSTEMS = {
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
-DEFAULT = "contours"  # the system of whoever names none, which "default" stands for
 FRONT_ENDS = {
     "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
     "CQT": "vocalsketch.features.cqt.CQT",
