@@ -101,3 +101,16 @@ def test_the_rate_of_the_recording_makes_no_difference() -> None:
 def test_silence_cannot_be_imitated(sound: np.ndarray) -> None:
     with pytest.raises(AudioError, match="Nothing can be imitated"):
         by(0, sound)
+
+
+def test_a_short_sound_is_mostly_imitated_brighter_than_it_is() -> None:
+    thump = np.zeros(SAMPLE_RATE // 2)
+    time = np.arange(2_400) / SAMPLE_RATE
+    thump[800:3_200] = np.sin(2 * np.pi * 120 * time) * np.exp(-time / 0.03)
+
+    def brightness(sound: np.ndarray) -> float:
+        contours = heard(sound)
+        return float(np.median(contours.brightness[contours.loudness > -15]))
+
+    brighter = [brightness(by(seed, thump)) > brightness(thump) for seed in SEEDS]
+    assert np.mean(brighter) >= 0.7

@@ -61,12 +61,15 @@ def manner(sound: Heard, rng: np.random.Generator) -> Manner:
     """Return a manner in which somebody may imitate the sound."""
     loud = sound.loudness > -20.0
     periodic = float(np.median(sound.periodicity[loud])) if loud.any() else 0.0
+    # A drum's voice is brighter than the drum, and mostly consonant.
+    short = loud.sum() < 0.35 * FRAMES
+    consonants = [0.15, 0.45, 0.1, 0.27, 0.03] if short else [0.25, 0.35, 0.1, 0.22, 0.08]
     return Manner(
         source=_source(periodic, rng),
         syllabic=bool(rng.random() < 0.55),
         shortest=rng.uniform(0.09, 0.2),
         share=rng.uniform(0.35, 1.0),
-        consonant=str(rng.choice(CONSONANTS, p=[0.25, 0.35, 0.1, 0.22, 0.08])),
+        consonant=str(rng.choice(CONSONANTS, p=consonants)),
         gesture=rng.choice([0.0, rng.normal(0.0, 0.8)]),
         bend=rng.choice([0.0, rng.normal(0.0, 0.25)]),
         contrast=float(np.exp(rng.normal(0.35, 0.5))),
@@ -74,7 +77,7 @@ def manner(sound: Heard, rng: np.random.Generator) -> Manner:
         tempo=float(np.clip(np.exp(rng.normal(0.0, 0.2)), 0.6, 1.8)),
         medians=tuple(int(2 * rng.integers(0, 9) ** 1.3 / 2) | 1 for _ in range(4)),  # type: ignore[arg-type]
         bright_slope=rng.uniform(0.3, 1.3),
-        bright_offset=rng.normal(0.0, 0.4),
+        bright_offset=rng.normal(1.0 if short else 0.0, 0.6 if short else 0.4),
         trill=rng.uniform(17.0, 32.0) if rng.random() < 0.08 else 0.0,
         friction_width=rng.uniform(0.25, 1.0),
     )

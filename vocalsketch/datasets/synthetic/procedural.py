@@ -37,10 +37,11 @@ from vocalsketch.datasets.synthetic.synthesis import (
 
 Rng = np.random.Generator
 LONGEST = 4.0  # seconds
+SHORT = 0.25  # of the sounds: hits, clicks, drops, of which recordings hold many
 
 
 def procedural_sound(rng: Rng) -> Curve:
-    """Return a random sound at 44.1 kHz, 0.1 to 4 s, its peak at 0.7."""
+    """Return a random sound at 44.1 kHz, 0.06 to 4 s, its peak at 0.7."""
     names = list(FAMILIES)
     chances = np.array([FAMILIES[name][1] for name in names])
     name = str(rng.choice(names, p=chances / chances.sum()))
@@ -53,7 +54,18 @@ def family_sound(name: str, rng: Rng) -> Curve:
     loudest = np.abs(sound).max()
     if loudest < 1e-9:  # every strike fell outside of the clip
         return family_sound(name, rng)
-    return _recorded(sound / loudest, rng)
+    if rng.random() < SHORT:
+        sound = _cut_short(sound, rng)
+    return _recorded(sound / np.abs(sound).max(), rng)
+
+
+def _cut_short(sound: Curve, rng: Rng) -> Curve:
+    """Return the beginning of a sound's loudest part, which falls away within half a second."""
+    envelope = ndimage.maximum_filter1d(np.abs(sound), 2_000)
+    start = int(np.argmax(envelope > 0.3 * envelope.max()))
+    seconds = _between(rng, 0.05, 0.5)
+    part = sound[start : start + round(seconds * SAMPLE_RATE)]
+    return np.pad(part * strikes(len(part) / SAMPLE_RATE, [0.0], 0.35 * seconds, 0.001), (0, 441))
 
 
 def _between(rng: Rng, low: float, high: float) -> float:

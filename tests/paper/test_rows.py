@@ -2,8 +2,7 @@
 
 import pytest
 
-from vocalsketch.paper.published import CATEGORIES, FIGURE_6, TABLE_I, label
-from vocalsketch.paper.table import paper_sample
+from vocalsketch.paper.rows import CATEGORIES, FIGURE_6, TABLE_I, printed_sample, row_of
 from vocalsketch.retrieval.significance import welch
 
 ACOUSTIC, COMMERCIAL, EVERYDAY, SINGLE = CATEGORIES
@@ -13,7 +12,7 @@ def test_it_has_17_rows_in_five_blocks():
     assert len(TABLE_I) == len({row.key for row in TABLE_I}) == 17
     blocks = [row.block for row in TABLE_I]
     assert [blocks.count(name) for name in dict.fromkeys(blocks)] == [1, 4, 4, 4, 4]
-    assert all(len(row.values) == 4 for row in TABLE_I)
+    assert all(len(row.printed) == 4 for row in TABLE_I)
 
 
 @pytest.mark.parametrize(
@@ -36,13 +35,13 @@ def test_it_has_17_rows_in_five_blocks():
 def test_the_p_values_of_the_text_follow_from_the_table(better, worse, category, p):
     # One-sided, though the text does not say so, and for TL-IMINET against untied IMINET, though
     # the text says IMISOUND; the printed means and deviations are rounded to three places.
-    test = welch(paper_sample(better, category), paper_sample(worse, category))
+    test = welch(printed_sample(better, category), printed_sample(worse, category))
     assert test.p / 2 == pytest.approx(p, rel=0.35)
 
 
 def test_labels_are_clear_outside_their_block():
-    assert len({label(row.key) for row in TABLE_I}) == 17
-    assert [label(key) for key in FIGURE_6] == [
+    assert len({row.name for row in TABLE_I}) == 17
+    assert [row_of(key).name for key in FIGURE_6] == [
         "IMISOUND",
         "IMINET Tied",
         "TL-IMINET Pre-trained Conv1/2/3",

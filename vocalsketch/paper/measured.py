@@ -1,4 +1,4 @@
-"""What the paper's table is made from: finished runs of every system and seed."""
+"""What the report is made from: finished runs of every row and seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,38 +7,29 @@ from functools import cached_property
 import numpy as np
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.published import (
-    CANDIDATES,
-    CATEGORIES,
-    FUSED,
-    IMINET,
-    IMINET_FUSION,
-    IMISOUND,
-    TL_IMINET,
-)
+from vocalsketch.paper.rows import CANDIDATES, CATEGORIES, ROWS
 from vocalsketch.retrieval.fusion import fuse, refuse_different_queries
 from vocalsketch.retrieval.ranking import Ranks, chance_mrr
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.retrieval.significance import Sample
 
-Rows = Mapping[str, Mapping[int, Scores]]
+Runs = Mapping[str, Mapping[int, Scores]]
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """Scores of the test half, by row of Table I and seed.
+class Measured:
+    """Scores of the test half, by row and seed.
 
     Attributes:
-        rows: Scores by row key (``paper.TABLE_I``) and seed; what was not run is absent.
-        yardstick: Scores of the yardstick without learning, where it was measured.
-        notes: What a reader must know, such as a shortened schedule or failed cells.
+        runs: Scores by key (``rows.ROWS``, or a name that a user gave) and seed; what was not run
+            is absent.
+        notes: What a reader must know, such as a shortened schedule or failed runs.
 
     Raises:
-        ConfigError: There is no run, or two were not ranked on the same queries and candidates.
+        ConfigError: Two were not ranked on the same queries and candidates.
     """
 
-    rows: Rows
-    yardstick: Scores | None = None
+    runs: Runs
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,11 +38,15 @@ class Study:
 
     @property
     def reference(self) -> Scores:
-        """One of the runs, for what is the same in all."""
-        runs = self._all()
-        if not runs:
+        """One of the runs, for what is the same in all.
+
+        Raises:
+            ConfigError: There is no run.
+        """
+        scores = self._all()
+        if not scores:
             raise ConfigError("No finished run to report on: run at least one system and seed.")
-        return runs[0]
+        return scores[0]
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -79,12 +74,12 @@ class Study:
             key: {
                 name: {
                     seed: 1.0 / scores.categories[number].ranks
-                    for seed, scores in sorted(self.rows[key].items())
+                    for seed, scores in sorted(by_seed.items())
                 }
                 for number, name in enumerate(self.categories)
             }
-            for key in self.rows
-            if self.rows[key]
+            for key, by_seed in self.runs.items()
+            if by_seed
         }
 
     def sample(self, key: str, category: str) -> Sample | None:
@@ -100,33 +95,46 @@ class Study:
         return mean
 
     @property
-    def best(self) -> str | None:
-        """The row with the highest mean over categories; None with the yardstick alone."""
-        return max(self.reciprocal_ranks, key=self._macro, default=None)
+    def strongest(self) -> str:
+        """The row with the highest mean over categories."""
+        return max(self.reciprocal_ranks, key=self._macro)
+
+    def per_sound(self, key: str, category: str) -> list[tuple[str, int, float]]:
+        """Return (sound, queries, MRR over these and seeds) of what was asked for, hardest first.
+
+        Args:
+            key: The row whose runs are looked at.
+            category: The category.
+        """
+        shared = self.reference.categories[self.categories.index(category)]
+        of_query = self.per_query(key, category)
+        found = [
+            (shared.candidates[target], int(asked.sum()), float(of_query[asked].mean()))
+            for target in np.unique(shared.targets)
+            for asked in [shared.targets == target]
+        ]
+        return sorted(found, key=lambda each: (each[2], each[0]))
 
     def _macro(self, key: str) -> float:
         return float(np.mean([self.per_query(key, each).mean() for each in self.categories]))
 
     def _all(self) -> list[Scores]:
-        runs = [scores for of_row in self.rows.values() for scores in of_row.values()]
-        return runs if self.yardstick is None else [*runs, self.yardstick]
+        return [scores for by_seed in self.runs.values() for scores in by_seed.values()]
 
 
-def with_fusions(rows: Rows) -> dict[str, dict[int, Scores]]:
-    """Return the rows and every fusion of Table I that can be made of them.
+def with_fusions(runs: Runs) -> dict[str, dict[int, Scores]]:
+    """Return the runs and every fusion among ``ROWS`` that can be made of them.
 
     Runs are fused with the runs of the same seed (equations 2, 4 and 5), so a fusion has the
     seeds that all of its parts have.
     """
-    complete = {key: dict(of_row) for key, of_row in rows.items()}
-    plan: list[tuple[str, tuple[str, ...]]] = [(IMINET_FUSION, IMINET)]
-    plan += [(f"{key}{FUSED}", (key, IMISOUND)) for key in (*IMINET, IMINET_FUSION, *TL_IMINET)]
-    for name, parts in plan:
-        found = [complete.get(part, {}) for part in parts]
-        seeds = set(found[0]).intersection(*found[1:])
+    complete = {key: dict(by_seed) for key, by_seed in runs.items()}
+    for row in ROWS:
+        parts = [complete.get(part, {}) for part in row.fused]
+        seeds = set(parts[0]).intersection(*parts[1:]) if parts else set()
         if seeds:
-            complete[name] = {
-                seed: replace(fuse([part[seed] for part in found]), system=name)
+            complete[row.key] = {
+                seed: replace(fuse([part[seed] for part in parts]), system=row.key)
                 for seed in sorted(seeds)
             }
     return complete
