@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +16,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.jobs.pool import INTERRUPTED
-from vocalsketch.jobs.run import end_with_parent
 from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
 from vocalsketch.sweep.study import StudyError, load_study
 from vocalsketch.sweep.trial import Objective, TrialFailedError
@@ -43,6 +43,7 @@ class Worker:
         study: The study, opened by this process.
         objective: Runs one trial.
         url: The storage's url, for messages.
+        goes_on: Asked before each trial, beside SIGINT and the study's total.
         sleep: Waits.
     """
 
@@ -51,8 +52,10 @@ class Worker:
         study: optuna.Study,
         objective: Objective,
         url: str,
+        goes_on: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.goes_on = goes_on
         self.study = study
         self.objective = objective
         self.url = url
@@ -67,7 +70,7 @@ class Worker:
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
         total = self.objective.total
-        while not self.interrupted:
+        while not self.interrupted and self.goes_on():
             tally = patiently(self._tally, self.url, self.sleep)
             if tally.finished >= total:
                 return True
@@ -150,23 +153,28 @@ class Worker:
 
 
 def work(url: str, name: str, folder: Path, total: int) -> bool:
-    """Run a worker in this process until the study is complete.
+    """Run a worker in this process until the study is complete, or who started it is gone.
 
     Returns:
-        Whether the study is complete; False where Ctrl-C came first.
+        Whether the study is complete.
 
     Raises:
         VocalSketchError: The study cannot go on.
     """
     study, definition = patiently(lambda: load_study(open_storage(url), name), url)
-    worker = Worker(study, Objective(definition, folder, total), url)
+    parent = os.getppid()
+    goes_on = partial(_is_parent, parent)  # once orphaned it ends with the trial that it has begun
+    worker = Worker(study, Objective(definition, folder, total), url, goes_on)
     signal.signal(signal.SIGINT, worker.interrupt)
     return worker.run()
 
 
+def _is_parent(process: int) -> bool:
+    return os.getppid() == process
+
+
 def main(name: str, folder: str, total: str) -> int:
     """Run a worker as `vocalsketch sweep run` starts it; return the exit status."""
-    end_with_parent()
     try:
         complete = work(os.environ[STORAGE_VARIABLE], name, Path(folder), int(total))
     except VocalSketchError as error:
