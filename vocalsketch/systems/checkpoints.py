@@ -120,7 +120,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,  # torch goes by the name
+    ) as error:
         # torch's own message advises to load it unsafely
         raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
