@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.files import written_whole
-from vocalsketch.systems.registry import DEFAULT, SYSTEMS, class_named, is_extension
+from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
+
+DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
 
 
 class Held(NamedTuple):
@@ -41,7 +43,8 @@ def load_system(spec: Path | str) -> System:
         ConfigError: It holds a system or a front end that this program does not know, or of a
             package that is not trusted; or a name is of a system that has to be trained.
     """
-    path, name = Path(spec), DEFAULT if str(spec) == "default" else str(spec)
+    name = str(spec)
+    path = DEFAULT if name == "default" else Path(spec)
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):
