@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, cast
 
 import safetensors
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
@@ -121,12 +120,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         _check_stored(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:  # torch goes by the suffix
-        raise DamagedCheckpointError(f"{path} is damaged ({error}).") from error
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+        safetensors.SafetensorError,  # torch goes by the name
+    ) as error:
         # torch's own message advises to load it unsafely
         raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
