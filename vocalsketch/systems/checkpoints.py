@@ -113,6 +113,7 @@ def _rebuilt(path: Path, held: Held) -> System:
 UNREADABLE = (
     *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
     *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
+    safetensors.SafetensorError,  # torch goes by the name
 )
 
 
