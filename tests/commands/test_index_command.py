@@ -85,11 +85,13 @@ def test_a_system_that_needs_no_training_is_named_or_the_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     library = write_library(tmp_path / "library")
-    for options in ([], ["--system", "contours"]):
-        assert run("build", library, "--index", tmp_path / "index", *options) == 0
-    assert "0 new, 6 unchanged" in capsys.readouterr().out
-    assert run("info", tmp_path / "index") == 0
-    assert "contours" in capsys.readouterr().out
+    for options, name in (([], "ensemble"), (["--system", "contours"], "contours")):
+        index = tmp_path / name
+        for count in ("6 new, 0 unchanged", "0 new, 6 unchanged"):
+            assert run("build", library, "--index", index, *options) == 0
+            assert count in capsys.readouterr().out
+        assert run("info", index) == 0
+        assert name in capsys.readouterr().out
 
 
 def test_skipped_files_are_counted_by_suffix_and_reason() -> None:

@@ -137,8 +137,9 @@ def test_a_library_is_searched_without_ceremony(
     assert "new" not in again.err
     (library / "long.wav").unlink()
     write_sound(library / "twin.wav", chirp(1, 0.7))
-    hits = found(capsys, sung, "--library", library, "--top", 1)
-    assert [hit["path"] for hit in hits] == ["twin.wav"]
+    hits = found(capsys, sung, "--library", library, "--top", 10)
+    assert "twin.wav" in (paths := [hit["path"] for hit in hits])
+    assert "long.wav" not in paths
     (index,) = (cache_folder() / "indexes").iterdir()
     with FileLock(index / ".lock"):  # while another search brings it up to date
         assert run(sung, "--library", library) == 0

@@ -55,7 +55,12 @@ def test_a_shipped_config_runs(
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.chdir(tmp_path)
-    fit(path.name, "--trainer.fast_dev_run", "true", "--run_dir", str(tmp_path / "run"))
+    options = []
+    if "procedural:" in path.read_text():
+        options += ["--data.init_args.procedural", "4", "--data.init_args.people", "1"]
+    if "start:" in path.read_text():
+        options += ["--model.init_args.start", "null"]  # of a run that is not here
+    fit(path.name, *options, "--trainer.fast_dev_run", "true", "--run_dir", str(tmp_path / "run"))
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 

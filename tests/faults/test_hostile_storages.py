@@ -137,20 +137,6 @@ def test_a_study_in_a_database_is_json_and_nothing_else(
     assert not canary.exists()
 
 
-def test_a_study_in_a_journal_is_json_and_nothing_else(
-    tmp_path: Path, attack: bytes, canary: Path
-) -> None:
-    file = tmp_path / "study.journal"
-    open_study(open_storage(f"journal:{file}"), definition())
-    lines = file.read_bytes()
-    for content in (attack, lines + attack + b"\n", lines + b'{"op_code": 99}\n'):
-        file.write_bytes(content)
-        # a last line that is not whole counts as one that was never written
-        with pytest.raises(VocalSketchError, match="no journal of studies|No study 'study'"):
-            load_study(open_storage(f"journal:{file}", sleep=lambda _: None), "study")
-    assert not canary.exists()
-
-
 def test_the_feature_store_holds_numbers_and_json(
     tmp_path: Path, attack: bytes, canary: Path
 ) -> None:

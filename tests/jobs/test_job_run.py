@@ -83,6 +83,13 @@ def test_a_whole_checkpoint_that_does_not_fit_stays(tmp_path: Path, refused: str
     assert read_checkpoint(last)["epoch"] == 7
 
 
+@pytest.mark.parametrize("content", [b"", b"half a checkp", b"PK\x03\x04", b"\x80\x02h\x00."])
+def test_whatever_stands_in_a_checkpoint_s_place_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(DamagedCheckpointError, match="cannot be read|can be read safely"):
+        read_checkpoint(tmp_path / "last.ckpt")
+
+
 def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     write_checkpoint(path, {"state_dict": {"a": torch.zeros(2)}})

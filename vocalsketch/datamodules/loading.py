@@ -30,12 +30,19 @@ class Reading:
         on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
         jobs: Threads that compute features; all cores if left out.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
+
+    Raises:
+        ConfigError: There are less than no workers.
     """
 
     seed: int | None = None
     on_bad_audio: OnBadAudio = "error"
     jobs: int | None = None
     workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
 
     @property
     def drawn_from(self) -> int:

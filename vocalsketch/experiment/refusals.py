@@ -93,9 +93,6 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
             f"trainer.overfit_batches is {settings.overfit_batches}: Lightning would replace how "
             "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
         )
-    workers = getattr(data, "workers", 0)
-    if workers < 0:
-        raise ConfigError(f"data.init_args.workers is {workers}: give a whole number from 0.")
     _check_callbacks(trainer)
 
 

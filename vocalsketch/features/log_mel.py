@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -148,19 +148,38 @@ class RecordingLogMel(LogMel):
     frames: int = 128
 
 
-def mel_filters(front_end: LogMel) -> np.ndarray:
-    """Return Slaney's triangular filters of equal area, (bands, window // 2 + 1).
+class MelBands(Protocol):
+    """What filters follow from."""
+
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102 - Hz
+    @property
+    def window(self) -> int: ...  # noqa: D102 - samples
+    @property
+    def bands(self) -> int: ...  # noqa: D102
+    @property
+    def minimum_frequency(self) -> float: ...  # noqa: D102 - Hz
+    @property
+    def maximum_frequency(self) -> float: ...  # noqa: D102 - Hz
+
+
+def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.float64]:
+    """Return Slaney's triangular filters of equal area, (bands, points // 2 + 1).
+
+    Args:
+        front_end: Whose bands they are.
+        points: Of the transform whose bins they weigh; the window's samples if left out.
 
     The bins of an odd window end short of half the sample rate, which is why the frequencies
     are the transform's own. ``librosa.filters.mel`` gives the same matrix; importing it takes
     longer than everything else that stands between a command and its first result.
     """
-    frequencies = np.fft.rfftfreq(front_end.window, 1 / front_end.sample_rate)
+    frequencies = np.fft.rfftfreq(points or front_end.window, 1 / front_end.sample_rate)
     edges = _edges(front_end)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (frequencies - lower) / (centre - lower)
     falling = (upper - frequencies) / (upper - centre)
-    triangles: np.ndarray = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
+    triangles: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
     return triangles
 
 

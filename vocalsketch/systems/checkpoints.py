@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.files import written_whole
-from vocalsketch.systems.registry import DEFAULT, SYSTEMS, class_named, is_extension
+from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
+
+DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
 
 
 class Held(NamedTuple):
@@ -41,7 +44,8 @@ def load_system(spec: Path | str) -> System:
         ConfigError: It holds a system or a front end that this program does not know, or of a
             package that is not trusted; or a name is of a system that has to be trained.
     """
-    path, name = Path(spec), DEFAULT if str(spec) == "default" else str(spec)
+    name = str(spec)
+    path = DEFAULT if name == "default" else Path(spec)
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):
@@ -105,6 +109,14 @@ def _rebuilt(path: Path, held: Held) -> System:
     return system.eval()
 
 
+# what torch's reader stumbles over, by what a file holds instead of a checkpoint
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
+    safetensors.SafetensorError,  # torch goes by the name
+)
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint's plain values and tensors; nothing in it is run.
 
@@ -120,7 +132,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         # torch's own message advises to load it unsafely
         raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "

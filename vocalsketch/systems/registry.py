@@ -19,10 +19,11 @@ SYSTEMS = {
     "siamese": "vocalsketch.systems.siamese.Siamese",
     "imisound": "vocalsketch.systems.imisound.Imisound",
     "contours": "vocalsketch.systems.contours.Contours",
+    "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
-DEFAULT = "contours"  # the system of whoever names none, which "default" stands for
 FRONT_ENDS = {
+    "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",

@@ -3,8 +3,6 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,16 +13,15 @@ import pytest
 from optuna.trial import TrialState
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.jobs.slots import Slot
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.launcher import Launcher
-from vocalsketch.sweep.retry import WORKER
-from vocalsketch.sweep.run import Place, place_of, run_study
+from vocalsketch.sweep.run import Place, place_of, run_study, run_workers
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, open_study
-from vocalsketch.sweep.tally import take_tally
+from vocalsketch.sweep.trials import WORKER, take_tally
 
-WORKERS = [{"OMP_NUM_THREADS": "1"}] * 2
+SLOTS = [Slot("cpu", environment={"OMP_NUM_THREADS": "1"})] * 2
 PATIENCE = 120.0  # seconds; a worker imports torch first
 
 
@@ -34,12 +31,6 @@ def long_study(study_file: Callable[..., Path]) -> Definition:
     return checked(read_definition(study_file(), {"trainer.max_epochs": 30}))
 
 
-@pytest.fixture(autouse=True)
-def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look after the workers more often than would be needed."""
-    monkeypatch.setattr("vocalsketch.sweep.launcher.POLL", 0.1)
-
-
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -47,12 +38,16 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    trials = study.get_trials(states=(TrialState.RUNNING,))
+    return [trial for trial in trials if WORKER in trial.user_attrs]
+
+
 def trained_for_an_epoch(study: optuna.Study, folder: Path) -> list[optuna.trial.FrozenTrial]:
     return [
         trial
-        for trial in study.get_trials(states=(TrialState.RUNNING,))
-        if WORKER in trial.user_attrs
-        and any((folder / "trials" / f"{trial.number:05d}").rglob("last.ckpt"))
+        for trial in running(study)
+        if any((folder / "trials" / f"{trial.number:05d}").rglob("last.ckpt"))
     ]
 
 
@@ -63,27 +58,29 @@ def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
     url = f"sqlite:///{folder / 'study.db'}"
     study = open_study(open_storage(url), long_study)
     said: list[str] = []
+    pids: list[int] = []
 
     def disturb() -> None:
         until(lambda: len(trained_for_an_epoch(study, folder)) > 0)
         victim = trained_for_an_epoch(study, folder)[0]
+        pids.extend(int(each.user_attrs[WORKER].split("/")[1]) for each in running(study))
         os.kill(int(victim.user_attrs[WORKER].split("/")[1]), signal.SIGKILL)
         until(lambda: any("takes place" in each for each in said))
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=disturb)
     thread.start()
-    first = Launcher(study, url, folder, 3, WORKERS, say=said.append)
-    complete = first.run()
+    place = Place("tiny_study", url, folder)
+    complete = run_workers(study, place, 3, SLOTS, said.append)
     thread.join()
 
     assert not complete
-    assert any("ended by SIGKILL" in each for each in said)
+    assert any("was ended by SIGKILL" in each for each in said)
     assert any("is tried again: its worker was killed" in each for each in said)
     assert take_tally(study.get_trials()).running == 0
-    assert not any(_alive(worker.process.pid) for worker in first.running)
+    assert not any(map(_alive, pids))
 
-    assert Launcher(study, url, folder, 3, WORKERS[:1], say=said.append).run()
+    assert run_workers(study, place, 3, SLOTS[:1], said.append)
     tally = take_tally(study.get_trials())
     assert (tally.finished, tally.running, tally.waiting) == (3, 0, 0)
     assert tally.retried >= 1
@@ -109,9 +106,8 @@ def test_workers_that_cannot_go_on_say_why(definition: Definition, tmp_path: Pat
     study = open_study(open_storage(url), definition)
     with sqlite3.connect(folder / "study.db") as database:
         database.execute("DELETE FROM study_user_attributes")
-    launcher = Launcher(study, url, folder, 1, WORKERS[:1], say=lambda text: None)
     with pytest.raises(StudyError, match="0 of 1 trials finished: Study 'tiny_study' was made by"):
-        launcher.run()
+        run_workers(study, Place("tiny_study", url, folder), 1, SLOTS[:1], lambda text: None)
 
 
 def test_trials_of_a_study_that_the_storage_does_not_know_are_not_written_over(
@@ -120,7 +116,7 @@ def test_trials_of_a_study_that_the_storage_does_not_know_are_not_written_over(
     place = Place("tiny_study", f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
     (tmp_path / "trials" / "00000").mkdir(parents=True)
     with pytest.raises(ConfigError, match="holds the trials of another study"):
-        run_study(definition, place, 1, WORKERS)
+        run_study(definition, place, 1, SLOTS)
 
 
 def test_a_study_lies_in_a_folder_of_its_name_with_a_database_of_its_own(
@@ -129,21 +125,4 @@ def test_a_study_lies_in_a_folder_of_its_name_with_a_database_of_its_own(
     place = place_of(definition, None, None)
     assert place.folder == Path("runs/sweeps/tiny_study")
     assert place.storage == "sqlite:///runs/sweeps/tiny_study/study.db"
-    assert place_of(definition, "journal:x", None).storage == "journal:x"
-
-
-def test_an_interrupt_while_a_worker_starts_leaves_no_worker_behind(
-    definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-
-    def start(command: list[str], **options: object) -> subprocess.Popen[bytes]:
-        begun.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
-        os.kill(os.getpid(), signal.SIGINT)
-        return begun[-1]
-
-    study = open_study(open_storage(f"sqlite:///{tmp_path / 'study.db'}"), definition)
-    monkeypatch.setattr(subprocess, "Popen", start)
-    assert not Launcher(study, "", tmp_path, 1, WORKERS, say=lambda text: None).run()
-    assert [each.poll() is None for each in begun] == [False]
+    assert place_of(definition, "sqlite:///x", None).storage == "sqlite:///x"
