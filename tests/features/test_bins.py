@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 
 
-@pytest.mark.parametrize("front_end", [CQT(), ImitationLogMel(), RecordingLogMel()])
+@pytest.mark.parametrize("front_end", [CQT(), ImitationLogMel(), RecordingLogMel(), AudibleMel()])
 def test_a_sine_at_a_bins_frequency_is_loudest_in_that_bin(front_end):
     for bin_ in (front_end.shape[0] // 4, front_end.shape[0] * 3 // 4):
         hertz = front_end.frequencies()[bin_]

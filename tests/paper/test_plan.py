@@ -43,7 +43,7 @@ def test_iminet_is_three_systems_for_each_seed(configs):
 
 
 def test_what_is_not_trained_is_ranked_once(configs):
-    (job,) = jobs(configs, ["beyond"], 3).values()
+    (job,) = jobs(configs, ["contours"], 3).values()
     assert job.name == "contours/seed0"
     assert job.command[2:5] == ("vocalsketch.paper.untrained", str(job.folder), "contours")
 
@@ -67,6 +67,16 @@ def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs
     tower = made["pretrain_voxforge/seed1"].folder / "checkpoints" / "last.ckpt"
     arguments = made["tl_conv12/seed1"].arguments
     assert f"--model.init_args.transfer.imitation={tower}" in arguments
+
+
+def test_the_rows_beyond_the_paper_start_from_one_another(configs):
+    made = jobs(configs, ["beyond"], 2)
+    first = made["dual_pretrain/seed1"]
+    assert made["dual/seed1"].needs == (first,)
+    start = first.folder / "checkpoints" / "best.ckpt"
+    assert f"--model.init_args.start={start}" in made["dual/seed1"].arguments
+    assert "default/seed0" in made
+    assert "default/seed1" not in made
 
 
 def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
-from vocalsketch.features.log_mel import mel_filters
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.log_mel import band_edges, mel_filters
 
 
 @dataclass
@@ -64,6 +64,25 @@ class AudibleMel(FrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
+
+    @property
+    def hop(self) -> float:
+        """Samples from one frame to the next."""
+        return self.hop_length
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each band, Hz, (bands,)."""
+        return band_edges(self)[1:-1]
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose standardised features come close; phases are the seed's at first."""
+        from vocalsketch.features.inversion import from_mel, magnitudes
+
+        heard = magnitudes(features, self.top_db, levels)
+        filters = self._filters().T
+        return from_mel(heard, filters, 2 * self.window, self.window, self.hop_length, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0 and ``top_db``, (clips, bands, frames)."""

@@ -57,30 +57,34 @@ def closer_frames(values: Array, hop_length: int, close: int) -> Array:
     return np.stack([np.interp(places, np.arange(frames), row) for row in values])
 
 
-def from_mel(values: Array, filters: Array, window: int, seed: int) -> NDArray[np.float32]:
-    """Return a sound (samples,) of mel magnitudes (bands, frames), a window apart.
+def from_mel(
+    values: Array, filters: Array, points: int, window: int, hop_length: int, seed: int
+) -> NDArray[np.float32]:
+    """Return a sound (samples,) of mel magnitudes (bands, frames).
 
     Args:
         values: Of each band and frame.
-        filters: (bands, window // 2 + 1).
-        window: Samples of a frame and between frames.
+        filters: (bands, points // 2 + 1).
+        points: Of the transform.
+        window: Samples of a frame.
+        hop_length: Samples between frames.
         seed: Of the first phases.
     """
     power: Array = librosa.util.nnls(filters, values**2)
-    close = window // OVERLAP
-    linear = torch.from_numpy(closer_frames(np.sqrt(power), window, close))
+    close = min(window // OVERLAP, hop_length)
+    linear = torch.from_numpy(closer_frames(np.sqrt(power), hop_length, close))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         waveform = griffinlim(
             linear,
             window=torch.hann_window(window, dtype=linear.dtype),
-            n_fft=window,
+            n_fft=points,
             hop_length=close,
             win_length=window,
             power=1.0,
             n_iter=ITERATIONS,
             momentum=MOMENTUM,
-            length=(values.shape[1] - 1) * window,
+            length=(values.shape[1] - 1) * hop_length,
             rand_init=True,
         )
     return _at_one_level(waveform.numpy())

@@ -73,7 +73,7 @@ class LogMel(FrontEnd):
 
     def frequencies(self) -> NDArray[np.float64]:
         """Return the centre of each band, Hz, (bands,)."""
-        return _edges(self)[1:-1]
+        return band_edges(self)[1:-1]
 
     def inverted(
         self, features: Tensor, seed: int = 0, levels: Levels = Levels()
@@ -81,9 +81,8 @@ class LogMel(FrontEnd):
         """Return a sound whose features come close; phases are sought from the seed's."""
         from vocalsketch.features.inversion import from_mel, magnitudes
 
-        return from_mel(
-            magnitudes(features, self.top_db, levels), mel_filters(self), self.window, seed
-        )
+        heard = magnitudes(features, self.top_db, levels)
+        return from_mel(heard, mel_filters(self), self.window, self.window, self.window, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
@@ -175,7 +174,7 @@ def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.fl
     longer than everything else that stands between a command and its first result.
     """
     frequencies = np.fft.rfftfreq(points or front_end.window, 1 / front_end.sample_rate)
-    edges = _edges(front_end)
+    edges = band_edges(front_end)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (frequencies - lower) / (centre - lower)
     falling = (upper - frequencies) / (upper - centre)
@@ -183,7 +182,7 @@ def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.fl
     return triangles
 
 
-def _edges(front_end: LogMel) -> NDArray[np.float64]:
+def band_edges(front_end: MelBands) -> NDArray[np.float64]:
     """Return where bands begin, peak and end, Hz, (bands + 2,)."""
     lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
     return _hertz(np.linspace(lowest, highest, front_end.bands + 2))

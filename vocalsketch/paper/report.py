@@ -32,7 +32,8 @@ READING = {
         "significantly so (Welch's t-test over seeds, two-sided, p < 0.05 after Holm's correction "
         "within the statement). Not significant: the higher mean everywhere, but not significantly "
         "everywhere. Not held: not the higher mean everywhere. One seed of each allows no test. "
-        "The last column judges the paper's printed means and deviations in the same way."
+        "The last column judges the paper's printed means and deviations in the same way; what is "
+        "beyond the paper is not in it."
     ),
     "tests": (
         "p: Welch's unpaired t-test over seeds, two-sided, and corrected by Holm for all tests of "

@@ -65,7 +65,7 @@ TRANSFER = {
     f"model.init_args.transfer.{side}": (key, "last")
     for side, key in zip(SIDES, PRETRAINING, strict=True)
 }
-ONE_EPOCH = ("--trainer.max_epochs=1",)
+ONE_EPOCH, TWO_EPOCHS = ("--trainer.max_epochs=1",), ("--trainer.max_epochs=2",)
 
 
 def _pairs(*numbers: float) -> tuple[tuple[float, float], ...]:
@@ -85,7 +85,7 @@ def _tl(key: str, label: str, *numbers: float) -> Row:
         "TL-IMINET",
         label,
         config,
-        quick=("--trainer.max_epochs=2",),
+        quick=TWO_EPOCHS,
         needs=needs,
         printed=_pairs(*numbers),
     )
@@ -134,7 +134,14 @@ ROWS = (
            0.519, 0.014, 0.353, 0.016, 0.209, 0.008, 0.429, 0.028),
     _fused("tl_conv123", "Pre-trained Conv1/2/3",
            0.534, 0.015, 0.367, 0.014, 0.218, 0.007, 0.413, 0.021),
-    Row(CONTOURS, BEYOND, "Contours", system=CONTOURS),
+    Row(CONTOURS, BEYOND, "Contours, nothing learned", system=CONTOURS),
+    Row("default", BEYOND, "The system of whoever names none", system="default"),
+    Row("dual_scratch", BEYOND, "Dual encoder, this corpus alone", "dual_scratch",
+        quick=TWO_EPOCHS),
+    Row("dual_pretrain", BEYOND, "Dual encoder, synthesised imitations alone", "dual_pretrain",
+        quick=(*ONE_EPOCH, "--data.init_args.procedural=64", "--data.init_args.people=1")),
+    Row("dual", BEYOND, "Dual encoder, synthesised imitations, then this corpus", "dual",
+        quick=TWO_EPOCHS, needs={"model.init_args.start": ("dual_pretrain", "best")}),
 )
 # fmt: on
 KNOWN = {row.key: row for row in ROWS}
