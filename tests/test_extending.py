@@ -1,5 +1,6 @@
 """What docs/extending.md shows is run as it stands there."""
 
+import csv
 import json
 import re
 import sys
@@ -17,6 +18,7 @@ from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audio import clip_of, load_clip
+from vocalsketch.paper.table1 import Record
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import read_query
@@ -101,6 +103,27 @@ def test_the_pages_system_is_used_like_any_other(
     fused = tmp_path / "fused"
     assert main(["reproduce", "fuse", str(trained), str(other), "--out", str(fused)]) == 0
     assert (fused / "results_test.json").is_file()
+
+    # put into the report on Table I, and the fusion too
+    report = tmp_path / "report"
+    Record({}, fusion=False).write(report)
+    add = [f"--add=mine={trained}", f"--add=both={fused}"]
+    assert main(["reproduce", "report", "--out", str(report), *add]) == 0
+    lines = list(csv.DictReader((report / "table1.csv").read_text().splitlines()))
+    for name, half in (("mine", scores), ("both", Scores.load(fused / "scores_test.npz"))):
+        for category in half.categories:
+            (line,) = [x for x in lines if (x["row"], x["category"]) == (name, category.category)]
+            found = mean_reciprocal_rank(category.scores, category.targets)
+            assert float(line["mean"]) == pytest.approx(found)
+
+    # explained, and looked into
+    capsys.readouterr()
+    why = ["explain", str(query), hits[0]["file"], "--system", str(best), "--out", str(tmp_path)]
+    assert main(why) == 0
+    assert re.match(r"cosine -?[01]\.\d{3} \(corpus=folder\)", capsys.readouterr().out)
+    patterns = ["visualize", str(best), "--units", "1", "--steps", "3", "--out", str(tmp_path)]
+    assert main(patterns) == 0
+    assert "imitation fc1: 1 patterns" in capsys.readouterr().out
 
 
 def test_a_checkpoint_brings_its_front_end_back_where_the_package_is_trusted(

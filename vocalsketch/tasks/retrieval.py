@@ -52,7 +52,10 @@ class RetrievalTask(pl.LightningModule):
 
     def validation_step(self, batch: ClipBatch) -> None:
         """Embed the clips of a batch and remember their embeddings."""
-        embeddings = self.system.embed(batch.side, batch.features).float()
+        # where a cache keeps waveforms, the front end has yet to hear them
+        waveforms = self.system.front_ends[batch.side].cached == "waveform"
+        heard = self.system.hear if waveforms else self.system.embed
+        embeddings = heard(batch.side, batch.features).float()
         if batch.side not in self._held:
             self._allocate(batch.side, embeddings.shape[1])
         self._held[batch.side][batch.rows] = embeddings
