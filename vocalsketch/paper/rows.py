@@ -135,7 +135,7 @@ ROWS = (
     _fused("tl_conv123", "Pre-trained Conv1/2/3",
            0.534, 0.015, 0.367, 0.014, 0.218, 0.007, 0.413, 0.021),
     Row(CONTOURS, BEYOND, "Contours, nothing learned", system=CONTOURS),
-    Row("default", BEYOND, "The system of whoever names none", system="default"),
+    Row("default", BEYOND, "Default system, nothing trained here", system="default"),
     Row("dual_scratch", BEYOND, "Dual encoder, this corpus alone", "dual_scratch",
         quick=TWO_EPOCHS),
     Row("dual_pretrain", BEYOND, "Dual encoder, synthesised imitations alone", "dual_pretrain",
