@@ -23,6 +23,7 @@ COMMANDS = {
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
     "search": "find sounds of an indexed library by a vocal imitation",
+    "export": "write a system as ONNX models, for programs without Python",
     "demo": "a web page to search by voice; with nothing given, in synthetic sounds",
     "visualize": "see and hear what the units of a trained network look for",
     "explain": "show what in a query and in a sound a system's score rests on",
