@@ -15,8 +15,8 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import clip_of
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.systems import System
-from vocalsketch.voice.imitate import SAMPLE_RATE as VOICE_RATE
 from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.voice import SAMPLE_RATE as VOICE_RATE
 
 CLIPS = 50  # of each side
 LOWEST_COSINE = 0.9999

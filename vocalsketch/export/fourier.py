@@ -12,11 +12,13 @@ import numpy as np
 import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
-from onnxscript import opset20 as op
+from onnxscript import opset20
+
+op: Any = opset20  # whose annotations know no plain lists, which it takes
 
 WHOLE = 256  # points up to which one product is as fast as two small ones
 
-Parts = tuple[Any, Any]  # values of a graph: real, imaginary
+Parts = tuple[Any, ...]  # values of a graph: real, imaginary
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -79,7 +81,8 @@ def _factor(points: int) -> int:
 
 
 def _roots(exponents: NDArray[np.int64], points: int, sign: int) -> NDArray[np.complex128]:
-    return np.exp(sign * 2j * np.pi * (exponents % points) / points)
+    roots: NDArray[np.complex128] = np.exp(sign * 2j * np.pi * (exponents % points) / points)
+    return roots
 
 
 def _product(parts: Parts, matrix: NDArray[np.complex128], left: bool = False) -> Parts:

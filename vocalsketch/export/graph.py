@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.export.fourier import translations
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.systems import System
 
 Precision = Literal["float32", "float16", "int8"]
@@ -154,18 +155,20 @@ def _refusal(system: System, error: Exception) -> str:
         elif parts:
             alone.append(f"--part {number} ({part.description()['system']})")
     remedy = (
-        f"Of its parts, these can be tried alone: {', '.join(alone)}."
+        f"Parts of it that can be exported alone: {', '.join(alone)}."
         if alone
         else ("Only what torch computes can be exported, not what numpy or another library does.")
     )
     return f"{type(system).__name__} cannot be exported because of {culprit}: {reason}. {remedy}"
 
 
-def _failure(front_end: nn.Module) -> str | None:
+def _failure(front_end: FrontEnd) -> str | None:
     """Return why a front end cannot be traced; None where it can."""
+    clips = torch.zeros(2, front_end.samples)
+    front_end(clips)
     try:
-        torch.export.export(front_end, (torch.zeros(2, int(front_end.samples)),))  # type: ignore[arg-type]
-    except Exception as error:  # noqa: BLE001 - of whatever the front end does
+        torch.export.export(front_end, (clips,))
+    except Exception as error:  # whatever the front end meets
         return _root(error)
     return None
 
