@@ -11,8 +11,9 @@ import soundfile
 
 from vocalsketch.commands import data
 from vocalsketch.datasets import download, synthetic, voxforge
+from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import paper_split, read_manifest
+from vocalsketch.datasets.splits import paper_split
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
 

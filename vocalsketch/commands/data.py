@@ -174,8 +174,9 @@ def _split_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.manifest import write_manifest
     from vocalsketch.datasets.open import open_corpora
-    from vocalsketch.datasets.splits import make_split, write_manifest
+    from vocalsketch.datasets.splits import make_split
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
