@@ -103,7 +103,7 @@ def _of_corpus(root: str | Path, title: str) -> Inventory:
     people = {each.participant for each in corpus.imitations} - {""}
     notes = [f"{len(classes):,} classes"] if classes else []
     notes += [f"{len(people):,} people imitate"] if people else []
-    left_out, others = dict(corpus.missing), {}
+    left_out, others = dict(corpus.missing), Counter[str]()
     if corpus.name == "folder" and corpus.root.is_dir():  # else a table says what is what
         found = list_audio(corpus.root)
         others = found.others
