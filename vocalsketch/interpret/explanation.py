@@ -47,7 +47,8 @@ def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
         side: read_audio(paths[side], seconds=system.front_ends[side].seconds + MARGIN)
         for side in SIDES
     }
-    html = explain_waveforms([("the system", system)], read, {side: paths[side].name for side in SIDES})
+    names = {side: path.name for side, path in paths.items()}
+    html = explain_waveforms([("the system", system)], read, names)
     with torch.no_grad():
         clips = [torch.from_numpy(clip_of(*read[side], system.front_ends[side])) for side in SIDES]
         heard = [system.hear(side, clip[None]) for side, clip in zip(SIDES, clips, strict=True)]
