@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.datasets.discovery import counted
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
@@ -90,9 +91,15 @@ def _info(arguments: argparse.Namespace) -> int:
         _print_headers(kind, headers["all", kind])
     for note in inventory.notes:
         print(note)
+    _print_left_out(inventory)
+    return 0
+
+
+def _print_left_out(inventory: "Inventory") -> None:
     for reason, names in inventory.left_out.items():
         print(f"left out: {len(names)} {reason} ({_shown(names)})")
-    return 0
+    if inventory.others:
+        print(counted(inventory.others))
 
 
 def _print_headers(kind: str, headers: "Headers") -> None:
@@ -126,6 +133,8 @@ def _check(arguments: argparse.Namespace) -> int:
     broken += inventory.damaged
     for text in broken:
         print(text)
+    if inventory.name == "folder":
+        _print_left_out(inventory)
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
 
@@ -165,8 +174,9 @@ def _split_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.manifest import write_manifest
     from vocalsketch.datasets.open import open_corpora
-    from vocalsketch.datasets.splits import make_split, write_manifest
+    from vocalsketch.datasets.splits import make_split
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")

@@ -15,9 +15,10 @@ from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, Clip
 from vocalsketch.datamodules.evaluation import EvaluationSet
 from vocalsketch.datamodules.loading import Reading, batch_loader, process_of
 from vocalsketch.datamodules.pairing import draw_pairs
+from vocalsketch.datasets.manifest import Split
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Corpus, Imitation, Sound
-from vocalsketch.datasets.splits import Split, make_split
+from vocalsketch.datasets.splits import make_split
 from vocalsketch.domain import Half, Indices, Side
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
