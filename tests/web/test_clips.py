@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 from small_networks import write_sound
+from vocalsketch.web.sounds import ranged, seconds_heard
 
 from vocalsketch.errors import AudioError
 from vocalsketch.web.clips import (
@@ -17,7 +18,6 @@ from vocalsketch.web.clips import (
     mel_levels,
     spectrogram_picture,
 )
-from vocalsketch.web.sounds import ranged, seconds_heard
 
 
 def tone(frequency: float, seconds: float = 1.0, rate: int = PICTURE_RATE) -> np.ndarray:
