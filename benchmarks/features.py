@@ -24,13 +24,11 @@ import numpy as np
 import soundfile
 import torch
 
-from vocalsketch.features import workers
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
-from vocalsketch.features.making import BATCH, transformed
-from vocalsketch.features.store import FeatureStore
+from vocalsketch.features.store import BATCH, FeatureStore, transformed
 
 FRONT_ENDS: tuple[CQT | LogMel, ...] = (CQT(), ImitationLogMel(), RecordingLogMel())
 
@@ -41,9 +39,6 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="folder of wav files; default: made-up clips")
     parser.add_argument("--clips", type=int, default=400, help="clips at most, default 400")
     parser.add_argument("--jobs", type=int, default=2, help="workers against one, default 2")
-    parser.add_argument(
-        "--processes", action="store_true", help="fill by processes, as very many clips are"
-    )
     parser.add_argument("--rounds", type=int, default=5, help="best of so many, default 5")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -54,8 +49,6 @@ def main() -> None:
             files = made_up_clips(Path(folder), arguments.clips)
         for front_end in FRONT_ENDS:
             against_librosa(front_end, files[:64], arguments.rounds)
-        if arguments.processes:
-            workers.ENOUGH_FOR_PROCESSES = 0
         alone = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(arguments.jobs, alone, torch.set_num_threads, (1,)) as bare:
             for front_end in FRONT_ENDS:
@@ -153,7 +146,11 @@ def filling(front_end: FrontEnd, files: list[Path], jobs: int, rounds: int, bare
             lambda: bare.submit(read_and_transform, front_end, files).result(),
             lambda: list(bare.map(read_and_transform, [front_end] * jobs, shares)),
         )
-        (again,) = best_of(rounds, lambda: made[-1].fill(files, front_end, progress=False))
+
+        def found() -> None:
+            FeatureStore(made[-1].folder.parent).fill(files, front_end, progress=False)
+
+        (again,) = best_of(rounds, found)
     gain, ceiling = one / several, bare_one / bare_several
     print(
         f"store, {type(front_end).__name__}: {len(files) / one:.0f} clips/s with 1 job, "

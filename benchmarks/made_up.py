@@ -1,17 +1,19 @@
-"""What benchmarks of search are given: networks with random weights, sounds, a table of shares."""
+"""What benchmarks of search are given: networks with random weights, sounds, an index of noise."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
 import yaml
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
-from vocalsketch.search.table import batch_of, schema_of, write_table
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.search.manifest import SYSTEM, Manifest, Part
+from vocalsketch.search.segment import batch_of, schema_of, write_segment
+from vocalsketch.systems import System
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 CONFIGS = Path(__file__).resolve().parents[1] / "conf"
 FRONT_ENDS = {
@@ -33,25 +35,13 @@ def random_network(name: str) -> Siamese:
         hidden=tuple(made["hidden"]),
         dropout=made["dropout"],
     )
-    return Siamese(geometry).eval()
+    return Siamese({"imitation": imitation, "recording": recording}, geometry).eval()
 
 
 def write_network(folder: Path, name: str) -> Path:
     """Write a checkpoint of a config's network with random weights."""
-    network = random_network(name)
-    imitation, recording = FRONT_ENDS[name]
-    front_ends = {"imitation": imitation.describe(), "recording": recording.describe()}
-    content = {
-        "state_dict": {f"network.{key}": value for key, value in network.state_dict().items()},
-        "vocalsketch": {
-            "system": "siamese",
-            "geometry": network.geometry.to_dict(),
-            "corpus": "none: random weights",
-            "front_ends": front_ends,
-        },
-    }
-    file = folder / f"{name}.ckpt"
-    torch.save(content, file)
+    file = folder / f"{name}.safetensors"
+    random_network(name).save(file, {"corpus": "none: random weights"})
     return file
 
 
@@ -82,21 +72,68 @@ def made_up_sounds(folder: Path, count: int, mixed: bool = False) -> Path:
     return folder
 
 
-def write_random(file: Path, width: int, size: int, rng: np.random.Generator) -> None:
-    """Write an index's table of random shares."""
-    schema = schema_of(width, "float32", {})
+def write_random(
+    file: Path, width: int, files: list[tuple[str, int, int]], windows: int = 1
+) -> None:
+    """Write a segment of random embeddings.
+
+    Args:
+        file: The segment.
+        width: Numbers of an embedding.
+        files: Path, size and time of change of each, sorted.
+        windows: Of each file.
+    """
+    rng = np.random.default_rng(0)
+    schema = schema_of(width, {})
+    at_once = 32_768 // windows
 
     def batches() -> Iterator[object]:
-        for start in range(0, size, 32_768):
-            count = min(32_768, size - start)
-            paths = [f"folder {n % 100}/sound {n:07}.wav" for n in range(start, start + count)]
+        for start in range(0, len(files), at_once):
+            some = [each for each in files[start : start + at_once] for _ in range(windows)]
+            count = len(some)
             columns = {
-                "path": paths,
-                "tags": [[path.split("/")[0]] for path in paths],
-                "content": [f"{n:032x}" for n in range(count)],
-                **{name: [0.0] * count for name in ("start", "end", "duration")},
-                **{name: [0] * count for name in ("sample_rate", "size", "changed")},
+                "path": [path for path, _, _ in some],
+                "tags": [[path.split("/")[0]] for path, _, _ in some],
+                "content": [f"{n // windows:032x}" for n in range(count)],
+                "start": [2.0 * (n % windows) for n in range(count)],
+                "end": [2.0 * (n % windows) + 4.0 for n in range(count)],
+                "duration": [2.0 * windows + 2.0] * count,
+                "sample_rate": [44_100] * count,
+                "size": [size for _, size, _ in some],
+                "changed": [changed for _, _, changed in some],
             }
             yield batch_of(schema, columns, rng.standard_normal((count, width), dtype=np.float32))
 
-    write_table(file, schema, batches())
+    write_segment(file, schema, batches())
+
+
+def named(count: int) -> list[tuple[str, int, int]]:
+    """Return path, size and time of change of made-up files, sorted."""
+    return sorted((f"folder {n % 100}/sound {n:07}.wav", 0, 0) for n in range(count))
+
+
+def write_index(
+    folder: Path,
+    library: Path,
+    system: System,
+    width: int,
+    files: list[tuple[str, int, int]],
+    windows: int = 1,
+) -> None:
+    """Write an index of one segment of random embeddings."""
+    folder.mkdir(parents=True)
+    system.save(folder / SYSTEM)
+    write_random(folder / "1.arrow", width, files, windows)
+    rows = len(files) * windows
+    Manifest(
+        version=1,
+        segments=(Part("1.arrow", rows, 0),),
+        removed="",
+        removed_checksum=0,
+        library=str(library),
+        fingerprint=system.fingerprint,
+        corpus=system.corpus,
+        sounds=len(files),
+        windows=rows,
+        built="",
+    ).write(folder)

@@ -13,8 +13,11 @@ import time
 import numpy as np
 import torch
 
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.domain import SIDES
+from vocalsketch.features.cqt import CQT
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.retrieval.ranking import mid_ranks
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 TOWER = TowerGeometry(
     [
@@ -35,14 +38,16 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=30, help="queries scored pair by pair")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    network = Siamese(SiameseGeometry((72, 129), (72, 129), TOWER, TOWER, "tied")).eval()
+    network = Siamese(
+        dict.fromkeys(SIDES, CQT()), SiameseGeometry((72, 129), (72, 129), TOWER, TOWER, "tied")
+    ).eval()
     sounds = torch.randn(arguments.sounds, 72, 129)
     queries = torch.randn(arguments.queries, 72, 129)
     targets = np.arange(arguments.queries) % arguments.sounds
 
     def once() -> torch.Tensor:
-        left = torch.cat([network.imitation_shares(block) for block in queries.split(128)])
-        right = torch.cat([network.recording_shares(block) for block in sounds.split(128)])
+        left = torch.cat([network.embed("imitation", block) for block in queries.split(128)])
+        right = torch.cat([network.embed("recording", block) for block in sounds.split(128)])
         return network.head.score_matrix(left, right)
 
     def every_pair() -> torch.Tensor:

@@ -7,8 +7,7 @@ Prints, for TL-IMINET and IMINET with the paper's sizes, all measured in this ru
     query's embedding with each stored embedding through the full head, and beside the whole
     network for each pair (both measured on fewer pairs, and multiplied);
 (c) the time to read the same shares once, and of a deeper head's bare matrix products;
-(d) the memory that a search adds, beside the size of the index's file;
-(e) what storing float16 changes.
+(d) the memory that a search adds, beside the size of the index's file.
 
 Stored shares are random; weights are, too, unless a checkpoint is given:
 
@@ -27,23 +26,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numba
 import numpy as np
 import torch
-from made_up import FRONT_ENDS, random_network, write_random
+from made_up import FRONT_ENDS, named, random_network, write_random
 
 from vocalsketch.features.audio import clip_of, load_clip
-from vocalsketch.models import Siamese
 from vocalsketch.search import Index, read_query
-from vocalsketch.search.best import best_first
-from vocalsketch.search.compiled import FAST
-from vocalsketch.search.kernel import ROWS_PER_TASK, HeadKernel
 from vocalsketch.search.query import prepared
-from vocalsketch.search.table import SoundTable
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.search.searcher import highest
+from vocalsketch.search.segment import Segment
+from vocalsketch.systems import load_system
+from vocalsketch.systems.compiled import FAST
+from vocalsketch.systems.head_scorer import ROWS_PER_TASK, HeadScorer
+from vocalsketch.systems.siamese import Siamese
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -79,7 +77,7 @@ def networks(
 ) -> Iterator[tuple[str, Siamese]]:
     """Yield name and network."""
     for path in checkpoints or ():
-        yield str(path), load_siamese(path).network
+        yield str(path), load_system(path)
     for name in () if checkpoints else systems or FRONT_ENDS:
         yield f"{name}, random weights", random_network(name)
 
@@ -103,8 +101,10 @@ def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
             for q in range(queries)
         ]
     )
-    shares = network.recording_shares(recordings).numpy()
-    scores = HeadKernel(network.head).scores(network.imitation_shares(imitations).numpy(), [shares])
+    shares = network.embed("recording", recordings).numpy()
+    scores = HeadScorer(network.head).scores(
+        network.embed("imitation", imitations).numpy(), [shares]
+    )
     report_difference(pairs, scores)
 
 
@@ -120,11 +120,10 @@ def report_difference(pairs: np.ndarray, scores: np.ndarray) -> None:
 
 def compare_index(index: Index, files: list[Path]) -> None:
     """As ``compare_pairs``, with the sounds of an index and real queries."""
-    trained = index.trained
-    network = trained.network
+    network = index.system
     rows = [r for r in range(index.windows) if index.table.rows["duration"][r].as_py() <= 4.0]
     sounds = [index.library / index.table.rows["path"][r].as_py() for r in rows]
-    ends = trained.front_ends
+    ends = network.front_ends
     waves = [read_query(file) for file in files]
     ready = [(prepared(wave, rate), rate) for wave, rate in waves]
     scores = index.scores(ready)[:, rows]
@@ -164,43 +163,38 @@ def against_pairing(network: Siamese, pairs: int = 4_000, whole: int = 16) -> No
 
 
 def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
-    """Print times, memory and what half precision changes, for one size."""
+    """Print times and memory, for one size."""
     width = width_of(network)
-    kernel = HeadKernel(network.head, threads)
-    rng = np.random.default_rng(0)
-    query = network.imitation_shares(torch.randn(3, *network.geometry.imitation_shape)).numpy()
+    scorer = HeadScorer(network.head, threads)
+    query = network.embed("imitation", torch.randn(3, *network.geometry.imitation_shape)).numpy()
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "sounds.arrow"
-        write_random(file, width, size, rng)
+        file = Path(folder) / "1.arrow"
+        write_random(file, width, named(size))
         gc.collect()
         before = resident()
-        table = SoundTable(file)
-        ranked(kernel, query[:1], table.blocks)
+        table = Segment(file)
+        ranked(scorer, query[:1], table.blocks)
         added = resident() - before
-        pool = kernel._pool
+        pool = scorer._pool
         parts = [
             block[start : start + ROWS_PER_TASK]
             for block in table.blocks
             for start in range(0, len(block), ROWS_PER_TASK)
         ]
         timed: dict[str, Callable[[], object]] = {
-            "query": lambda: ranked(kernel, query[:1], table.blocks),
-            "scores": lambda: kernel.scores(query[:1], table.blocks),
+            "query": lambda: ranked(scorer, query[:1], table.blocks),
+            "scores": lambda: scorer.scores(query[:1], table.blocks),
             "read": lambda: list(pool.map(sum_of, parts)),
         }
         if len(network.geometry.hidden) > 1:
             timed |= bare_products(network, parts, pool, table.blocks)
         times = best_of_each(timed, rounds)
-        half = [block.astype(np.float16) for block in table.blocks]
-        times["half"] = best(lambda: kernel.scores(query[:1], half), rounds)
         print_times(times, size, file.stat().st_size, added)
-        if size == SIZES[1]:
-            compare_half(kernel, query, table.blocks, half)
 
 
-def ranked(kernel: HeadKernel, query: np.ndarray, blocks: list[np.ndarray]) -> list[int]:
+def ranked(scorer: HeadScorer, query: np.ndarray, blocks: list[np.ndarray]) -> np.ndarray:
     """Return the ten best rows."""
-    return list(islice(best_first(kernel.scores(query, blocks)[0], 10), 10))
+    return highest(scorer.scores(query, blocks)[0], 10)
 
 
 @numba.njit(nogil=True, fastmath=FAST)
@@ -235,7 +229,7 @@ def print_times(times: dict[str, float], size: int, file: int, added: int | None
     """Print one size."""
     print(
         f"    {size:>9,} sounds: {times['query'] * 1e3:8.2f} ms a query with its ten best, "
-        f"{times['scores'] * 1e3:8.2f} ms the scores, from float16 {times['half'] * 1e3:.2f} ms"
+        f"{times['scores'] * 1e3:8.2f} ms the scores"
     )
     print(
         f"(c) read once {times['read'] * 1e3:8.2f} ms: query / read = "
@@ -246,29 +240,6 @@ def print_times(times: dict[str, float], size: int, file: int, added: int | None
         print(f"    {name} {value * 1e3:.2f} ms: query / products {times['query'] / value:.2f}")
     if added is not None:
         print(f"(d) memory {added / 1e6:.0f} MB for a file of {file / 1e6:.0f}: {added / file:.2f}")
-
-
-def compare_half(
-    kernel: HeadKernel, queries: np.ndarray, blocks: list[np.ndarray], half: list[np.ndarray]
-) -> None:
-    """Print what storing float16 does to scores and ranks."""
-    full, rounded = kernel.scores(queries, blocks), kernel.scores(queries, half)
-    ranks, others = ranks_of(full), ranks_of(rounded)
-    top = [
-        len(set(np.argsort(-a)[:10]) & set(np.argsort(-b)[:10]))
-        for a, b in zip(full, rounded, strict=True)
-    ]
-    print(
-        f"(e) float16: scores differ by at most {np.abs(full - rounded).max():.1e} (standard "
-        f"deviation {full.std():.2g}), ranks by {np.abs(ranks - others).mean():.1f} of "
-        f"{full.shape[1]:,} on average, 1 / rank by at most "
-        f"{np.abs(1 / ranks - 1 / others).max():.2g}; of the ten best {min(top)} or more are kept"
-    )
-
-
-def ranks_of(scores: np.ndarray) -> np.ndarray:
-    """Return each sound's rank, 1 is the best."""
-    return np.argsort(np.argsort(-scores, axis=1), axis=1) + 1.0
 
 
 def best(run: Callable[[], object], rounds: int) -> float:

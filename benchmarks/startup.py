@@ -16,10 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from made_up import FRONT_ENDS, write_network, write_random
+from made_up import FRONT_ENDS, named, write_index, write_network
 
-from vocalsketch.search.manifest import NETWORK, Manifest
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems.checkpoints import load_system
 
 SOUNDS = 10_000
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -49,24 +48,10 @@ def quickest(command: list[str]) -> float:
 
 def search(folder: Path, name: str) -> None:
     """Print how long a whole search takes, beside loading torch."""
-    trained = load_siamese(write_network(folder, name))
-    width = trained.network.head.recording_share.out_features
+    trained = load_system(write_network(folder, name))
+    width = trained.head.recording_share.out_features
     index = folder / name
-    index.mkdir()
-    (folder / f"{name}.ckpt").rename(index / NETWORK)
-    write_random(index / "sounds.arrow", width, SOUNDS, np.random.default_rng(0))
-    Manifest(
-        version=1,
-        table="sounds.arrow",
-        checksum=0,
-        library=str(folder),
-        fingerprint=trained.fingerprint,
-        corpus=trained.corpus,
-        precision="float32",
-        sounds=SOUNDS,
-        windows=SOUNDS,
-        built="",
-    ).write(index)
+    write_index(index, folder, trained, width, named(SOUNDS))
     query = folder / "query.wav"
     soundfile.write(query, np.random.default_rng(0).uniform(-0.5, 0.5, 100_000), 44_100)
     command = [sys.executable, "-m", "vocalsketch.cli", "search", str(query), "--index", str(index)]

@@ -29,16 +29,14 @@ from typing import Any
 import optuna
 
 from vocalsketch.experiment import run_experiment
+from vocalsketch.jobs.slots import THREADS, Slot
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.config_tree import assigned, write_tree
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.devices import THREADS
-from vocalsketch.sweep.launcher import QUICK_START, Launcher
-from vocalsketch.sweep.retry import WORKER
-from vocalsketch.sweep.run import place_of
-from vocalsketch.sweep.status import median_overhead
+from vocalsketch.sweep.run import QUICK_START, place_of, run_workers
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import open_study
+from vocalsketch.sweep.trials import WORKER, median_overhead
 
 STUDY = """
 name: benchmark
@@ -97,7 +95,7 @@ def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> fl
     """Return the trials per minute of a study's workers; print them and a trial's overhead."""
     place = place_of(definition, None, folder)
     study = open_study(open_storage(place.storage), definition)
-    Launcher(study, place.storage, folder, trials * workers, [{}] * workers).run()
+    run_workers(study, place, trials * workers, [Slot("cpu")] * workers)
     done = study.get_trials(deepcopy=False)
     by_worker: dict[str, list[float]] = {}
     for trial in done:

@@ -18,7 +18,10 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.domain import SIDES
+from vocalsketch.features.cqt import CQT
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 SHAPE = (72, 129)  # bins, frames of a CQT
 PAIRS = 128
@@ -75,7 +78,10 @@ def _network(seed: int, sharing: str) -> Siamese:
     stages = [ConvStage(count, (3, 3), pool) for count, pool in zip(filters, pools, strict=True)]
     tower = TowerGeometry(stages)
     torch.manual_seed(seed)
-    return Siamese(SiameseGeometry(SHAPE, SHAPE, tower, tower, sharing=sharing, dropout=0.0))
+    return Siamese(
+        dict.fromkeys(SIDES, CQT()),
+        SiameseGeometry(SHAPE, SHAPE, tower, tower, sharing=sharing, dropout=0.0),
+    )
 
 
 def _batch(seed: int) -> Batch:

@@ -16,10 +16,11 @@ import torch
 
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.interpret.ascent import AscentSettings, ascend, noise_inputs
-from vocalsketch.interpret.layers import Layer, siamese_layers
+from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject, load_subject
 from vocalsketch.interpret.units import Activity
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 
 def main() -> None:
@@ -101,7 +102,7 @@ def _untrained() -> Subject:
         dropout=0.0,
     )
     torch.manual_seed(0)
-    return Subject("TL-IMINET", Siamese(geometry).eval(), siamese_layers, front_ends, "none")
+    return Subject("TL-IMINET", Siamese(front_ends, geometry).eval(), "none")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,48 @@
 """Untrained networks in checkpoints, and libraries of a few short sounds."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import soundfile
 import torch
+from torch import Tensor
 
+from vocalsketch.domain import SIDES
 from vocalsketch.features.cqt import CQT
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 RATE = 8000  # hz
+
+
+@dataclass
+class Pixels(FrontEnd):
+    """Features of any shape: the waveform, cut into rows."""
+
+    VERSION: ClassVar[int] = 1
+    standardise = False
+
+    bins: int
+    frames: int
+    sample_rate: int = 1
+
+    def __post_init__(self) -> None:
+        self.seconds = self.bins * self.frames
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.bins, self.frames
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        return waveforms.view(-1, *self.shape)
+
+
+def siamese(geometry: SiameseGeometry, front_end: FrontEnd | None = None) -> Siamese:
+    """A network whose sides have one front end."""
+    return Siamese(dict.fromkeys(SIDES, front_end or CQT()), geometry)
 
 
 def write_checkpoint(path: Path, hidden: tuple[int, ...] = (8,), seed: int = 0) -> Path:
@@ -20,17 +53,13 @@ def write_checkpoint(path: Path, hidden: tuple[int, ...] = (8,), seed: int = 0) 
     shape = front_end.shape
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = Siamese(SiameseGeometry(shape, shape, tower, tower, "tied", hidden=hidden))
+        network = siamese(
+            SiameseGeometry(shape, shape, tower, tower, "tied", hidden=hidden), front_end
+        )
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
-    describe = front_end.describe()
-    made = {
-        "system": "siamese",
-        "geometry": network.geometry.to_dict(),
-        "corpus": "folder",
-        "front_ends": {"imitation": describe, "recording": describe},
-    }
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
+    made = {"description": network.description(), "provenance": {"corpus": "folder"}}
+    weights = {f"system.{name}": value for name, value in network.state_dict().items()}
     torch.save({"state_dict": weights, "vocalsketch": made, "optimizer_states": [1]}, path)
     return path
 

@@ -1,5 +1,6 @@
 """The command line: quick help, clear errors, exit statuses."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,23 @@ def test_bad_input_is_one_message_without_traceback(
     assert "Traceback" not in said
     with pytest.raises(VocalSketchError, match=r"none\.yaml"):
         main(["fit", "--config", str(tmp_path / "none.yaml"), "--debug"])
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "latin-1", "ascii"])
+def test_output_that_is_not_utf_8_has_escapes(encoding: str) -> None:
+    code = (
+        "import os, sys; from vocalsketch import cli\n"
+        "cli._dispatch = lambda _: print('caf\\xe9 \\u2501 \\U0001f3b5 \\udcff')\n"
+        "cli.run(); print(os.environ['PYTHONIOENCODING'], os.environ['MPLBACKEND'])"
+    )
+    inherited = {"PYTHONIOENCODING": encoding, "MPLBACKEND": "module://matplotlib_inline.nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        env={**os.environ, **inherited},
+    )
+    text = "caf\xe9 \u2501 \U0001f3b5 \udcff"
+    first, second = done.stdout.splitlines()
+    assert first == text.encode(encoding, errors="backslashreplace")
+    assert second == f"{encoding}:backslashreplace agg".encode()

@@ -1,6 +1,7 @@
 """The command line: finds the command, and imports that command only."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -25,13 +26,14 @@ COMMANDS = {
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
     "collect": "a web page on which people imitate sounds, and a study of how well they find them",
     "visualize": "see and hear what the units of a trained network look for",
-    "explain": "show what in a query and in a sound the network's score rests on",
+    "explain": "show what in a query and in a sound a system's score rests on",
 }
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 
 def run() -> int:
     """Run the command in ``sys.argv`` as this process's only work; return as ``main``."""
+    _take_any_terminal()
     status = main()
     if status == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that another could end
@@ -57,6 +59,17 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("vocalsketch: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _take_any_terminal() -> None:
+    """Let no inherited setting of output or pictures end a command, nor one that it starts."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    os.environ["PYTHONIOENCODING"] = f"{encoding}:backslashreplace"
+    if "MPLBACKEND" in os.environ:  # such as a notebook's; pictures go to files here
+        os.environ["MPLBACKEND"] = "agg"
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -21,5 +21,9 @@ class CheckpointError(VocalSketchError):
     """A checkpoint that is missing, damaged or of another architecture."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint whose content is broken: a run that has no other begins anew."""
+
+
 class StorageError(VocalSketchError):
     """A file that cannot be written or read back: a full disk, no permission, damage."""

@@ -4,12 +4,14 @@ import errno
 import glob
 import os
 import secrets
+import stat
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from io import FileIO
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
@@ -52,10 +54,26 @@ def written_whole(target: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(target)
     except OSError as error:
-        raise _storage_error(target, error) from error
+        raise storage_error(target, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def open_regular(path: Path) -> FileIO:
+    """Open a regular file for reading, unbuffered; what else bears its name is not waited for.
+
+    A pipe without a writer would be waited for without end, and a device may give bytes for ever.
+
+    Raises:
+        OSError: It is missing, cannot be read, or is a folder, pipe, socket or device.
+    """
+    wait_for_none = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, os.O_RDONLY | wait_for_none)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a folder, pipe or device, not a file", str(path))
+    return FileIO(descriptor, "rb")
 
 
 def write_text(target: Path, text: str) -> None:
@@ -75,7 +93,25 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise _storage_error(folder, error) from error
+        raise storage_error(folder, error) from error
+
+
+def made_alone(folder: Path) -> bool:
+    """Make a folder that nobody else has made; return whether it was new.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        if folder.parent.is_dir():
+            return False
+        raise StorageError(f"{folder.parent} is a file: move it, or work elsewhere.") from None
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    return True
 
 
 def remove_leftovers(folder: Path, older_than: float | None = None, of: str | None = None) -> None:
@@ -115,7 +151,7 @@ def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
         except Timeout as error:
             raise StorageError(busy) from error
         except OSError as error:
-            raise _storage_error(file.parent, error, "into ") from error
+            raise storage_error(file.parent, error, "into ") from error
         yield
 
 
@@ -162,7 +198,8 @@ def _home() -> Path:
         ) from error
 
 
-def _storage_error(target: Path, error: OSError, where: str = "") -> StorageError:
+def storage_error(target: Path, error: OSError, where: str = "") -> StorageError:
+    """Return the error to raise where a file could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"No space left while writing {target}: free some and run again.")
     remedy = "check the folder"

@@ -14,7 +14,7 @@ from vocalsketch.datamodules import LanguageDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 CALLBACK = {"class_path": "vocalsketch.callbacks.PreciseBatchNorm"}
 WHOLE = 100  # more clips than there are: all of them in one batch

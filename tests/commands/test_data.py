@@ -46,7 +46,7 @@ def test_info_counts_files_hours_rates_and_channels(
         write_tone(root / f"sounds/beasts/{extra}.wav", seconds=30.0, rate=1000)
     assert run("info", root) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"corpus=folder in {root}"
+    assert lines[0] == f"corpus=folder in {root}: a folder of one's own"
     hours = (4 * 0.5 + 12 * 30.0) / 3600
     assert lines[2].split() == ["category", "sounds", "hours", "imitations", "hours"]
     assert lines[3].split() == ["beasts", "16", f"{hours:.3f}", "8", f"{8 * 0.25 / 3600:.3f}"]
@@ -154,17 +154,19 @@ def test_download_passes_on_what_is_asked_for(
         asked.append(arguments)
         return download.Download(tmp_path, fetched=2, present=0)
 
-    for name in ("vocalsketch", "voxforge", "urbansound8k"):
-        monkeypatch.setattr(download, f"download_{name}", fetch)
-    assert run("download", "vocalsketch", "--out", tmp_path) == 0
-    assert run("download", "urbansound8k", "--out", tmp_path) == 0
-    assert run("download", "voxforge", "--out", tmp_path) == 0
+    monkeypatch.setattr(download, "download", fetch)
+    monkeypatch.setattr(download, "download_voxforge", fetch)
+    for name in data.DOWNLOADS:
+        assert run("download", name, "--out", tmp_path) == 0
     words = ("--languages", "nl", "en", "--limit", 5)
     assert run("download", "voxforge", "--out", tmp_path, *words) == 0
     assert asked == [
-        (tmp_path,),
-        (tmp_path,),
+        (download.PUBLISHED["vocalsketch"], tmp_path),
+        (download.PUBLISHED["vimsketch"], tmp_path),
+        (download.PUBLISHED["vocal-imitation-set"], tmp_path),
+        (download.PUBLISHED["qvim-dev"], tmp_path),
         (tmp_path, voxforge.LANGUAGES, 8000),
+        (download.PUBLISHED["urbansound8k"], tmp_path),
         (tmp_path, ["nl", "en"], 5),
     ]
     assert f"Downloaded 2 file(s) to {tmp_path}" in capsys.readouterr().out

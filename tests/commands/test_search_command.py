@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
 
 from vocalsketch.commands import search
-from vocalsketch.errors import AudioError, ConfigError, StorageError
+from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
+from vocalsketch.files import cache_folder
 from vocalsketch.search import Index, build_index
 
 
@@ -83,7 +85,7 @@ def test_tags_words_and_a_second_index_take_part(
     for path, hit in worded.items():
         factor = 1.0 if path in ("House/CarDoor.wav", "House/door slam.aiff") else 0.1
         assert hit["probability"] == pytest.approx(factor * plain[path]["probability"], rel=1e-4)
-    fused = found(capsys, sung, *one, "--index", root / "two")
+    fused = found(capsys, sung, *one, "--index", root / "two", "--fuse")
     assert all(hit["probability"] <= plain[hit["path"]]["probability"] for hit in fused)
 
 
@@ -91,6 +93,74 @@ def test_a_long_query_is_said_to_be_cut(root: Path, capsys: pytest.CaptureFixtur
     long = write_sound(root / "hour.wav", np.tile(chirp(0, 1.0, 1000), 70), 1000)
     assert run(long, "--index", root / "one") == 0
     assert "Only the beginning" in capsys.readouterr().err
+
+
+def test_a_missing_shard_is_said_and_seen_in_the_status(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [root / "sung.wav", "--index", root / "one", "--index", root / "away"]
+    assert run(*asked) == search.PARTIAL == 3
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 7
+    assert f"The answer is partial: {root / 'away'} is missing (No index in" in said.err
+
+
+def test_sounds_that_are_gone_are_marked_and_the_remedy_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = write_library(tmp_path / "my library")
+    build_index(library, tmp_path / "index", "contours", jobs=1, progress=False)
+    write_sound(tmp_path / "sung.wav", chirp(1, 0.7))
+    (library / "long.wav").unlink()
+    assert run(tmp_path / "sung.wav", "--index", tmp_path / "index") == 0
+    said = capsys.readouterr()
+    assert f"(gone) {library / 'long.wav'}" in said.out
+    command = f"vocalsketch index build '{library}' --index {tmp_path / 'index'}"
+    assert command in said.err
+
+
+def test_a_library_is_searched_without_ceremony(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = write_library(tmp_path / "library")
+    (library / "text.wav").write_text("no audio")
+    sung = write_sound(tmp_path / "sung.wav", chirp(1, 0.7))
+    assert run(sung, "--library", library) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 7
+    assert "skipped 1 .wav: not audio" in said.err
+    assert "6 sounds: 6 new, 0 removed, 1 skipped; the index is kept in" in said.err
+    assert "embedding" in said.err
+    assert run(sung, "--library", library) == 0
+    again = capsys.readouterr()
+    assert again.out == said.out
+    assert "new" not in again.err
+    (library / "long.wav").unlink()
+    write_sound(library / "twin.wav", chirp(1, 0.7))
+    hits = found(capsys, sung, "--library", library, "--top", 10)
+    assert "twin.wav" in (paths := [hit["path"] for hit in hits])
+    assert "long.wav" not in paths
+    (index,) = (cache_folder() / "indexes").iterdir()
+    with FileLock(index / ".lock"):  # while another search brings it up to date
+        assert run(sung, "--library", library) == 0
+    assert "The version before is searched." in capsys.readouterr().err
+
+
+def test_the_best_result_is_shown_in_the_file_manager(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Path] = []
+    monkeypatch.setattr("vocalsketch.search.desktop.reveal", shown.append)
+    monkeypatch.setattr("vocalsketch.search.reveal", shown.append)
+    (best,) = found(capsys, root / "sung.wav", "--index", root / "one", "--top", 1, "--open")
+    assert shown == [Path(best["file"])]
+
+
+def test_an_empty_library_is_refused(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no audio"):
+        run(root / "sung.wav", "--library", tmp_path)
+    with pytest.raises(DatasetError, match="is no folder"):
+        run(root / "sung.wav", "--library", tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +172,8 @@ def test_a_long_query_is_said_to_be_cut(root: Path, capsys: pytest.CaptureFixtur
         ("gone.wav", [], AudioError, "no such file"),
         ("sung.wav", ["--top", "0"], ConfigError, "--top is 0"),
         ("sung.wav", ["--tag", "piano"], ConfigError, "No sound is tagged piano"),
-        ("sung.wav", ["--index", "nowhere"], StorageError, "No index in nowhere"),
+        ("sung.wav", ["--index", "nowhere", "--fuse"], StorageError, "No index in nowhere"),
+        ("sung.wav", ["--system", "contours"], ConfigError, "--system goes with --library"),
     ],
 )
 def test_bad_input_is_refused(

@@ -11,10 +11,9 @@ import yaml
 from vocalsketch.commands import sweep
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.sweep.definition import read_definition
-from vocalsketch.sweep.retry import WORKER, worker_name
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import open_study
-from vocalsketch.sweep.trial import OVERHEAD, REASON
+from vocalsketch.sweep.trials import OVERHEAD, REASON, WORKER, worker_name
 
 SPACE = {
     "rate": {
@@ -86,11 +85,11 @@ def test_best_exports_a_config_with_the_best_rate(
     assert f"rate: {rate:.4g}" in capsys.readouterr().out
 
 
-def test_report_writes_page_pictures_and_best_config(searched: str) -> None:
+def test_report_writes_history_trials_and_best_config(searched: str) -> None:
     assert run("report", searched) == 0
     folder = Path("runs/sweeps/rates")
     names = {path.name for path in (folder / "report").iterdir()}
-    assert {"report.html", "slices_1.png", "history.png"} <= names
+    assert names == {"history.png", "trials.csv"}
     assert (folder / "best.yaml").is_file()
 
 

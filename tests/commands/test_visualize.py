@@ -11,19 +11,24 @@ import soundfile
 import torch
 
 from vocalsketch.commands import explain, visualize
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems import load_system
+from vocalsketch.systems.ensemble import Ensemble
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 FRONT_END = LogMel(4000, 0.5, 40, 12, 0.0, 2000.0, 20)
 TOWER = TowerGeometry([ConvStage(4, (3, 3), (2, 2)), ConvStage(5, (2, 3))])
 
 
-def save(path: Path, network: torch.nn.Module, made: dict) -> Path:
+def save(path: Path, prefix: str, network: torch.nn.Module, described: dict) -> Path:
     path.parent.mkdir(parents=True)
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"state_dict": weights, "vocalsketch": {"corpus": "demo", **made}}, path)
+    weights = {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+    made = {"description": described, "provenance": {"corpus": "demo"}}
+    torch.save({"state_dict": weights, "vocalsketch": made}, path)
     return path
 
 
@@ -31,22 +36,23 @@ def save(path: Path, network: torch.nn.Module, made: dict) -> Path:
 def siamese(tmp_path: Path) -> Path:
     geometry = SiameseGeometry((12, 20), (12, 20), TOWER, TOWER, hidden=(8,))
     torch.manual_seed(0)
-    front_ends = dict.fromkeys(("imitation", "recording"), FRONT_END.describe())
-    made = {"system": "siamese", "geometry": geometry.to_dict(), "front_ends": front_ends}
-    return save(tmp_path / "plain" / "checkpoints" / "best.ckpt", Siamese(geometry), made)
+    network = Siamese(dict.fromkeys(SIDES, FRONT_END), geometry)
+    path = tmp_path / "plain" / "checkpoints" / "best.ckpt"
+    return save(path, "system", network, network.description())
 
 
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
     made = {
         "system": "classifier",
+        "side": "imitation",
         "input_shape": [12, 20],
         "tower": asdict(TOWER),
         "classes": ["nl", "en", "fr"],
         "front_end": FRONT_END.describe(),
     }
     network = Classifier((12, 20), TOWER, 3, (6,))
-    return save(tmp_path / "languages" / "checkpoints" / "best.ckpt", network, made)
+    return save(tmp_path / "languages" / "checkpoints" / "best.ckpt", "network", network, made)
 
 
 def run(command, *arguments: object) -> int:
@@ -193,9 +199,11 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_ascent(siamese, t
 
 
 def test_checkpoints_without_a_tower_or_too_many_are_refused(siamese, classifier, tmp_path):
-    other = save(tmp_path / "sae" / "best.ckpt", torch.nn.Linear(1, 1), {"system": "imisound"})
+    other = save(
+        tmp_path / "sae" / "best.ckpt", "system", torch.nn.Linear(1, 1), {"system": "imisound"}
+    )
     for paths, error, said in (
-        ([other], CheckpointError, "holds no convolutional tower but 'imisound'"),
+        ([other], CheckpointError, "what it says of its network cannot be used"),
         ([tmp_path / "none.ckpt"], CheckpointError, "No checkpoint at"),
         ([siamese] * 3, ConfigError, "3 checkpoints are given"),
         ([siamese, classifier], ConfigError, "have different layers"),
@@ -214,6 +222,28 @@ def test_explain_writes_what_spoke_for_and_against_a_pair(siamese, tmp_path, cor
     likelihood = re.search(r"Likelihood (\d\.\d{3})", html)
     assert likelihood is not None
     assert f"likelihood {likelihood[1]} (corpus=demo" in capsys.readouterr().out
+
+
+def test_contours_are_explained_without_any_training(tmp_path, corpus, capsys):
+    query = corpus / "imitations" / "low" / "1.wav"
+    sound = corpus / "sounds" / "tones" / "high.wav"
+    run(explain, query, sound, "--system", "contours", "--out", tmp_path / "why")
+    assert "Distance" in (tmp_path / "why" / "explanation.html").read_text()
+    assert re.match(r"distance \d+\.\d{3}: ", capsys.readouterr().out)
+
+
+def test_an_ensemble_is_explained_part_by_part(siamese, tmp_path, corpus, capsys):
+    both = Ensemble([load_system(siamese), load_system("contours")])
+    both.save(tmp_path / "both.safetensors")
+    clip = corpus / "imitations" / "low" / "1.wav"
+    run(explain, clip, clip, "--system", tmp_path / "both.safetensors", "--out", tmp_path / "why")
+    html = (tmp_path / "why" / "explanation.html").read_text()
+    assert re.findall(r"<h2>(.*)</h2>", html) == [
+        f"What the system used: part {number} of 2" for number in (1, 2)
+    ]
+    assert "Likelihood" in html
+    assert "Distance" in html
+    assert capsys.readouterr().out.startswith("distance ")
 
 
 def test_explain_refuses_what_is_no_audio(siamese, tmp_path):

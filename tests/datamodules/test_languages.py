@@ -1,6 +1,5 @@
 """Languages: who trains and who tests, and what a broken corpus says."""
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -73,22 +72,6 @@ def test_fit_opens_no_test_clip(speech: Path) -> None:
     assert sum(len(batch.labels) for batch in data.train_dataloader()) == 16 - len(tested)
     with pytest.raises(AudioError, match=f"{len(tested)} audio files cannot be used"):
         data.setup("test")
-
-
-def test_an_archive_gives_what_its_extraction_gives(speech: Path, tmp_path: Path) -> None:
-    packed = tmp_path / "packed"
-    for folder in speech.glob("*/*"):
-        archive = packed / folder.parent.name / f"{folder.name}.tgz"
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(archive, "w:gz") as tar:
-            tar.add(folder, folder.name)
-    batches = []
-    for root in (speech, packed):
-        data = module(root)
-        data.setup("test")
-        batches.append(next(iter(data.test_dataloader())))
-    assert torch.equal(batches[0].features, batches[1].features)
-    assert torch.equal(batches[0].labels, batches[1].labels)
 
 
 @pytest.mark.parametrize(

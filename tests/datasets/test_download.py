@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets import zenodo
+from vocalsketch.datasets import archive as archive_module
 from vocalsketch.datasets.download import (
-    download_urbansound8k,
-    download_vocalsketch,
+    PUBLISHED,
+    RETRIES,
+    Published,
+    RemoteFile,
+    download,
     download_voxforge,
 )
-from vocalsketch.datasets.transfer import Transfer
 from vocalsketch.datasets.voxforge import load_voxforge
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
 
@@ -86,14 +88,12 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-@pytest.fixture
-def waits() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def transfer(waits: list[float]) -> Transfer:
-    return Transfer(attempts=3, timeout=5, sleep=waits.append, progress=False)
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What would be waited for between attempts and between archives."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    return waited
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -125,8 +125,8 @@ VOCALSKETCH = {
 RECORD, FILE = "/api/records/13862", "/api/records/13862/files/owner/VocalSketch-v1.0.4.zip/content"
 
 
-def publish(server: Server, archive: bytes, described: bytes | None = None) -> str:
-    """Publish an archive in a record that describes it, or another, and return its address."""
+def publish(server: Server, archive: bytes, described: bytes | None = None) -> Published:
+    """Publish an archive in a record that describes it, or another."""
     told = archive if described is None else described
     entry = {
         "key": "owner/VocalSketch-v1.0.4.zip",
@@ -136,7 +136,7 @@ def publish(server: Server, archive: bytes, described: bytes | None = None) -> s
     }
     server.files[RECORD] = json.dumps({"id": 13862, "files": [entry]}).encode()
     server.files[FILE] = archive
-    return server.url + RECORD
+    return Published("sound_recordings.csv", server.url + RECORD)
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -147,12 +147,10 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_vocalsketch_arrives_whole_and_is_not_fetched_twice(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    url = publish(server, zipped(VOCALSKETCH))
+def test_vocalsketch_arrives_whole_and_is_not_fetched_twice(server: Server, tmp_path: Path) -> None:
+    published = publish(server, zipped(VOCALSKETCH))
     out = tmp_path / "data" / "vocalsketch"
-    first = download_vocalsketch(out, record_url=url, transfer=transfer)
+    first = download(published, out)
     assert str(first) == f"Downloaded 1 file(s) to {out}."
     assert files_below(tmp_path) == {
         "data/vocalsketch/sound_recordings.csv": b"id,filename\n",
@@ -160,174 +158,185 @@ def test_vocalsketch_arrives_whole_and_is_not_fetched_twice(
     }
     assert all(agent and agent.startswith("vocalsketch/") for agent in server.agents)
     asked = len(server.asked)
-    again = download_vocalsketch(out, record_url=url, transfer=transfer)
+    again = download(published, out)
     assert str(again) == f"Already in {out}: nothing was downloaded."
     assert len(server.asked) == asked
 
 
 def test_a_cut_connection_is_gone_on_with_where_it_stopped(
-    server: Server, transfer: Transfer, waits: list[float], tmp_path: Path
+    server: Server, waits: list[float], tmp_path: Path
 ) -> None:
     archive = zipped(VOCALSKETCH)
-    url = publish(server, archive)
+    published = publish(server, archive)
     server.cuts[FILE] = [100_000, 200_000]
-    download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+    download(published, tmp_path / "set")
     ranges = [wanted for path, wanted in server.asked if path == FILE]
     assert ranges == [None, "bytes=100000-", "bytes=300000-"]
-    assert waits == [1.0, 1.0]
+    assert waits == [1, 2]
     assert len(files_below(tmp_path / "set")) == 2
 
 
 def test_a_later_run_goes_on_where_an_earlier_one_gave_up(
-    server: Server, transfer: Transfer, waits: list[float], tmp_path: Path
+    server: Server, waits: list[float], tmp_path: Path
 ) -> None:
-    url = publish(server, zipped(VOCALSKETCH))
-    server.cuts[FILE] = [1000, 0, 0, 0]
+    published = publish(server, zipped(VOCALSKETCH))
+    server.cuts[FILE] = [1000, *[0] * RETRIES]
     with pytest.raises(DatasetError, match="run again: it goes on where it stopped"):
-        download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
-    assert waits == [1.0, 2.0]
+        download(published, tmp_path / "set")
+    assert waits == [1, 2, 3, 4, 5, 6, 7]
     assert not (tmp_path / "set").exists()
     server.cuts.clear()
     server.asked.clear()
-    download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+    download(published, tmp_path / "set")
     assert (FILE, "bytes=1000-") in server.asked
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_a_server_without_ranges_sends_all_of_it_again(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    url = publish(server, zipped(VOCALSKETCH))
+def test_a_server_without_ranges_sends_all_of_it_again(server: Server, tmp_path: Path) -> None:
+    published = publish(server, zipped(VOCALSKETCH))
     server.cuts[FILE] = [1000]
     server.ranges = False
-    download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+    download(published, tmp_path / "set")
     assert len(files_below(tmp_path / "set")) == 2
 
 
-def test_a_finished_part_needs_no_further_byte(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    server.files["/a"] = b"0123456789"
-    (tmp_path / "a.part").write_bytes(b"0123456789")
-    transfer.fetch(f"{server.url}/a", tmp_path / "a.part")
-    assert (tmp_path / "a.part").read_bytes() == b"0123456789"
-    (tmp_path / "a.part").write_bytes(b"longer than the file")
-    transfer.fetch(f"{server.url}/a", tmp_path / "a.part")
-    assert (tmp_path / "a.part").read_bytes() == b"0123456789"
+def one_file(server: Server, content: bytes) -> Published:
+    """Publish a file whose checksum nobody tells."""
+    server.files["/set.zip"] = content
+    return Published("a.csv", files=(RemoteFile("set.zip", f"{server.url}/set.zip"),))
 
 
-def test_an_archive_labelled_as_packed_is_left_packed(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    content = tarred({"a.wav": b"x"})
-    server.files["/a.tgz"] = content
+def test_a_finished_part_needs_no_further_byte(server: Server, tmp_path: Path) -> None:
+    content = zipped({"a.csv": b"x"})
+    published = one_file(server, content)
+    part = tmp_path / "out.download/set.zip.part"
+    part.parent.mkdir()
+    part.write_bytes(content)
+    download(published, tmp_path / "out")
+    assert server.asked == [("/set.zip", f"bytes={len(content)}-")]
+    part.parent.mkdir()
+    part.write_bytes(content + b"longer than the file")
+    download(published, tmp_path / "again")
+    assert files_below(tmp_path / "again") == {"a.csv": b"x"}
+
+
+def test_an_archive_labelled_as_packed_is_left_packed(server: Server, tmp_path: Path) -> None:
+    server.files["/set.tgz"] = tarred({"a.csv": b"x"})
     server.labels["Content-Encoding"] = "x-gzip"
-    transfer.fetch(f"{server.url}/a.tgz", tmp_path / "a.part")
-    assert (tmp_path / "a.part").read_bytes() == content
+    file = RemoteFile("set.tgz", f"{server.url}/set.tgz", md5(server.files["/set.tgz"]))
+    download(Published("a.csv", files=(file,)), tmp_path / "out")
+    assert files_below(tmp_path / "out") == {"a.csv": b"x"}
 
 
-def test_a_busy_server_is_waited_for_as_long_as_it_asks(
-    server: Server, transfer: Transfer, waits: list[float], tmp_path: Path
+def test_a_checksum_that_nobody_publishes_is_recorded_and_held_against_later_downloads(
+    server: Server, tmp_path: Path
 ) -> None:
-    server.files["/a"] = b"content"
-    server.refusals["/a"] = [(503, {}), (429, {"Retry-After": "7"})]
-    transfer.fetch(f"{server.url}/a", tmp_path / "a.part")
-    assert waits == [1.0, 7.0]
+    published = one_file(server, zipped({"a.csv": b"x"}))
+    download(published, tmp_path / "first")
+    download(published, tmp_path / "second")
+    assert files_below(tmp_path / "second") == {"a.csv": b"x"}
+    server.files["/set.zip"] = zipped({"a.csv": b"y"})
+    with pytest.raises(DatasetError, match="does not have the checksum sha256:"):
+        download(published, tmp_path / "third")
+    assert not (tmp_path / "third").exists()
 
 
-def test_a_refusal_is_not_repeated(server: Server, transfer: Transfer, tmp_path: Path) -> None:
+def test_a_busy_server_is_waited_for(server: Server, waits: list[float], tmp_path: Path) -> None:
+    published = one_file(server, zipped({"a.csv": b"x"}))
+    server.refusals["/set.zip"] = [(503, {}), (429, {})]
+    download(published, tmp_path / "out")
+    assert waits == [1, 2]
+
+
+def test_a_refusal_is_not_repeated(server: Server, tmp_path: Path) -> None:
+    published = Published("a", files=(RemoteFile("gone", f"{server.url}/gone"),))
     with pytest.raises(DatasetError, match="/gone answers HTTP 404 Not Found"):
-        transfer.fetch(f"{server.url}/gone", tmp_path / "gone.part")
+        download(published, tmp_path / "out")
     assert server.asked == [("/gone", None)]
 
 
-def test_no_server_is_a_clear_error(tmp_path: Path, transfer: Transfer) -> None:
-    with pytest.raises(DatasetError, match=r"Cannot download http://127\.0\.0\.1:9/x .*3 times"):
-        transfer.fetch("http://127.0.0.1:9/x", tmp_path / "x.part")
+def test_no_server_is_a_clear_error(tmp_path: Path) -> None:
+    published = Published("a", files=(RemoteFile("x", "http://127.0.0.1:9/x"),))
+    with pytest.raises(DatasetError, match=r"Cannot download http://127\.0\.0\.1:9/x .*8 times"):
+        download(published, tmp_path / "out")
 
 
-def test_a_tampered_archive_is_refused_and_leaves_nothing(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
+def test_a_tampered_archive_is_refused_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
     good = zipped(VOCALSKETCH)
     bad = good.replace(b"filename", b"fi1ename")
-    url = publish(server, bad, described=good)
+    published = publish(server, bad, described=good)
     with pytest.raises(DatasetError, match=r"does not have the checksum md5:.*removed"):
-        download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+        download(published, tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_published_truncated_is_refused_and_leaves_nothing(
-    server: Server, transfer: Transfer, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
-    url = publish(server, zipped(VOCALSKETCH)[:-500])
+    published = publish(server, zipped(VOCALSKETCH)[:-500])
     with pytest.raises(DatasetError, match=r"VocalSketch-v1\.0\.4\.zip is damaged or cut short"):
-        download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+        download(published, tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_archive_that_ends_early_never_becomes_a_data_set(
-    server: Server, transfer: Transfer, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     good = zipped(VOCALSKETCH)
-    url = publish(server, good[:-500], described=good)
-    with pytest.raises(DatasetError, match=f"of {len(good)} bytes arrived"):
-        download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+    published = publish(server, good[:-500], described=good)
+    with pytest.raises(DatasetError, match="does not have the checksum"):
+        download(published, tmp_path / "set")
     assert not (tmp_path / "set").exists()
 
 
 def test_an_archive_that_climbs_out_is_refused_and_leaves_nothing(
-    server: Server, transfer: Transfer, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     (tmp_path / "below").mkdir()
-    url = publish(server, zipped(VOCALSKETCH | {"../../evil.wav": b"x"}))
+    published = publish(server, zipped(VOCALSKETCH | {"../../evil.wav": b"x"}))
     with pytest.raises(DatasetError, match=r"'\.\./\.\./evil\.wav', which leads out"):
-        download_vocalsketch(tmp_path / "below" / "set", record_url=url, transfer=transfer)
+        download(published, tmp_path / "below" / "set")
     assert files_below(tmp_path) == {}
 
 
 def test_a_full_disk_keeps_the_finished_download(
-    server: Server, transfer: Transfer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(archive: Path, folder: Path) -> None:
         (folder / "half.wav").write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    url = publish(server, zipped(VOCALSKETCH))
+    published = publish(server, zipped(VOCALSKETCH))
     with monkeypatch.context() as patch:
-        patch.setattr(zenodo, "unpack", full)
-        with pytest.raises(StorageError, match=r"No space left on device.*downloads are kept"):
-            download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+        patch.setattr(archive_module, "unpack", full)
+        with pytest.raises(StorageError, match=r"Cannot write .*set \(No space left on device\)"):
+            download(published, tmp_path / "set")
     assert list(files_below(tmp_path)) == ["set.download/VocalSketch-v1.0.4.zip"]
     server.asked.clear()
-    download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+    download(published, tmp_path / "set")
     assert server.asked == [(RECORD, None)]
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
-def test_another_data_set_is_refused_and_leaves_nothing(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    url = publish(server, zipped({"set/other.csv": b"x"}))
+def test_another_data_set_is_refused_and_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    published = publish(server, zipped({"set/other.csv": b"x"}))
     with pytest.raises(DatasetError, match=r"holds no sound_recordings\.csv"):
-        download_vocalsketch(tmp_path / "set", record_url=url, transfer=transfer)
+        download(published, tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, transfer: Transfer) -> None:
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DatasetError, match="choose another folder"):
-        download_vocalsketch(tmp_path, record_url="http://127.0.0.1:9/x", transfer=transfer)
+        download(PUBLISHED["vocalsketch"], tmp_path)
     assert files_below(tmp_path) == {"mine.txt": b"mine"}
 
 
-def test_a_folder_that_cannot_be_made_is_a_clear_error(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
-    url = publish(server, zipped(VOCALSKETCH))
+def test_a_folder_that_cannot_be_made_is_a_clear_error(server: Server, tmp_path: Path) -> None:
+    published = publish(server, zipped(VOCALSKETCH))
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StorageError, match=r"Cannot write .*file/set"):
-        download_vocalsketch(tmp_path / "file" / "set", record_url=url, transfer=transfer)
+        download(published, tmp_path / "file" / "set")
 
 
 @pytest.mark.parametrize(
@@ -340,27 +349,32 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(
     ],
 )
 def test_an_answer_that_is_no_record_is_refused(
-    server: Server, transfer: Transfer, tmp_path: Path, answer: bytes, message: str
+    server: Server, tmp_path: Path, answer: bytes, message: str
 ) -> None:
     server.files[RECORD] = answer
     with pytest.raises(DatasetError, match=message):
-        download_vocalsketch(tmp_path / "set", record_url=server.url + RECORD, transfer=transfer)
+        download(Published("a.csv", server.url + RECORD), tmp_path / "set")
 
 
-def test_urbansound8k_arrives_by_its_checksum(
-    server: Server, transfer: Transfer, tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "top", "others"),
+    [
+        ("urbansound8k", "UrbanSound8K/", {"audio/fold1/a.wav": b"y"}),
+        ("vimsketch", "Vim_Sketch_Dataset/", {"references/a.wav": b"y"}),
+        ("vocal-imitation-set", "VocalImitationSet/", {"vocal_imitations/included/a.wav": b"y"}),
+        ("qvim-dev", "", {"Items/Dog/a.wav": b"y", "Queries/Dog/b.wav": b"z"}),
+    ],
+)
+def test_each_set_begins_where_its_own_table_lies(
+    server: Server, tmp_path: Path, name: str, top: str, others: dict[str, bytes]
 ) -> None:
-    archive = tarred(
-        {"UrbanSound8K/metadata/UrbanSound8K.csv": b"x", "UrbanSound8K/audio/fold1/a.wav": b"y"}
-    )
-    server.files["/UrbanSound8K.tar.gz"] = archive
-    url, out = f"{server.url}/UrbanSound8K.tar.gz", tmp_path / "set"
-    with pytest.raises(DatasetError, match="does not have the checksum"):
-        download_urbansound8k(out, url=url, transfer=transfer)
-    assert list(tmp_path.iterdir()) == []
-    download_urbansound8k(out, url=url, checksum=md5(archive), transfer=transfer)
-    assert files_below(out) == {"metadata/UrbanSound8K.csv": b"x", "audio/fold1/a.wav": b"y"}
-    assert download_urbansound8k(out, url=url, transfer=transfer).fetched == 0
+    content = {PUBLISHED[name].marker: b"x"} | others
+    server.files["/set.zip"] = zipped({top + path: text for path, text in content.items()})
+    file = RemoteFile("set.zip", f"{server.url}/set.zip")
+    published = Published(PUBLISHED[name].marker, files=(file,))
+    assert download(published, tmp_path / "set").fetched == 1
+    assert files_below(tmp_path / "set") == content
+    assert download(published, tmp_path / "set").fetched == 0
 
 
 def publish_voxforge(server: Server, folder: str, speakers: dict[str, int]) -> str:
@@ -381,68 +395,63 @@ SPEAKERS = {f"{name}-2008010{day}-abc": 10 for name in ("ada", "bob", "cyd") for
 
 
 def test_voxforge_archives_come_until_there_are_enough_clips(
-    server: Server, transfer: Transfer, waits: list[float], tmp_path: Path
+    server: Server, waits: list[float], tmp_path: Path
 ) -> None:
     publish_voxforge(server, "SpeechCorpus", SPEAKERS)
     publish_voxforge(server, "Dutch", {"anna-20080101-abc": 10})
     base = f"{server.url}/downloads/"
-    download = download_voxforge(
-        tmp_path, ["en", "nl"], 25, base_url=base, pause=0.25, transfer=transfer
-    )
-    assert (download.fetched, download.present) == (4, 0)
-    assert waits == [0.25] * 4
+    done = download_voxforge(tmp_path, ["en", "nl"], 25, base_url=base)
+    assert (done.fetched, done.present) == (4, 0)
+    assert waits == [0.5] * 4
     english = sorted(path.name for path in (tmp_path / "en").iterdir())
+    assert all((tmp_path / "en" / name / "wav").is_dir() for name in english)
     assert [name.partition("-")[0] for name in english] == ["ada", "bob", "cyd"]
-    assert [path.name for path in (tmp_path / "nl").iterdir()] == ["anna-20080101-abc.tgz"]
+    assert [path.name for path in (tmp_path / "nl").iterdir()] == ["anna-20080101-abc"]
     corpus = load_voxforge(tmp_path, ["en", "nl"], 25)
     assert len(corpus.clips) == 35
 
 
 def test_voxforge_goes_on_behind_the_archives_that_are_there(
-    server: Server, transfer: Transfer, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     publish_voxforge(server, "SpeechCorpus", SPEAKERS)
     base = f"{server.url}/downloads/"
-    download_voxforge(tmp_path, ["en"], 25, base_url=base, transfer=transfer)
+    download_voxforge(tmp_path, ["en"], 25, base_url=base)
     server.asked.clear()
-    download = download_voxforge(tmp_path, ["en"], 45, base_url=base, transfer=transfer)
-    assert (download.fetched, download.present) == (2, 3)
+    done = download_voxforge(tmp_path, ["en"], 45, base_url=base)
+    assert (done.fetched, done.present) == (2, 3)
     assert len(server.asked) == 3  # the page and two archives
-    again = download_voxforge(tmp_path, ["en"], 45, base_url=base, transfer=transfer)
+    again = download_voxforge(tmp_path, ["en"], 45, base_url=base)
     assert str(again) == f"Already in {tmp_path}: nothing was downloaded."
 
 
 def test_voxforge_counts_what_was_extracted_and_fetches_it_no_more(
-    server: Server, transfer: Transfer, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     publish_voxforge(server, "fr", {"anne-20080101-abc": 10})
     (tmp_path / "fr/anne-20080101-abc/wav").mkdir(parents=True)
     (tmp_path / "fr/anne-20080101-abc/wav/1.wav").write_bytes(b"x")
     base = f"{server.url}/downloads/"
-    download = download_voxforge(tmp_path, ["fr"], None, base_url=base, transfer=transfer)
-    assert (download.fetched, download.present) == (0, 1)
+    done = download_voxforge(tmp_path, ["fr"], None, base_url=base)
+    assert (done.fetched, done.present) == (0, 1)
 
 
-def test_a_damaged_voxforge_archive_is_left_out_and_named(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
+def test_a_damaged_voxforge_archive_is_left_out_and_named(server: Server, tmp_path: Path) -> None:
     page = publish_voxforge(server, "Russian", {"ivan-20080101-abc": 3, "olga-20080101-abc": 3})
     bad = f"{page}ivan-20080101-abc.tgz"
     server.files[bad] = server.files[bad][:-30]
     base = f"{server.url}/downloads/"
-    download = download_voxforge(tmp_path, ["ru"], None, base_url=base, transfer=transfer)
-    assert download.damaged == ("ru/ivan-20080101-abc.tgz",)
-    assert "damaged and left out: ru/ivan-20080101-abc.tgz" in str(download)
-    assert [path.name for path in (tmp_path / "ru").iterdir()] == ["olga-20080101-abc.tgz"]
+    done = download_voxforge(tmp_path, ["ru"], None, base_url=base)
+    assert done.damaged == ("ru/ivan-20080101-abc.tgz",)
+    assert "damaged and left out: ru/ivan-20080101-abc.tgz" in str(done)
+    assert [path.name for path in (tmp_path / "ru").iterdir()] == ["olga-20080101-abc"]
 
 
-def test_a_voxforge_archive_cut_in_transit_is_gone_on_with(
-    server: Server, transfer: Transfer, tmp_path: Path
-) -> None:
+def test_a_voxforge_archive_cut_in_transit_is_gone_on_with(server: Server, tmp_path: Path) -> None:
     page = publish_voxforge(server, "de", {"eva-20080101-abc": 3})
     server.cuts[f"{page}eva-20080101-abc.tgz"] = [50]
     base = f"{server.url}/downloads/"
-    download_voxforge(tmp_path, ["de"], None, base_url=base, transfer=transfer)
+    download_voxforge(tmp_path, ["de"], None, base_url=base)
     assert server.asked[-1] == (f"{page}eva-20080101-abc.tgz", "bytes=50-")
     assert len(load_voxforge(tmp_path, ["de"]).clips) == 3
 
@@ -458,7 +467,6 @@ def test_a_voxforge_archive_cut_in_transit_is_gone_on_with(
 )
 def test_a_language_that_voxforge_lacks_is_named(
     server: Server,
-    transfer: Transfer,
     tmp_path: Path,
     languages: list[str],
     error: type[Exception],
@@ -466,7 +474,5 @@ def test_a_language_that_voxforge_lacks_is_named(
 ) -> None:
     publish_voxforge(server, "it", {})
     with pytest.raises(error, match=message):
-        download_voxforge(
-            tmp_path, languages, base_url=f"{server.url}/downloads/", transfer=transfer
-        )
+        download_voxforge(tmp_path, languages, base_url=f"{server.url}/downloads/")
     assert list(tmp_path.iterdir()) == []

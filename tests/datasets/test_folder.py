@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets.folder import load_folder
+from vocalsketch.datasets.folder import load_csv, load_folder
 from vocalsketch.datasets.records import FILE_GONE
 from vocalsketch.errors import DatasetError
 
@@ -54,7 +54,7 @@ def test_folders_within_sounds_are_categories(tmp_path: Path) -> None:
         (("sounds/a.wav", "imitations/1.wav"), r"matches no sound: 1\.wav"),
         (("sounds/a.wav", "imitations/a/deep/1.wav"), "matches no sound: a"),
         (("sounds/a.wav", "imitations/a/1.txt"), "holds no imitation: put audio"),
-        (("sounds/x/y/a.wav", "imitations/a/1.wav"), "lies too deep"),
+        (("sounds/x/y/a.wav", "imitations/a/1.wav"), "lie too deep: x/y/a.wav"),
     ],
 )
 def test_unclear_folders_are_named(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
@@ -71,7 +71,7 @@ def write_csv(root: Path, *rows: str, header: str = "imitation,sound,category") 
 def test_csv_paths_are_relative_to_the_table(tmp_path: Path) -> None:
     make(tmp_path, "q/1.wav", "q/2.wav", "lib/dog.wav", "lib/cat.wav")
     table = write_csv(tmp_path, "q/2.wav,lib/dog.wav,beasts", "./q/1.wav,q/../lib/dog.wav,beasts")
-    corpus = load_folder(table)
+    corpus = load_csv(table)
     assert [(i.id, i.sound_id) for i in corpus.imitations] == [
         ("q/1.wav", "lib/dog.wav"),
         ("q/2.wav", "lib/dog.wav"),
@@ -85,8 +85,8 @@ def test_files_that_the_csv_names_and_the_disk_lacks(tmp_path: Path) -> None:
     make(tmp_path, "1.wav", "3.wav", "dog.wav")
     table = write_csv(tmp_path, "1.wav,dog.wav,a", "2.wav,dog.wav,a", "3.wav,cat.wav,a")
     with pytest.raises(DatasetError, match=r"tables name: 2\.wav, cat\.wav\. Restore"):
-        load_folder(table)
-    corpus = load_folder(table, on_bad_audio="skip")
+        load_csv(table)
+    corpus = load_csv(table, on_bad_audio="skip")
     assert [i.id for i in corpus.imitations] == ["1.wav"]
     assert corpus.missing == {FILE_GONE: ("2.wav", "cat.wav")}
 
@@ -108,4 +108,4 @@ def test_unclear_tables_are_named(
     make(tmp_path, "1.wav", "2.wav", "dog.wav", "cat.wav")
     table = write_csv(tmp_path, *rows, header=header or "imitation,sound,category")
     with pytest.raises(DatasetError, match=message):
-        load_folder(table)
+        load_csv(table)

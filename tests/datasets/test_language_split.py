@@ -16,7 +16,7 @@ from vocalsketch.errors import ConfigError, DatasetError
 def corpus_of(counts: dict[str, dict[str, int]]) -> SpeechCorpus:
     """Make a corpus of (language -> speaker -> number of clips)."""
     clips = [
-        SpeechClip(f"{language}/{speaker}-1/{number:04}.wav", Path("x"), None, language, speaker)
+        SpeechClip(f"{language}/{speaker}-1/{number:04}.wav", Path("x"), language, speaker)
         for language, speakers in counts.items()
         for speaker, clips in speakers.items()
         for number in range(clips)

@@ -1,34 +1,106 @@
-"""What every loader of a published corpus of single clips keeps to."""
+"""What every layout and its loader keep to: one contract over all of them."""
 
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
+import published_trees as trees
 import pytest
 
-from vocalsketch.datasets import urbansound8k, voxforge
-from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8k
-from vocalsketch.datasets.voxforge import SpeechCorpus, load_voxforge
+from vocalsketch.datasets.inventory import take_inventory
+from vocalsketch.datasets.open import LAYOUTS, layout_of, open_corpus
+from vocalsketch.datasets.urbansound8k import load_urbansound8k
+from vocalsketch.datasets.voxforge import load_voxforge
+from vocalsketch.errors import DatasetError
 
-Loader = Callable[[Path], SpeechCorpus | UrbanSoundCorpus]
-LOADERS = [(voxforge, load_voxforge), (urbansound8k, load_urbansound8k)]
+Write = Callable[[Path], Path]
+CORPORA: list[tuple[str, str, Write, int, int]] = [  # layout, name, tree, sounds, imitations
+    ("vocalsketch", "vocalsketch", trees.write_vocalsketch, 8, 16),
+    ("vocalsketch", "demo", trees.write_demo, 8, 16),
+    ("vimsketch", "vimsketch", trees.write_vimsketch, 8, 24),
+    ("vocal-imitation-set", "vocal-imitation-set", trees.write_vocal_imitation_set, 9, 6),
+    ("qvim-dev", "qvim-dev", trees.write_qvim, 4, 8),
+    ("folder", "folder", trees.write_folder, 4, 8),
+    ("csv", "folder", trees.write_csv, 4, 4),
+]
+CLIPS: list[tuple[str, Write]] = [
+    ("voxforge", trees.write_voxforge),
+    ("voxforge", lambda root: trees.write_voxforge(root, mirrored=True)),
+    ("urbansound8k", trees.write_urbansound8k),
+    ("urbansound8k", lambda root: trees.write_urbansound8k(root, mirrored=True)),
+]
 
 
-@pytest.mark.parametrize(("module", "load"), LOADERS)
-def test_a_module_says_where_its_data_come_from(module: ModuleType, load: Loader) -> None:
-    assert module.__name__.rpartition(".")[2] == module.NAME
-    assert module.SOURCE.startswith("http")
-    assert module.LICENSE.startswith(("CC", "GPL"))
-    assert len(module.CITATION) > 40
-
-
-@pytest.mark.parametrize(("module", "load"), LOADERS)
-def test_ids_are_unique_and_sorted_and_files_exist(
-    module: ModuleType, load: Loader, shared: Path
+@pytest.mark.parametrize(("layout", "name", "write", "sounds", "imitations"), CORPORA)
+def test_a_corpus_is_recognised_and_read(
+    tmp_path: Path, layout: str, name: str, write: Write, sounds: int, imitations: int
 ) -> None:
-    corpus = load(shared / "data" / module.NAME)
-    ids = [clip.id for clip in corpus.clips]
-    assert corpus.name == module.NAME
+    root = write(tmp_path)
+    recognised = [each.name for each in LAYOUTS if each.recognises(root) == 1.0]
+    assert recognised == [layout]
+    corpus = open_corpus(root)
+    assert (corpus.name, corpus.missing) == (name, {})
+    assert (len(corpus.sounds), len(corpus.imitations)) == (sounds, imitations)
+    ids = [sound.id for sound in corpus.sounds]
+    assert len(set(ids)) == len(ids)
+    assert [(s.category, s.id) for s in corpus.sounds] == sorted(
+        (s.category, s.id) for s in corpus.sounds
+    )
+    assert {each.sound_id for each in corpus.imitations} <= set(ids)
+    assert len({each.id for each in corpus.imitations}) == imitations
+    assert all(record.path.is_file() for record in (*corpus.sounds, *corpus.imitations))
+    assert open_corpus(root) == corpus
+    inventory = take_inventory(root)
+    assert (inventory.name, len(inventory.files)) == (name, sounds + imitations)
+
+
+@pytest.mark.parametrize(("layout", "name", "write", "sounds", "imitations"), CORPORA)
+def test_every_absent_file_is_named_or_skipped(
+    tmp_path: Path, layout: str, name: str, write: Write, sounds: int, imitations: int
+) -> None:
+    root = write(tmp_path)
+    whole = open_corpus(root)
+    gone = whole.imitations[0], whole.imitations[-1]
+    for each in gone:
+        each.path.unlink()
+    if layout != "folder":  # a folder holds what it holds
+        with pytest.raises(DatasetError) as raised:
+            open_corpus(root)
+        assert all(each.path.name in str(raised.value) for each in gone)
+        assert "on_bad_audio to skip" in str(raised.value)
+    kept = {each.id for each in open_corpus(root, on_bad_audio="skip").imitations}
+    assert kept == {each.id for each in whole.imitations} - {each.id for each in gone}
+
+
+@pytest.mark.parametrize(("layout", "write"), CLIPS)
+def test_single_clips_are_recognised_and_read(tmp_path: Path, layout: str, write: Write) -> None:
+    root = write(tmp_path)
+    found = layout_of(root)
+    assert found is not None
+    assert found.name == layout
+    if layout == "voxforge":
+        clips = load_voxforge(root, ["nl", "en"]).clips
+    else:
+        clips = load_urbansound8k(root).clips  # type: ignore[assignment]  # the same in what is used
+    ids = [clip.id for clip in clips]
     assert ids == sorted(set(ids))
-    assert all(clip.path.is_file() for clip in corpus.clips)
-    assert load(shared / "data" / module.NAME) == corpus
+    assert len(ids) == 4
+    assert all(clip.path.is_file() for clip in clips)
+    assert len(take_inventory(root).files) == 4
+    with pytest.raises(DatasetError, match=f"{found.title}, which holds no vocal imitations"):
+        open_corpus(root)
+
+
+@pytest.mark.parametrize("layout", [each for each in LAYOUTS if each.source], ids=lambda e: e.name)
+def test_a_layout_says_where_its_data_come_from(layout: object) -> None:
+    assert layout.source.startswith("http")  # type: ignore[attr-defined]
+    assert layout.licence  # type: ignore[attr-defined]
+    assert len(layout.citation) > 40  # type: ignore[attr-defined]
+
+
+def test_real_material_is_recognised(shared: Path) -> None:
+    folder = shared / "data"
+    names = {"vocalsketch", "voxforge", "urbansound8k"}
+    layouts = {name: layout_of(folder / name) for name in names}
+    assert {name: layout.name for name, layout in layouts.items() if layout} == {
+        name: name for name in names
+    }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets.open import layout_of, open_corpus
+from vocalsketch.datasets.open import open_corpus
 from vocalsketch.errors import ConfigError, DatasetError
 
 
@@ -34,10 +34,13 @@ def test_a_folder_and_a_csv_of_pairs_open(tmp_path: Path) -> None:
     [
         ((), "is no corpus: it holds nothing"),
         (("a.txt", "b/c.txt"), r"it holds a\.txt, b\. A corpus is 'demo'"),
-        (("metadata/UrbanSound8K.csv",), "looks like UrbanSound8K"),
-        (("en/anna-20100101-abc/etc/PROMPTS",), "looks like VoxForge"),
-        (("en/anna-20100101-abc.tgz",), "looks like VoxForge"),
-        (("release/vocal_imitations.csv",), "release looks like one: give that"),
+        (("metadata/UrbanSound8K.csv", "audio/fold1/a.wav"), "is UrbanSound8K, which holds no"),
+        (("UrbanSound8K.csv",), r"is nearly UrbanSound8K, but lacks audio/fold\*/ or fold\*/"),
+        (("en/anna-20100101-abc/etc/PROMPTS",), "is VoxForge, which holds no"),
+        (("en/anna-20100101-abc.tgz",), "is VoxForge, which holds no"),
+        (("release/vocal_imitations.csv",), "release is nearly VocalSketch, but lacks sound_rec"),
+        (("mine/sounds/a.wav", "mine/imitations/a/1.wav"), "mine is a folder of one's own: give"),
+        (("sounds/a.wav",), "nearly a folder of one's own, but lacks imitations/.*lies so: ROOT"),
         (("sounds/x/a.wav", "sounds/y/b.wav", "imitations/a/1.wav"), "'x', 'y' .* has one sound"),
         (("sounds/a.wav", "imitations/a/1.wav"), "Category 'sounds' .* needs at least two"),
     ],
@@ -52,17 +55,38 @@ def test_what_is_no_corpus_is_described(
 def test_a_path_that_does_not_exist_or_is_another_file(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere does not exist\. A corpus is 'demo'"):
         open_corpus(tmp_path / "nowhere")
-    make(tmp_path, "a.zip")
-    with pytest.raises(DatasetError, match=r"a\.zip is a file of another kind"):
-        open_corpus(tmp_path / "a.zip")
+    make(tmp_path, "a.zip", "a.bin", "set/DEV Dataset.csv", "notes.csv")
+    for name, message in (
+        ("a.zip", "is packed: unpack it and give the folder"),
+        ("a.bin", "is a file of another kind"),
+        ("set/DEV Dataset.csv", "is a table of QVIM-dev: give the data set's folder"),
+        ("notes.csv", "lacks the columns imitation, sound, category: it is no table of one's own"),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            open_corpus(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (
+            "vimsketch",
+            "nearly VimSketch, but lacks references/, vocal_imitations/.*ROOT/references/<file>",
+        ),
+        ("kaggle-urbansound8k", "is UrbanSound8K, which holds no vocal imitations"),
+        (
+            "vocalsketch-1.1-second-set",
+            "nearly VocalSketch, but lacks vocal_imitations/included/",
+        ),
+    ],
+)
+def test_mirrored_and_unfinished_trees_get_the_right_advice(
+    shared: Path, case: str, message: str
+) -> None:
+    with pytest.raises(DatasetError, match=message):
+        open_corpus(shared / "cases" / case)
 
 
 def test_a_misspelt_way_to_treat_bad_audio(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="on_bad_audio is 'ignore': choose error or skip"):
         open_corpus(make(tmp_path, *PAIR), on_bad_audio="ignore")  # type: ignore[arg-type]
-
-
-def test_layouts_of_real_material(shared: Path) -> None:
-    layouts = {name: layout_of(shared / "data" / name) for name in ("vocalsketch", "voxforge")}
-    assert layouts == {"vocalsketch": "vocalsketch", "voxforge": "voxforge"}
-    assert layout_of(shared / "data/urbansound8k") == "urbansound8k"

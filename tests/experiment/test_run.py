@@ -2,7 +2,10 @@
 
 import csv
 import json
+import shlex
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ import yaml
 from corpora import write_config, write_folder_corpus
 
 from vocalsketch.datasets.splits import read_manifest
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import (
     AudioError,
     CheckpointError,
@@ -68,7 +72,7 @@ def test_fit_without_test_leaves_the_test_half_alone(folder_corpus: Path, tmp_pa
     config = write_config(tmp_path / "tiny.yaml", root)
     results = fit(config, tmp_path / "run", "--test_after_fit", "false")
     assert set(results) == {"validation"}
-    with pytest.raises(AudioError, match="16 audio files|audio files cannot be used"):
+    with pytest.raises(AudioError, match="^4 audio files cannot be used:\n .*bells2.wav"):
         fit(config, tmp_path / "other")
 
 
@@ -235,10 +239,21 @@ def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Pa
     fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "1")
     best = str(tmp_path / "run" / "checkpoints" / "best.ckpt")
     arguments = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "test")]
-    with pytest.raises(CheckpointError, match="another architecture"):
-        run_experiment(
-            "test", [*arguments, "--ckpt_path", best, "--model.init_args.hidden", "[9,4]"]
-        )
+    sides = [f"--data.init_args.{side}_front_end.init_args.{{}}" for side in SIDES]
+    for changes, said in (
+        (["--model.init_args.hidden", "[9,4]"], r"geometry\.hidden is \[8, 4\] there and \[9, 4\]"),
+        (["--model.init_args.sharing", "untied"], r"sharing is 'tied' there and 'untied' here"),
+        (
+            [word for side in sides for word in (side.format("scaling"), "magnitude")],
+            r"front_ends\.imitation\.scaling is 'db' there and 'magnitude' here\. Use the config",
+        ),
+        (
+            [word for side in sides for word in (side.format("top_db"), "60")],
+            r"imitation\.top_db is 80\.0 there and 60",
+        ),
+    ):
+        with pytest.raises(CheckpointError, match=said):
+            run_experiment("test", [*arguments, "--ckpt_path", best, *changes])
     with pytest.raises(CheckpointError, match="No checkpoint"):
         run_experiment("test", [*arguments, "--ckpt_path", str(tmp_path / "none.ckpt")])
     with pytest.raises(CheckpointError, match="needs a trained model"):
@@ -302,3 +317,92 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_end(
     assert "--ckpt_path last" in capsys.readouterr().out
     resumed = fit(tiny_config, tmp_path / "run", "--ckpt_path", "last")
     assert resumed == fit(tiny_config, tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model.init_args.hidden", "[9,4]"], "another architecture|hidden"),
+        (["--model.init_args.sharing", "untied"], "sharing"),
+        (
+            ["--model.init_args.optimizer=torch.optim.SGD", "--model.init_args.optimizer.lr=0.1"],
+            "last.ckpt is of another optimizer: for SGD it lacks dampening, momentum",
+        ),
+        (
+            ["--model.init_args.optimizer=torch.optim.NAdam"],
+            "'mu_product' is missing; is the checkpoint of another",
+        ),
+        (["--data.init_args.root", "/nowhere"], "/nowhere does not exist"),
+        (["--ckpt_path", "weights.ckpt"], "optimizer state .* only the model"),
+    ],
+)
+def test_a_run_that_cannot_go_on_leaves_its_folder_as_it_was(
+    options: list[str],
+    message: str,
+    tiny_config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    fit(tiny_config, run, "--trainer.max_epochs", "1")
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    del checkpoint["optimizer_states"]
+    torch.save(checkpoint, tmp_path / "weights.ckpt")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(VocalSketchError, match=message) as caught:
+        fit(tiny_config, run, "--ckpt_path", "last", *options)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert list(fit(tiny_config, run, "--ckpt_path", "last")) == ["validation", "test"]
+
+
+def test_a_fit_of_no_epoch_says_whose_results_it_shows(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "0")
+    said = capsys.readouterr().out
+    assert "No step was trained (trainer.max_epochs is 0): the results are those of" in said
+    assert (tmp_path / "run" / "config.yaml").is_file()
+    fit(tiny_config, tmp_path / "trained", "--trainer.max_epochs", "1")
+    assert "No step was trained" not in capsys.readouterr().out
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Clock":
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_folder, "datetime", Clock)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: run_folder.choose_run_folder(None, "a"), range(8)))
+    names = {each.path.name for each in made}
+    assert names == {"20260102-030405", *(f"20260102-030405-{n}" for n in range(2, 9))}
+    assert all(each.path.is_dir() for each in made)
+
+
+def test_a_run_that_is_refused_leaves_no_empty_folder(
+    tiny_config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="batch_size is 3"):
+        run_experiment("fit", ["--config", str(tiny_config), "--data.init_args.batch_size", "3"])
+    assert not list((tmp_path / "runs").glob("*/*"))
+
+
+def test_the_command_that_goes_on_can_be_pasted(
+    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class CtrlC(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+            if trainer.current_epoch == 1:
+                raise KeyboardInterrupt
+
+    folder = tmp_path / "it's $HOME run"
+    run_experiment("fit", ["--config", str(tiny_config), "--run_dir", str(folder)], [CtrlC()])
+    _, _, options = capsys.readouterr().out.strip().rpartition("with: ")
+    assert shlex.split(options) == ["--run_dir", str(folder), "--ckpt_path", "last"]

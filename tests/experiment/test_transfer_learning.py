@@ -16,7 +16,7 @@ from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
+from vocalsketch.systems.checkpoints import load_system, read_checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"
 LAYERS = {"none": None, "conv1": "conv1", "conv12": "conv12", "conv123": "conv123"}
@@ -57,12 +57,12 @@ def test_layers_go_from_pre_training_to_a_tested_network(
     assert set(outcome.results["test"]["categories"]) == {"bells", "horns"}
 
     path = run / "checkpoints" / "best.ckpt"
-    report = read_checkpoint(path)["vocalsketch"]["transferred"]
+    report = read_checkpoint(path)["vocalsketch"]["provenance"]["transferred"]
     assert [(line["side"], line["layer"]) for line in report] == [
         *(("imitation", 1), ("imitation", 2)),
         *(("recording", 1), ("recording", 2)),
     ]
-    trained = load_siamese(path).network
+    trained = load_system(path)
     for side, name in (("imitation", "speech"), ("recording", "urban")):
         start = read_checkpoint(tmp_path / name / "checkpoints" / "last.ckpt")["state_dict"]
         stages = getattr(trained, f"{side}_tower").stages
@@ -73,9 +73,9 @@ def test_layers_go_from_pre_training_to_a_tested_network(
     # to resume and to test, the pre-trained checkpoints need not be there any more
     (tmp_path / "speech" / "checkpoints" / "last.ckpt").unlink()
     fit(transfer_config, run, "--ckpt_path", "last", "--trainer.max_epochs", "3")
-    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["transferred"] == (
-        report
-    )
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["vocalsketch"]["provenance"][
+        "transferred"
+    ] == (report)
     tested = run_experiment(
         "test", ["--config", str(run / "config.yaml"), "--ckpt_path", str(path)]
     )
@@ -95,15 +95,13 @@ def test_the_shipped_configs_are_the_papers_network(
     assert sum(parameter.numel() for parameter in cli.model.parameters()) in (799_417, 799_945)
     assert (cli.model.transfer.layers if cli.model.transfer else None) == LAYERS[name]
     # each front end is the class's own: nothing is left of another class's defaults
-    assert cli.datamodule.front_ends == {
-        "imitation": ImitationLogMel(),
-        "recording": RecordingLogMel(),
-    }
+    for side, expected in (("imitation", ImitationLogMel()), ("recording", RecordingLogMel())):
+        assert cli.datamodule.front_ends[side].describe() == expected.describe()
     group = cli.model.optimizer(cli.model.parameters()).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.01, 0.9, True)
     assert group["weight_decay"] == 0.0
     assert cli.model.learning_rate_decay == 1e-4
-    second = cli.model.network.recording_tower.stages[1].conv.weight
+    second = cli.model.system.recording_tower.stages[1].conv.weight
     assert second.is_contiguous(memory_format=torch.channels_last)
     assert (cli.trainer.max_epochs, cli.datamodule.batch_size) == (30, 128)
     assert not any("EarlyStopping" in type(each).__name__ for each in cli.trainer.callbacks)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.builder", "mortal"]
+PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.build", "mortal"]
 PATIENCE = 240.0  # seconds that any command here may take on a busy machine
 CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
-TEMPORARY = re.compile(r"\.[a-z0-9_]{8}\.tmp\b")  # the drawn part of a temporary file's name
+TEMPORARY = re.compile(r"\.([a-z0-9_]{8}|[0-9]+-[0-9]+)\.tmp\b")  # drawn, in a name
 LIVES = 10  # that a command is killed in, by default one after the other
 THOROUGH = int(os.environ.get("VOCALSKETCH_FAULTS", "0"))  # kills of runs that then end at once
 

@@ -9,7 +9,7 @@ import torch
 from labelled_corpora import write_classification_config, write_languages
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 
 def trained(config: Path, folder: Path, workers: int) -> tuple[dict[str, torch.Tensor], Any]:

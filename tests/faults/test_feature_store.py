@@ -18,8 +18,7 @@ from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.splits import make_split
 from vocalsketch.errors import StorageError
 from vocalsketch.features.log_mel import LogMel
-from vocalsketch.features.store import FeatureStore
-from vocalsketch.features.table import FeatureTable
+from vocalsketch.features.store import FeatureStore, FeatureTable
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
 PROCESSES, CLIPS = 8, 200

@@ -13,7 +13,6 @@ import pytest
 from hostile_audio import SECONDS_PER_FILE, hostile
 
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.source import AudioSource
 from vocalsketch.features.store import FeatureStore
 
 FILES = 2_500 * int(os.environ.get("VOCALSKETCH_FAULTS", "1"))
@@ -61,7 +60,7 @@ def test_a_store_filled_from_hostile_files_keeps_what_can_be_heard_and_names_the
     for number in range(150):
         name, data = hostile(number)
         (tmp_path / name).write_bytes(data)
-        sources.append(AudioSource(tmp_path / name))
+        sources.append(tmp_path / name)
     store = FeatureStore(tmp_path / "store")
     table = store.fill(sources, CQT(), jobs=jobs, on_bad_audio="skip", progress=False)
     assert {*table.sources} | table.bad.keys() == {*sources}

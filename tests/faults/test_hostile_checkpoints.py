@@ -21,12 +21,12 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.interpret.subject import load_subject
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.search import Index, build_index
-from vocalsketch.tasks.checkpoints import load_siamese, read_checkpoint
+from vocalsketch.systems.checkpoints import load_system, read_checkpoint
 from vocalsketch.tasks.transfer import _read_tower
 
 
 def in_torchs_format(file: Path, attack: Attack) -> None:
-    torch.save({"state_dict": {"network.x": torch.zeros(1)}, "vocalsketch": attack}, file)
+    torch.save({"state_dict": {"system.x": torch.zeros(1)}, "vocalsketch": attack}, file)
 
 
 def in_torchs_old_format(file: Path, attack: Attack) -> None:
@@ -38,7 +38,10 @@ def as_a_bare_pickle(file: Path, attack: Attack) -> None:
 
 
 def among_the_weights(file: Path, attack: Attack) -> None:
-    torch.save({"state_dict": {"network.x": attack}, "vocalsketch": {"system": "siamese"}}, file)
+    torch.save(
+        {"state_dict": {"system.x": attack}, "vocalsketch": {"description": {"system": "siamese"}}},
+        file,
+    )
 
 
 PATHS = ("kth_best_model_path", "last_model_path", "best_model_path")
@@ -60,7 +63,7 @@ def test_the_attack_is_one(write: Callable[[Path, Attack], None], canary: Path) 
     "read",
     [
         read_checkpoint,
-        load_siamese,
+        load_system,
         load_subject,
         lambda path: _read_tower(path, "imitation"),
         lambda path: _read_tower(path.rename(path.with_suffix(".h5")), "imitation"),
@@ -131,26 +134,32 @@ def whole(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def described(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return checkpoint["vocalsketch"]["description"]
+
+
+def geometry(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    return described(checkpoint)["geometry"]
+
+
 DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "no description": lambda c: c.pop("vocalsketch"),
     "another description": lambda c: c.update(vocalsketch=[1, 2]),
-    "no geometry": lambda c: c["vocalsketch"].pop("geometry"),
-    "no stages": lambda c: c["vocalsketch"]["geometry"].update(imitation_tower={}),
-    "a stage of words": lambda c: c["vocalsketch"]["geometry"]["imitation_tower"].update(
-        stages=["conv", "pool"]
+    "no geometry": lambda c: described(c).pop("geometry"),
+    "no stages": lambda c: geometry(c).update(imitation_tower={}),
+    "a stage of words": lambda c: geometry(c)["imitation_tower"].update(stages=["conv", "pool"]),
+    "filters of words": lambda c: geometry(c)["imitation_tower"]["stages"][0].update(
+        filters="many"
     ),
-    "filters of words": lambda c: c["vocalsketch"]["geometry"]["imitation_tower"]["stages"][
-        0
-    ].update(filters="many"),
-    "a shape of nothing": lambda c: c["vocalsketch"]["geometry"].update(imitation_shape=None),
-    "an unknown key": lambda c: c["vocalsketch"]["geometry"].update(run="touch canary"),
-    "no front ends": lambda c: c["vocalsketch"].pop("front_ends"),
-    "an unknown front end": lambda c: c["vocalsketch"]["front_ends"].update(
+    "a shape of nothing": lambda c: geometry(c).update(imitation_shape=None),
+    "an unknown key": lambda c: geometry(c).update(run="touch canary"),
+    "no front ends": lambda c: described(c).pop("front_ends"),
+    "an unknown front end": lambda c: described(c)["front_ends"].update(
         imitation={"class": "os.system", "version": 1}
     ),
     "no weights": lambda c: c.update(state_dict={}),
     "weights of another shape": lambda c: c["state_dict"].update(
-        {"network.head.layers.0.bias": torch.zeros(3)}
+        {"system.head.rest.2.bias": torch.zeros(3)}
     ),
     "weights of words": lambda c: c["state_dict"].update(dict.fromkeys(c["state_dict"], "w")),
 }
@@ -162,7 +171,7 @@ def test_a_damaged_description_is_one_clear_error(damage: str, tmp_path: Path) -
     checkpoint = whole(file)
     DAMAGES[damage](checkpoint)
     torch.save(checkpoint, file)
-    for read in (load_siamese, load_subject):
+    for read in (load_system, load_subject):
         with pytest.raises(Exception, match=r"a\.ckpt|front end") as caught:
             read(file)
         assert type(caught.value).__module__ == "vocalsketch.errors", caught.value
@@ -173,16 +182,16 @@ def test_a_network_of_any_size_is_refused_before_it_takes_memory(tmp_path: Path)
     checkpoint = whole(file)
     # 3 x 3 kernels of a million filters on a million channels: 36 TB
     for side in ("imitation_tower", "recording_tower"):
-        for stage in checkpoint["vocalsketch"]["geometry"][side]["stages"]:
+        for stage in geometry(checkpoint)[side]["stages"]:
             stage["filters"] = 10**6
     torch.save(checkpoint, file)
     with pytest.raises(CheckpointError, match="of another architecture"):
-        load_siamese(file)
+        load_system(file)
     name = next(iter(checkpoint["state_dict"]))
     checkpoint["state_dict"][name] = torch.zeros(1).expand(10**12)  # which is saved as one number
     torch.save(checkpoint, file)
     with pytest.raises(CheckpointError, match="no tensor that holds all of its numbers"):
-        load_siamese(file)
+        load_system(file)
 
 
 def test_a_compressed_checkpoint_is_refused(tmp_path: Path) -> None:

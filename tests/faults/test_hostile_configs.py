@@ -12,10 +12,10 @@ import yaml
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.extensions import extensions
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.config_tree import read_mapping
 from vocalsketch.sweep.definition import read_definition
+from vocalsketch.systems.registry import extensions
 
 Change = Callable[[dict[str, Any], Any], object]
 DDP = "pytorch_lightning.strategies.DDPStrategy"

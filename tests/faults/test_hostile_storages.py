@@ -21,7 +21,7 @@ from vocalsketch.features.log_mel import LogMel
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import Index, build_index
-from vocalsketch.search.table import SoundTable
+from vocalsketch.search.segment import Segment
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, load_study, open_study
@@ -66,7 +66,7 @@ def test_an_extension_type_of_arrow_is_not_made(
     name: str, index: Path, tmp_path: Path, attack: bytes, canary: Path
 ) -> None:
     """Old versions of pyarrow unpickled what a column's metadata hold."""
-    whole = SoundTable(next(index.glob("*.arrow")))
+    whole = Segment(next(index.glob("*.arrow")))
     metadata = {"ARROW:extension:name": name, "ARROW:extension:metadata": attack}
     fields = [field.with_metadata(metadata) for field in whole.rows.schema]
     table = pa.Table.from_arrays(whole.rows.columns, schema=pa.schema(fields))
@@ -76,20 +76,22 @@ def test_an_extension_type_of_arrow_is_not_made(
     ):
         w.write_table(table)
     with pytest.raises(StorageError, match=r"a\.arrow is (missing or )?damaged"):
-        SoundTable(tmp_path / "a.arrow")
+        Segment(tmp_path / "a.arrow")
     assert not canary.exists()
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"table": "../outside.arrow"},
-        {"table": "/etc/passwd"},
-        {"table": None},
+        {"segments": [{"file": "../outside.arrow", "rows": 8, "checksum": 0}]},
+        {"segments": [{"file": "/etc/passwd", "rows": 8, "checksum": 0}]},
+        {"segments": [{"file": "1.arrow", "rows": "8", "checksum": 0}]},
+        {"segments": None},
+        {"removed": "/etc/passwd"},
         {"windows": "many"},
         {"skipped": [1]},
         {"library": 7},
-        {"precision": "float8"},
+        {"precision": "float16"},
     ],
 )
 def test_a_manifest_of_other_values_is_refused(
@@ -132,20 +134,6 @@ def test_a_study_in_a_database_is_json_and_nothing_else(
     database.close()
     with pytest.raises(StudyError, match="'study' is damaged in its storage"):
         load_study(open_storage(f"sqlite:///{file}", sleep=lambda _: None), "study")
-    assert not canary.exists()
-
-
-def test_a_study_in_a_journal_is_json_and_nothing_else(
-    tmp_path: Path, attack: bytes, canary: Path
-) -> None:
-    file = tmp_path / "study.journal"
-    open_study(open_storage(f"journal:{file}"), definition())
-    lines = file.read_bytes()
-    for content in (attack, lines + attack + b"\n", lines + b'{"op_code": 99}\n'):
-        file.write_bytes(content)
-        # a last line that is not whole counts as one that was never written
-        with pytest.raises(VocalSketchError, match="no journal of studies|No study 'study'"):
-            load_study(open_storage(f"journal:{file}", sleep=lambda _: None), "study")
     assert not canary.exists()
 
 

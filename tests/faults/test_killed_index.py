@@ -11,9 +11,9 @@ from vocalsketch.search import Index, check_index
 
 
 def rows(folder: Path) -> tuple[list[dict[str, object]], np.ndarray]:
-    """Return what is stored of each window, and the shares."""
+    """Return what is stored of each window, and the embeddings."""
     table = Index.open(folder).table
-    return table.rows.to_pylist(), np.concatenate(table.blocks)
+    return table.live.to_pylist(), table.embeddings(np.flatnonzero(table.counting))
 
 
 def change(library: Path) -> None:

@@ -19,7 +19,7 @@ from labelled_corpora import (
 from mortal import LIVES, PATIENCE, THOROUGH, Mortal, files_in, leftovers_in, moments
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 Command = tuple[str, ...]
 
@@ -100,6 +100,8 @@ def runs_are_the_same(whole: Path, killed: Path) -> None:
     for name in sorted(files_in(one)):
         if name.endswith("environment.json"):
             continue  # it names the revision of the sources, which may be committed meanwhile
+        if name.endswith("job.json"):
+            continue  # it says how long it took
         if name.endswith(".ckpt"):
             weights = [read_checkpoint(folder / name)["state_dict"] for folder in (one, other)]
             assert weights[0].keys() == weights[1].keys()

@@ -11,12 +11,10 @@ import sklearn.metrics
 import torch
 from torchmetrics.retrieval import RetrievalMRR
 
-from vocalsketch.models import MetricHead
 from vocalsketch.retrieval.fusion import fuse, log_likelihoods
 from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank, mid_ranks
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
-from vocalsketch.search.kernel import HeadKernel
 from vocalsketch.tasks.confusion import Confusion
 
 CASES = 1_000
@@ -146,32 +144,3 @@ def test_accuracies_are_sklearns() -> None:
         assert found.per_class == pytest.approx(
             {str(name): recall for name, recall in zip(present, recalls, strict=True)}
         )
-
-
-def test_half_precision_moves_no_candidate_far() -> None:
-    """Ranks of 2,000 stored sounds for 50 queries, shares in float16 against float32.
-
-    A share's rounding of 2^-11 moves a score by about a thousandth of the scores' spread, and
-    with it only candidates that score alike.
-    """
-    torch.manual_seed(0)
-    head = MetricHead(5, 5, (32, 8)).eval()
-    for parameter in head.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
-    rng = np.random.default_rng(0)
-    stored = rng.standard_normal((2_000, 32), dtype=np.float32)
-    asked = rng.standard_normal((50, 32), dtype=np.float32)
-    kernel = HeadKernel(head, threads=1)
-    full = kernel.scores(asked, [stored])
-    half = kernel.scores(asked, [stored.astype(np.float16)])
-    assert np.abs(half - full).max() < 2e-3 * full.std()
-    ranks = [scipy.stats.rankdata(-scores, axis=1) for scores in (full, half)]
-    moved = np.abs(ranks[0] - ranks[1])
-    assert np.median(moved) == 0
-    assert moved.max() <= 40
-    best = [np.argsort(-scores, axis=1)[:, :10] for scores in (full, half)]
-    shared = [len(set(one) & set(other)) for one, other in zip(*best, strict=True)]
-    assert np.mean(shared) > 9.8
-    targets = rng.integers(0, 2_000, 50)
-    difference = mean_reciprocal_rank(full, targets) - mean_reciprocal_rank(half, targets)
-    assert abs(difference) < 1e-3

@@ -3,16 +3,26 @@
 import contextlib
 import io
 import os
+import socket
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from vocalsketch.errors import AudioError
 from vocalsketch.features import audio
-from vocalsketch.features.audio import BLOCK, check_audio, load_clip, read_audio, resampled
+from vocalsketch.features.audio import (
+    BLOCK,
+    check_audio,
+    clip_of,
+    levelled,
+    load_clip,
+    read_audio,
+    resampled,
+)
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import RecordingLogMel
 
@@ -260,7 +270,7 @@ def test_a_short_clip_is_padded_with_zeros() -> None:
     clip = load_clip(io.BytesIO(encoded(sine(0.5))), CQT())
     assert clip.shape == (53_760,)
     assert clip.dtype == np.float32
-    np.testing.assert_allclose(clip[:8000], sine(0.5), atol=1 / 2**15)
+    np.testing.assert_allclose(clip[:8000], sine(0.5), atol=1 / 2**15)  # a peak of 0.5 stays
     assert not clip[8000:].any()
 
 
@@ -269,10 +279,61 @@ def test_a_long_clip_is_cut_as_if_all_of_it_had_been_resampled() -> None:
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 6 * 44_100)
     data = encoded(samples, 44_100, subtype="FLOAT")
     whole = resampled(samples.astype(np.float32), 44_100, RATE)[: front_end.samples]
-    np.testing.assert_allclose(load_clip(io.BytesIO(data), front_end), whole, atol=1e-5)
+    expected = levelled(whole)
+    np.testing.assert_allclose(load_clip(io.BytesIO(data), front_end), expected, atol=1e-5)
 
 
-def test_a_clip_at_the_front_ends_rate_is_not_touched() -> None:
+def test_a_clip_at_the_front_ends_rate_is_touched_in_its_level_only() -> None:
+    """The highest peak of 999 / 2**15 lies between 1/64 and 1/32: 32 times that is below 1."""
     samples = (np.random.default_rng(0).integers(-999, 999, 200_000) / 2**15).astype(np.float32)
     clip = load_clip(io.BytesIO(encoded(samples, 44_100)), RecordingLogMel())
-    np.testing.assert_array_equal(clip, samples[:176_400])
+    np.testing.assert_array_equal(clip, 32 * samples[:176_400])
+
+
+@pytest.mark.parametrize("front_end", [CQT(), RecordingLogMel()])
+@pytest.mark.parametrize("level", [2.0**-10, 1e-4, 3e-6])
+def test_a_sound_gives_the_same_features_at_any_level(
+    front_end: CQT | RecordingLogMel, level: float
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(30_000) * np.linspace(0.2, 0, 30_000)
+    heard = [
+        front_end(torch.from_numpy(clip_of(each.astype(np.float32), 44_100, front_end))[None])
+        for each in (noise, level * noise)
+    ]
+    np.testing.assert_allclose(heard[1].numpy(), heard[0].numpy(), atol=2e-3)
+
+
+def test_silence_has_no_level() -> None:
+    assert not levelled(np.zeros(9, dtype=np.float32)).any()
+
+
+@pytest.mark.parametrize("other", [-1.0, -0.98])
+def test_where_channels_cancel_the_louder_is_heard(other: float) -> None:
+    stereo = np.stack([sine(), other * sine()], axis=1).astype(np.float32)
+    waveform, _ = read_audio(io.BytesIO(encoded(stereo, subtype="FLOAT")))
+    np.testing.assert_array_equal(waveform, stereo[:, 0])
+
+
+@pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFF00, 0xFFFFFFFF])
+def test_a_wav_of_unknown_length_is_read_to_its_end(length: int) -> None:
+    data = bytearray(encoded(sine()))
+    for start in (4, data.index(b"data") + 4):
+        data[start : start + 4] = length.to_bytes(4, "little")
+    np.testing.assert_array_equal(
+        read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(encoded(sine())))[0]
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.wav")
+    with pytest.raises(AudioError, match="a folder, pipe or device, not a file"):
+        read_audio(tmp_path / "x.wav")
+
+
+def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path may not be long
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("x.wav")
+        with pytest.raises(AudioError, match=r"x\.wav: cannot be read"):
+            read_audio(Path("x.wav"))

@@ -1,15 +1,10 @@
-"""The yardstick without learning, by hand and on the demo's own sounds and imitations."""
+"""Contours and averages of a clip, by hand."""
 
 import numpy as np
 import pytest
-from scipy.signal import resample_poly
+import torch
 
-from vocalsketch.datasets.synthetic import sounds
-from vocalsketch.features.contours import FAMILIES, contour_features, contour_scores
-from vocalsketch.voice import listening
-from vocalsketch.voice.people import imitation, person
-
-LENGTH = sum(FAMILIES)
+from vocalsketch.features.contours import ContourFeatures, contour_features
 
 
 def sine(frequency: float, rate: int, seconds: float = 1.0) -> np.ndarray:
@@ -53,38 +48,14 @@ def test_silence_and_the_shortest_clips_have_finite_features(samples: int) -> No
     assert np.isfinite(vector).all()
 
 
-def test_scores_by_hand() -> None:
-    queries, candidates = np.zeros((2, LENGTH)), np.zeros((2, LENGTH))
-    queries[:, 0], candidates[:, 0] = (5.0, 9.0), (100.0, 300.0)  # loudness: -1 and 1 on each side
-    queries[:, -1], candidates[:, -1] = (0.0, 2.0), (1.0, 0.0)  # duration: opposite orders
+def test_the_front_end_gives_each_clips_features_whatever_follows_it() -> None:
+    clip = sine(300.0, 16_000) * np.linspace(0.2, 1.0, 16_000)
+    front_end = ContourFeatures(seconds=2.0)
+    padded = np.zeros((1, front_end.samples), dtype=np.float32)
+    padded[0, : len(clip)] = clip
+    features = front_end(torch.from_numpy(padded))
 
-    # same loudness, other duration: 2 ** 2; the reverse: 2 ** 2 / 20 points of a contour
-    assert contour_scores(queries, candidates) == pytest.approx(
-        np.array([[-4.0, -0.2], [-0.2, -4.0]])
+    assert features.shape == (1, *front_end.shape)
+    np.testing.assert_allclose(
+        features[0, :, 0], contour_features(padded[0, : len(clip)], 16_000), rtol=1e-5
     )
-
-
-def test_a_feature_without_spread_says_nothing() -> None:
-    scores = contour_scores(np.ones((3, LENGTH)), np.full((4, LENGTH), 7.0))
-
-    assert scores.shape == (3, 4)
-    assert not scores.any()
-
-
-def test_demo_imitations_are_neither_trivial_nor_hopeless() -> None:
-    category = "everyday"
-    names = sorted(sounds.CATALOGUE[category])[12:]
-    candidates, queries = [], []
-    for target, name in enumerate(names):
-        recording = sounds.recording(category, name)
-        candidates.append(contour_features(recording, 44_100))
-        heard = listening.heard(resample_poly(recording, 160, 441))
-        someone = person(target, sounds.generator("person", str(target)))
-        sung = imitation(someone, heard, sounds.generator("imitation", name, str(target)))
-        queries.append(contour_features(sung, 16_000))
-
-    scores = contour_scores(np.array(queries), np.array(candidates))
-    reciprocal_ranks = 1.0 / (1 + (scores > np.diag(scores)[:, None]).sum(axis=1))
-
-    chance = np.mean(1.0 / np.arange(1, 13))
-    assert 1.5 < reciprocal_ranks.mean() / chance < 3.8

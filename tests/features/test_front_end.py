@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.front_end import FrontEnd, decibels, front_end_from, standardised
+from vocalsketch.features.front_end import FrontEnd, decibels, standardised
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.systems import front_end_from
 
 ALL = [
     CQT(),
@@ -80,7 +81,7 @@ def test_loudness_does_not_matter(front_end: FrontEnd) -> None:
 @every_front_end
 def test_rebuilt_from_its_description(front_end: FrontEnd) -> None:
     rebuilt = front_end_from(front_end.describe())
-    assert rebuilt == front_end
+    assert rebuilt.describe() == front_end.describe()
     assert rebuilt.fingerprint == front_end.fingerprint
 
 
@@ -107,7 +108,7 @@ log_mels = st.builds(
 def test_fingerprints_are_equal_where_front_ends_are_and_nowhere_else(
     one: LogMel, other: LogMel
 ) -> None:
-    assert (one.fingerprint == other.fingerprint) == (one == other)
+    assert (one.fingerprint == other.fingerprint) == (one.describe() == other.describe())
     again = front_end_from(dict(reversed(list(one.describe().items()))))
     assert again.fingerprint == one.fingerprint
 

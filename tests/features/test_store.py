@@ -6,8 +6,6 @@ import io
 import os
 import pickle
 import random
-import signal
-import tarfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,16 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features import making, workers
+from vocalsketch.features import store as feature_store
 from vocalsketch.features.audio import load_clip
+from vocalsketch.features.contents import content_id
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel, RecordingLogMel
-from vocalsketch.features.making import transformed
-from vocalsketch.features.shelf import Shelf
-from vocalsketch.features.source import AudioSource, content_id
-from vocalsketch.features.store import FeatureStore
-from vocalsketch.features.table import FeatureTable
+from vocalsketch.features.store import Entries, FeatureStore, FeatureTable, transformed
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
 
@@ -59,13 +54,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         return load_clip(source, front_end, name=name)
 
-    monkeypatch.setattr(making, "load_clip", noted)
+    monkeypatch.setattr(feature_store, "load_clip", noted)
     return names
 
 
-def fill(
-    store: FeatureStore, sources: list[Path] | list[AudioSource], jobs: int = 1
-) -> FeatureTable:
+def fill(store: FeatureStore, sources: list[Path], jobs: int = 1) -> FeatureTable:
     return store.fill(sources, FRONT_END, jobs=jobs, progress=False)
 
 
@@ -109,7 +102,7 @@ def test_a_second_fill_reads_no_audio(
 ) -> None:
     first = fill(store, sounds)
     assert len(decoded) == 40
-    monkeypatch.setattr(making, "opened", None)  # would fail if anything were opened
+    monkeypatch.setattr(feature_store, "opened_file", None)  # would fail if anything were opened
     second = fill(FeatureStore(store.folder.parent), sounds)
     np.testing.assert_array_equal(second.stack(), first.stack())
 
@@ -160,44 +153,6 @@ def test_results_do_not_depend_on_threads_or_on_what_was_there(
     parted = FeatureStore(tmp_path / "b")
     fill(parted, sounds[5:12], jobs=3)
     np.testing.assert_array_equal(fill(parted, sounds, jobs=3).stack(), whole)
-
-
-def test_processes_make_what_threads_make(
-    tmp_path: Path, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bad = bad_files(tmp_path)
-    members = archive_of(sounds[:5], tmp_path / "a.tgz")
-    sources = [bad[0], *map(AudioSource, sounds), *members, *bad[1:]]
-
-    def filled(folder: str) -> FeatureTable:
-        return FeatureStore(tmp_path / folder).fill(
-            sources, FRONT_END, jobs=2, on_bad_audio="skip", progress=False
-        )
-
-    threads = filled("threads")
-    monkeypatch.setattr(workers, "ENOUGH_FOR_PROCESSES", 1)
-    processes = filled("processes")
-    np.testing.assert_array_equal(processes.stack(), threads.stack())
-    assert processes.bad == threads.bad
-    assert len(processes.bad) == 4
-
-
-class Fatal(LogMel):
-    """A front end that kills its process, as a system out of memory does."""
-
-    def spectrogram(self, waveforms: torch.Tensor) -> torch.Tensor:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("not reached")
-
-
-def test_a_killed_process_is_said_and_what_others_made_is_kept(
-    store: FeatureStore, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workers, "ENOUGH_FOR_PROCESSES", 1)
-    fatal = Fatal(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
-    with pytest.raises(StorageError, match="A process that computed features was killed"):
-        store.fill(sounds, fatal, jobs=2, progress=False)
-    assert not list(store.folder.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("front_end", [FRONT_END, CQT(seconds=0.5), CQT(), RecordingLogMel()])
@@ -254,41 +209,61 @@ def test_damaged_features_are_made_again(
     np.testing.assert_array_equal(fill(store, sounds).stack(), before)
 
 
-def test_a_flipped_bit_costs_its_record_and_in_an_id_its_file(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, (2, 3))
-    rng = np.random.default_rng(0)
-    ids = ["0" * 32, "a" * 32, "f" * 32]
-    shelf.add({content: rng.normal(size=(2, 3)) for content in reversed(ids)})
-    file = shelf.file_of(ids)
+def entries_in(folder: Path) -> Entries:
+    return Entries(folder, (2, 3), np.dtype("<f4"))
+
+
+def test_an_entry_with_any_bit_flipped_does_not_count(tmp_path: Path) -> None:
+    entries = entries_in(tmp_path)
+    features = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    entries.add("a" * 32, features)
+    np.testing.assert_array_equal(entries.read("a" * 32), features)
+    file = Path(entries.file("a" * 32))
     whole = file.read_bytes()
-    record = len(whole) // 3
     for position in range(len(whole)):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << (position % 8)
         file.write_bytes(damaged)
-        hit = {ids[position // record]} if position % record >= 32 else set(ids)
-        assert shelf.places().keys() == set(ids) - hit
-        assert not shelf.holds(ids)
+        assert entries.read("a" * 32) is None
 
 
-def test_a_file_written_once_more_is_the_same_in_any_order(tmp_path: Path) -> None:
-    """Whoever looks a record up by its place in the file must not find another there."""
-    shelf = Shelf(tmp_path, (2, 3))
-    features = {content * 32: np.full((2, 3), ord(content)) for content in "fa0"}
-    shelf.add(features)
-    (file,) = tmp_path.iterdir()
-    before = file.read_bytes()
-    shelf.add(dict(sorted(features.items())))
-    assert file.read_bytes() == before
-
-
-def test_a_file_with_the_content_of_another_does_not_count(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, (2, 3))
+def test_an_entry_with_the_content_of_another_does_not_count(tmp_path: Path) -> None:
+    entries = entries_in(tmp_path)
     for content in "af":
-        shelf.add({content * 32: np.full((2, 3), ord(content))})
-    file, other = shelf.file_of(["a" * 32]), shelf.file_of(["f" * 32])
-    file.write_bytes(other.read_bytes())
-    assert shelf.places() == {"f" * 32: (other, 0)}
+        entries.add(content * 32, np.full((2, 3), ord(content)))
+    Path(entries.file("a" * 32)).write_bytes(Path(entries.file("f" * 32)).read_bytes())
+    assert entries.read("a" * 32) is None
+    np.testing.assert_array_equal(entries.read("f" * 32), np.full((2, 3), ord("f")))
+
+
+def test_an_entry_written_once_more_is_the_same(tmp_path: Path) -> None:
+    entries = entries_in(tmp_path)
+    files = []
+    for _ in range(2):
+        entries.add("a" * 32, np.ones((2, 3)))
+        files.append(Path(entries.file("a" * 32)).read_bytes())
+    assert files[0] == files[1]
+    assert list(tmp_path.iterdir()) == [Path(entries.file("a" * 32))]
+
+
+class Waveforms(LogMel):
+    """A front end that is computed where the network is: the clip itself is kept."""
+
+    cached = "waveform"
+
+
+def test_the_clip_itself_is_kept_where_a_front_end_wants_it(
+    store: FeatureStore, sounds: list[Path]
+) -> None:
+    front_end = Waveforms(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
+    table = store.fill(sounds, front_end, jobs=1, progress=False)
+    clips = np.stack([load_clip(sound, front_end) for sound in sounds])
+    assert table.shape == (800,)
+    assert table[sounds[0]].dtype == np.int16
+    assert table.stack().dtype == np.float32
+    np.testing.assert_allclose(table.stack(), clips, atol=0.51 / 32_767)
+    features = front_end(torch.from_numpy(table.stack())).numpy()
+    np.testing.assert_allclose(features, fill(store, sounds).stack(), atol=0.02)
 
 
 def test_features_that_are_removed_while_in_use_are_missed_in_words(
@@ -299,14 +274,6 @@ def test_features_that_are_removed_while_in_use_are_missed_in_words(
         file.unlink()
     with pytest.raises(StorageError, match="was removed or cut while its features were in use"):
         table.stack()
-
-
-@given(st.sets(st.text("0123456789abcdef", min_size=32, max_size=32)), st.randoms())
-def test_a_files_name_is_of_the_ids_in_it_in_any_order(ids: set[str], rng: random.Random) -> None:
-    shelf = Shelf(Path("store"), (2, 3))
-    name = shelf.file_of(sorted(ids))
-    assert shelf.file_of(rng.sample(sorted(ids), len(ids))) == name
-    assert all(shelf.file_of(ids - {each}) != name for each in ids)
 
 
 @given(st.binary(max_size=99), st.binary(max_size=99))
@@ -371,9 +338,9 @@ def test_bad_files_are_skipped_on_request(
 ) -> None:
     bad = bad_files(tmp_path)
     table = store.fill([bad[0], *sounds, *bad[1:]], FRONT_END, on_bad_audio="skip", progress=False)
-    assert [source.path for source in table.sources] == sounds
-    assert [source.path for source in table.bad] == [bad[0], *bad[1:]]
-    assert "too short" in table.bad[AudioSource(bad[2])]
+    assert list(table.sources) == sounds
+    assert list(table.bad) == bad
+    assert "too short" in table.bad[bad[2]]
     assert sounds[0] in table
     assert bad[0] not in table
 
@@ -386,6 +353,7 @@ def test_a_store_that_cannot_be_written_is_read(
     def refused(*args: object, **options: object) -> tuple[int, str]:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
+    monkeypatch.setattr(feature_store.os, "replace", refused)
     monkeypatch.setattr("vocalsketch.files.tempfile.mkstemp", refused)
     np.testing.assert_array_equal(fill(store, sounds[:20]).stack(), before)
     with pytest.raises(StorageError, match="Read-only file system"):
@@ -395,62 +363,15 @@ def test_a_store_that_cannot_be_written_is_read(
 def test_a_full_disk_is_said(
     store: FeatureStore, sounds: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, data: bytes) -> int:
+    def full(temporary: str, target: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(feature_store.os, "replace", full)
     with pytest.raises(StorageError, match="No space left while writing"):
         fill(store, sounds)
     monkeypatch.undo()
     assert not list(store.folder.rglob("*.tmp"))
     np.testing.assert_allclose(fill(store, sounds).stack(), directly(sounds), atol=1e-5)
-
-
-def archive_of(sounds: list[Path], file: Path) -> list[AudioSource]:
-    with tarfile.open(file, "w:gz") as archive:
-        for sound in sounds:
-            archive.add(sound, f"speech/wav/{sound.name}")
-    return [AudioSource(file, f"speech/wav/{sound.name}") for sound in sounds]
-
-
-def test_members_of_archives_are_read_without_unpacking(
-    store: FeatureStore, sounds: list[Path], tmp_path: Path
-) -> None:
-    members = archive_of(sounds[:5], tmp_path / "a.tgz") + archive_of(
-        sounds[5:9], tmp_path / "b.tgz"
-    )
-    members.reverse()
-    table = fill(store, members)
-    np.testing.assert_allclose(table.stack(), directly(sounds[:9])[::-1], atol=1e-5)
-
-
-def test_an_archive_is_opened_once(
-    store: FeatureStore, sounds: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = []
-    original = tarfile.open
-    members = archive_of(sounds[:9], tmp_path / "a.tgz")
-    monkeypatch.setattr(tarfile, "open", lambda *a, **k: opened.append(a) or original(*a, **k))
-    fill(store, members)
-    assert len(opened) == 1
-
-
-def test_damaged_archives_and_absent_members_are_bad_audio(
-    store: FeatureStore, sounds: list[Path], tmp_path: Path
-) -> None:
-    whole = archive_of(sounds[:3], tmp_path / "whole.tgz")
-    cut = archive_of(sounds[3:30], tmp_path / "cut.tgz")
-    data = cut[0].path.read_bytes()
-    cut[0].path.write_bytes(data[: len(data) // 2])
-    absent = AudioSource(whole[0].path, "no such member")
-    gone = AudioSource(tmp_path / "gone.tgz", "a")
-    sources = [*whole, absent, *cut, gone]
-    table = store.fill(sources, FRONT_END, on_bad_audio="skip", progress=False)
-    assert set(whole) <= set(table.sources)
-    assert {absent, gone, cut[-1]} <= table.bad.keys()
-    assert "does not hold it" in table.bad[absent]
-    assert "damaged or cut short" in table.bad[cut[-1]]
-    assert len(table) + len(table.bad) == len(sources)
 
 
 def test_a_table_survives_pickling_without_carrying_its_features(

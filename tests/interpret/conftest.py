@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from vocalsketch.domain import SIDES
 from vocalsketch.features.log_mel import LogMel
-from vocalsketch.interpret.layers import siamese_layers
 from vocalsketch.interpret.subject import Subject
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 
 @pytest.fixture
@@ -21,10 +22,9 @@ def network(front_end: LogMel) -> Siamese:
     tower = TowerGeometry([ConvStage(4, (3, 3), (2, 2)), ConvStage(5, (2, 3))], batch_norm=True)
     geometry = SiameseGeometry(front_end.shape, front_end.shape, tower, tower, hidden=(8, 3))
     torch.manual_seed(0)
-    return Siamese(geometry).eval()
+    return Siamese(dict.fromkeys(SIDES, front_end), geometry).eval()
 
 
 @pytest.fixture
-def subject(network: Siamese, front_end: LogMel) -> Subject:
-    front_ends = {"imitation": front_end, "recording": front_end}
-    return Subject("small", network, siamese_layers, front_ends, "demo")
+def subject(network: Siamese) -> Subject:
+    return Subject("small", network, "demo")

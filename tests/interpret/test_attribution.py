@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from small_networks import Pixels, siamese
 
-from vocalsketch.interpret.attribution import attribute
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.domain import SIDES
+from vocalsketch.errors import ConfigError
+from vocalsketch.interpret.attribution import attribute, in_words
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.systems import load_system
+from vocalsketch.systems.ensemble import Ensemble
+from vocalsketch.systems.siamese import SiameseGeometry
 
 
 def test_contributions_add_up_to_the_logit_less_that_of_silence(network):
@@ -13,21 +19,23 @@ def test_contributions_add_up_to_the_logit_less_that_of_silence(network):
         if name.endswith("bias"):  # without biases the logit would be linear along the way
             values.data = torch.randn(values.shape, generator=generator)
     imitation, recording = torch.randn(2, 12, 20, generator=generator)
-    coarse = attribute(network, imitation, recording, steps=2)
-    found = attribute(network, imitation, recording)
+    coarse = attribute(network, {"imitation": imitation, "recording": recording}, steps=2)
+    found = attribute(network, {"imitation": imitation, "recording": recording})
     index = torch.zeros(1, dtype=torch.long)
     logit = float(network(imitation[None], recording[None], index, index).detach())
-    total = float(found.imitation.sum() + found.recording.sum())
-    assert found.logit == pytest.approx(logit, abs=1e-5)
-    assert found.probability == pytest.approx(1 / (1 + 2.718281828**-logit), abs=1e-5)
-    assert abs(found.gap) < 0.01 * abs(found.logit - found.silence) < abs(coarse.gap)
-    assert total + found.gap == pytest.approx(found.logit - found.silence, abs=1e-5)
+    total = float(found.contributions["imitation"].sum() + found.contributions["recording"].sum())
+    assert found.score == pytest.approx(logit, abs=1e-5)
+    assert in_words(found.score, found.kind) == f"likelihood {1 / (1 + 2.718281828**-logit):.3f}"
+    assert abs(found.gap) < 0.01 * abs(found.score - found.silence) < abs(coarse.gap)
+    assert total + found.gap == pytest.approx(found.score - found.silence, abs=1e-5)
 
 
 def test_of_a_linear_network_contributions_are_weight_times_value():
     """One pixel of each side reaches the logit, times 2 and times -3; biases keep ReLUs open."""
     tower = TowerGeometry([ConvStage(1, (2, 2))])
-    network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, hidden=(1,), dropout=0.0))
+    network = siamese(
+        SiameseGeometry((2, 2), (2, 2), tower, tower, hidden=(1,), dropout=0.0), Pixels(2, 2)
+    )
     for side, weight in (("imitation", 2.0), ("recording", -3.0)):
         conv = getattr(network, f"{side}_tower").stages[0].conv
         conv.weight.data.zero_()
@@ -36,14 +44,36 @@ def test_of_a_linear_network_contributions_are_weight_times_value():
         getattr(network.head, f"{side}_share").weight.data.fill_(1.0)
     network.head.recording_share.bias.data.fill_(1000.0)
     network.head.rest[-1].weight.data.fill_(1.0)
-    found = attribute(network.eval(), torch.full((2, 2), 5.0), torch.full((2, 2), 7.0))
+    found = attribute(
+        network.eval(),
+        {"imitation": torch.full((2, 2), 5.0), "recording": torch.full((2, 2), 7.0)},
+    )
     expected = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
-    torch.testing.assert_close(found.imitation, 10.0 * expected)
-    torch.testing.assert_close(found.recording, -21.0 * expected)
+    torch.testing.assert_close(found.contributions["imitation"], 10.0 * expected)
+    torch.testing.assert_close(found.contributions["recording"], -21.0 * expected)
     assert found.silence == pytest.approx(1200.0)
-    assert found.logit == pytest.approx(1189.0)
+    assert found.score == pytest.approx(1189.0)
 
 
 def test_weights_gather_no_gradients(network):
-    attribute(network, torch.randn(12, 20), torch.randn(12, 20))
+    attribute(network, {side: torch.randn(12, 20) for side in SIDES})
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_contours_are_explained_from_silence_by_their_distance():
+    contours = load_system("contours")
+    features = {side: contours.front_ends[side](torch.randn(1, 160_000))[0] for side in SIDES}
+    found = attribute(contours, features)
+    embedded = [contours.embed(side, features[side][None]) for side in SIDES]
+    score = float(contours.score(*embedded))
+    assert found.score == pytest.approx(score)
+    total = sum(float(part.sum()) for part in found.contributions.values())
+    assert total == pytest.approx(score - found.silence, rel=1e-3)
+
+
+def test_what_cannot_be_traced_back_is_refused(network):
+    both = Ensemble([network, load_system("contours")])
+    features = {side: both.front_ends[side](torch.randn(1, both.front_ends[side].samples))[0]
+                for side in SIDES}  # fmt: skip
+    with pytest.raises(ConfigError, match="cannot be traced back"):
+        attribute(both, features)

@@ -6,7 +6,6 @@ import torch
 from matplotlib.figure import Figure
 
 from vocalsketch.features.log_mel import RecordingLogMel
-from vocalsketch.interpret.bins import frequencies
 from vocalsketch.interpret.figures import (
     Column,
     as_svg,
@@ -49,7 +48,7 @@ def test_axes_are_in_seconds_and_at_the_bands_frequencies():
     labels = [int(label.get_text().replace(",", "")) for label in axes.get_yticklabels()]
     assert len(labels) >= 4
     assert np.diff(axes.get_yticks()).min() > 128 / 6  # labels do not touch
-    centres = frequencies(front_end)
+    centres = front_end.frequencies()
     for hertz, place in zip(labels, axes.get_yticks(), strict=True):
         assert abs(centres[round(place)] - hertz) <= np.diff(centres)[max(0, round(place) - 1)]
 

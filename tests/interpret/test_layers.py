@@ -4,18 +4,24 @@ import copy
 
 import pytest
 import torch
+from small_networks import Pixels, siamese
 from torch import nn
+from torch.nn import functional
 
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.interpret.layers import (
     check_alike,
-    classifier_layers,
+    layers_of,
     selected_layers,
-    siamese_layers,
     with_leaky_units,
 )
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.interpret.subject import PretrainedTower
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems import System
+from vocalsketch.systems.imisound import Imisound
+from vocalsketch.systems.siamese import SiameseGeometry
 
 
 def listed(layers) -> list[tuple]:
@@ -25,7 +31,7 @@ def listed(layers) -> list[tuple]:
 def test_each_tower_and_the_head_are_listed_with_their_sizes(network):
     # 12 x 20 under a 3 x 3 kernel is 10 x 18, pooled 5 x 9, under 2 x 3 is 4 x 7
     convolutions = [("conv1", 4, (10, 18)), ("conv2", 5, (4, 7))]
-    assert listed(siamese_layers(network)) == [
+    assert listed(layers_of(network)) == [
         *(("imitation", *layer) for layer in convolutions),
         *(("recording", *layer) for layer in convolutions),
         ("pair", "fc1", 8, None),
@@ -35,8 +41,8 @@ def test_each_tower_and_the_head_are_listed_with_their_sizes(network):
 
 def test_a_tied_tower_is_listed_once():
     tower = TowerGeometry([ConvStage(2, (3, 3))])
-    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
-    assert [(layer.part, layer.name) for layer in siamese_layers(tied)] == [
+    tied = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)), Pixels(8, 8))
+    assert [(layer.part, layer.name) for layer in layers_of(tied)] == [
         ("imitation", "conv1"),
         ("pair", "fc1"),
     ]
@@ -44,7 +50,7 @@ def test_a_tied_tower_is_listed_once():
 
 def test_a_classifier_has_its_hidden_layers_but_not_its_classes():
     network = Classifier((8, 8), TowerGeometry([ConvStage(2, (3, 3))]), 7, (5, 4)).eval()
-    layers = classifier_layers(network, "recording")
+    layers = layers_of(PretrainedTower("recording", Pixels(8, 8), network))
     assert listed(layers) == [
         ("recording", "conv1", 2, (6, 6)),
         ("recording", "fc1", 5, None),
@@ -56,8 +62,51 @@ def test_a_classifier_has_its_hidden_layers_but_not_its_classes():
     torch.testing.assert_close(network.head[-1](hidden), network(clips))
 
 
+class Cosine(System):
+    """Both sides through one linear layer; nothing is a unit of a pair."""
+
+    kind = "cosine"
+
+    def __init__(self, front_ends):
+        super().__init__(front_ends)
+        self.conv = nn.Conv1d(6, 5, 3)
+        self.layer = nn.Linear(25, 4)
+
+    def settings(self):
+        return {}
+
+    def embed(self, side, features):
+        return functional.normalize(self.layer(torch.tanh(self.conv(features)).flatten(1)), dim=1)
+
+    def score(self, imitations, recordings):
+        return imitations @ recordings.T
+
+
+def test_a_system_of_any_make_lists_what_it_is_made_of():
+    system = Cosine({side: Pixels(6, 7) for side in SIDES}).eval()
+    layers = layers_of(system)
+    assert listed(layers) == [
+        ("imitation", "conv1", 5, (1, 5)),
+        ("imitation", "fc1", 4, None),
+    ]
+    clips = torch.randn(3, 6, 7)
+    torch.testing.assert_close(layers[0].respond(clips).squeeze(2), system.conv(clips))
+    embedded = functional.normalize(layers[1].respond(clips), dim=1)
+    torch.testing.assert_close(embedded, system.embed("imitation", clips))
+
+
+def test_units_that_answer_for_each_patch_have_its_place_in_time():
+    system = Imisound(
+        dict.fromkeys(SIDES, Pixels(4, 10)), hidden=(5, 3), patch_frames=4, patch_hop=2
+    )
+    assert listed(layers_of(system)) == [
+        ("imitation", "fc1", 5, (1, 4)),
+        ("imitation", "fc2", 3, (1, 4)),
+    ]
+
+
 def test_responses_have_the_listed_sizes_and_lead_on_to_the_networks_score(network):
-    layers = siamese_layers(network)
+    layers = layers_of(network)
     clips = torch.randn(2, 12, 20)
     for layer in layers[:4]:
         assert layer.respond(clips).shape == (2, layer.units, *layer.positions)
@@ -75,7 +124,7 @@ def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
         stage.norm.running_mean.uniform_(-1, 1)
         stage.norm.running_var.uniform_(0.5, 2)
     clips, units = torch.randn(4, 12, 20), torch.tensor([2, 0, 2, 1])
-    for layer in siamese_layers(with_leaky_units(network)):
+    for layer in layers_of(with_leaky_units(network)):
         inputs = (clips, clips.flip(0))[: 2 if layer.part == "pair" else 1]
         expected = torch.stack(
             [layer.respond(*inputs)[row, unit] for row, unit in enumerate(units)]
@@ -85,14 +134,16 @@ def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
 
 def test_conv1_responds_with_the_rectified_convolution_before_pooling():
     tower = TowerGeometry([ConvStage(1, (1, 1), (2, 2))])
-    network = Siamese(SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)))
+    network = siamese(
+        SiameseGeometry((2, 2), (2, 2), tower, tower, "tied", hidden=(1,)), Pixels(2, 2)
+    )
     stage = network.imitation_tower.stages[0]
     stage.conv.weight.data.fill_(-2.0)
     stage.conv.bias.data.fill_(1.0)
     clip = torch.tensor([[[0.0, 1.0], [-1.0, 3.0]]])
     expected = torch.tensor([[[[1.0, 0.0], [3.0, 0.0]]]])
-    assert torch.equal(siamese_layers(network)[0].respond(clip), expected)
-    leaky = siamese_layers(with_leaky_units(network, 0.3))[0].respond(clip)
+    assert torch.equal(layers_of(network)[0].respond(clip), expected)
+    leaky = layers_of(with_leaky_units(network, 0.3))[0].respond(clip)
     torch.testing.assert_close(leaky, torch.tensor([[[[1.0, -0.3], [3.0, -1.5]]]]))
 
 
@@ -111,13 +162,13 @@ def test_leaky_copies_leave_the_network_and_its_outputs_unchanged(network):
 
 def test_tied_towers_stay_tied_in_a_leaky_copy():
     tower = TowerGeometry([ConvStage(2, (3, 3))])
-    tied = Siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)))
+    tied = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)), Pixels(8, 8))
     leaky = with_leaky_units(tied)
     assert leaky.imitation_tower is leaky.recording_tower
 
 
 def test_by_default_all_convolutions_and_fc1_are_selected(network):
-    layers = siamese_layers(network)
+    layers = layers_of(network)
     assert [layer.name for layer in selected_layers(layers, None)] == [
         "conv1", "conv2", "conv1", "conv2", "fc1",
     ]  # fmt: skip
@@ -135,19 +186,20 @@ def test_by_default_all_convolutions_and_fc1_are_selected(network):
 )
 def test_a_layer_that_is_not_there_is_refused(network, names, part, said):
     with pytest.raises(ConfigError, match="There is no layer") as refused:
-        selected_layers(siamese_layers(network), names, part)
+        selected_layers(layers_of(network), names, part)
     assert said in str(refused.value)
 
 
 def test_a_part_that_the_network_lacks_is_refused():
     network = Classifier((8, 8), TowerGeometry([ConvStage(2, (3, 3))]), 7)
+    tower = PretrainedTower("imitation", Pixels(8, 8), network)
     with pytest.raises(ConfigError, match="no layer that sees a pair: choose imitation"):
-        selected_layers(classifier_layers(network, "imitation"), None, "pair")
+        selected_layers(layers_of(tower), None, "pair")
 
 
 def test_checkpoints_with_different_layers_cannot_stand_side_by_side(network):
-    layers = siamese_layers(network)
-    check_alike([layers, siamese_layers(copy.deepcopy(network))])
+    layers = layers_of(network)
+    check_alike([layers, layers_of(copy.deepcopy(network))])
     with pytest.raises(ConfigError, match=r"imitation conv1 \(4 units\); and imitation conv2"):
         check_alike([layers[:1], layers[1:2]])
 

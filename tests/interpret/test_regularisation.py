@@ -2,7 +2,7 @@
 
 import torch
 
-from vocalsketch.interpret.regularisation import energy, jittered, total_variation
+from vocalsketch.interpret.ascent import energy, jittered, total_variation
 
 PATTERN = torch.tensor([[[0.0, 1.0, 1.0], [2.0, 1.0, 0.0]]])
 

@@ -5,27 +5,29 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.domain import SIDES
+from vocalsketch.errors import CheckpointError
+from vocalsketch.features.log_mel import LogMel
 from vocalsketch.interpret.subject import load_subject, load_subjects
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems import load_system
 
-TOWER = TowerGeometry([ConvStage(2, (3, 3), (4, 8))], batch_norm=True)
+TOWER = TowerGeometry([ConvStage(2, (3, 3), (2, 2))], batch_norm=True)
 
 
-def save(path, network, made):
+def save(path, prefix, network, described):
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {f"network.{name}": value for name, value in network.state_dict().items()}
-    torch.save({"state_dict": weights, "vocalsketch": {"corpus": "demo", **made}}, path)
+    weights = {f"{prefix}.{name}": value for name, value in network.state_dict().items()}
+    made = {"description": described, "provenance": {"corpus": "demo"}}
+    torch.save({"state_dict": weights, "vocalsketch": made}, path)
     return path
 
 
 @pytest.fixture
-def siamese_path(network, front_end, tmp_path):
-    front_ends = dict.fromkeys(("imitation", "recording"), front_end.describe())
-    geometry = network.geometry.to_dict()
-    made = {"system": "siamese", "geometry": geometry, "front_ends": front_ends}
-    return save(tmp_path / "run" / "checkpoints" / "best.ckpt", network, made)
+def siamese_path(network, tmp_path):
+    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    return save(path, "system", network, network.description())
 
 
 def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
@@ -33,7 +35,8 @@ def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
 ):
     found = load_subject(siamese_path)
     assert (found.name, found.corpus) == ("run", "demo")
-    assert found.front_ends == {"imitation": front_end, "recording": front_end}
+    for side in SIDES:
+        assert found.front_ends[side].describe() == front_end.describe()
     clips, index = torch.randn(2, 12, 20), torch.arange(2)
     assert torch.equal(
         found.network(clips, clips, index, index), network(clips, clips, index, index)
@@ -41,30 +44,42 @@ def test_a_siamese_checkpoint_gives_its_network_front_ends_and_layers(
     assert [len(found.inputs_of(layer)) for layer in found.layers] == [1, 1, 1, 1, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("front_end", "side"), [(ImitationLogMel(), "imitation"), (RecordingLogMel(), "recording")]
-)
-def test_a_classifier_checkpoint_gives_its_network_and_the_side_of_its_front_end(
+@pytest.mark.parametrize("side", SIDES)
+def test_a_classifier_checkpoint_gives_its_tower_and_the_side_it_is_trained_for(
     front_end: LogMel, side, tmp_path
 ):
     torch.manual_seed(0)
     network = Classifier(front_end.shape, TOWER, 7, (5, 4), dropout=0.5).eval()
     made = {
         "system": "classifier",
+        "side": side,
         "input_shape": list(front_end.shape),
         "tower": asdict(TOWER),
         "classes": list("abcdefg"),
         "front_end": front_end.describe(),
     }
-    found = load_subject(save(tmp_path / "last.ckpt", network, made))
+    found = load_subject(save(tmp_path / "last.ckpt", "network", network, made))
     clips = torch.randn(2, *front_end.shape)
-    assert torch.equal(found.network(clips), network(clips))
-    assert found.front_ends == {side: front_end}
+    hidden = found.sides.embed(side, clips)
+    torch.testing.assert_close(network.head[-1](hidden), network(clips))
+    assert found.describe_front_ends() == {side: front_end.describe()}
     assert [(layer.name, layer.part, layer.units) for layer in found.layers] == [
         ("conv1", side, 2),
         ("fc1", side, 5),
         ("fc2", side, 4),
     ]
+
+
+def test_a_saved_system_is_looked_into_like_a_checkpoint(network, tmp_path):
+    network.save(tmp_path / "mine" / "system.safetensors")
+    found = load_subject(tmp_path / "mine" / "system.safetensors")
+    assert (found.name, len(found.layers)) == ("mine", 6)
+
+
+def test_what_has_no_units_is_refused(tmp_path):
+    load_system("contours").save(tmp_path / "contours.safetensors")
+    with pytest.raises(CheckpointError, match="has no layers whose units could be looked at"):
+        load_subject(tmp_path / "contours.safetensors")
 
 
 def test_a_leaky_subject_is_of_a_copy(siamese_path):

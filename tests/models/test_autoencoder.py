@@ -10,7 +10,6 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.models.autoencoder import (
     StackedAutoencoder,
     clip_features,
-    cosine_similarities,
     delta,
     patches,
     sounding_patches,
@@ -147,17 +146,6 @@ def test_patches_after_the_last_sound_are_not_counted():
     spectrograms[1, 0, 2] = spectrograms[1, 0, 44] = 1.0  # silence between is not padding
     cut = patches(spectrograms, width=10, hop=10)
     assert sounding_patches(cut).tolist() == [1, 5, 1]
-
-
-def test_cosine_similarities_agree_with_scipy():
-    queries = torch.randn(3, 7, dtype=torch.float64)
-    candidates = torch.randn(5, 7, dtype=torch.float64)
-    expected = 1 - scipy.spatial.distance.cdist(queries, candidates, "cosine")
-    np.testing.assert_allclose(cosine_similarities(queries, candidates).numpy(), expected)
-
-
-def test_a_vector_of_zeros_is_like_nothing():
-    assert cosine_similarities(torch.zeros(1, 3), torch.ones(2, 3)).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from vocalsketch.paper.claims import CLAIMS, Claim, judge
-from vocalsketch.paper.published import CATEGORIES, TABLE_I
-from vocalsketch.paper.table import paper_sample
+from vocalsketch.paper.claims import CLAIMS, Claim, judge, judgements
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import CATEGORIES, ROWS, printed_sample
 from vocalsketch.retrieval.significance import Sample
 
 CLAIM = Claim("a beats b", "I", (("a", "b"),))
@@ -77,8 +77,8 @@ def test_significance_is_corrected_for_the_comparisons_of_the_claim():
     assert judge(CLAIM, sample, ("one", "two", "three", "four")).verdict == "not significant"
 
 
-def test_claims_are_about_rows_and_categories_of_the_paper():
-    keys = {row.key for row in TABLE_I}
+def test_claims_are_about_rows_and_categories_that_there_are():
+    keys = {row.key for row in ROWS if row.block}
     for claim in CLAIMS:
         assert {key for pair in claim.pairs for key in pair} <= keys
         assert set(claim.categories or ()) <= set(CATEGORIES)
@@ -95,4 +95,21 @@ def test_claims_are_about_rows_and_categories_of_the_paper():
 )
 def test_the_papers_own_table(words, verdict):
     (claim,) = (claim for claim in CLAIMS if claim.statement.startswith(words))
-    assert judge(claim, paper_sample, CATEGORIES).verdict == verdict
+    assert judge(claim, printed_sample, CATEGORIES).verdict == verdict
+
+
+def test_claims_that_were_judged_come_first(ranked):
+    runs = {key: {0: ranked({"everyday": [1, 2]}, key)} for key in ("tl_none", "iminet_tied")}
+    verdicts = judgements(Measured(runs))["here"].tolist()
+    assert verdicts[0] == "not held"  # equal
+    assert set(verdicts[1:]) == {"not run"}
+
+
+def test_evidence_of_one_seed_has_no_test_and_names_each_pair_once():
+    def sample(key, category):
+        return Sample(0.5 if key == "iminet_tied" else 0.6, float("nan"), 1)
+
+    claim = next(each for each in CLAIMS if each.statement.startswith("Tied beats untied"))
+    assert judge(claim, sample, ("bells", "dogs")).evidence == (
+        "higher in 0 of 2, no test: IMINET Tied not above IMINET Untied on bells, dogs"
+    )

@@ -1,21 +1,18 @@
 """Which runs a study is made of, and what makes two of them the same."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.plan import CONFIGS, Cell, make_plan
-
-CONDITIONS = ("corpus", "split", "code")
+from vocalsketch.paper.plan import Data, Plan, wanted
+from vocalsketch.paper.rows import KNOWN, ROWS
 
 
 @pytest.fixture
 def configs(tmp_path):
     folder = tmp_path / "conf"
     folder.mkdir()
-    for name in CONFIGS.values():
+    for name in filter(None, (row.config for row in ROWS)):
         content = {"data": {"init_args": {"root": "demo"}}, "model": {"init_args": {"name": name}}}
         if name.startswith("tl_iminet_conv"):
             content["model"]["init_args"]["transfer"] = {"imitation": "${oc.env:TOWER,a.ckpt}"}
@@ -23,13 +20,19 @@ def configs(tmp_path):
     return folder
 
 
-def names(plan):
-    return [cell.name for cell in plan.cells]
+def plan(configs, corpus="corpus", split="split", **options):
+    data = Data("demo", "error", configs.parent / "split.json", corpus, split)
+    return Plan(configs.parent / "report", configs, data, **options)
+
+
+def jobs(configs, names, seeds=1, **options):
+    """Return the jobs of some rows by name."""
+    made = plan(configs, **options).jobs(wanted(names, seeds, configs), seeds)
+    return {job.name: job for job in made}
 
 
 def test_iminet_is_three_systems_for_each_seed(configs):
-    plan = make_plan(["iminet", "fusion"], 2, configs)
-    assert names(plan) == [
+    assert list(jobs(configs, ["iminet", "fusion"], 2)) == [
         "iminet_untied/seed0",
         "iminet_partial/seed0",
         "iminet_tied/seed0",
@@ -37,14 +40,18 @@ def test_iminet_is_three_systems_for_each_seed(configs):
         "iminet_partial/seed1",
         "iminet_tied/seed1",
     ]
-    assert plan.fusion
-    assert not make_plan(["iminet"], 2, configs).fusion
+
+
+def test_what_is_not_trained_is_ranked_once(configs):
+    (job,) = jobs(configs, ["contours"], 3).values()
+    assert job.name == "contours/seed0"
+    assert job.command[2:5] == ("vocalsketch.paper.untrained", str(job.folder), "contours")
 
 
 def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs):
-    assert names(make_plan(["tl_none"], 1, configs)) == ["tl_none/seed0"]
-    plan = make_plan(["tl"], 2, configs)
-    assert names(plan)[:7] == [
+    assert list(jobs(configs, ["tl_none"])) == ["tl_none/seed0"]
+    made = jobs(configs, ["tl"], 2)
+    assert list(made)[:7] == [
         "tl_none/seed0",
         "pretrain_voxforge/seed0",
         "pretrain_urbansound8k/seed0",
@@ -53,89 +60,116 @@ def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs
         "tl_conv123/seed0",
         "tl_none/seed1",
     ]
-    assert len(plan.cells) == 12
-    needs = {cell.name: [need.name for need in cell.needs] for cell in plan.cells}
-    assert needs["tl_conv12/seed1"] == ["pretrain_voxforge/seed1", "pretrain_urbansound8k/seed1"]
-    assert needs["tl_none/seed1"] == []
+    assert len(made) == 12
+    needs = [need.name for need in made["tl_conv12/seed1"].needs]
+    assert needs == ["pretrain_voxforge/seed1", "pretrain_urbansound8k/seed1"]
+    assert made["tl_none/seed1"].needs == ()
+    tower = made["pretrain_voxforge/seed1"].folder / "checkpoints" / "last.ckpt"
+    arguments = made["tl_conv12/seed1"].arguments
+    assert f"--model.init_args.transfer.imitation={tower}" in arguments
+
+
+def test_the_rows_beyond_the_paper_start_from_one_another(configs):
+    made = jobs(configs, ["beyond"], 2)
+    first = made["dual_pretrain/seed1"]
+    assert made["dual/seed1"].needs == (first,)
+    start = first.folder / "checkpoints" / "best.ckpt"
+    assert f"--model.init_args.start={start}" in made["dual/seed1"].arguments
+    assert "default/seed0" in made
+    assert "default/seed1" not in made
+
+
+def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):
+    made = jobs(configs, ["tl_conv1"])
+    told = {
+        name: {each for each in job.arguments if each.startswith("--data.init_args.")}
+        for name, job in made.items()
+    }
+    assert told["tl_conv1/seed0"] == {
+        "--data.init_args.root=demo",
+        f"--data.init_args.split={configs.parent / 'split.json'}",
+        "--data.init_args.on_bad_audio=error",
+    }
+    assert told["pretrain_voxforge/seed0"] == set()
+
+
+def test_a_runs_name_and_group_are_told_to_the_tracker(configs):
+    job = jobs(configs, ["imisound"])["imisound/seed0"]
+    assert job.environment == {"WANDB_RUN_GROUP": "report", "WANDB_NAME": "imisound-seed0"}
 
 
 def test_quick_shortens_every_schedule(configs):
-    full = {cell.name: cell for cell in make_plan(["imisound", "iminet", "tl"], 1, configs).cells}
-    for cell in make_plan(["imisound", "iminet", "tl"], 1, configs, quick=True).cells:
-        assert any(each.startswith("--trainer.max_epochs=") for each in cell.arguments), cell.name
-        assert cell.fingerprint(CONDITIONS) != full[cell.name].fingerprint(CONDITIONS)
+    rows = ["imisound", "iminet", "tl"]
+    full = jobs(configs, rows)
+    for name, job in jobs(configs, rows, quick=True).items():
+        assert any(each.startswith("--trainer.max_epochs=") for each in job.arguments), name
+        assert job.fingerprint != full[name].fingerprint
 
 
 def test_pretraining_data_can_be_chosen(configs):
-    plan = make_plan(["tl_conv1"], 1, configs, pretraining_roots={"imitation": "/data/vf"})
-    arguments = {cell.system: cell.arguments for cell in plan.cells}
-    assert arguments["pretrain_voxforge"] == ("--data.init_args.root=/data/vf",)
-    assert arguments["pretrain_urbansound8k"] == ()
+    made = jobs(configs, ["tl_conv1"], roots={"pretrain_voxforge": "/data/vf"})
+    chosen = {n for n, job in made.items() if "--data.init_args.root=/data/vf" in job.arguments}
+    assert chosen == {"pretrain_voxforge/seed0"}
 
 
 @pytest.mark.parametrize(
     ("rows", "seeds", "message"),
     [
-        (["iminet", "clever"], 1, "No row 'clever': there are imisound, iminet, tl, fusion"),
+        (["iminet", "clever"], 1, "No row 'clever': there are imisound, iminet, tl, beyond, fusi"),
         (["fusion"], 1, "needs runs to fuse"),
         (["iminet"], 0, "--seeds is 0"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(configs, rows, seeds, message):
     with pytest.raises(ConfigError, match=message):
-        make_plan(rows, seeds, configs)
+        wanted(rows, seeds, configs)
 
 
 def test_an_absent_config_is_named_with_the_remedy(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere/imisound.yaml: run in a checkout.*--conf"):
-        make_plan(["imisound"], 1, tmp_path / "nowhere")
+        wanted(["imisound"], 1, tmp_path / "nowhere")
 
 
-def fingerprint(config: Path, conditions=CONDITIONS, **changes):
-    cell = Cell(**{"system": "imisound", "seed": 0, "config": config, **changes})
-    return cell.fingerprint(conditions)
+def fingerprint(configs, name="imisound", seed=0, **options):
+    return plan(configs, **options).job(KNOWN[name], seed).fingerprint
 
 
 def test_a_fingerprint_is_of_all_that_the_result_depends_on(configs):
-    config = configs / "imisound.yaml"
-    first = fingerprint(config)
-    need = Cell("pretrain_voxforge", 0, configs / "pretrain_voxforge.yaml")
+    first = fingerprint(configs)
     others = [
-        fingerprint(config, seed=1),
-        fingerprint(config, arguments=("--trainer.max_epochs=3",)),
-        fingerprint(config, conditions=("other", "split", "code")),
-        fingerprint(config, needs=(need,)),
-        fingerprint(configs / "iminet_tied.yaml"),
+        fingerprint(configs, seed=1),
+        fingerprint(configs, quick=True),
+        fingerprint(configs, corpus="other"),
+        fingerprint(configs, split="other"),
+        fingerprint(configs, "iminet_tied"),
+        fingerprint(configs, "contours"),
+        fingerprint(configs, "contours", corpus="other"),
     ]
-    assert len({first, *others}) == 6
-    assert fingerprint(config) == first
+    assert len({first, *others}) == 8
+    assert fingerprint(configs) == first
 
 
-def test_comments_and_the_place_of_config_and_corpus_change_no_fingerprint(
-    configs, tmp_path, monkeypatch
-):
+def test_comments_and_the_place_of_the_corpus_change_no_fingerprint(configs, monkeypatch):
+    first = fingerprint(configs)
     config = configs / "imisound.yaml"
-    first = fingerprint(config)
-    moved = tmp_path / "elsewhere.yaml"
     text = config.read_text().replace("demo", "${oc.env:VOCALSKETCH_ROOT,demo}")
-    moved.write_text(f"# a comment\n{text}")
+    config.write_text(f"# a comment\n{text}")
     monkeypatch.setenv("VOCALSKETCH_ROOT", "/data/moved")
-    assert fingerprint(moved) == first
+    assert fingerprint(configs) == first
 
 
 def test_a_transferred_tower_counts_by_its_pretraining_not_by_its_place(configs, monkeypatch):
-    (*_, cell) = make_plan(["tl_conv1"], 1, configs).cells
-    first = cell.fingerprint(CONDITIONS)
+    first = fingerprint(configs, "tl_conv1")
     monkeypatch.setenv("TOWER", "/elsewhere/tower.ckpt")
-    assert cell.fingerprint(CONDITIONS) == first
+    assert fingerprint(configs, "tl_conv1") == first
     path = configs / "pretrain_voxforge.yaml"
     path.write_text(path.read_text() + "trainer: {max_epochs: 3}\n")
-    assert cell.fingerprint(CONDITIONS) != first
+    assert fingerprint(configs, "tl_conv1") != first
 
 
 def test_where_pretraining_data_lie_counts(configs, monkeypatch):
     config = configs / "pretrain_voxforge.yaml"
     config.write_text(config.read_text().replace("demo", "${oc.env:VF,demo}"))
-    first = fingerprint(config, system="pretrain_voxforge")
+    first = fingerprint(configs, "pretrain_voxforge")
     monkeypatch.setenv("VF", "/data/vf")
-    assert fingerprint(config, system="pretrain_voxforge") != first
+    assert fingerprint(configs, "pretrain_voxforge") != first

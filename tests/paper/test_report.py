@@ -1,7 +1,6 @@
 """The report's files."""
 
 import csv
-import math
 import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
@@ -9,14 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.claims import CLAIMS, judge
-from vocalsketch.paper.content import Content
-from vocalsketch.paper.latex import latex
-from vocalsketch.paper.markdown import markdown
-from vocalsketch.paper.report import write_report
-from vocalsketch.paper.study import Study, with_fusions
-from vocalsketch.paper.wording import evidence, p_value
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.paper.claims import judgements
+from vocalsketch.paper.measured import Measured, with_fusions
+from vocalsketch.paper.report import p_value, warnings, write_report
 
 DEMO = "corpus=demo (synthetic; not comparable with the paper)"
 
@@ -32,8 +26,8 @@ def study(ranked):
         },
         "iminet_tied": {seed: ranked(ranks(1, 1, 3 + seed)) for seed in range(2)},
     }
-    yardstick = ranked(ranks(1, 2, 2), "yardstick", "similarity")
-    return Study(with_fusions(rows), yardstick, notes=("Trained for <1> epoch.",))
+    rows["contours"] = {0: ranked(ranks(1, 2, 2), "contours", "similarity")}
+    return Measured(with_fusions(rows), notes=("Trained for <1> epoch.",))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +84,7 @@ def test_every_page_says_that_the_demo_is_synthetic(written, name):
 
 
 def test_the_demo_corpus_and_the_notes_are_warned_of_first(study):
-    demo, note = Content.of(study).warnings
+    demo, note = warnings(study)
     assert demo.startswith("The demo corpus is synthetic")
     assert note == "Trained for <1> epoch."
 
@@ -129,15 +123,18 @@ def test_the_markdown_table_holds_the_measured_the_papers_and_the_difference(wri
     assert line == (
         "| IMINET: Tied | 0.764 ± 0.020 | 0.764 ± 0.020 (paper 0.158 ± 0.012, +0.606) |"
     )
-    assert "| *Chance* | 0.521 | 0.521 |" in written["report.md"].read_text()
-    assert "| *Without learning* | 0.667 | 0.667 |" in written["report.md"].read_text()
+    assert "| Chance | 0.521 | 0.521 |" in written["report.md"].read_text()
+    assert (
+        "| Beyond the paper: Contours, nothing learned | 0.667 | 0.667 |"
+        in written["report.md"].read_text()
+    )
     assert "not run" in re.findall(r"\| IMINET: Untied \|.*", written["report.md"].read_text())[0]
 
 
 def test_the_csv_has_a_line_per_row_and_category(written):
     with written["table1.csv"].open(newline="") as handle:
         lines = list(csv.DictReader(handle))
-    assert len(lines) == 17 * 2
+    assert len(lines) == (17 + 1) * 2
     assert {line["corpus"] for line in lines} == {"demo"}
     tied = next(
         line for line in lines if (line["row"], line["category"]) == ("iminet_tied", "everyday")
@@ -152,16 +149,29 @@ def test_the_csv_has_a_line_per_row_and_category(written):
 def test_the_tests_are_in_their_csv(written):
     with written["tests.csv"].open(newline="") as handle:
         lines = list(csv.DictReader(handle))
-    assert len(lines) == 4
+    assert len(lines) == 6  # contours against tied IMINET too
     first = lines[0]
     assert (first["first"], first["second"]) == ("iminet_tied", "imisound")
     assert float(first["bootstrap_low"]) <= float(first["difference"])
 
 
-def test_latex_has_as_many_cells_in_each_line(study):
-    lines = [line for line in latex(Content.of(study)).splitlines() if line.endswith(r"\\")]
+def test_latex_has_as_many_cells_in_each_line(written):
+    text = written["table1.tex"].read_text()
+    assert "& 0.764 ± 0.020 (0.158, +0.606)" in text
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert len(lines) == 1 + (1 + 4 + 4) + 2  # IMISOUND, the IMINETs, and these fused
     assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {3}
+
+
+def test_the_best_of_a_block_is_bold_in_every_format(ranked, tmp_path):
+    runs = {
+        f"iminet_{key}": {0: ranked({"dogs": [rank]})} for key, rank in (("tied", 1), ("untied", 2))
+    }
+    write_report(tmp_path, Measured(runs))
+    texts = [(tmp_path / name).read_text() for name in ("report.md", "table1.tex", "report.html")]
+    for text, bold in zip(texts, ("**1.000**", r"\textbf{1.000}", 'best">1.000<'), strict=True):
+        assert text.count(bold) == 1
+        assert bold.replace("1.000", "0.500") not in text
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
@@ -173,25 +183,8 @@ def test_blocks_of_which_nothing_was_run_are_named_and_not_shown(written, name):
     assert "Untied + Partial + Tied" in text  # of a block of which something was run
 
 
-def test_claims_that_were_judged_come_first(ranked):
-    rows = {key: {0: ranked({"everyday": [1, 2]}, key)} for key in ("tl_none", "iminet_tied")}
-    verdicts = [here.verdict for here, _ in Content.of(Study(rows)).judgements]
-    assert verdicts[0] == "not held"  # equal
-    assert set(verdicts[1:]) == {"not run"}
-
-
-def test_evidence_of_one_seed_has_no_test_and_names_each_pair_once():
-    def sample(key, category):
-        return Sample(0.5 if key == "iminet_tied" else 0.6, math.nan, 1)
-
-    claim = next(each for each in CLAIMS if each.statement.startswith("Tied beats untied"))
-    assert evidence(judge(claim, sample, ("bells", "dogs"))) == (
-        "higher in 0 of 2, no test: IMINET Tied not above IMINET Untied on bells, dogs"
-    )
-
-
 def test_claims_that_were_not_run_say_so_and_tied_against_acoustic_is_one(study):
-    verdicts = {here.claim.statement: here.verdict for here, _ in Content.of(study).judgements}
+    verdicts = judgements(study).set_index("statement")["here"]
     assert verdicts["Tied beats untied in every category"] == "not run"
     assert verdicts["IMISOUND beats tied IMINET on acoustic instruments"] == "not run"
 
@@ -201,23 +194,24 @@ def test_a_report_is_the_same_each_time(study, written, tmp_path):
         assert path.read_bytes() == written[path.name].read_bytes(), path.name
 
 
-def test_another_corpus_is_not_called_synthetic_but_its_sizes_are_told(ranked):
-    study = Study({"iminet_tied": {0: ranked({"everyday": [1]}, corpus="vocalsketch")}})
-    text = markdown(Content.of(study))
+def test_another_corpus_is_not_called_synthetic_but_its_sizes_are_told(ranked, tmp_path):
+    measured = Measured({"iminet_tied": {0: ranked({"everyday": [1]}, corpus="vocalsketch")}})
+    write_report(tmp_path, measured)
+    text = (tmp_path / "report.md").read_text()
     assert "synthetic;" not in text
     assert "corpus=vocalsketch" in text
     assert "Candidates per category: everyday 4. The paper ranks among 20, 20, 60, 20" in text
 
 
-def test_a_yardstick_alone_makes_a_report(ranked, tmp_path):
-    study = Study({}, yardstick=ranked({"everyday": [1]}, "yardstick", "similarity"))
-    names = {path.name for path in write_report(tmp_path, study)}
-    assert not [name for name in names if name.endswith(".png")]
+def test_contours_alone_make_a_report(ranked, tmp_path):
+    measured = Measured({"contours": {0: ranked({"everyday": [1]}, "contours", "similarity")}})
+    names = {path.name for path in write_report(tmp_path, measured)}
+    assert {"figure6.png", "ranks.png"} < names
 
 
 def test_no_run_makes_no_report(tmp_path):
     with pytest.raises(ConfigError, match="No finished run"):
-        write_report(tmp_path / "report", Study({}))
+        write_report(tmp_path / "report", Measured({}))
     assert not (tmp_path / "report").exists()
 
 

@@ -15,9 +15,9 @@ from corpora import write_config
 
 from vocalsketch.cli import main
 from vocalsketch.experiment import run_experiment
-from vocalsketch.paper.cell_folder import CellFolder
-from vocalsketch.paper.record import PlannedRun, Record
-from vocalsketch.paper.table1 import gather
+from vocalsketch.jobs.job import Job
+from vocalsketch.paper.plan import folder_of
+from vocalsketch.paper.table1 import Record, gather
 from vocalsketch.retrieval.scores import Scores
 
 SYSTEMS = ("imisound", "iminet_tied")
@@ -45,7 +45,7 @@ def conf(tmp_path, folder_corpus):
 def command(conf, corpus, out, *more):
     return [
         *("reproduce", "table1", "--root", str(corpus), "--conf", str(conf), "--out", str(out)),
-        *("--rows", "iminet_tied,imisound,fusion", "--seeds", "2", "--devices", "cpu"),
+        *("--rows", "iminet_tied,imisound,contours,fusion", "--seeds", "2", "--devices", "cpu"),
         *("--jobs", "2", *more),
     ]
 
@@ -73,7 +73,7 @@ def test_killed_and_resumed_it_equals_a_run_that_was_not_interrupted(
     one = ("--rows", "iminet_tied", "--seeds", "1", "--jobs", "1")
     last = killed / "checkpoints" / "last.ckpt"
     killed_in_training(command(conf, folder_corpus, out, *one), last)
-    assert json.loads((killed / "cell.json").read_text())["state"] == "started"
+    assert json.loads((killed / "job.json").read_text())["state"] == "started"
     assert not (killed / "scores_test.npz").exists()
 
     assert main(command(conf, folder_corpus, out)) == 0
@@ -94,7 +94,7 @@ def test_killed_and_resumed_it_equals_a_run_that_was_not_interrupted(
         "iminet_tied",
         "iminet_tied+imisound",
     }
-    assert "Without learning" in (out / "report.md").read_text()
+    assert "Contours" in (out / "report.md").read_text()
     capsys.readouterr()
     done_cells_are_not_run_again(conf, folder_corpus, out)
     fusing_by_hand_is_the_row_of_the_table(out, tmp_path)
@@ -126,26 +126,81 @@ def test_a_cell_that_fails_is_reported_with_its_log(conf, folder_corpus, tmp_pat
     out = tmp_path / "table1"
     assert main(command(conf, folder_corpus, out, "--rows", "iminet_tied", "--seeds", "1")) == 1
     said = capsys.readouterr().err
-    log = CellFolder(out.resolve() / "cells" / "iminet_tied" / "seed0").log
+    log = folder_of(out.resolve(), "iminet_tied/seed0") / "log.txt"
     assert "iminet_tied/seed0 failed: batch_size is 7" in said
     assert str(log) in said
     assert "No finished run to report on" in said
 
 
-def test_what_failed_is_named_in_the_report_on_the_rest(ranked, folder_corpus, tmp_path):
-    runs = [PlannedRun("iminet_tied", seed, "print") for seed in range(2)]
-    Record("nowhere", "error", ("abc",), True, ("Take care.",), tuple(runs)).write(tmp_path)
-    ranked({"bells": [1, 2]}).save(CellFolder(runs[0].folder(tmp_path)).scores)
-    CellFolder(runs[0].folder(tmp_path)).note("print", "done", 3.0)
-    CellFolder(runs[1].folder(tmp_path)).note("print", "failed")
-    ranked({"bells": [1, 1]}, "y", "similarity").save(tmp_path / "without_learning_abc.npz")
-    study = gather(tmp_path)
-    assert list(study.rows["iminet_tied"]) == [0]
-    assert study.sample("iminet_tied", "bells").mean == 0.75
-    assert study.notes == (
+def made(folder, name, scores=None):
+    """Leave a job as a run left it: done, with scores, or failed."""
+    job = Job(name, folder_of(folder, name), fingerprint="print")
+    job.note("done" if scores else "failed")
+    if scores:
+        scores.save(job.folder / "scores_test.npz")
+
+
+def test_what_failed_is_named_in_the_report_on_the_rest(ranked, tmp_path):
+    runs = {f"iminet_tied/seed{seed}": "print" for seed in range(2)}
+    record = Record(runs, fusion=True, notes=("Take care.",))
+    made(tmp_path, "iminet_tied/seed0", ranked({"bells": [1, 2]}))
+    made(tmp_path, "iminet_tied/seed1")
+    measured = gather(tmp_path, record)
+    assert list(measured.runs["iminet_tied"]) == [0]
+    assert measured.sample("iminet_tied", "bells").mean == 0.75
+    assert measured.notes == (
         "Take care.",
         "Runs that are not in these figures: iminet_tied/seed1.",
     )
+
+
+def test_a_run_of_ones_own_stands_in_a_row_of_its_own(ranked, tmp_path, capsys):
+    Record({"iminet_tied/seed0": "print"}, fusion=False).write(tmp_path)
+    made(tmp_path, "iminet_tied/seed0", ranked({"bells": [1, 2]}))
+    for number, ranks in enumerate(([1, 1], [1, 4])):
+        (tmp_path / f"own{number}").mkdir()
+        scores = ranked({"bells": ranks}, "whatever", kind="similarity")
+        scores.save(tmp_path / f"own{number}" / "scores_test.npz")
+    report = ["reproduce", "report", "--out", str(tmp_path)]
+    add = [f"--add=mine={tmp_path / f'own{number}'}" for number in range(2)]
+    assert main([*report, *add]) == 0
+    assert main(report) == 0  # it stays
+    with (tmp_path / "table1.csv").open(newline="") as handle:
+        lines = {line["row"]: line for line in csv.DictReader(handle)}
+    assert (lines["mine"]["block"], lines["mine"]["seeds"]) == ("Added", "2")
+    assert float(lines["mine"]["mean"]) == pytest.approx((1 + 0.625) / 2)
+    with (tmp_path / "tests.csv").open(newline="") as handle:
+        tests = [(line["first"], line["second"]) for line in csv.DictReader(handle)]
+    assert tests == [("mine", "iminet_tied")]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("mine", "give NAME=RUN_FOLDER"),
+        ("iminet_tied=runs/x", "with a name that no row has yet"),
+        ("mine=nowhere", "No scores at nowhere"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_before_any_run(tmp_path, capsys, given, message):
+    out = tmp_path / "out"
+    assert main(["reproduce", "table1", "--out", str(out), "--add", given]) == 1
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_runs_on_another_split_are_not_added(ranked, folder_corpus, conf, tmp_path, capsys):
+    Record({"iminet_tied/seed0": "print"}, False).write(tmp_path)
+    made(tmp_path, "iminet_tied/seed0", ranked({"bells": [1, 2]}))
+    ranked({"bells": [1, 2]}, split="other").save(tmp_path / "other.npz")
+    report = ["reproduce", "report", "--out", str(tmp_path)]
+    assert main([*report, "--add", f"mine={tmp_path / 'other.npz'}"]) == 1
+    assert "their split differs" in capsys.readouterr().err
+    assert main(report) == 0  # as it was
+    table = ["reproduce", "table1", "--root", str(folder_corpus), "--out", str(tmp_path / "new")]
+    added = ["--rows", "contours", "--add", f"mine={tmp_path / 'other.npz'}"]
+    assert main([*table, "--conf", str(conf), *added]) == 1
+    assert "it ranked split 'other'" in capsys.readouterr().err
 
 
 def test_fusing_runs_of_different_splits_names_the_difference(ranked, tmp_path, capsys):
@@ -182,7 +237,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vocalsketch.paper.table1.run_plan", interrupted)
+    monkeypatch.setattr("vocalsketch.paper.table1.run_jobs", interrupted)
     out = tmp_path / "table1"
     assert main(command(conf, folder_corpus, out)) == 130
     said = capsys.readouterr().err
@@ -204,4 +259,4 @@ def test_a_second_study_in_the_same_folder_is_refused(conf, folder_corpus, tmp_p
 
 def test_no_study_no_report(tmp_path, capsys):
     assert main(["reproduce", "report", "--out", str(tmp_path)]) == 1
-    assert "No study at" in capsys.readouterr().err
+    assert "Nothing to report on at" in capsys.readouterr().err

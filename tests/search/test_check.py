@@ -6,6 +6,7 @@ import pytest
 from small_networks import chirp, write_checkpoint, write_sound
 
 from vocalsketch.search import Check, build_index, check_index
+from vocalsketch.systems import load_system
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_what_changed_in_the_library_is_listed(folder: Path, library: Path) -> N
 
 
 def test_a_changed_byte_is_found(folder: Path) -> None:
-    table = folder / "sounds-1.arrow"
+    table = folder / "1.arrow"
     content = bytearray(table.read_bytes())
     content[len(content) // 2] ^= 1
     table.write_bytes(content)
@@ -35,10 +36,10 @@ def test_a_changed_byte_is_found(folder: Path) -> None:
     assert "not as it was written" in problem
 
 
-def test_another_network_is_found(folder: Path, tmp_path: Path) -> None:
-    write_checkpoint(folder / "network.ckpt", seed=1)
+def test_another_system_is_found(folder: Path, tmp_path: Path) -> None:
+    load_system(write_checkpoint(tmp_path / "b.ckpt", seed=1)).save(folder / "system.safetensors")
     (problem,) = check_index(folder).problems
-    assert "was made by network" in problem
+    assert "was made by system" in problem
 
 
 def test_a_library_that_is_gone_is_a_problem(folder: Path, library: Path) -> None:

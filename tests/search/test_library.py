@@ -1,5 +1,6 @@
 """Walking a library."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,14 @@ from vocalsketch.errors import DatasetError
 from vocalsketch.search.library import list_library, tags_of
 
 
+def paths_in(library: Path) -> list[str]:
+    return list_library(library).files.column("path").to_pylist()
+
+
 def test_audio_of_every_format_is_listed_in_order(library: Path) -> None:
     (library / "notes.txt").write_text("no audio")
     (library / "UPPER.WAV").write_bytes(b"RIFF")
-    assert [file.path for file in list_library(library).files] == [
+    assert paths_in(library) == [
         "Drums/Kick Drums/deep.wav",
         "Drums/Snares/tight.flac",
         "House/CarDoor.wav",
@@ -27,7 +32,8 @@ def test_hidden_files_and_folders_are_passed_over(library: Path) -> None:
     before = list_library(library)
     write_sound(library / "._deep.wav", chirp(0))
     write_sound(library / ".trash" / "old.wav", chirp(0))
-    assert list_library(library) == before
+    after = list_library(library)
+    assert (after.files.equals(before.files), after.skipped) == (True, before.skipped)
 
 
 def test_links_are_followed_to_files_within_the_library_only(library: Path) -> None:
@@ -37,7 +43,7 @@ def test_links_are_followed_to_files_within_the_library_only(library: Path) -> N
     (library / "again.wav").symlink_to(library / "long.wav")
     (library / "nowhere.wav").symlink_to(library / "gone.wav")
     listing = list_library(library)
-    paths = {file.path for file in listing.files}
+    paths = set(paths_in(library))
     assert "again.wav" in paths
     assert paths.isdisjoint({"stolen.wav", "folder/secret.wav", "nowhere.wav"})
     assert listing.skipped["stolen.wav"] == "a link that leads out of the library"
@@ -62,3 +68,22 @@ def test_what_is_no_library_is_refused(tmp_path: Path, folder: str, message: str
 def test_tags_are_the_folders_in_small_letters_each_once() -> None:
     assert tags_of("FX/Doors/fx/slam.wav") == ["fx", "doors"]
     assert tags_of("slam.wav") == []
+
+
+def test_a_folder_that_cannot_be_read_is_said(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def closed(folder):
+        if Path(folder).name in ("Snares", "closed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert "Drums/Snares/tight.flac" not in paths_in(library)
+    reason = "a folder that cannot be read (Permission denied)"
+    assert list_library(library).skipped == {"Drums/Snares": reason}
+    (library / "closed").mkdir()
+    with pytest.raises(DatasetError, match="closed cannot be read .*: check its permissions"):
+        list_library(library / "closed")

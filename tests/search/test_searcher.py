@@ -1,5 +1,8 @@
 """Searching an index."""
 
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -8,27 +11,30 @@ import pytest
 import torch
 from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
 
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, DatasetError, StorageError
 from vocalsketch.features.audio import load_clip
+from vocalsketch.features.cqt import CQT
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
+from vocalsketch.search import searcher as searcher_module
 from vocalsketch.search.query import KEPT_BEFORE, prepared
 from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
-from vocalsketch.tasks.checkpoints import load_siamese
+from vocalsketch.systems import System, load_system
 
 
 def pair_score(checkpoint: Path, query: Path, sound: Path) -> float:
     """The network's logit for one pair of files, both through front end and tower."""
-    trained = load_siamese(checkpoint)
-    features, candidate = (
-        front_end(torch.from_numpy(load_clip(path, front_end))[None])
+    system = load_system(checkpoint)
+    clips = (
+        torch.from_numpy(load_clip(path, front_end))[None]
         for path, front_end in (
-            (query, trained.front_ends["imitation"]),
-            (sound, trained.front_ends["recording"]),
+            (query, system.front_ends["imitation"]),
+            (sound, system.front_ends["recording"]),
         )
     )
-    first = torch.zeros(1, dtype=torch.long)
     with torch.no_grad():
-        return float(trained.network(features, candidate, first, first))
+        imitation, recording = map(system.hear, SIDES, clips)
+        return float(system.score(imitation, recording))
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def query() -> np.ndarray:
     return chirp(1, 0.7).astype(np.float32)
 
 
-def test_every_sound_is_ranked_by_the_networks_score_of_the_pair(
+def test_every_sound_is_ranked_by_the_systems_score_of_the_pair(
     index: Index, checkpoint: Path, query: np.ndarray, tmp_path: Path
 ) -> None:
     sung = write_sound(tmp_path / "sung.wav", query)
@@ -117,8 +123,8 @@ def test_several_systems_are_fused_by_the_product_of_their_likelihoods(
     two: list[Index], query: np.ndarray
 ) -> None:
     alone = [{hit.path: hit.probability for hit in one.search(query, RATE, k=6)} for one in two]
-    fused = Searcher(two).search(query, RATE, k=6)
-    swapped = Searcher(two[::-1]).search(query, RATE, k=6)
+    fused = Searcher(two, fuse=True).search(query, RATE, k=6)
+    swapped = Searcher(two[::-1], fuse=True).search(query, RATE, k=6)
     assert [hit.path for hit in fused] == [hit.path for hit in swapped]
     for hit in fused:
         if hit.path != "long.wav":  # whose best window may be another for each
@@ -132,9 +138,9 @@ def test_systems_of_different_states_of_a_library_are_not_fused(
     write_sound(tmp_path / "library" / "new.wav", chirp(7))
     build_index(tmp_path / "library", tmp_path / "deep", progress=False)
     with pytest.raises(ConfigError, match="different states"):
-        Searcher([two[0], Index.open(tmp_path / "deep")])
+        Searcher([two[0], Index.open(tmp_path / "deep")], fuse=True)
     with pytest.raises(ConfigError, match="different libraries"):
-        Searcher([two[0], Index.open(tmp_path / "flat", library=tmp_path)])
+        Searcher([two[0], Index.open(tmp_path / "flat", library=tmp_path)], fuse=True)
 
 
 def test_searches_at_once_do_not_disturb_one_another(index: Index) -> None:
@@ -213,12 +219,13 @@ def test_an_hour_of_imitation_is_listened_to_at_its_beginning(index: Index) -> N
     assert index.search(hour, RATE, k=6) == index.search(hour[: RATE * 10], RATE, k=6)
 
 
-def test_an_index_whose_network_was_replaced_is_refused(
+def test_an_index_whose_system_was_replaced_is_refused(
     library: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     build_index(library, tmp_path / "index", checkpoint, progress=False)
-    write_checkpoint(tmp_path / "index" / "network.ckpt", seed=1)
-    with pytest.raises(CheckpointError, match="was made by network"):
+    other = load_system(write_checkpoint(tmp_path / "other.ckpt", seed=1))
+    other.save(tmp_path / "index" / "system.safetensors")
+    with pytest.raises(CheckpointError, match="was made by system"):
         Index.open(tmp_path / "index")
 
 
@@ -228,8 +235,8 @@ def test_an_index_whose_network_was_replaced_is_refused(
         (lambda folder: (folder / "index.json").write_text("{"), "index.json is damaged"),
         (lambda folder: (folder / "index.json").write_text("[]"), "index.json is damaged"),
         (lambda folder: (folder / "index.json").write_text('{"format": 9}'), "of format 9"),
-        (lambda folder: (folder / "sounds-1.arrow").unlink(), "missing or damaged"),
-        (lambda folder: (folder / "sounds-1.arrow").write_bytes(b"ARROW"), "missing or damaged"),
+        (lambda folder: (folder / "1.arrow").unlink(), "missing or damaged"),
+        (lambda folder: (folder / "1.arrow").write_bytes(b"ARROW"), "missing or damaged"),
         (lambda folder: (folder / "index.json").unlink(), "vocalsketch index build"),
     ],
 )
@@ -240,3 +247,205 @@ def test_a_damaged_index_says_so(
     damage(tmp_path / "index")
     with pytest.raises(StorageError, match=message):
         Index.open(tmp_path / "index")
+
+
+def test_systems_whose_indexes_grew_in_other_ways_are_fused_as_built_at_once(
+    two: list[Index], tmp_path: Path, query: np.ndarray
+) -> None:
+    library, deep = tmp_path / "library", tmp_path / "deep"
+    write_sound(library / "House/CarDoor.wav", chirp(8, 0.6))
+    build_index(library, deep, progress=False)
+    write_sound(library / "a new one.wav", chirp(7))
+    build_index(library, deep, progress=False)
+    build_index(library, tmp_path / "flat", progress=False)
+    grown = Searcher.open([tmp_path / "flat", deep], fuse=True).search(query, RATE, k=7)
+    for name in ("flat", "deep"):
+        fresh = load_system(tmp_path / name / "system.safetensors")
+        build_index(library, tmp_path / f"fresh {name}", fresh, jobs=1, progress=False)
+    fresh = [tmp_path / "fresh flat", tmp_path / "fresh deep"]
+    expected = Searcher.open(fresh, fuse=True).search(query, RATE, k=7)
+    assert [hit.path for hit in grown] == [hit.path for hit in expected]
+    scores = [hit.score for hit in expected]
+    assert [hit.score for hit in grown] == pytest.approx(scores, rel=1e-6)
+    assert len(grown) == 7
+
+
+def test_an_index_of_many_segments_answers_as_one_of_one(
+    library: Path, checkpoint: Path, tmp_path: Path, query: np.ndarray
+) -> None:
+    build_index(library, tmp_path / "grown", checkpoint, progress=False)
+    for number in range(4):  # of equal sounds, whose scores tie
+        write_sound(library / f"{'zyab'[number]}.wav", chirp(2))
+        build_index(library, tmp_path / "grown", progress=False)
+    write_sound(library / "long.wav", chirp(5, 5.0))
+    build_index(library, tmp_path / "grown", progress=False)
+    build_index(library, tmp_path / "fresh", checkpoint, progress=False)
+    grown, fresh = (Index.open(tmp_path / name) for name in ("grown", "fresh"))
+    assert len(grown.table.segments) == 6
+    for k in range(1, 11):
+        for options in ({}, {"text": "door"}, {"tags": ["house"]}):
+            found = grown.search(query, RATE, k, **options)
+            assert found == fresh.search(query, RATE, k, **options)
+    hits = fresh.search(query, RATE, 10)
+    tied = [hit.path for hit in hits if hit.path in ("a.wav", "b.wav", "y.wav", "z.wav")]
+    assert tied == ["a.wav", "b.wav", "y.wav", "z.wav"]
+
+
+def halves(library: Path, root: Path) -> list[Path]:
+    """Two libraries that hold a library's sounds between them."""
+    for path in sorted(library.rglob("*.*")):
+        half = root / ("one" if "Drums" in path.parts else "two")
+        target = half / path.relative_to(library)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    return [root / "one", root / "two"]
+
+
+@pytest.mark.parametrize("system", ["siamese", "contours"])
+@pytest.mark.parametrize("text", ["", "door"])
+def test_shards_are_searched_as_the_whole_library(
+    library: Path, checkpoint: Path, tmp_path: Path, query: np.ndarray, system: str, text: str
+) -> None:
+    chosen = checkpoint if system == "siamese" else system
+    folders = []
+    for half in halves(library, tmp_path / "halves"):
+        folders.append(tmp_path / f"index of {half.name}")
+        build_index(half, folders[-1], chosen, progress=False)
+    build_index(library, tmp_path / "whole", chosen, progress=False)
+    whole = Index.open(tmp_path / "whole")
+    searcher = Searcher.open(folders)
+    assert not searcher.partial
+    for k in (1, 3, 10):
+        expected = whole.search(query, RATE, k, text=text)
+        found = searcher.search(query, RATE, k, text=text)
+        assert [hit.path for hit in found] == [hit.path for hit in expected]
+        for mine, theirs in zip(found, expected, strict=True):
+            assert mine.score == pytest.approx(theirs.score, rel=1e-6)
+            assert mine.probability == pytest.approx(theirs.probability, rel=1e-5)
+            assert mine.file.is_file()
+    with pytest.raises(ConfigError, match="No sound is tagged piano"):
+        searcher.search(query, RATE, tags=["piano"])
+    assert len(searcher.search(query, RATE, tags=["kick"])) == 1  # one shard has it
+
+
+def test_a_missing_shard_is_named_and_the_answer_is_partial(built: Path, tmp_path: Path) -> None:
+    searcher = Searcher.open([built, tmp_path / "away"])
+    assert searcher.partial
+    assert list(searcher.missing) == [str(tmp_path / "away")]
+    assert "No index in" in searcher.missing[str(tmp_path / "away")]
+    assert len(searcher.search(chirp(1), RATE, k=6)) == 6
+    for folders, fuse in (([tmp_path / "away"], False), ([built, tmp_path / "away"], True)):
+        with pytest.raises(StorageError, match="No index in"):
+            Searcher.open(folders, fuse=fuse)
+
+
+def test_indexes_that_do_not_go_together_are_refused(two: list[Index]) -> None:
+    with pytest.raises(ConfigError, match="--fuse"):
+        Searcher(two)
+    with pytest.raises(ConfigError, match="give one of them"):
+        Searcher([two[0], two[0]])
+    with pytest.raises(ConfigError, match="at least one"):
+        Searcher([])
+
+
+def test_the_probabilities_of_a_distance_are_a_softmax_over_the_library(
+    library: Path, tmp_path: Path, query: np.ndarray
+) -> None:
+    build_index(library, tmp_path / "index", "contours", progress=False)
+    index = Index.open(tmp_path / "index")
+    rows = index.scores([(prepared(query, RATE), RATE)])[0].astype(np.float64)
+    mass = np.exp(rows).sum()
+    for hit in index.search(query, RATE, k=6):
+        assert hit.probability == pytest.approx(np.exp(hit.score) / mass)
+
+
+def test_many_queries_are_scored_in_groups(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = [(chirp(number), RATE) for number in range(5)]
+    expected = Searcher([index]).search_many(queries, k=6)
+    asked = []
+    scores = Index.scores
+
+    def noted(self, some):
+        asked.append(len(some))
+        return scores(self, some)
+
+    monkeypatch.setattr(Index, "scores", noted)
+    monkeypatch.setattr(searcher_module, "SCORES_AT_ONCE", 16)  # of 8 rows
+    assert Searcher([index]).search_many(queries, k=6) == expected
+    assert asked == [2, 2, 1]
+
+
+def test_a_sound_that_was_deleted_is_marked(
+    library: Path, checkpoint: Path, tmp_path: Path, query: np.ndarray
+) -> None:
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    (library / "long.wav").unlink()
+    hits = Index.open(tmp_path / "index").search(query, RATE, k=6)
+    assert {hit.path for hit in hits if hit.gone} == {"long.wav"}
+    assert next(hit for hit in hits if hit.gone).to_dict()["gone"] is True
+
+
+def test_an_index_knows_whether_it_is_current(
+    library: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "index"
+    build_index(library, folder, checkpoint, progress=False)
+    index = Index.open(folder)
+    assert index.is_current()
+    build_index(library, folder, progress=False)  # nothing is new
+    assert index.is_current()
+    manifest = (folder / "index.json").read_text()
+    (folder / "index.json").write_text(manifest)  # written again, and the same
+    assert index.is_current()
+    (folder / "index.json").unlink()
+    with pytest.raises(StorageError, match="cannot be read"):
+        index.is_current()
+    (folder / "index.json").write_text(manifest)
+    write_sound(library / "new.wav", chirp(7))
+    build_index(library, folder, progress=False)
+    assert not index.is_current()
+    assert Index.open(folder).is_current()
+
+
+class Loudness(System):
+    """How alike two clips' levels are: a system that an extension might bring."""
+
+    kind = "similarity"
+
+    def embed(self, side: Side, features: torch.Tensor) -> torch.Tensor:
+        return features.abs().mean(dim=(1, 2))[:, None]
+
+    def score(self, imitations: torch.Tensor, recordings: torch.Tensor) -> torch.Tensor:
+        return -(imitations - recordings.T).abs()
+
+    def settings(self) -> dict[str, object]:
+        return {}
+
+
+def test_a_system_of_ones_own_is_indexed_and_searched(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: np.ndarray
+) -> None:
+    monkeypatch.setenv("VOCALSKETCH_EXTENSIONS", __name__)
+    system = Loudness(dict.fromkeys(SIDES, CQT(seconds=1.05)))
+    build_index(library, tmp_path / "index", system, progress=False)
+    index = Index.open(tmp_path / "index")
+    hits = index.search(query, RATE, k=6)
+    asked = index.embeddings([(prepared(query, RATE), RATE)])[0, 0]
+    rows = zip(index.table.column("path"), np.concatenate(index.table.blocks), strict=True)
+    levels = {path: float(level[0]) for path, level in rows if path != "long.wav"}
+    for hit in hits:
+        if hit.path in levels:
+            assert hit.score == pytest.approx(-abs(levels[hit.path] - asked))
+    with pytest.raises(ConfigError, match="similarities without a meaning"):
+        index.search(query, RATE, text="door")
+
+
+def test_searching_loads_no_training() -> None:
+    code = (
+        "import sys, vocalsketch.search as search; [getattr(search, n) for n in search.__all__]\n"
+        "import vocalsketch.search.desktop\n"
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pytorch_lightning', 'pandas')"
+        " or m.startswith(('vocalsketch.datamodules', 'vocalsketch.tasks'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr

@@ -13,7 +13,7 @@ from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.search import windows
-from vocalsketch.search.windows import HOP, WINDOW, open_windows, window_starts
+from vocalsketch.search.windows import WINDOW, open_windows, window_starts
 
 
 def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
@@ -26,7 +26,7 @@ def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
 @given(st.floats(0.02, 500.0))
 def test_windows_cover_a_sound_and_none_is_superfluous(duration: float) -> None:
     starts = window_starts(duration)
-    assert starts == [HOP * number for number in range(len(starts))]
+    assert starts == [WINDOW / 2 * number for number in range(len(starts))]
     assert starts[-1] + WINDOW >= duration - 1e-6
     assert len(starts) == 1 or starts[-2] + WINDOW < duration
 
@@ -69,3 +69,13 @@ def test_a_silent_sound_is_refused() -> None:
     sounding = open_windows(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
     with pytest.raises(AudioError, match=r"nothing.wav: nothing but silence"):
         list(sounding.windows)
+
+
+def test_a_front_end_that_looks_at_more_has_longer_windows() -> None:
+    sounding = open_windows(stream_of(chirp(0, 19.0)), CQT(seconds=8.0), "long")
+    assert [(w.start, w.end) for w in sounding.windows] == [
+        (0.0, 8.0),
+        (4.0, 12.0),
+        (8.0, 16.0),
+        (12.0, 19.0),
+    ]

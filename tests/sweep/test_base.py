@@ -10,6 +10,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import read_definition
 
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "sweeps").glob("*.yaml"))
 OPTIMIZER = "model.init_args.optimizer"
 MOMENTUM = {
     "optimizer": {
@@ -31,6 +32,22 @@ def test_corpus_and_split_are_filled_in(study_file: Callable[..., Path]) -> None
     definition = checked(read_definition(study_file()), prepare=False)
     assert definition.corpus == "folder"
     assert len(definition.split) > 8
+    assert definition.tracker is None
+
+
+def test_w_and_b_is_told_of_a_study_whose_logger_is_its_tracker(
+    study_file: Callable[..., Path],
+) -> None:
+    def tracker(name: str) -> object:
+        logger = {"class_path": f"vocalsketch.callbacks.{name}", "init_args": {"project": "p"}}
+        return checked(
+            read_definition(study_file(), {"trainer.logger": logger}), prepare=False
+        ).tracker
+
+    assert tracker("WandbTracker") == {"project": "p"}
+    other = {"class_path": "pytorch_lightning.loggers.CSVLogger", "init_args": {"save_dir": "."}}
+    found = checked(read_definition(study_file(), {"trainer.logger": other}), prepare=False)
+    assert found.tracker is None
 
 
 def test_a_key_of_a_class_that_is_searched_is_known(study_file: Callable[..., Path]) -> None:
@@ -103,7 +120,11 @@ def test_a_study_whose_trials_would_not_compare_is_refused_before_the_first(
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("path", sorted(Path("sweeps").glob("*.yaml")), ids=lambda path: path.stem)
+def test_there_are_studies_that_are_shipped() -> None:
+    assert "smoke" in {path.stem for path in SHIPPED}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_study_that_is_shipped_fits_its_config(
     path: Path, folder_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

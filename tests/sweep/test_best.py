@@ -14,6 +14,7 @@ from standins import Runs
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import Outcome
+from vocalsketch.jobs import run as run_module
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.best import Retrained, export, retrain
 from vocalsketch.sweep.definition import Definition, read_definition
@@ -57,11 +58,12 @@ class RankingRuns(Runs):
 
 
 def test_retraining_ranks_the_test_half_with_every_seed_once(
-    demo: Definition, tmp_path: Path
+    demo: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial, runs = trial_of(demo), RankingRuns()
-    assert retrain(demo, trial, tmp_path, 2, runs).mrr["bells"] == (0.0, 0.1)
-    done = retrain(demo, trial, tmp_path, 3, runs)
+    monkeypatch.setattr(run_module.train, "__defaults__", ((), runs))
+    assert retrain(demo, trial, tmp_path, 2).mrr["bells"] == (0.0, 0.1)
+    done = retrain(demo, trial, tmp_path, 3)
     assert done == Retrained("demo", {"bells": (0.0, 0.1, 0.2), "macro mean": (0.0, 0.1, 0.2)})
     assert len(runs.arguments) == 3
     assert all("--test_after_fit" not in arguments for arguments in runs.arguments)
@@ -73,7 +75,7 @@ def test_seeds_that_draw_splits_of_their_own_are_not_retrained(
 ) -> None:
     random = read_definition(study_file(), {"data.init_args.split": "random"})
     with pytest.raises(ConfigError, match=r"'random', which each seed draws anew"):
-        retrain(checked(random, prepare=False), trial_of(random), tmp_path, 2, RankingRuns())
+        retrain(checked(random, prepare=False), trial_of(random), tmp_path, 2)
 
 
 def test_a_study_without_a_complete_trial_has_no_best(study: optuna.Study) -> None:

@@ -65,7 +65,7 @@ def test_another_time_limit_or_sampler_makes_no_other_study(definition: Definiti
         ({"sampler": {"name": "tpe", "seed": 3}}, "takes no seed"),
         ({"sampler": {"seed": 3}}, "give its name"),
         ({"config": "nowhere.yaml"}, "Cannot read"),
-        ({"space": {"x": {"type": "int", "low": 2, "high": 1}}}, "upside down"),
+        ({"space": {"x": {"type": "int", "low": 2, "high": 1}}}, "`low <= high` must hold"),
     ],
 )
 def test_an_impossible_study_file_is_refused(

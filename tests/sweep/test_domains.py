@@ -38,17 +38,26 @@ def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
     [
         (
             {"type": "float", "low": 0.5, "high": 0.1},
-            "range of 'x' is upside down: low is 0.5, high 0.1",
+            "'x': `low <= high` must hold, but got (low=0.5, high=0.1)",
         ),
-        ({"type": "int", "low": 5, "high": 1}, "range of 'x' is upside down"),
-        ({"type": "float", "low": 0.0, "high": 1.0, "log": True}, "with log it must be positive"),
-        ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "both log and step"),
-        ({"type": "int", "low": 1, "high": 9, "step": 0}, "step of 'x' is 0"),
-        ({"type": "float", "low": 0, "high": 0.5, "step": 0.6}, "no more than from low to high"),
+        ({"type": "int", "low": 5, "high": 1}, "`low <= high` must hold"),
+        (
+            {"type": "float", "low": 0.0, "high": 1.0, "log": True},
+            "`low > 0` must hold",
+        ),
+        ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "log"),
+        ({"type": "int", "low": 1, "high": 9, "step": 0}, "`step > 0` must hold"),
+        (
+            {"type": "float", "low": 0, "high": 0.5, "step": 0.6},
+            "step of 'x' is 0.6: more",
+        ),
         ({"type": "float", "low": 0, "high": ".inf"}, "high of 'x' is '.inf': give a number"),
         ({"type": "float", "low": 0, "high": float("inf")}, "high of 'x' is inf: give a number"),
         ({"type": "float", "low": 1, "high": 2, "log": "no"}, "log of 'x' is 'no': give true or"),
-        ({"type": "int", "low": 1.5, "high": 9}, "low of 'x' is 1.5: an int takes whole numbers"),
+        (
+            {"type": "int", "low": 1.5, "high": 9},
+            "range of 'x' has 1.5: an int takes",
+        ),
         ({"type": "float", "low": "much", "high": 1}, "low of 'x' is 'much': give a number"),
         ({"type": "float", "low": 1}, "needs low and high"),
         ({"type": "real", "low": 1, "high": 2}, "type 'real': choose int, float"),

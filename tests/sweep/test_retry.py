@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from vocalsketch.sweep.retry import (
+from vocalsketch.sweep.trials import (
     MAX_RETRIES,
     WORKER,
     first_attempt,

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.search import make_pruner, make_sampler, trial_sampler
+from vocalsketch.sweep.definition import make_pruner, make_sampler, trial_sampler
 
 
 def drawn(seed: int, number: int) -> float:

@@ -17,9 +17,10 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.run import Place, summarise
+from vocalsketch.sweep.report import summarise
 from vocalsketch.sweep.study import best_trial
-from vocalsketch.sweep.trial import OVERHEAD, Objective
+from vocalsketch.sweep.trial import Objective
+from vocalsketch.sweep.trials import OVERHEAD
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
 
@@ -100,8 +101,8 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.reporter import TrialReporter
-    from vocalsketch.sweep.retry import requeue
+    from vocalsketch.sweep.tracking import TrialReporter
+    from vocalsketch.sweep.trials import requeue
 
     definition = dataclasses.replace(definition, trial_minutes=60)
     whole = optuna.create_study(direction="maximize")
@@ -163,12 +164,16 @@ def test_every_trial_and_the_summary_are_runs_of_one_w_and_b_group(
         },
     }
     tracked = dataclasses.replace(
-        definition, config={**definition.config, "trainer": trainer}, space=space, corpus="folder"
+        definition,
+        config={**definition.config, "trainer": trainer},
+        space=space,
+        corpus="folder",
+        tracked=True,
     )
     study.enqueue_trial({"pool": "[8, 8]"})
     study.enqueue_trial({"pool": "[80, 80]"})
     study.optimize(Objective(tracked, tmp_path, 2), n_trials=2)
-    summarise(study, tracked, Place("tiny_study", "", tmp_path))
+    summarise(study, tracked, tmp_path)
 
     assert {each["group"] for each in begun} == {"tiny_study"}
     complete, pruned, summary = (each["run"] for each in begun)
@@ -181,7 +186,7 @@ def test_every_trial_and_the_summary_are_runs_of_one_w_and_b_group(
     assert pruned.summary["trial/state"] == "pruned"
     assert "Stage 1 does not fit" in pruned.summary["trial/reason"]
     assert summary.summary["best/value"] == trials[0].value
-    assert "study/slices_1" in summary.logged
+    assert "study/history" in summary.logged
     assert begun[2]["tags"] == ["corpus=folder"]
     assert json.loads(json.dumps(summary.config))["space"] == space
     assert yaml.safe_load((tmp_path / "best.yaml").read_text())["trainer"]["logger"]

@@ -1,72 +1,70 @@
-"""The report: a page and pictures."""
+"""What a study leaves: the history of its values, all trials, the best config."""
 
-import dataclasses
+import csv
 from pathlib import Path
 
 import optuna
 import pytest
+import yaml
 from matplotlib.image import imread
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.report import common_parameters, plots, write_report
+from vocalsketch.sweep.report import best_so_far, summarise, write_history, write_trials
 from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.trial import REASON
+from vocalsketch.sweep.trials import REASON, reasons_of
 
 
-def searched(study: optuna.Study, definition: Definition, trials: int) -> None:
-    for number in range(trials):
+@pytest.fixture
+def searched(study: optuna.Study, definition: Definition) -> optuna.Study:
+    """Three complete trials, one of which has a parameter more, and a pruned one."""
+    for number, value in enumerate((0.25, 0.5, 0.375)):
         trial = study.ask()
         definition.parameters.suggest(trial)
-        study.tell(trial, 0.1 + trial.params["rate"] * number)
+        if number == 1:
+            trial.suggest_float("momentum", 0.5, 0.5)
+        study.tell(trial, value)
+    study.ask().set_user_attr(REASON, "Stage 1 does not fit")
+    study.tell(3, state=TrialState.PRUNED)
+    return study
 
 
-def test_the_report_shows_every_plot_the_corpus_and_why_trials_were_pruned(
+def test_every_trial_is_a_row_with_its_parameters(searched: optuna.Study, tmp_path: Path) -> None:
+    write_trials(searched.get_trials(), tmp_path / "trials.csv")
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["complete"] * 3 + ["pruned"]
+    assert [row["value"] for row in rows] == ["0.25", "0.5", "0.375", ""]
+    assert [row["momentum"] for row in rows] == ["", "0.5", "", ""]
+    rates = [trial.params["rate"] for trial in searched.get_trials()[:3]]
+    assert [float(row["rate"]) for row in rows[:3]] == rates
+    assert rows[3]["reason"] == "Stage 1 does not fit"
+    assert reasons_of(searched.get_trials()) == {"Stage 1 does not fit": 1}
+
+
+def test_the_history_shows_the_best_so_far_in_the_study_s_direction(
+    searched: optuna.Study, definition: Definition, tmp_path: Path
+) -> None:
+    assert best_so_far([0.25, 0.5, 0.375]) == [0.25, 0.5, 0.5]
+    assert best_so_far([0.25, 0.5, 0.125], min) == [0.25, 0.25, 0.125]
+    path = tmp_path / "history.png"
+    write_history(searched.get_trials(), definition, StudyDirection.MAXIMIZE, path)
+    assert imread(path)[..., :3].std() > 0.01  # something is drawn
+
+
+def test_the_best_config_and_the_report_are_written_where_there_is_a_complete_trial(
+    searched: optuna.Study, definition: Definition, tmp_path: Path
+) -> None:
+    assert summarise(searched, definition, tmp_path) is None  # no W&B run
+    best = yaml.safe_load((tmp_path / "best.yaml").read_text())
+    rate = best["model"]["init_args"]["optimizer"]["init_args"]["lr"]
+    assert rate == searched.get_trials()[1].params["rate"]
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"history.png", "trials.csv"}
+
+
+def test_nothing_to_report_is_said(
     study: optuna.Study, definition: Definition, tmp_path: Path
 ) -> None:
-    searched(study, definition, 5)
-    study.ask().set_user_attr(REASON, "Stage 1 does not fit <here>")
-    study.tell(5, state=TrialState.PRUNED)
-
-    pictures = write_report(study, dataclasses.replace(definition, corpus="demo"), tmp_path)
-
-    assert set(pictures) == {"history", "importance", "parallel_coordinates", "slices_1"}
-    for path in pictures.values():
-        pixels = imread(path)
-        assert pixels[..., :3].std() > 0.01  # something is drawn
-    page = (tmp_path / "report.html").read_text()
-    assert page.count("Plotly.newPlot(") >= 4
-    assert "corpus=demo (synthetic; not comparable with the paper)" in page
-    assert "Stage 1 does not fit &lt;here&gt;" in page
-    assert "5 complete, 1 pruned" in page
-
-
-def test_conditional_parameters_do_not_empty_the_parallel_plot(
-    study: optuna.Study, definition: Definition
-) -> None:
-    for extra in ("momentum", "betas"):
-        trial = study.ask()
-        trial.suggest_float("rate", 0, 1)
-        trial.suggest_float(extra, 0, 1)
-        study.tell(trial, trial.params["rate"])
-    assert common_parameters(study.get_trials()) == ["rate"]
-    chosen = plots(study, definition)
-    assert chosen["parallel_coordinates"].options["params"] == ["rate"]
-    assert chosen["slices_1"].options["params"] == ["rate", "momentum", "betas"]
-
-
-def test_importance_is_left_out_where_all_values_are_the_same(
-    study: optuna.Study, definition: Definition
-) -> None:
-    for _ in range(3):
-        trial = study.ask()
-        definition.parameters.suggest(trial)
-        study.tell(trial, 0.5)
-    assert "importance" not in plots(study, definition)
-
-
-def test_nothing_to_plot_is_said(
-    study: optuna.Study, definition: Definition, tmp_path: Path
-) -> None:
-    with pytest.raises(StudyError, match="no complete trial: there is nothing to plot yet"):
-        write_report(study, definition, tmp_path)
+    with pytest.raises(StudyError, match="no complete trial yet"):
+        summarise(study, definition, tmp_path)

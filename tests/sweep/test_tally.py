@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from vocalsketch.sweep.retry import HISTORY
-from vocalsketch.sweep.tally import SURPLUS, Tally, is_within, take_tally
+from vocalsketch.sweep.trials import SURPLUS, Tally, is_within, take_tally
 
 
 def trials_of(*states: TrialState) -> list[optuna.trial.FrozenTrial]:
@@ -33,7 +32,7 @@ def test_finished_are_complete_and_pruned() -> None:
 
 def test_an_attempt_that_was_tried_again_did_not_fail() -> None:
     trials = trials_of(TrialState.FAIL, TrialState.FAIL, TrialState.FAIL, TrialState.COMPLETE)
-    trials[3].system_attrs = {HISTORY: [0, 1]}
+    trials[3].system_attrs = {"retry_history": [0, 1]}
     tally = take_tally(trials)
     assert (tally.failed, tally.retried, tally.finished) == (1, 2, 1)
 

@@ -15,11 +15,11 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.reporter import TrialReporter
-from vocalsketch.sweep.retry import requeue
 from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.tally import SURPLUS
-from vocalsketch.sweep.trial import REASON, VALUES, Objective, TrialFailedError
+from vocalsketch.sweep.tracking import TrialReporter
+from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
+from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_retried_trial_skips_the_seeds_that_are_done_and_goes_on_from_its_chec
         run(study, two_seeds, tmp_path, Runs(0.25, KeyboardInterrupt()))
     last = tmp_path / "trials" / "00000" / "seed_2" / "checkpoints" / "last.ckpt"
     last.parent.mkdir(parents=True)
-    last.touch()
+    write_checkpoint(last, {"state_dict": {}})
     requeue(study, study.get_trials()[0])
 
     runs = Runs(0.75)
@@ -100,9 +100,20 @@ def test_a_damaged_checkpoint_is_begun_anew(
 ) -> None:
     last = tmp_path / "trials" / "00000" / "seed_1" / "checkpoints" / "last.ckpt"
     last.parent.mkdir(parents=True)
-    last.touch()
-    assert run(study, untracked, tmp_path, Runs(CheckpointError("damaged"), 0.5)).value == 0.5
+    last.write_bytes(b"half a checkp")
+    assert run(study, untracked, tmp_path, Runs(0.5)).value == 0.5
     assert not last.parent.exists()
+
+
+def test_a_checkpoint_that_does_not_fit_is_kept_and_ends_the_worker(
+    study: optuna.Study, untracked: Definition, tmp_path: Path
+) -> None:
+    """Such as one of another split, or a tower to start from that is not there."""
+    last = tmp_path / "trials" / "00000" / "seed_1" / "checkpoints" / "last.ckpt"
+    write_checkpoint(last, {"state_dict": {}})
+    with pytest.raises(CheckpointError, match="another split"):
+        run(study, untracked, tmp_path, Runs(CheckpointError("began with another split")))
+    assert read_checkpoint(last) == {"state_dict": {}}
 
 
 def test_a_time_limit_becomes_the_trainer_s(

@@ -14,8 +14,8 @@ from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storages import open_storage
 from vocalsketch.sweep.study import StudyError, open_study
-from vocalsketch.sweep.tally import take_tally
 from vocalsketch.sweep.trial import Objective
+from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 
 

@@ -10,7 +10,7 @@ from labelled_corpora import write_classification_config, write_languages, write
 
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment import Outcome, run_experiment
-from vocalsketch.tasks.checkpoints import read_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint
 
 
 def fit(config: Path, run_dir: Path, *options: str) -> Outcome:
@@ -53,7 +53,7 @@ def test_a_checkpoint_holds_plain_values_and_tests_again_to_the_same(
 ) -> None:
     first = fit(languages_config, tmp_path / "run")
     path = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    made = read_checkpoint(path)["vocalsketch"]  # reads with weights_only=True
+    made = read_checkpoint(path)["vocalsketch"]["description"]  # reads with weights_only=True
     assert made["system"] == "classifier"
     assert made["classes"] == ["en", "nl"]
     assert made["front_end"]["class"] == "ImitationLogMel"

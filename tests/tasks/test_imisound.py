@@ -12,7 +12,13 @@ from scipy.spatial import distance
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
+from vocalsketch.features.log_mel import LogMel
+from vocalsketch.models.autoencoder import clip_features
 from vocalsketch.tasks.imisound import ImisoundTask
+
+
+def front_end(bands: int) -> LogMel:
+    return LogMel(4_000, 0.21, 40, bands, 0.0, 2_000.0, 21)
 
 
 @pytest.fixture
@@ -51,7 +57,7 @@ def test_layers_train_one_by_one_and_then_as_a_whole(config, tmp_path):
     states = [weights(tmp_path / "run", epoch) for epoch in range(4)]
 
     def moved(before, after):
-        return {name.split(".")[2] for name in before if not torch.equal(before[name], after[name])}
+        return {name.split(".")[3] for name in before if not torch.equal(before[name], after[name])}
 
     assert moved(states[0], states[1]) == {"1"}
     assert moved(states[1], states[2]) == {"0", "1"}
@@ -91,19 +97,19 @@ def test_a_clip_becomes_statistics_of_its_codes_and_their_deltas():
         [5, 3],
         patch_frames=4,
         patch_hop=2,
-        imitation_shape=(3, 21),
-        recording_shape=(3, 21),
+        imitation_front_end=front_end(3),
+        recording_front_end=front_end(3),
     )
     clips = torch.randn(2, 3, 21)
     clips[1, :, 9:] = clips[1].min()  # padding from frame 9 on
-    vectors = task.embed("imitation", clips).detach().numpy()
+    vectors = task.system.embed("imitation", clips).detach().numpy()
 
     assert vectors.shape == (2, 36)
     starts = {0: range(0, 18, 2), 1: range(0, 10, 2)}
     for clip, begins in starts.items():
         image = clips[clip].double().numpy()
         codes = np.stack([image[:, begin : begin + 4].reshape(-1) for begin in begins])
-        for layer in task.network.encoders:
+        for layer in task.system.autoencoder.encoders:
             weight, bias = (value.detach().double().numpy() for value in layer.parameters())
             codes = 1 / (1 + np.exp(-(codes @ weight.T + bias)))
         ends = np.concatenate([codes[:1], codes, codes[-1:]])
@@ -118,26 +124,29 @@ def test_a_clip_becomes_statistics_of_its_codes_and_their_deltas():
                 stats.iqr(frames, axis=0),
             ]
         )
-        np.testing.assert_allclose(vectors[clip], expected, atol=1e-6)
+        np.testing.assert_allclose(vectors[clip], expected / np.linalg.norm(expected), atol=1e-6)
 
 
 def test_default_clips_have_7200_values_and_patches_1440():
     task = ImisoundTask()
-    assert task.network.encoders[0].in_features == 1440
-    assert task.embed("recording", torch.randn(1, 72, 129)).shape == (1, 7200)
+    assert task.system.autoencoder.encoders[0].in_features == 1440
+    assert task.system.embed("recording", torch.randn(1, 72, 129)).shape == (1, 7200)
 
 
 def test_scores_are_cosine_similarities():
-    task = ImisoundTask([4, 2])
-    queries, candidates = torch.randn(3, 24), torch.randn(5, 24)
-    expected = 1 - distance.cdist(queries.numpy(), candidates.numpy(), "cosine")
-    np.testing.assert_allclose(task.score_matrix(queries, candidates), expected, atol=1e-6)
+    system = ImisoundTask([4, 2]).system
+    clips = torch.randn(8, 72, 129)
+    windows, counts = system.cut(clips)
+    features = clip_features(system.autoencoder.encode(windows), counts).detach().numpy()
+    expected = 1 - distance.cdist(features[:3], features[3:], "cosine")
+    heard = system.embed("imitation", clips[:3]), system.embed("recording", clips[3:])
+    np.testing.assert_allclose(system.score(*heard).detach(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"recording_shape": (128, 129)}, "imitations have 72 bins, recordings 128"),
+        ({"recording_front_end": front_end(128)}, "imitations have 72 bins, recordings 128"),
         ({"patch_frames": 130}, "Patches of 130 frames"),
         ({"layer_epochs": -1}, "layer_epochs is -1"),
         ({"hidden": []}, "at least one hidden layer"),

@@ -11,9 +11,10 @@ import torch
 
 from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 from vocalsketch.tasks import SiameseTask
 from vocalsketch.tasks.transfer import Transfer, transfer_layers
 
@@ -25,6 +26,7 @@ RECORDING = TowerGeometry(
     [ConvStage(3, (2, 2), (2, 2)), ConvStage(4, (2, 2)), ConvStage(2, (2, 2))], batch_norm=True
 )
 FRONT_ENDS = {"imitation": ImitationLogMel(), "recording": RecordingLogMel()}
+SMALL = LogMel(4_000, 0.2, 40, *SHAPE[:1], 0.0, 2_000.0, SHAPE[1])
 GEOMETRY = SiameseGeometry(SHAPE, SHAPE, IMITATION, RECORDING, hidden=(5,), dropout=0.0)
 
 
@@ -37,7 +39,7 @@ def pretrained(
     network(torch.randn(6, *SHAPE))
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
     made = {"system": "classifier", "front_end": FRONT_ENDS[side].describe()}
-    torch.save({"state_dict": state, "vocalsketch": made}, path)
+    torch.save({"state_dict": state, "vocalsketch": {"description": made}}, path)
     return network, str(path)
 
 
@@ -58,9 +60,9 @@ def test_the_first_layers_of_both_towers_are_copied_and_nothing_else(
     checkpoints: dict[str, tuple[Classifier, str]], layers: str, count: int
 ) -> None:
     torch.manual_seed(0)
-    network = Siamese(GEOMETRY)
+    network = Siamese(FRONT_ENDS, GEOMETRY)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    report = transfer_layers(network, plan(checkpoints, layers), FRONT_ENDS)
+    report = transfer_layers(network, plan(checkpoints, layers))
 
     copied = set()
     for side in ("imitation", "recording"):
@@ -85,8 +87,8 @@ def test_batch_norm_is_copied_only_where_both_have_it(
         tmp_path / "speech.ckpt", "imitation", replace(IMITATION, batch_norm=source)
     )
     geometry = replace(GEOMETRY, imitation_tower=replace(IMITATION, batch_norm=target))
-    network = Siamese(geometry)
-    report = transfer_layers(network, Transfer("conv123", imitation=path), FRONT_ENDS)
+    network = Siamese(FRONT_ENDS, geometry)
+    report = transfer_layers(network, Transfer("conv123", imitation=path))
     assert [each.batch_norm for each in report] == [False] * 3
     for own, other in zip(network.imitation_tower.stages, trained.tower.stages, strict=True):
         assert torch.equal(own.conv.weight, other.conv.weight)
@@ -96,15 +98,13 @@ def test_batch_norm_is_copied_only_where_both_have_it(
 
 def test_a_siamese_checkpoint_gives_the_tower_of_its_side(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    trained = Siamese(GEOMETRY)
-    state = {f"network.{name}": value for name, value in trained.state_dict().items()}
-    ends = {side: end.describe() for side, end in FRONT_ENDS.items()}
+    trained = Siamese(FRONT_ENDS, GEOMETRY)
+    state = {f"system.{name}": value for name, value in trained.state_dict().items()}
     path = tmp_path / "siamese.ckpt"
-    torch.save(
-        {"state_dict": state, "vocalsketch": {"system": "siamese", "front_ends": ends}}, path
-    )
-    network = Siamese(GEOMETRY)
-    transfer_layers(network, Transfer("conv12", recording=str(path)), FRONT_ENDS)
+    made = {"description": trained.description()}
+    torch.save({"state_dict": state, "vocalsketch": made}, path)
+    network = Siamese(FRONT_ENDS, GEOMETRY)
+    transfer_layers(network, Transfer("conv12", recording=str(path)))
     for number in (0, 1):
         assert torch.equal(
             network.recording_tower.stages[number].conv.weight,
@@ -118,8 +118,8 @@ def test_the_authors_file_can_be_named_as_it_is(tmp_path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["backend"] = "theano"
         file["lid_conv_1/kernel"], file["lid_conv_1/bias"] = kernel, np.zeros(2)
-    network = Siamese(GEOMETRY)
-    transfer_layers(network, Transfer("conv1", imitation=str(path)), FRONT_ENDS)
+    network = Siamese(FRONT_ENDS, GEOMETRY)
+    transfer_layers(network, Transfer("conv1", imitation=str(path)))
     weight = network.imitation_tower.stages[0].conv.weight[0, 0]
     assert weight.tolist() == [[8, 7, 6], [5, 4, 3], [2, 1, 0]]
 
@@ -129,10 +129,10 @@ def test_a_tower_of_another_shape_is_refused_by_layer(
 ) -> None:
     swapped = Transfer("conv1", imitation=checkpoints["recording"][1])
     ends = {**FRONT_ENDS, "imitation": FRONT_ENDS["recording"]}
-    network = Siamese(GEOMETRY)
+    network = Siamese(ends, GEOMETRY)
     before = [value.clone() for value in network.parameters()]
     with pytest.raises(CheckpointError, match="conv1 is 3x1x2x2 .*imitation tower's is 2x1x3x3"):
-        transfer_layers(network, swapped, ends)
+        transfer_layers(network, swapped)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 
 
@@ -140,7 +140,7 @@ def test_a_tower_with_fewer_layers_is_refused(tmp_path: Path) -> None:
     shallow = TowerGeometry(IMITATION.stages[:2], batch_norm=True)
     _, path = pretrained(tmp_path / "shallow.ckpt", "imitation", shallow)
     with pytest.raises(CheckpointError, match="conv3 is missing"):
-        transfer_layers(Siamese(GEOMETRY), Transfer("conv123", imitation=path), FRONT_ENDS)
+        transfer_layers(Siamese(FRONT_ENDS, GEOMETRY), Transfer("conv123", imitation=path))
 
 
 def test_a_tower_of_another_front_end_is_refused(
@@ -148,7 +148,7 @@ def test_a_tower_of_another_front_end_is_refused(
 ) -> None:
     other = {**FRONT_ENDS, "imitation": ImitationLogMel(top_db=60.0)}
     with pytest.raises(CheckpointError, match=r"'top_db': 80\.0.*imitation_front_end.*60\.0"):
-        transfer_layers(Siamese(GEOMETRY), plan(checkpoints, "conv1"), other)
+        transfer_layers(Siamese(other, GEOMETRY), plan(checkpoints, "conv1"))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_networks_that_cannot_take_the_layers_are_refused(
     error: str,
 ) -> None:
     with pytest.raises(ConfigError, match=error):
-        transfer_layers(Siamese(geometry), plan(checkpoints, layers), FRONT_ENDS)
+        transfer_layers(Siamese(FRONT_ENDS, geometry), plan(checkpoints, layers))
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,11 @@ def test_networks_that_cannot_take_the_layers_are_refused(
     [
         (None, "No checkpoint at"),
         (b"damaged", "no checkpoint that can be read safely"),
-        ({"state_dict": {}, "vocalsketch": {"system": "imisound"}}, "holds 'imisound', no tower"),
-        ({"state_dict": {}}, "holds 'something unknown', no tower"),
+        (
+            {"state_dict": {}, "vocalsketch": {"description": {"system": "imisound"}}},
+            "holds 'imisound', no tower",
+        ),
+        ({"state_dict": {}}, "does not say what it holds"),
     ],
 )
 def test_files_that_hold_no_tower_are_refused(
@@ -193,12 +196,12 @@ def test_files_that_hold_no_tower_are_refused(
     elif content is not None:
         torch.save(content, path)
     with pytest.raises(CheckpointError, match=message):
-        transfer_layers(Siamese(GEOMETRY), Transfer("conv1", imitation=str(path)), FRONT_ENDS)
+        transfer_layers(Siamese(FRONT_ENDS, GEOMETRY), Transfer("conv1", imitation=str(path)))
 
 
 def test_a_transfer_from_nowhere_is_refused() -> None:
     with pytest.raises(ConfigError, match="transfer names no checkpoint"):
-        transfer_layers(Siamese(GEOMETRY), Transfer("conv1"), FRONT_ENDS)
+        transfer_layers(Siamese(FRONT_ENDS, GEOMETRY), Transfer("conv1"))
 
 
 def task(**options: object) -> SiameseTask:
@@ -209,38 +212,39 @@ def task(**options: object) -> SiameseTask:
         hidden=[5],
         dropout=0.0,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-        imitation_shape=SHAPE,
-        recording_shape=SHAPE,
+        imitation_front_end=SMALL,
+        recording_front_end=SMALL,
         **options,
     )
 
 
-def test_only_the_start_of_a_training_transfers(
-    checkpoints: dict[str, tuple[Classifier, str]],
-) -> None:
-    expected = checkpoints["imitation"][0].tower.stages[0].conv.weight
+def test_only_the_start_of_a_training_transfers(tmp_path: Path) -> None:
+    trained = task().system
+    torch.nn.init.ones_(trained.imitation_tower.stages[0].conv.weight)
+    path = tmp_path / "pretrained.ckpt"
+    state = {f"system.{name}": value for name, value in trained.state_dict().items()}
+    made = {"description": trained.description()}
+    torch.save({"state_dict": state, "vocalsketch": made}, path)
     for resumed in (False, True):
-        module = task(transfer=plan(checkpoints, "conv1"))
-        module._trainer = SimpleNamespace(
-            datamodule=SimpleNamespace(front_ends=FRONT_ENDS),
-            is_global_zero=True,
-            progress_bar_callback=None,
-        )
+        module = task(transfer=Transfer("conv1", imitation=str(path)))
+        module._trainer = SimpleNamespace(is_global_zero=True, progress_bar_callback=None)
         if resumed:
-            module.on_load_checkpoint({"vocalsketch": {"transferred": ["what it started from"]}})
+            held = {"transferred": ["what it started from"], "corpus": "another"}
+            checkpoint = {"description": module.system.description(), "provenance": held}
+            module.on_load_checkpoint({"vocalsketch": checkpoint})
         module.on_fit_start()
-        found = module.network.imitation_tower.stages[0].conv.weight
-        assert torch.equal(found, expected) is not resumed
+        copied = bool((module.system.imitation_tower.stages[0].conv.weight == 1).all())
+        assert copied is not resumed
         if resumed:
-            assert module.copied == ["what it started from"]
+            assert module.system.provenance == {"transferred": ["what it started from"]}
         else:
-            assert [line["layer"] for line in module.copied] == [1, 1]
+            assert [line["layer"] for line in module.system.provenance["transferred"]] == [1]
 
 
 def test_frozen_layers_keep_weights_and_statistics_while_the_others_learn() -> None:
     module = task(freeze="conv12").train()
     optimizer = module.configure_optimizers()
-    before = {name: value.clone() for name, value in module.network.state_dict().items()}
+    before = {name: value.clone() for name, value in module.system.state_dict().items()}
     batch = PairBatch(
         torch.randn(3, *SHAPE),
         torch.randn(3, *SHAPE),
@@ -250,7 +254,7 @@ def test_frozen_layers_keep_weights_and_statistics_while_the_others_learn() -> N
     )
     module.criterion(module(batch), batch.labels).backward()
     optimizer.step()
-    for name, value in module.network.state_dict().items():
+    for name, value in module.system.state_dict().items():
         changed = not torch.equal(value, before[name])
         frozen = ".stages.0." in name or ".stages.1." in name
         if frozen:

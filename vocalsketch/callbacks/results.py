@@ -53,7 +53,7 @@ class ResultsWriter(pl.Callback):
             return None
         evaluated = module.evaluation_set
         return Scores(
-            kind=module.score_kind,
+            kind=module.system.kind,
             corpus=evaluated.corpus,
             split=evaluated.split,
             split_name=evaluated.split_name,

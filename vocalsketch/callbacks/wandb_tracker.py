@@ -20,6 +20,7 @@ DEFAULT_HOST = "api.wandb.ai"
 # seconds that W&B's server may take to answer, and an upload after a run's end; W&B's own
 # defaults are longer, and without end
 TIMEOUTS = {"WANDB_INIT_TIMEOUT": 30.0, "WANDB_FINISH_TIMEOUT": 60.0}
+YES = ("1", "true", "yes", "on")
 FULL = 2**16  # bytes; a disk with less room has refused something
 
 
@@ -27,7 +28,7 @@ class WandbTracker(WandbLogger):
     """Lightning's WandbLogger that starts offline where it must and never stops a run.
 
     Args:
-        project: W&B project.
+        project: W&B project; WANDB_PROJECT, else ``vocalsketch``, if left out.
         name: Name of the run; the config's name if left out.
         group: W&B group, such as a study's.
         tags: Tags beside ``corpus=...``.
@@ -38,7 +39,7 @@ class WandbTracker(WandbLogger):
 
     def __init__(
         self,
-        project: str = "vocalsketch",
+        project: str | None = None,
         name: str | None = None,
         group: str | None = None,
         tags: list[str] | None = None,
@@ -47,16 +48,17 @@ class WandbTracker(WandbLogger):
         upload_checkpoint: bool = True,
     ) -> None:
         super().__init__(
-            project=project,
-            name=name,
-            save_dir=save_dir,
+            project=project or os.environ.get("WANDB_PROJECT") or "vocalsketch",
+            name=name or os.environ.get("WANDB_NAME"),
+            save_dir=os.environ.get("WANDB_DIR") or save_dir,
             group=group,
-            tags=list(tags or ()),
-            job_type=job_type,
+            tags=[*(tags or ()), *_listed("WANDB_TAGS")],
+            job_type=job_type or os.environ.get("WANDB_JOB_TYPE"),
         )
         del self._wandb_init["anonymous"]  # wandb warns of it, even when it is not set
         self.upload_checkpoint = upload_checkpoint
         self._failed = False
+        self._stages_artifacts = False
 
     @property
     @rank_zero_experiment
@@ -114,6 +116,8 @@ class WandbTracker(WandbLogger):
             return None
         run, self._experiment = self._experiment, None
         self.safely(run.finish)
+        if self._stages_artifacts:
+            os.environ.pop("WANDB_DATA_DIR", None)
         folder = Path(run.dir).parent
         if run.disabled or not folder.is_dir():
             return None
@@ -157,15 +161,17 @@ class WandbTracker(WandbLogger):
         if mode != "disabled":
             folder = Path(str(self._save_dir)).resolve() / "wandb"
             folder.mkdir(parents=True, exist_ok=True)
-            # artifacts wait here until they are uploaded; elsewhere they would outlive the run
-            os.environ["WANDB_DATA_DIR"] = str(folder)
+            if self._stages_artifacts or "WANDB_DATA_DIR" not in os.environ:
+                # artifacts wait here until they are uploaded; elsewhere they would outlive the run
+                os.environ["WANDB_DATA_DIR"] = str(folder)
+                self._stages_artifacts = True
         run = wandb.init(
             **self._wandb_init,
             mode=mode,
             reinit="create_new",
             settings=wandb.Settings(
-                silent=True,
-                console="off",
+                silent=os.environ.get("WANDB_SILENT", "true").lower() in YES,
+                console=cast("Any", os.environ.get("WANDB_CONSOLE", "off")),
                 init_timeout=_timeout("WANDB_INIT_TIMEOUT"),
                 finish_timeout=_timeout("WANDB_FINISH_TIMEOUT"),
                 finish_timeout_raises=True,
@@ -176,20 +182,27 @@ class WandbTracker(WandbLogger):
         return run
 
 
+def _listed(variable: str) -> list[str]:
+    return [each.strip() for each in os.environ.get(variable, "").split(",") if each.strip()]
+
+
 def _timeout(variable: str) -> float:
     return float(os.environ.get(variable, TIMEOUTS[variable]))
 
 
 def tracking_mode() -> Mode:
     """Return WANDB_MODE if set, else ``online`` where someone is logged in, else ``offline``."""
-    chosen = os.environ.get("WANDB_MODE")
+    if os.environ.get("WANDB_DISABLED", "").lower() in YES:
+        return "disabled"
+    asked = os.environ.get("WANDB_MODE", "")
+    chosen = {"dryrun": "offline", "run": "online"}.get(asked, asked)  # W&B's older words
     for mode in get_args(Mode):
         if chosen == mode:
             return cast("Mode", mode)
     if os.environ.get("WANDB_API_KEY"):
         return "online"
     try:
-        known = netrc.netrc().hosts
+        known = netrc.netrc(os.environ.get("NETRC")).hosts
     except (OSError, netrc.NetrcParseError):
         return "offline"
     base = os.environ.get("WANDB_BASE_URL", f"https://{DEFAULT_HOST}")

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from vocalsketch.commands.actions import slot_arguments, slots_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds", type=int, nargs="+", help="folds to hold out, one after another (default: all)"
     )
+    slot_arguments(parser)
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -30,12 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the folds; return 130 where Ctrl-C ended them."""
+    """Run the folds."""
     from vocalsketch.datasets.urbansound8k import FOLDS
-    from vocalsketch.experiment.cross_validation import cross_validate
+    from vocalsketch.jobs.cross_validation import cross_validate
 
     configs = [part for path in arguments.config for part in ("--config", path)]
-    result = cross_validate(
-        [*configs, *arguments.overrides], arguments.run_dir, arguments.folds or tuple(FOLDS)
+    cross_validate(
+        [*configs, *arguments.overrides],
+        arguments.run_dir,
+        arguments.folds or tuple(FOLDS),
+        slots_of(arguments),
     )
-    return 130 if result is None else 0
+    return 0

@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Action, action_parsers
-from vocalsketch.cores import available_cores
-from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
+from vocalsketch.errors import AudioError, ConfigError, StorageError
+from vocalsketch.features.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import Inventory
+    from vocalsketch.datasets.inventory import AudioFile, Inventory
     from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
+DOWNLOADS = (
+    *("vocalsketch", "vimsketch", "vocal-imitation-set", "qvim-dev"),
+    *("voxforge", "urbansound8k"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +73,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
     inventory = take_inventory(arguments.root)
     headers = read_headers(inventory)
-    print(f"corpus={inventory.name} in {inventory.root}\n")
+    print(f"corpus={inventory.name} in {inventory.root}: {inventory.title}\n")
     for kind in inventory.kinds:
         for group in inventory.groups:
             of_kind = headers[group, kind]
@@ -128,28 +132,15 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _complaints(inventory: "Inventory", jobs: int) -> Iterator[str]:
     """Yield for each file what is wrong with it, empty where nothing is."""
-    from vocalsketch.datasets.inventory import archived
-    from vocalsketch.datasets.voxforge import open_clips
-
-    records = inventory.files
-    packed = archived(records)
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(
-            lambda record: _complaint(record.path, record.id),
-            [record for record in records if record.path not in packed],
-        )
-    for archive, clips in packed.items():
-        try:
-            yield from (_complaint(content, clip.id) for clip, content in open_clips(clips))
-        except DatasetError as error:
-            yield f"{archive}: {error}"
+        yield from pool.map(_complaint, inventory.files)
 
 
-def _complaint(file: Path | BinaryIO, name: str) -> str:
+def _complaint(record: "AudioFile") -> str:
     from vocalsketch.features.audio import check_audio
 
     try:
-        check_audio(file, name)
+        check_audio(record.path, record.id)
     except AudioError as error:
         return str(error)
     return ""
@@ -162,19 +153,25 @@ def _split_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         default="paper",
         metavar="HOW",
-        help="paper, random, 'fold K/N' or another manifest (default: paper)",
+        help="paper, random, 'fold K/N', 'qbv_coarse K', another manifest, or of two corpora qvim, "
+        "qbv_fine, corpora (default: paper)",
+    )
+    parser.add_argument("--test-root", help="a second corpus, which only tests")
+    parser.add_argument(
+        "--second-set", action="store_true", help="add the second set of VocalSketch v1.1"
     )
     parser.add_argument("--seed", type=int, default=0, help="for random and fold (default: 0)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.open import open_corpus
+    from vocalsketch.datasets.open import open_corpora
     from vocalsketch.datasets.splits import make_split, write_manifest
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
-    split = make_split(open_corpus(arguments.root), arguments.split, arguments.seed)
+    corpus = open_corpora(arguments.root, arguments.test_root, second_set=arguments.second_set)
+    split = make_split(corpus, arguments.split, arguments.seed)
     write_manifest(split, arguments.out)
     _print_aligned(
         [
@@ -205,7 +202,7 @@ def _import_everyday(arguments: argparse.Namespace) -> int:
 
 
 def _download_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", choices=("vocalsketch", "voxforge", "urbansound8k"))
+    parser.add_argument("dataset", choices=DOWNLOADS)
     parser.add_argument("--out", type=Path, required=True, help="the folder to make")
     parser.add_argument("--languages", nargs="+", help="of voxforge (default: the paper's seven)")
     parser.add_argument(
@@ -219,10 +216,8 @@ def _download(arguments: argparse.Namespace) -> int:
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
         raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
-    if arguments.dataset == "vocalsketch":
-        done = download.download_vocalsketch(arguments.out)
-    elif arguments.dataset == "urbansound8k":
-        done = download.download_urbansound8k(arguments.out)
+    if arguments.dataset != "voxforge":
+        done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
         languages = arguments.languages or voxforge.LANGUAGES
         limit = voxforge.CLIPS_PER_LANGUAGE if arguments.limit is None else arguments.limit

@@ -1,4 +1,4 @@
-"""`vocalsketch explain`: what in a query and in a sound made the network score them so."""
+"""`vocalsketch explain`: what in a query and in a sound made a system score them so."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", type=Path, metavar="QUERY", help="a vocal imitation's audio file")
     parser.add_argument("sound", type=Path, metavar="SOUND", help="a sound's audio file")
     parser.add_argument(
-        "--checkpoint", type=Path, required=True, help="of a trained IMINET or TL-IMINET"
+        "--system",
+        "--checkpoint",
+        required=True,
+        metavar="SYSTEM",
+        help="a checkpoint, a saved system, or the name of one that needs no training",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
 
@@ -19,11 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import write_text
     from vocalsketch.interpret.explanation import explain
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.tasks.checkpoints import load_siamese
+    from vocalsketch.systems import load_system
 
-    trained = load_siamese(arguments.checkpoint)
-    html, found = explain(trained, arguments.query, arguments.sound)
+    system = load_system(arguments.system)
+    html, score = explain(system, arguments.query, arguments.sound)
     target = arguments.out / "explanation.html"
     write_text(target, html)
-    print(f"likelihood {found.probability:.3f} ({corpus_tag(trained.corpus)}): {target}")
+    tag = f" ({corpus_tag(system.corpus)})" if system.corpus else ""
+    print(f"{score}{tag}: {target}")
     return 0

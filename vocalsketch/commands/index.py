@@ -2,8 +2,8 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 from vocalsketch.commands.actions import Action, action_parsers
 from vocalsketch.errors import ConfigError
@@ -28,44 +28,40 @@ def _build_arguments(parser: argparse.ArgumentParser) -> None:
         "--index", type=Path, required=True, help="the index's folder, made if need be"
     )
     parser.add_argument(
+        "--system",
         "--checkpoint",
-        type=Path,
-        help="a checkpoint of IMINET or TL-IMINET; not needed to bring an index up to date",
+        help="what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
+        "needed to bring an index up to date (default: the system that comes with the program)",
     )
     parser.add_argument(
-        "--precision",
-        choices=("float32", "float16"),
-        help="of what is stored: float16 takes half the space (default: float32)",
-    )
-    parser.add_argument("--jobs", type=int, help="threads of each process (default: all cores)")
-    parser.add_argument(
-        "--accelerator", default="cpu", help="cpu, gpu, auto, ... (default: %(default)s)"
+        "--jobs", type=int, help="threads of each process (default: all cores, shared)"
     )
     parser.add_argument(
-        "--devices", type=int, default=1, help="processes on this machine (default: %(default)s)"
+        "--accelerator", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)"
     )
-    parser.add_argument("--nodes", type=int, default=1, help="machines (default: %(default)s)")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        help="processes, each with a device of its own (default: %(default)s)",
+    )
 
 
 def _build(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import build_index
 
-    for name in ("devices", "nodes"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(arguments, name)}: give 1 or more.")
+    if arguments.devices < 1:
+        raise ConfigError(f"--devices is {arguments.devices}: give 1 or more.")
     report = build_index(
         arguments.library,
         arguments.index,
-        arguments.checkpoint,
+        arguments.system,
         jobs=arguments.jobs,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
-        nodes=arguments.nodes,
-        precision=arguments.precision,
     )
-    if report is None:  # another process than the first
-        return 0
-    _print_skipped(report.skipped)
+    for line in skipped_lines(report.skipped):
+        print(line)
     print(
         f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
         f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
@@ -78,6 +74,13 @@ def _index_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("index", type=Path, metavar="INDEX", help="the index's folder")
 
 
+def _info_arguments(parser: argparse.ArgumentParser) -> None:
+    _index_argument(parser)
+    parser.add_argument(
+        "--skipped", action="store_true", help="list every file that cannot be used, and why"
+    )
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Index
 
@@ -88,14 +91,20 @@ def _info(arguments: argparse.Namespace) -> int:
         "library": index.library,
         "sounds": f"{index.sounds:,} ({index.windows:,} windows)",
         "version": f"{index.version}, built {manifest.built}",
-        "network": f"{index.fingerprint}, corpus={index.corpus}",
-        "stored": f"{manifest.precision}, {size / 1e6:,.1f} MB",
+        "system": f"{index.system.description()['system']} {index.fingerprint}, "
+        f"corpus={index.corpus or 'none'}",
+        "stored": f"{len(manifest.segments)} segments, {size / 1e6:,.1f} MB",
         "skipped": f"{len(manifest.skipped):,} files that cannot be used",
         "tags": _most_common(tag for tags in index.table.column("tags") for tag in tags),
     }
     for name, value in rows.items():
         print(f"{name:8}  {value}")
-    _print_skipped(manifest.skipped)
+    if arguments.skipped:
+        for path, reason in manifest.skipped.items():
+            print(f"skipped {path}: {reason}")
+    else:
+        for line in skipped_lines(manifest.skipped):
+            print(line)
     return 0
 
 
@@ -116,9 +125,21 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if found.problems else 0
 
 
-def _print_skipped(skipped: dict[str, str]) -> None:
+def skipped_lines(skipped: Mapping[str, str]) -> Iterator[str]:
+    """Count files that cannot be used by suffix and reason, the commonest first.
+
+    >>> list(skipped_lines({"a.wav": "truncated: 1 of 2", "b.wav": "truncated: 3 of 9"}))
+    ['skipped 2 .wav: truncated (such as a.wav)']
+    """
+    first: dict[tuple[str, str], str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for path, reason in skipped.items():
-        print(f"skipped {path}: {reason}")
+        suffix = PurePosixPath(path).suffix.lower() or "without a suffix"
+        key = suffix, reason.split(":")[0].rstrip(".")
+        first.setdefault(key, path)
+        counts[key] += 1
+    for key, count in counts.most_common():
+        yield f"skipped {count:,} {key[0]}: {key[1]} (such as {first[key]})"
 
 
 def _most_common(tags: Iterable[str]) -> str:
@@ -131,6 +152,6 @@ ACTIONS = {
     "build": Action(
         "index a folder of sounds; again, only what is new or changed", _build_arguments, _build
     ),
-    "info": Action("say what an index holds", _index_argument, _info),
+    "info": Action("say what an index holds", _info_arguments, _info),
     "check": Action("read an index whole and compare it with its library", _index_argument, _check),
 }

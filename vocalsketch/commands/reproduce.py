@@ -3,15 +3,17 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vocalsketch.paper.table1 import Failure
+    from vocalsketch.jobs.pool import Failure
+    from vocalsketch.paper.table1 import Record
 
-PRETRAINING_DATA = {"imitation": "voxforge", "recording": "urbansound8k"}
+PRETRAINING_DATA = {"voxforge": "imitation", "urbansound8k": "recording"}
 QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."
@@ -24,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     table = actions.add_parser("table1", help="train and report every system of Table I")
     _table_arguments(table)
     table.set_defaults(act=_table1)
-    report = actions.add_parser("report", help="write the report of a study's finished runs again")
-    report.add_argument("--out", required=True, type=Path, help="the study's folder")
+    report = actions.add_parser("report", help="write the report of the finished runs again")
+    report.add_argument("--out", required=True, type=Path, help="the report's folder")
+    _add_runs(report)
     report.set_defaults(act=_report)
     fuse = actions.add_parser("fuse", help="multiply the likelihoods of finished runs")
     fuse.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
@@ -56,9 +59,10 @@ def _table_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rows",
-        default="imisound,iminet,tl,fusion",
+        default="imisound,iminet,tl,fusion,contours",
         help="imisound, iminet (three rows), tl (four rows, and their pre-training), fusion (all "
-        "that can be fused), or single rows such as iminet_tied (default: %(default)s)",
+        "that can be fused), beyond (what is not the paper's), or single rows such as iminet_tied "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--seeds", type=int, default=10, help="initialisations of each system (default: 10)"
@@ -91,39 +95,49 @@ def _data_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="stop at unusable audio, or go on without (default: error)",
     )
-    for side, name in PRETRAINING_DATA.items():
+    for name, side in PRETRAINING_DATA.items():
         parser.add_argument(
             f"--{name}",
-            dest=side,
             metavar="ROOT",
             help=f"data that pre-train the {side} tower (default: what conf/pretrain_{name}.yaml "
             "says)",
         )
     parser.add_argument("--note", action="append", default=[], help="a sentence for the report")
+    _add_runs(parser)
+
+
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        metavar="NAME=RUN",
+        help="put a finished run of your own (its folder, or its scores_test.npz) into a row NAME; "
+        "again with the same name for another seed",
+    )
 
 
 def _table1(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vocalsketch.paper.material import Material
-    from vocalsketch.paper.plan import make_plan
-    from vocalsketch.paper.slots import choose_slots
-    from vocalsketch.paper.table1 import run_plan
+    from vocalsketch.jobs.slots import choose_slots
+    from vocalsketch.paper.plan import Data, Plan, wanted
+    from vocalsketch.paper.rows import FUSION
+    from vocalsketch.paper.table1 import Record, refuse_another_split, rows_to_add, run_jobs
 
     out = arguments.out.resolve()
-    plan = make_plan(
-        [row.strip() for row in arguments.rows.split(",") if row.strip()],
-        arguments.seeds,
-        arguments.conf,
-        quick=arguments.quick,
-        pretraining_roots=_pretraining_roots(arguments),
-    )
+    names = [name.strip() for name in arguments.rows.split(",") if name.strip()]
+    rows = wanted(names, arguments.seeds, arguments.conf)
+    added, roots = rows_to_add(arguments.add), _pretraining_roots(arguments)
     slots = choose_slots(arguments.devices, arguments.jobs)
-    material = Material.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio)
-    notes = [*arguments.note, *([QUICK_NOTE] if arguments.quick else [])]
-    console = Console(stderr=True)
+    data = Data.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio)
+    refuse_another_split(added, data.split)
+    plan = Plan(out, arguments.conf, data, quick=arguments.quick, roots=roots)
+    jobs = plan.jobs(rows, arguments.seeds)
+    notes = (*arguments.note, *((QUICK_NOTE,) if arguments.quick else ()))
+    record = Record({job.name: job.fingerprint for job in jobs}, FUSION in names, notes, added)
     try:
-        failures = run_plan(plan, material, slots, console, retry=arguments.retry, notes=notes)
+        failures = run_jobs(out, jobs, record, slots, Console(stderr=True), retry=arguments.retry)
     except KeyboardInterrupt:
         print(
             "The same command goes on with what is not done; `vocalsketch reproduce report --out "
@@ -133,24 +147,24 @@ def _table1(arguments: argparse.Namespace) -> int:
         raise
     for failure in failures:
         _say_failure(failure)
-    _write(out)
+    _write(out, record)
     return 1 if failures else 0
 
 
 def _pretraining_roots(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the folder of each pre-training's data, where one was given.
+    """Return the folder of each pre-training's data, by its row, where one was given.
 
     Raises:
         ConfigError: There is none: better said now than after hours of other runs.
     """
-    given = {side: getattr(arguments, side) for side in PRETRAINING_DATA}
-    for side, root in given.items():
+    given = {name: getattr(arguments, name) for name in PRETRAINING_DATA}
+    for name, root in given.items():
         if root not in (None, "demo") and not Path(root).is_dir():
             raise ConfigError(
-                f"--{PRETRAINING_DATA[side]} is {root}, where there is no folder: give the data's "
-                "folder, or demo for synthetic stand-ins."
+                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
+                "for synthetic stand-ins."
             )
-    return {side: root for side, root in given.items() if root is not None}
+    return {f"pretrain_{name}": root for name, root in given.items() if root is not None}
 
 
 def _say_failure(failure: "Failure") -> None:
@@ -162,31 +176,36 @@ def _say_failure(failure: "Failure") -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _write(arguments.out)
+    from vocalsketch.paper.table1 import Record, rows_to_add
+
+    record = Record.read(arguments.out)
+    added = {**record.added, **rows_to_add(arguments.add)}
+    _write(arguments.out, replace(record, added=added))
     return 0
 
 
-def _write(folder: Path) -> None:
-    """Write the report and print where it is."""
+def _write(folder: Path, record: "Record") -> None:
+    """Write the report, say where it is, and remember what it is of."""
     from vocalsketch.paper.report import write_report
     from vocalsketch.paper.table1 import gather
 
-    for path in write_report(folder, gather(folder))[:2]:
+    for path in write_report(folder, gather(folder, record))[:2]:
         print(path)
+    record.write(folder)
 
 
 def _fuse(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from vocalsketch.paper.table1 import scores_of
     from vocalsketch.retrieval.fusion import fuse
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
-    from vocalsketch.retrieval.scores import Scores
 
-    paths = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
-    if len({path.resolve() for path in paths}) < max(2, len(paths)):
+    runs = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
+    if len({run.resolve() for run in runs}) < max(2, len(runs)):
         named = ", ".join(map(str, arguments.runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
-    fused = fuse([Scores.load(path) for path in paths])
+    fused = fuse([scores_of(path) for path in runs])
     write_results(arguments.out, fused)
     Console().print(results_table(results_dict(fused)))
     return 0

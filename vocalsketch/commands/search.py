@@ -2,14 +2,20 @@
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.commands.index import skipped_lines
+from vocalsketch.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    from vocalsketch.search import Hit
+    from vocalsketch.search import Hit, Searcher
+    from vocalsketch.search.query import Waveform
+
+PARTIAL = 3  # exit status: answered, but not from all shards
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +25,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     query.add_argument(
         "--record", type=float, metavar="SECONDS", help="record the query from the microphone"
     )
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "--library",
+        type=Path,
+        metavar="DIR",
+        help="a folder of sounds; its index is kept in the cache folder and brought up to date",
+    )
+    where.add_argument(
         "--index",
         type=Path,
         action="append",
-        required=True,
-        help="the index's folder; given several times, for indexes of one library, the ranking is "
-        "by the product of their networks' likelihoods",
+        help="an index's folder; given several times, for indexes of different libraries, they are "
+        "searched as one",
+    )
+    parser.add_argument(
+        "--system", help="with --library, what listens (default: what comes with the program)"
+    )
+    parser.add_argument(
+        "--fuse",
+        action="store_true",
+        help="the indexes are of one library by several systems: rank by the product of their "
+        "likelihoods",
     )
     parser.add_argument(
         "--top", type=int, default=10, help="how many results (default: %(default)s)"
@@ -46,28 +67,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-trim", action="store_true", help="leave silence at the beginning of the query"
     )
     parser.add_argument("--play", action="store_true", help="play the results, best first")
+    parser.add_argument(
+        "--open", action="store_true", help="show the best result's file in the file manager"
+    )
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the results, best first."""
-    from vocalsketch.search import Index, Searcher, play, read_query, record
-    from vocalsketch.search.query import LONGEST
+    """Print the results, best first; return 3 where a shard was missing."""
+    from vocalsketch.search import Searcher, play, reveal
 
     if arguments.top < 1:
         raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
-    searcher = Searcher([Index.open(folder) for folder in arguments.index])
-    if arguments.record is None:
-        waveform, rate = read_query(arguments.query)
-    else:
-        now = f"Recording {arguments.record:g} s: imitate the sound now."
-        waveform, rate = record(arguments.record, begun=lambda: print(now, file=sys.stderr))
-    if len(waveform) >= LONGEST * rate:
-        note = f"Only the beginning of {arguments.query} is listened to: a query is a few seconds."
-        print(note, file=sys.stderr)
+    if arguments.library is not None and arguments.fuse:
+        raise ConfigError("--fuse is of several indexes: give each with --index.")
+    if arguments.library is None and arguments.system is not None:
+        raise ConfigError("--system goes with --library: an index holds its system.")
+    # what is wrong with the query is said before a library is indexed
+    query = None if arguments.query is None else _query(arguments)
+    folders = arguments.index or [_up_to_date(arguments.library, arguments.system)]
+    searcher = Searcher.open(folders, fuse=arguments.fuse)
     hits = searcher.search(
-        waveform,
-        rate,
+        *(query or _query(arguments)),
         arguments.top,
         tags=arguments.tag,
         text=arguments.text,
@@ -77,16 +98,80 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([hit.to_dict() for hit in hits], indent=2))
     else:
         _print_table(hits)
-    for hit in hits if arguments.play else ():
+    _say_what_lacks(searcher, hits)
+    there = [hit for hit in hits if not hit.gone]
+    for hit in there if arguments.play else ():
         print(f"playing {hit.rank}: {hit.path}", file=sys.stderr)
         play(hit)
-    return 0
+    if arguments.open and there:
+        reveal(there[0].file)
+    return PARTIAL if searcher.partial else 0
 
 
-def _print_table(hits: "list[Hit]") -> None:
+def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
+    from vocalsketch.search import read_query, record
+    from vocalsketch.search.query import LONGEST, prepared
+
+    if arguments.query is None:
+        now = f"Recording {arguments.record:g} s: imitate the sound now."
+        return record(arguments.record, begun=lambda: print(now, file=sys.stderr))
+    waveform, rate = read_query(arguments.query)
+    prepared(waveform, rate)
+    if len(waveform) >= LONGEST * rate:
+        note = f"Only the beginning of {arguments.query} is listened to: a query is a few seconds."
+        print(note, file=sys.stderr)
+    return waveform, rate
+
+
+def _up_to_date(library: Path, system: str | None) -> Path:
+    """Return the index of a library in the cache folder, made or brought up to date now."""
+    from vocalsketch.search import build_index
+    from vocalsketch.search.library import index_of
+    from vocalsketch.systems import load_system
+
+    chosen = load_system(system or "default")
+    index = index_of(library, chosen.fingerprint)
+    try:
+        report = build_index(library, index, chosen)
+    except StorageError as error:
+        if not (index / "index.json").exists():
+            raise
+        print(f"{error} The version before is searched.", file=sys.stderr)
+        return index
+    if report.embedded or report.removed:
+        for line in skipped_lines(report.skipped):
+            print(line, file=sys.stderr)
+        print(
+            f"{report.sounds:,} sounds: {report.embedded:,} new, {report.removed:,} removed, "
+            f"{len(report.skipped):,} skipped; the index is kept in {index}",
+            file=sys.stderr,
+        )
+    return index
+
+
+def _say_what_lacks(searcher: "Searcher", hits: Sequence["Hit"]) -> None:
+    """Say which shards were not searched, and which sounds are gone since they were indexed."""
+    for folder, reason in searcher.missing.items():
+        print(f"The answer is partial: {folder} is missing ({reason})", file=sys.stderr)
+    gone = [hit for hit in hits if hit.gone]
+    if gone:
+        index = next(
+            each for each in searcher.indexes if gone[0].file == each.library / gone[0].path
+        )
+        command = shlex.join(
+            ["vocalsketch", "index", "build", str(index.library), "--index", str(index.folder)]
+        )
+        print(
+            f"{len(gone)} of these sounds are gone since they were indexed. Bring the index up to "
+            f"date: {command}",
+            file=sys.stderr,
+        )
+
+
+def _print_table(hits: Sequence["Hit"]) -> None:
     """Print a line for each result; the path last and unbroken, to be copied."""
     print(f"{'rank':>4}  {'probability':>11}  {'score':>9}  {'at':>12}  sound")
     for hit in hits:
         where = f"{hit.start:g}-{hit.end:.1f} s"
         figures = f"{hit.rank:4}  {hit.probability:11.3g}  {hit.score:9.3f}  {where:>12}"
-        print(f"{figures}  {hit.file}")
+        print(f"{figures}  {'(gone) ' if hit.gone else ''}{hit.file}")

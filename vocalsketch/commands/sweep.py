@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.commands.actions import Action, action_parsers, slot_arguments, slots_of
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from vocalsketch.jobs.slots import Slot
     from vocalsketch.sweep.definition import Definition
     from vocalsketch.sweep.run import Place
-    from vocalsketch.sweep.tally import Tally
+    from vocalsketch.sweep.trials import Tally
 
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
@@ -48,6 +49,9 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cores-per-worker", type=int, metavar="N", help="CPU threads of a worker")
     parser.add_argument(
+        "--devices", help="GPUs such as 0,2, or cpu (default: all GPUs, else the processor)"
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -57,19 +61,18 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from vocalsketch.sweep.devices import environments, this_machine
     from vocalsketch.sweep.run import run_study
     from vocalsketch.sweep.storages import shown
 
     if arguments.trials < 1:
         raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
     definition, place = _place(arguments, _settings(arguments.set))
-    workers = environments(this_machine(), arguments.workers, arguments.cores_per_worker)
+    slots = _slots(arguments)
     print(
-        f"study {place.name} in {shown(place.storage)}; {len(workers)} worker(s), who write to "
+        f"study {place.name} in {shown(place.storage)}; {len(slots)} worker(s), who write to "
         f"{place.folder / 'workers'}"
     )
-    tally, complete = run_study(definition, place, arguments.trials, workers)
+    tally, complete = run_study(definition, place, arguments.trials, slots)
     print(_counts(tally))
     if not complete:
         print(
@@ -80,11 +83,24 @@ def _run(arguments: argparse.Namespace) -> int:
     return _print_best(place)
 
 
+def _slots(arguments: argparse.Namespace) -> list["Slot"]:
+    """Return where workers run: one per GPU, else one per --cores-per-worker cores.
+
+    Raises:
+        ConfigError: A number is not positive, or there is no such GPU.
+    """
+    from vocalsketch.jobs.slots import choose_slots
+
+    workers = arguments.workers
+    if workers != "auto" and not (workers.isdecimal() and int(workers) > 0):
+        raise ConfigError(f"--workers is {workers!r}: give auto, or 1 or more.")
+    count = None if workers == "auto" else int(workers)
+    return choose_slots(arguments.devices, count, arguments.cores_per_worker)
+
+
 def _status(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.report import reasons_of
-    from vocalsketch.sweep.status import median_overhead, running_lines
-    from vocalsketch.sweep.tally import take_tally
+    from vocalsketch.sweep.trials import median_overhead, reasons_of, running_lines, take_tally
 
     _, place = _place(arguments)
     study, definition = place.load()
@@ -109,6 +125,7 @@ def _best_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SEEDS",
         help="train it anew with so many seeds, and rank the test half",
     )
+    slot_arguments(parser)
 
 
 def _best(arguments: argparse.Namespace) -> int:
@@ -128,25 +145,25 @@ def _best(arguments: argparse.Namespace) -> int:
         write_text(arguments.export, export(definition, trial))
         print(f"Written to {arguments.export}: vocalsketch fit --config {arguments.export}")
     if arguments.retrain is not None:
-        done = retrain(definition, trial, place.folder, arguments.retrain)
+        done = retrain(definition, trial, place.folder, arguments.retrain, slots_of(arguments))
         Console().print(done.table(f"{place.name}, trial {trial.number}"))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vocalsketch.sweep.run import summarise
+    from vocalsketch.sweep.report import summarise
 
     _, place = _place(arguments)
     study, definition = place.load()
-    offline = summarise(study, definition, place)
-    print(f"Written to {place.folder / 'report' / 'report.html'}")
+    offline = summarise(study, definition, place.folder)
+    print(f"Written to {place.folder / 'report'}: history.png, trials.csv")
     if offline:
         print(f"W&B, offline: upload with `wandb sync {offline}`.")
     return 0
 
 
 def _prune_failed(arguments: argparse.Namespace) -> int:
-    from vocalsketch.sweep.cleaning import prune_failed
+    from vocalsketch.sweep.trials import prune_failed
 
     _, place = _place(arguments)
     study, _ = place.load()
@@ -185,7 +202,6 @@ def _settings(given: list[str]) -> dict[str, Any]:
 
 def _print_best(place: "Place") -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.report import shown_value
     from vocalsketch.sweep.study import best_trial
 
     study, definition = place.load()
@@ -196,7 +212,7 @@ def _print_best(place: "Place") -> int:
         f"(validation half, {seeds} seed{'s' * (seeds > 1)}, {corpus_tag(definition.corpus)})"
     )
     for name, value in trial.params.items():
-        print(f"  {name}: {shown_value(value)}")
+        print(f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}")
     return 0
 
 
@@ -216,7 +232,7 @@ ACTIONS = {
     "run": Action("run trials until so many are finished", _run_arguments, _run),
     "status": Action("count trials by state, and say why some were pruned", _none, _status),
     "best": Action("show, export or retrain the best trial", _best_arguments, _best),
-    "report": Action("write importance, history, slice and parallel plots", _none, _report),
+    "report": Action("write the history of values and a table of all trials", _none, _report),
     "prune-failed": Action(
         "put trials of dead workers back, remove what failed ones left", _none, _prune_failed
     ),

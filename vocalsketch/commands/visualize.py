@@ -220,7 +220,7 @@ def _clips(subjects: "Sequence[Subject]", corpus_root: str | None, seed: int) ->
     corpus = open_corpus(corpus_root)
     drawn = [draw_clips(corpus, subjects[0].front_ends, seed)]
     for subject in subjects[1:]:
-        alike = subject.front_ends == subjects[0].front_ends
+        alike = subject.describe_front_ends() == subjects[0].describe_front_ends()
         drawn.append(drawn[0] if alike else draw_clips(corpus, subject.front_ends, seed))
     return drawn
 

@@ -1,4 +1,5 @@
 from .classification import ClassificationDataModule
+from .contrastive import ContrastiveDataModule
 from .imitations import ImitationsDataModule
 from .languages import LanguageDataModule
 from .pairs import PairsDataModule
@@ -7,6 +8,7 @@ from .urban_sounds import UrbanSoundDataModule
 
 __all__ = [
     "ClassificationDataModule",
+    "ContrastiveDataModule",
     "ImitationsDataModule",
     "LanguageDataModule",
     "PairsDataModule",

@@ -12,8 +12,7 @@ from torch.utils.data import Dataset, DistributedSampler
 from vocalsketch.datamodules.loading import RowBatchSampler
 from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.domain import SIDES, Indices, Side
-from vocalsketch.features.source import AudioSource
-from vocalsketch.features.table import FeatureTable
+from vocalsketch.features.store import FeatureTable
 
 
 class PairBatch(NamedTuple):
@@ -56,7 +55,7 @@ class Clips:
         sources: Which of them, one per row.
     """
 
-    def __init__(self, table: FeatureTable, sources: Sequence[Path | AudioSource]) -> None:
+    def __init__(self, table: FeatureTable, sources: Sequence[Path]) -> None:
         self.table = table
         self.sources = list(sources)
 
@@ -67,6 +66,10 @@ class Clips:
     def read(self, rows: Indices) -> Tensor:
         """Return (rows, bins, frames) float32."""
         return torch.from_numpy(self.table.stack([self.sources[row] for row in rows]))
+
+    def take(self, rows: Indices) -> "Clips":
+        """Return the clips of the given rows, unread."""
+        return Clips(self.table, [self.sources[row] for row in rows])
 
 
 class PairFeatures(Dataset[PairBatch]):
@@ -109,11 +112,13 @@ class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
+        clips = range(imitations + recordings)
+        super().__init__(clips, processes, rank, shuffle=False)  # type: ignore[arg-type]  # as many
         self.batches = [
             (side, rows)
-            for side, clips in zip(SIDES, (imitations, recordings), strict=True)
+            for side, count in zip(SIDES, (imitations, recordings), strict=True)
             for rows in RowBatchSampler[Indices](
-                clips, batch_size=batch_size, rank=rank, processes=processes
+                count, batch_size=batch_size, rank=rank, processes=processes
             )
         ]
 
@@ -124,9 +129,6 @@ class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
     def __iter__(self) -> Iterator[tuple[Side, Indices]]:
         """Yield this process's batches."""
         return iter(self.batches)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Do nothing: every epoch evaluates the same clips in the same order."""
 
 
 class ClipFeatures(Dataset[ClipBatch]):

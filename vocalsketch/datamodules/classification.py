@@ -1,10 +1,10 @@
 """Clips with classes, for the pre-training of a tower."""
 
-import os
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,14 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from vocalsketch.datamodules.batches import Clips
-from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
-from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datamodules.loading import Reading, RowBatchSampler, batch_loader, process_of
 from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
 from vocalsketch.datasets.voxforge import SpeechCorpus
-from vocalsketch.domain import Indices
+from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.source import AudioSource
 from vocalsketch.features.store import FeatureStore
 
 Part = Literal["train", "validation", "test"]
@@ -63,28 +61,17 @@ class ClassificationDataModule(pl.LightningDataModule):
     Args:
         front_end: Turns clips into spectrograms.
         batch_size: Clips in a batch of one process.
-        seed: Draws splits and order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
-        jobs: Threads that compute features; all cores if left out.
-        workers: Processes that read batches; 0 reads in the training process, which is enough.
+        reading: As ``Reading``.
     """
 
-    def __init__(
-        self,
-        front_end: FrontEnd,
-        batch_size: int,
-        seed: int | None,
-        on_bad_audio: OnBadAudio,
-        jobs: int | None,
-        workers: int,
-    ) -> None:
+    side: ClassVar[Side]  # whose tower its clips pre-train
+
+    def __init__(self, front_end: FrontEnd, batch_size: int = 128, **reading: Any) -> None:
         super().__init__()
         self.front_end = front_end
         self.batch_size = batch_size
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
-        self.on_bad_audio = on_bad_audio
-        self.jobs = jobs
-        self.workers = workers
+        self.reading = Reading(**reading)
+        self.seed = self.reading.drawn_from
         self.store = FeatureStore()
         self._opened: dict[Part, LabelledClips] = {}
         self._bad: dict[Part, tuple[str, ...]] = {}
@@ -105,7 +92,7 @@ class ClassificationDataModule(pl.LightningDataModule):
         """The ids of the clips that train, validate (perhaps none) and test."""
 
     @abstractmethod
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the class index of each clip, by id."""
 
     @abstractmethod
@@ -127,7 +114,6 @@ class ClassificationDataModule(pl.LightningDataModule):
         return {
             "corpus": self.corpus.name,
             "split_name": self.split_name(),
-            "front_end": self.front_end.describe(),
         }
 
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
@@ -138,16 +124,14 @@ class ClassificationDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Compute the features that the coming stage needs, on one process."""
         for part in _parts_of(self.trainer.state.fn if self.trainer else "fit"):
-            if self.parts[part]:
-                self._open(part, progress=True)
+            self._open(part, progress=True)
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs; without validation clips, fit skips it."""
         if stage == "fit" and self.trainer is not None and not self.validates:
             self.trainer.limit_val_batches = 0  # an empty loader would be warned of
         for part in _parts_of(stage):
-            if part not in self._opened and self.parts[part]:
-                self._opened[part] = self._open(part)
+            self._open(part)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return shuffled batches; the same for the same seed and number of processes."""
@@ -182,22 +166,24 @@ class ClassificationDataModule(pl.LightningDataModule):
             order_seed=order_seed,
             **process_of(self.trainer),
         )
-        return batch_loader(clips, sampler, self.workers)
+        return batch_loader(clips, sampler, self.reading.workers)
 
-    def _open(self, part: Part, *, progress: bool = False) -> LabelledClips:
-        """Return the clips of a part that can be used.
+    def _open(self, part: Part, *, progress: bool = False) -> None:
+        """Open the clips of a part that can be used, unless they are.
 
         Raises:
             AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
             DatasetError: None is left.
         """
+        if part in self._opened or not self.parts[part]:
+            return
         labelled = self.labelled()
         wanted = [labelled[identity] for identity in self.parts[part]]
         table = self.store.fill(
             [source for source, _ in wanted],
             self.front_end,
-            jobs=self.jobs,
-            on_bad_audio=self.on_bad_audio,
+            jobs=self.reading.jobs,
+            on_bad_audio=self.reading.on_bad_audio,
             progress=progress,
         )
         kept = [(source, label) for source, label in wanted if source in table]
@@ -208,7 +194,8 @@ class ClassificationDataModule(pl.LightningDataModule):
             )
         self._bad[part] = tuple(sorted(str(source) for source in table.bad))
         labels = np.array([label for _, label in kept], dtype=np.int64)
-        return LabelledClips(Clips(table, [source for source, _ in kept]), labels)
+        clips = Clips(table, [source for source, _ in kept])
+        self._opened[part] = LabelledClips(clips, labels)
 
 
 def _parts_of(stage: str | None) -> tuple[Part, ...]:

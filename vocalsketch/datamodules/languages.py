@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
 from vocalsketch.datasets.language_split import TEST_SHARE, split_languages
 from vocalsketch.datasets.open import DEMO
-from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.voxforge import (
     CLIPS_PER_LANGUAGE,
     LANGUAGES,
@@ -18,13 +17,12 @@ from vocalsketch.datasets.voxforge import (
 )
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel
-from vocalsketch.features.source import AudioSource
 
 
 class LanguageDataModule(ClassificationDataModule):
     """VoxForge's languages, divided by speaker (paper, section V-A).
 
-    Archives are read as they are; nothing is unpacked.
+    Archives are unpacked when they are first read.
 
     Args:
         root: ``demo``, or a folder with one folder per language.
@@ -35,12 +33,10 @@ class LanguageDataModule(ClassificationDataModule):
         validation_share: The share of the others that validates, by speakers again; 0 trains on
             all of them, and evaluates after the last epoch only.
         front_end: Turns clips into spectrograms; the imitation tower's if left out.
-        batch_size: Clips in a batch of one process.
-        seed: Draws clips, split and order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
-        jobs: Threads that compute features; all cores if left out.
-        workers: Processes that read batches; 0 reads in the training process, which is enough.
+        options: As ``ClassificationDataModule``.
     """
+
+    side = "imitation"
 
     def __init__(
         self,
@@ -51,15 +47,9 @@ class LanguageDataModule(ClassificationDataModule):
         test_share: float = TEST_SHARE,
         validation_share: float = 0.0,
         front_end: FrontEnd | None = None,
-        batch_size: int = 128,
-        seed: int | None = None,
-        on_bad_audio: OnBadAudio = "error",
-        jobs: int | None = None,
-        workers: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            front_end or ImitationLogMel(), batch_size, seed, on_bad_audio, jobs, workers
-        )
+        super().__init__(front_end or ImitationLogMel(), **options)
         self.root = root
         self.languages = languages
         self.limit = limit
@@ -69,7 +59,7 @@ class LanguageDataModule(ClassificationDataModule):
 
     @cached_property
     def corpus(self) -> SpeechCorpus:
-        """The clips of each language; archives are listed, no audio is decoded."""
+        """The clips of each language; archives are unpacked, no audio is decoded."""
         root = Path(self.root).expanduser()
         if self.root == DEMO:
             # Making it needs signal processing, which reading another corpus should not wait for.
@@ -96,13 +86,10 @@ class LanguageDataModule(ClassificationDataModule):
             )
         return {"train": train, "validation": validation, "test": test}
 
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the language's index of each clip, by id."""
         index = {language: number for number, language in enumerate(self.languages)}
-        return {
-            clip.id: (AudioSource(clip.path, clip.member), index[clip.language])
-            for clip in self.corpus.clips
-        }
+        return {clip.id: (clip.path, index[clip.language]) for clip in self.corpus.clips}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""

@@ -1,12 +1,15 @@
 """How batches reach a model: samplers name whole batches, each process is given its own part."""
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError
 
@@ -15,12 +18,43 @@ if TYPE_CHECKING:
 
 Batch_co = TypeVar("Batch_co", covariant=True)
 
+PATIENCE = 120  # seconds; what cannot be sent, as shared memory is full, is never sent
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How clips are read, whatever they are for.
+
+    Args:
+        seed: Draws splits, pairs and order; the run's seed if left out.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        jobs: Threads that compute features; all cores if left out.
+        workers: Processes that read batches; 0 reads in the training process, which is enough.
+
+    Raises:
+        ConfigError: There are less than no workers.
+    """
+
+    seed: int | None = None
+    on_bad_audio: OnBadAudio = "error"
+    jobs: int | None = None
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+
+    @property
+    def drawn_from(self) -> int:
+        """The seed, or the run's."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
+
 
 class RowBatchSampler(DistributedSampler[Batch_co]):
     """Names the rows of each batch of this process; a subclass may yield what they stand for.
 
-    It is a DistributedSampler only in that each process is given its own part and that the
-    Trainer, seeing one, leaves it in place and tells it the epoch.
+    A DistributedSampler, since the Trainer leaves one in place and tells it the epoch; which rows
+    a process is given, and in what order, is decided here.
 
     Args:
         rows: How many rows there are.
@@ -46,12 +80,10 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}: it must be at least 1.")
+        super().__init__(range(rows), processes, rank)  # type: ignore[arg-type]  # as many rows
         self.rows = rows
         self.batch_size = batch_size
         self.order_seed = order_seed
-        self.rank = rank
-        self.processes = processes
-        self.epoch = 0
 
     def __len__(self) -> int:
         """Batches of this process in an epoch."""
@@ -67,16 +99,12 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
         for start in range(0, len(mine), self.batch_size):
             yield mine[start : start + self.batch_size]
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the coming epoch."""
-        self.epoch = epoch
-
     def _mine(self) -> Indices:
         if self.order_seed is None:
-            return np.arange(self.rows)[self.rank :: self.processes]
+            return np.arange(self.rows)[self.rank :: self.num_replicas]
         order = np.random.default_rng([self.order_seed, self.epoch]).permutation(self.rows)
-        each = -(-self.rows // self.processes)
-        return np.resize(order, each * self.processes)[self.rank :: self.processes]
+        each = -(-self.rows // self.num_replicas)
+        return np.resize(order, each * self.num_replicas)[self.rank :: self.num_replicas]
 
 
 def process_of(trainer: "pl.Trainer | None") -> dict[str, int]:
@@ -95,6 +123,7 @@ def batch_loader(dataset: Dataset[Any], sampler: Sampler[Any], workers: int) -> 
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        timeout=PATIENCE if workers else 0,
         # one of its own, lest the number of loaders begun decides which units are dropped out
         generator=torch.Generator(),
     )

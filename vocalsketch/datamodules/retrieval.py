@@ -1,10 +1,10 @@
 """Data that every retrieval system shares: a corpus, its split and the half that is ranked."""
 
-import os
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,62 +13,77 @@ from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, ClipSampler
 from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.loading import batch_loader, process_of
+from vocalsketch.datamodules.loading import Reading, batch_loader, process_of
 from vocalsketch.datamodules.pairing import draw_pairs
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.records import Corpus, Imitation, OnBadAudio, Sound
+from vocalsketch.datasets.records import Corpus, Imitation, Sound
 from vocalsketch.datasets.splits import Split, make_split
 from vocalsketch.domain import Half, Indices, Side
+from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
 
 Record = TypeVar("Record", Sound, Imitation)
+Part = Literal["train", "validation", "test"]
+
+
+class Readable(NamedTuple, Generic[Record]):
+    """Records that can be used, their features, and the names of files that cannot."""
+
+    records: tuple[Record, ...]
+    clips: Clips
+    skipped: tuple[str, ...]
 
 
 class RetrievalDataModule(pl.LightningDataModule):
     """A corpus in two halves; evaluates validation imitations or the test half.
 
-    Only what a stage needs is read: ``fit`` and ``validate`` never open a file of the test half.
+    Only what a stage needs is read, and once: ``fit`` and ``validate`` open no file of the test
+    half.
 
     Args:
         root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
             (imitation, sound, category).
-        imitation_front_end: Turns imitations into spectrograms.
-        recording_front_end: Turns recordings into spectrograms.
+        imitation_front_end: Turns imitations into spectrograms; IMINET's CQT if left out.
+        recording_front_end: Likewise for recordings.
         split: ``paper``, ``random``, ``fold K/N``, or the path of a manifest.
-        seed: Draws pairs and random splits; the run's seed if left out.
         evaluation_batch_size: Clips embedded at once when evaluating.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
-        jobs: Processes that compute features; all cores if left out.
-        workers: Processes that read batches; 0 reads in the training process, which is enough.
+        reading: As ``Reading``.
     """
 
     def __init__(
         self,
-        root: str,
-        imitation_front_end: FrontEnd,
-        recording_front_end: FrontEnd,
+        root: str = "demo",
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
         split: str = "paper",
-        seed: int | None = None,
         evaluation_batch_size: int = 128,
-        on_bad_audio: OnBadAudio = "error",
-        jobs: int | None = None,
-        workers: int = 0,
+        **reading: Any,
     ) -> None:
         super().__init__()
         self.root = root
         self.front_ends: dict[Side, FrontEnd] = {
-            "imitation": imitation_front_end,
-            "recording": recording_front_end,
+            # a front end as default would lend its parameters to another class named in a config
+            "imitation": imitation_front_end or CQT(),
+            "recording": recording_front_end or CQT(),
         }
         self.split_spec = split
-        self.seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if seed is None else seed
         self.evaluation_batch_size = evaluation_batch_size
-        self.on_bad_audio = on_bad_audio
-        self.jobs = jobs
-        self.workers = workers
+        self.reading = Reading(**reading)
+        self.seed = self.reading.drawn_from
         self.store = FeatureStore()
+        self._read: dict[tuple[Side, Part], Readable[Any]] = {}
         self._evaluated: dict[Half, _Evaluated] = {}
+
+    @property
+    def imitation_front_end(self) -> FrontEnd:
+        """The front end of imitations."""
+        return self.front_ends["imitation"]
+
+    @property
+    def recording_front_end(self) -> FrontEnd:
+        """The front end of recordings."""
+        return self.front_ends["recording"]
 
     @property
     def imitation_shape(self) -> tuple[int, int]:
@@ -83,7 +98,7 @@ class RetrievalDataModule(pl.LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, read from its tables; no audio is opened."""
-        return open_corpus(self.root, on_bad_audio=self.on_bad_audio)
+        return open_corpus(self.root, on_bad_audio=self.reading.on_bad_audio)
 
     @cached_property
     def split(self) -> Split:
@@ -96,14 +111,16 @@ class RetrievalDataModule(pl.LightningDataModule):
             "corpus": self.corpus.name,
             "split_name": self.split.name,
             "split": self.split.fingerprint,
-            "front_ends": {side: end.describe() for side, end in self.front_ends.items()},
         }
 
     def prepare_data(self) -> None:
         """Compute the features of the half that the coming stage needs, on one process."""
-        half = _half_of(self.trainer.state.fn if self.trainer else "fit")
-        self.readable(self.sounds_of(half), "recording", progress=True)
-        self.readable(self.imitations_of(half), "imitation", progress=True)
+        stage = self.trainer.state.fn if self.trainer else "fit"
+        half = _half_of(stage)
+        self.sounds(half, progress=True)
+        self.imitations(half, progress=True)
+        if stage == "fit":
+            self.imitations("train", progress=True)
 
     def setup(self, stage: str) -> None:
         """Open the features of the half that the stage needs."""
@@ -135,37 +152,61 @@ class RetrievalDataModule(pl.LightningDataModule):
         ids = set(split.development_sounds if half == "validation" else split.test_sounds)
         return tuple(sound for sound in self.corpus.sounds if sound.id in ids)
 
-    def imitations_of(self, part: Literal["train", "validation", "test"]) -> tuple[Imitation, ...]:
+    def imitations_of(self, part: Part) -> tuple[Imitation, ...]:
         """Return the imitations that train, validate or test."""
         ids = set(getattr(self.split, f"{part}_imitations"))
         return tuple(each for each in self.corpus.imitations if each.id in ids)
 
-    def readable(
-        self, records: tuple[Record, ...], side: Side, *, progress: bool = False
-    ) -> tuple[tuple[Record, ...], Clips, tuple[str, ...]]:
-        """Return the records that can be used, their spectrograms, and the names of the others.
+    def sounds(self, half: Half, *, progress: bool = False) -> Readable[Sound]:
+        """Return the candidates of a half that can be used; their features are found or made once.
 
         Raises:
             AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
         """
+        if ("recording", half) not in self._read:
+            self._read["recording", half] = self._readable(
+                "recording", self.sounds_of(half), progress
+            )
+        return self._read["recording", half]
+
+    def imitations(self, part: Part, *, progress: bool = False) -> Readable[Imitation]:
+        """Return the imitations of a part that can be used; likewise."""
+        if ("imitation", part) not in self._read:
+            self._read["imitation", part] = self._readable(
+                "imitation", self.imitations_of(part), progress
+            )
+        return self._read["imitation", part]
+
+    def _readable(self, side: Side, records: Sequence[Record], progress: bool) -> Readable[Record]:
         table = self.store.fill(
             [record.path for record in records],
             self.front_ends[side],
-            jobs=self.jobs,
-            on_bad_audio=self.on_bad_audio,
+            jobs=self.reading.jobs,
+            on_bad_audio=self.reading.on_bad_audio,
             progress=progress,
         )
         kept = tuple(record for record in records if record.path in table)
         clips = Clips(table, [record.path for record in kept])
-        return kept, clips, tuple(sorted(str(source) for source in table.bad))
+        return Readable(kept, clips, tuple(sorted(str(source) for source in table.bad)))
+
+    def with_targets(self, part: Part) -> tuple[tuple[Imitation, ...], Clips, Indices]:
+        """Return the imitations of a part whose sounds can be used too.
+
+        Returns:
+            The records, their features, and (imitations,) rows of their targets among the sounds
+            of the half.
+        """
+        read = self.imitations(part)
+        row = {each.id: n for n, each in enumerate(self.sounds(_half_of(part)).records)}
+        rows = np.array([n for n, each in enumerate(read.records) if each.sound_id in row], int)
+        kept = tuple(read.records[n] for n in rows)
+        targets = np.array([row[each.sound_id] for each in kept], dtype=np.int64)
+        return kept, read.clips.take(rows), targets
 
     def _evaluation(self, half: Half) -> "_Evaluated":
-        sounds, recordings, bad_sounds = self.readable(self.sounds_of(half), "recording")
-        asked = self.imitations_of(half)
-        kept = {sound.id for sound in sounds}
-        asked = tuple(each for each in asked if each.sound_id in kept)
-        imitations, queries, bad_imitations = self.readable(asked, "imitation")
-        targets = rows_of_targets(imitations, sounds)
+        sounds, recordings, bad_sounds = self.sounds(half)
+        imitations, queries, targets = self.with_targets(half)
+        bad_imitations = self.imitations(half).skipped
         missing = tuple(name for names in self.corpus.missing.values() for name in names)
         evaluated = EvaluationSet(
             half=half,
@@ -189,7 +230,7 @@ class RetrievalDataModule(pl.LightningDataModule):
             **process_of(self.trainer),
         )
         clips = ClipFeatures(evaluated.imitations, evaluated.recordings)
-        return batch_loader(clips, sampler, self.workers)
+        return batch_loader(clips, sampler, self.reading.workers)
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
@@ -207,12 +248,6 @@ class _Evaluated(NamedTuple):
     queries_and_candidates: EvaluationSet
     imitations: Clips
     recordings: Clips
-
-
-def rows_of_targets(imitations: tuple[Imitation, ...], sounds: tuple[Sound, ...]) -> Indices:
-    """Return the row of each imitation's target among the sounds, (imitations,)."""
-    row = {sound.id: index for index, sound in enumerate(sounds)}
-    return np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
 
 
 def _half_of(stage: str | None) -> Half:

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
 from vocalsketch.datasets.open import DEMO
-from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8k, split_fold
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import RecordingLogMel
-from vocalsketch.features.source import AudioSource
 
 
 class UrbanSoundDataModule(ClassificationDataModule):
@@ -23,12 +22,10 @@ class UrbanSoundDataModule(ClassificationDataModule):
         validation_fold: One of those nine that validates instead; null trains on all nine, and
             evaluates after the last epoch only.
         front_end: Turns clips into spectrograms; the recording tower's if left out.
-        batch_size: Clips in a batch of one process.
-        seed: Draws the order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
-        jobs: Threads that compute features; all cores if left out.
-        workers: Processes that read batches; 0 reads in the training process, which is enough.
+        options: As ``ClassificationDataModule``.
     """
+
+    side = "recording"
 
     def __init__(
         self,
@@ -36,15 +33,9 @@ class UrbanSoundDataModule(ClassificationDataModule):
         fold: int = 1,
         validation_fold: int | None = None,
         front_end: FrontEnd | None = None,
-        batch_size: int = 128,
-        seed: int | None = None,
-        on_bad_audio: OnBadAudio = "error",
-        jobs: int | None = None,
-        workers: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            front_end or RecordingLogMel(), batch_size, seed, on_bad_audio, jobs, workers
-        )
+        super().__init__(front_end or RecordingLogMel(), **options)
         self.root = root
         self.fold = fold
         self.validation_fold = validation_fold
@@ -58,7 +49,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
             from vocalsketch.datasets.synthetic import demo_urban
 
             root = demo_urban()
-        return load_urbansound8k(root, self.on_bad_audio)
+        return load_urbansound8k(root, self.reading.on_bad_audio)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,12 +75,10 @@ class UrbanSoundDataModule(ClassificationDataModule):
             "test": test,
         }
 
-    def labelled(self) -> Mapping[str, tuple[AudioSource, int]]:
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
         """Return the audio and the class index of each clip, by id."""
         index = {name: number for number, name in enumerate(self.classes)}
-        return {
-            clip.id: (AudioSource(clip.path), index[clip.class_name]) for clip in self.corpus.clips
-        }
+        return {clip.id: (clip.path, index[clip.class_name]) for clip in self.corpus.clips}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""

@@ -1,20 +1,26 @@
-"""Archives that others made: unpacked whole or not at all, listed and read without unpacking."""
+"""Archives that others made: unpacked safely, whole or not at all."""
 
 import gzip
+import hashlib
 import io
+import os
+import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+from tqdm import tqdm
+
 from vocalsketch.errors import DatasetError, StorageError
+from vocalsketch.files import cache_folder, locked
 
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
+LARGEST_MEMBER = 256 * 2**20  # bytes
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
-LARGEST_MEMBER = 256 * 2**20  # bytes of a member that is read into memory; audio of half an hour
 _BLOCK = 2**20  # bytes
 _MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
 _DAMAGE = (
@@ -58,27 +64,90 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
                 raise _bomb(archive, limit)
 
 
-def audio_members(archive: Path, suffixes: Container[str]) -> tuple[tuple[str, int], ...]:
-    """List the files of a ``.tgz`` whose suffix (lower case, with the dot) is in ``suffixes``.
+def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
+    """Unpack submissions that are not unpacked yet, each to a folder of the archive's stem.
 
-    The whole stream is read, so that its checksum is verified.
+    A folder appears whole or not at all, so that what was interrupted goes on; several processes
+    may ask at once.
+
+    Args:
+        archives: The archives.
+        folder: Where to; the cache folder serves where nothing can be written there.
 
     Returns:
-        Pairs of (name in the archive, size in bytes), in the archive's order.
+        The folders, and the archives that are damaged.
 
     Raises:
-        DatasetError: The archive is damaged or cut short, or holds more than 20 times its size.
+        StorageError: The disk is full.
     """
-    with _damage_named(archive), _decompressed(archive, _limit_of(archive)) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            found = tuple(
-                (member.name, member.size)
-                for member in tar
-                if member.isfile() and PurePosixPath(member.name).suffix.lower() in suffixes
+    if not archives:
+        return [], []
+    if not os.access(folder, os.W_OK):
+        digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        folder = cache_folder() / "unpacked" / digest
+    unpacked, damaged = [], []
+    with locked(folder / ".unpacking.lock", "", wait=-1):
+        for archive in tqdm(archives, "unpacking", unit="archive", leave=False, delay=1):
+            target = folder / archive.stem
+            try:
+                if not target.is_dir():
+                    unpack_whole([archive], target)
+            except DatasetError:
+                damaged.append(archive)
+            else:
+                unpacked.append(target)
+    return unpacked, damaged
+
+
+def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
+    """Unpack archives into the folder ``target``, which appears whole or not at all.
+
+    A single folder at the top of what they hold, if it holds everything, is left out.
+
+    Args:
+        files: Archives; other files are taken as they are.
+        target: The folder; it does not exist or is empty.
+        marker: A file of the data set, relative to its own top folder, which may lie deeper.
+
+    Raises:
+        DatasetError: An archive is damaged or unsafe, or no file is ``marker``.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    content = target.with_name(f".{target.name}.unpacking")
+    shutil.rmtree(content, ignore_errors=True)  # left by a process that was killed
+    try:
+        content.mkdir(parents=True)
+        for file in files:
+            if _is_archive(file):
+                unpack(file, content)
+            else:
+                shutil.copyfile(file, content / file.name)
+        _top(content, marker, files).replace(target)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {target} ({error.strerror or error}): check the folder and the space "
+            "left, and run again."
+        ) from error
+    finally:
+        shutil.rmtree(content, ignore_errors=True)
+
+
+def _top(content: Path, marker: str, files: Sequence[Path]) -> Path:
+    """Return the folder in which the data set itself begins."""
+    if marker:
+        found = sorted(content.rglob(marker), key=lambda path: len(path.parts))
+        if not found:
+            raise DatasetError(
+                f"{', '.join(file.name for file in files)} holds no {marker}: it is not the data "
+                "set that was asked for."
             )
-        while stream.read(_BLOCK):
-            pass
-    return found
+        return found[0].parents[len(PurePosixPath(marker).parts) - 1]
+    entries = list(content.iterdir())
+    return entries[0] if len(entries) == 1 and entries[0].is_dir() else content
+
+
+def _is_archive(file: Path) -> bool:
+    return file.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
 
 
 def read_members(archive: Path, names: Container[str]) -> Iterator[tuple[str, BinaryIO]]:
@@ -168,6 +237,8 @@ def _tar_members(archive: Path, limit: int) -> Iterator[tuple[str, BinaryIO | No
                 yield member.name, tar.extractfile(member)  # type: ignore[misc]  # as above
             else:
                 raise _refused(archive, member.name, "is a link or a device")
+        while stream.read(_BLOCK):  # to the checksum at its end
+            pass
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:

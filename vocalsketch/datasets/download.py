@@ -1,27 +1,87 @@
 """Data sets fetched from where they are published."""
 
+import json
 import random
+import shutil
+import time
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urljoin
 
+import pooch
+import requests
+import urllib3
 from tqdm import tqdm
 
+from vocalsketch import __version__
 from vocalsketch.datasets import voxforge
-from vocalsketch.datasets.archive import audio_members
-from vocalsketch.datasets.archive_index import audio_listings
-from vocalsketch.datasets.transfer import Transfer
-from vocalsketch.datasets.zenodo import RemoteFile, install, record_files
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.datasets.archive import unpack_whole
+from vocalsketch.errors import ConfigError, DatasetError, StorageError
+from vocalsketch.files import cache_folder, write_text
 
-VOCALSKETCH_RECORD = "https://zenodo.org/api/records/13862"
-URBANSOUND8K_ARCHIVE = "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz"
-URBANSOUND8K_CHECKSUM = "md5:9aa69802bbf37fb986f71ec1483a196e"  # as in soundata's index
+RETRIES = 7
+TIMEOUT = 60.0  # seconds without an answer after which an attempt has failed
 VOXFORGE_PAUSE = 0.5  # seconds between archives: the repository is a volunteer's
-_VOXFORGE_FOLDERS = {"en": "SpeechCorpus", "nl": "Dutch", "ru": "Russian"}  # else the language
-_VOXFORGE_AUDIO = "Trunk/Audio/Main/16kHz_16bit/"
+_BLOCK = 2**16  # bytes
+_TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses
+# A server that packs an answer would shift the offsets from which a file is resumed.
+_HEADERS = {"User-Agent": f"vocalsketch/{__version__} (research)", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file: its name, its address, and ``<algorithm>:<digest>`` where known."""
+
+    name: str
+    url: str
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a data set is published, and by which of its files one knows it.
+
+    Attributes:
+        marker: A file of the data set, relative to its own top folder.
+        record: The address of a zenodo record, which lists files and checksums; or
+        files: the files themselves.
+    """
+
+    marker: str
+    record: str = ""
+    files: tuple[RemoteFile, ...] = ()
+
+
+PUBLISHED = {
+    "vocalsketch": Published("sound_recordings.csv", "https://zenodo.org/api/records/13862"),
+    "vimsketch": Published("reference_file_names.csv", "https://zenodo.org/api/records/2596911"),
+    "vocal-imitation-set": Published(
+        "vocal_imitations.txt", "https://zenodo.org/api/records/1340763"
+    ),
+    "qvim-dev": Published(
+        "DEV Dataset.csv",
+        files=(
+            RemoteFile(
+                "qvim-dev.zip",
+                "https://cloud.cp.jku.at/index.php/s/R2tJQnPmxp6RSSz/download/qvim-dev.zip",
+            ),
+        ),
+    ),
+    "urbansound8k": Published(
+        "metadata/UrbanSound8K.csv",
+        files=(
+            RemoteFile(
+                "UrbanSound8K.tar.gz",
+                "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
+                "md5:9aa69802bbf37fb986f71ec1483a196e",  # as in soundata's index
+            ),
+        ),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -49,60 +109,62 @@ class Download:
         return f"{text}."
 
 
-def download_vocalsketch(
-    out: Path, *, record_url: str = VOCALSKETCH_RECORD, transfer: Transfer | None = None
-) -> Download:
-    """Fetch VocalSketch v1.0.4 from zenodo and unpack it as the folder ``out``.
+def download(published: Published, out: Path) -> Download:
+    """Fetch a data set and unpack it as the folder ``out``.
 
-    ``out`` appears whole or not at all. An interrupted download goes on where it stopped.
-
-    Args:
-        out: The folder to make.
-        record_url: The record in zenodo's interface, which lists files and checksums.
-        transfer: How to fetch.
+    ``out`` appears whole or not at all. Until then the downloads wait in ``<out>.download``, where
+    an interrupted download goes on. A checksum that nobody publishes is recorded in the cache
+    folder, and held against the file when it is downloaded again.
 
     Raises:
-        DatasetError: ``out`` holds something else; zenodo cannot be reached or its record not be
-            understood; a file is damaged.
+        DatasetError: ``out`` holds something else; a file cannot be reached, is damaged or unsafe.
         StorageError: The disk is full or the folder cannot be written.
     """
-    marker = PurePosixPath("sound_recordings.csv")
-    if _is_there(out, marker):
+    if (out / published.marker).is_file():
         return Download(out, 0, 1)
-    with transfer or Transfer() as connection:
-        files = record_files(record_url, connection.text(record_url))
-        install(files, out, marker, connection)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DatasetError(
+            f"{out} exists and holds no {published.marker}: choose another folder to make."
+        )
+    downloads = out.with_name(f"{out.name}.download")
+    try:
+        files = published.files
+        if published.record:
+            files = record_files(published.record, _text(published.record, downloads))
+        fetched = [_fetch(file, downloads) for file in files]
+    finally:
+        with suppress(OSError):  # what holds nothing to go on with
+            downloads.rmdir()
+    try:
+        unpack_whole(fetched, out, published.marker)
+    except DatasetError:
+        # What has the right checksum and does not unpack never will.
+        shutil.rmtree(downloads, ignore_errors=True)
+        raise
+    shutil.rmtree(downloads, ignore_errors=True)
     return Download(out, len(files), 0)
 
 
-def download_urbansound8k(
-    out: Path,
-    *,
-    url: str = URBANSOUND8K_ARCHIVE,
-    checksum: str = URBANSOUND8K_CHECKSUM,
-    transfer: Transfer | None = None,
-) -> Download:
-    """Fetch UrbanSound8K (6 GB) from zenodo and unpack it as the folder ``out``.
-
-    ``out`` appears whole or not at all. An interrupted download goes on where it stopped.
-
-    Args:
-        out: The folder to make.
-        url: The archive's address.
-        checksum: The archive's checksum.
-        transfer: How to fetch.
+def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:
+    """Read the files out of zenodo's JSON description of a record.
 
     Raises:
-        DatasetError: ``out`` holds something else; the archive cannot be reached or is damaged.
-        StorageError: The disk is full or the folder cannot be written.
+        DatasetError: It is no such description, or lists no file.
     """
-    marker = PurePosixPath("metadata/UrbanSound8K.csv")
-    if _is_there(out, marker):
-        return Download(out, 0, 1)
-    with transfer or Transfer() as connection:
-        archive = RemoteFile("UrbanSound8K.tar.gz", url, checksum)
-        install([archive], out, marker, connection)
-    return Download(out, 1, 0)
+    try:
+        files = tuple(
+            # a release from GitHub is named owner/name.zip
+            RemoteFile(PurePosixPath(f["key"]).name, f["links"]["self"], f["checksum"])
+            for f in json.loads(answer)["files"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{url} does not answer with a zenodo record ({error!r}): download the data set by "
+            "hand and give its folder."
+        ) from error
+    if not files:
+        raise DatasetError(f"{url} lists no file: download the data set by hand.")
+    return files
 
 
 def download_voxforge(
@@ -111,25 +173,20 @@ def download_voxforge(
     limit: int | None = voxforge.CLIPS_PER_LANGUAGE,
     *,
     base_url: str = voxforge.SOURCE,
-    pause: float = VOXFORGE_PAUSE,
     seed: int = 0,
-    transfer: Transfer | None = None,
 ) -> Download:
-    """Fetch archives of VoxForge to ``<out>/<language>/`` until each language has enough clips.
+    """Fetch submissions of VoxForge to ``<out>/<language>/`` until each language has enough clips.
 
-    The archives are taken round the speakers, in an order that the seed gives, so that a later
-    run finds the same ones done and goes on behind them. They stay packed.
+    They are taken round the speakers, in an order that the seed gives, so that a later run finds
+    the same ones done and goes on behind them; each is unpacked when it has arrived.
 
     Args:
         out: The folder that holds, or will hold, one folder per language.
-        languages: The languages, by the names of VoxForge's folders (``en``, ``nl`` and ``ru``
-            stand for its ``SpeechCorpus``, ``Dutch`` and ``Russian``).
-        limit: Clips per language after which no further archive is fetched; None takes all. As
-            archives hold about ten clips, a few more than ``limit`` come.
+        languages: The languages, such as ``nl``.
+        limit: Clips per language after which nothing further is fetched; None takes all. As
+            submissions hold about ten clips, a few more than ``limit`` come.
         base_url: The repository's ``downloads/`` folder, with a slash at its end.
-        pause: Seconds between two archives.
         seed: Seeds the order.
-        transfer: How to fetch.
 
     Raises:
         ConfigError: A language's name is no folder's name.
@@ -140,76 +197,44 @@ def download_voxforge(
     if wrong or not languages:
         raise ConfigError(f"languages is {list(languages)}: give names such as nl, en, fr.")
     fetched, present, damaged = 0, 0, []
-    with transfer or Transfer(progress=False) as connection:
-        for language in languages:
-            folder = f"{_VOXFORGE_FOLDERS.get(language, language)}/{_VOXFORGE_AUDIO}"
-            archives = _listed_archives(urljoin(base_url, folder), connection)
-            order = voxforge.round_speakers(
-                sorted(archives), voxforge.speaker_of, random.Random(f"{seed} {language}")
-            )
-            job = _LanguageDownload(out / language, connection, pause)
-            job.run([(name, archives[name]) for name in order], limit)
-            fetched, present = fetched + job.fetched, present + job.present
-            damaged += job.damaged
+    for language in languages:
+        name = voxforge.FOLDERS.get(language, language)
+        archives = _listed_archives(urljoin(base_url, f"{name}/{voxforge.MIRRORED}/"))
+        order = voxforge.round_speakers(
+            sorted(archives), voxforge.speaker_of, random.Random(f"{seed} {language}")
+        )
+        there = voxforge.submissions(out / language, defaultdict(list), language)
+        clips = 0
+        with tqdm(total=limit, desc=language, unit="clip") as bar:
+            for stem in order:
+                if limit is not None and clips >= limit:
+                    break
+                folder = there.get(stem)
+                if folder is not None:
+                    present += 1
+                else:
+                    folder = _submission(RemoteFile(f"{stem}.tgz", archives[stem]), out / language)
+                    fetched += folder is not None
+                if folder is None:
+                    damaged.append(f"{language}/{stem}.tgz")
+                    continue
+                found = len(voxforge.clips_of(folder, language, defaultdict(list)))
+                clips += found
+                bar.update(found)
     return Download(out, fetched, present, tuple(damaged))
 
 
-class _LanguageDownload:
-    """Fetches the archives of one language, counting."""
-
-    def __init__(self, folder: Path, transfer: Transfer, pause: float) -> None:
-        self.folder = folder
-        self.transfer = transfer
-        self.pause = pause
-        self.fetched = 0
-        self.present = 0
-        self.damaged: list[str] = []
-
-    def run(self, archives: Sequence[tuple[str, str]], limit: int | None) -> None:
-        """Fetch (name, address) pairs in order until ``limit`` clips are there."""
-        there = self._clips_there([name for name, _ in archives])
-        clips = 0
-        with tqdm(total=limit, desc=self.folder.name, unit="clip") as bar:
-            for name, url in archives:
-                if limit is not None and clips >= limit:
-                    break
-                found = there.get(name)
-                if found is None:
-                    found = self._fetch(name, url)
-                else:
-                    self.present += 1
-                clips += found
-                bar.update(found)
-
-    def _clips_there(self, names: Sequence[str]) -> dict[str, int]:
-        """Count the clips of the archives that are there, packed or extracted, and sound."""
-        packed = [self.folder / name for name in names if (self.folder / name).exists()]
-        there = {
-            path.name: len(listing)
-            for path, listing in audio_listings(self.folder, packed, voxforge.SUFFIXES).items()
-            if not isinstance(listing, DatasetError)
-        }
-        for name in names:
-            extracted = self.folder / name.removesuffix(voxforge.ARCHIVE_SUFFIX)
-            if extracted.is_dir():
-                files = extracted.rglob("*")
-                there[name] = sum(path.suffix.lower() in voxforge.SUFFIXES for path in files)
-        return there
-
-    def _fetch(self, name: str, url: str) -> int:
-        """Fetch an archive that is missing or damaged; return the clips that it holds."""
-        part = self.folder / f"{name}.part"
-        self.transfer.sleep(self.pause)
-        self.transfer.fetch(url, part)
-        try:
-            clips = len(audio_members(part, voxforge.SUFFIXES))
-        except DatasetError:
-            part.unlink()
-            self.damaged.append(f"{self.folder.name}/{name}")
-            return 0
-        part.replace(self.folder / name)
-        self.fetched += 1
-        return clips
+def _submission(file: RemoteFile, folder: Path) -> Path | None:
+    """Fetch and unpack a submission; None where it arrived damaged."""
+    time.sleep(VOXFORGE_PAUSE)
+    archive = _fetch(file, folder)
+    try:
+        unpack_whole([archive], folder / archive.stem)
+    except DatasetError:
+        return None
+    finally:
+        archive.unlink()
+    return folder / archive.stem
 
 
 class _Links(HTMLParser):
@@ -223,29 +248,106 @@ class _Links(HTMLParser):
         self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
 
 
-def _listed_archives(page_url: str, transfer: Transfer) -> dict[str, str]:
-    """Return the archives that a folder's page links to: name to address."""
+def _listed_archives(page: str) -> dict[str, str]:
+    """Return the submissions that a folder's page links to: name to address."""
     links = _Links()
-    links.feed(transfer.text(page_url))
+    links.feed(_text(page, cache_folder() / "downloads"))
     archives = {}
     for link in links.found:
-        url = urljoin(page_url, link)
-        name = unquote(url.removeprefix(page_url))
+        url = urljoin(page, link)
+        name = unquote(url.removeprefix(page))
         if name.endswith(voxforge.ARCHIVE_SUFFIX) and PurePosixPath(name).name == name:
-            archives[name] = url
+            archives[name.removesuffix(voxforge.ARCHIVE_SUFFIX)] = url
     if not archives:
-        raise DatasetError(f"{page_url} lists no archive ({voxforge.ARCHIVE_SUFFIX}) to download.")
+        raise DatasetError(f"{page} lists no archive ({voxforge.ARCHIVE_SUFFIX}) to download.")
     return archives
 
 
-def _is_there(out: Path, marker: PurePosixPath) -> bool:
-    """Say whether ``out`` is the data set.
+def _text(url: str, folder: Path) -> str:
+    """Fetch a page, by way of a file in ``folder``."""
+    file = _fetch(RemoteFile(".page", url), folder, record=False)
+    text = file.read_text(encoding="utf-8", errors="replace")
+    file.unlink()
+    return text
 
-    Raises:
-        DatasetError: It is something else.
-    """
-    if (out / marker).is_file():
-        return True
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetError(f"{out} exists and holds no {marker}: choose another folder to make.")
-    return False
+
+def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
+    """Fetch a file and verify its checksum; one that arrived whole before is not fetched again."""
+    pooch.get_logger().setLevel("WARNING")
+    known = cache_folder() / "downloads" / f"{file.name}.sha256"
+    checksum = file.checksum
+    if checksum is None and record and known.is_file():
+        checksum = known.read_text(encoding="ascii").strip()
+    pup = pooch.create(
+        folder,
+        base_url="",
+        registry={file.name: checksum},
+        urls={file.name: file.url},
+        retry_if_failed=RETRIES,
+    )
+    try:
+        path = Path(pup.fetch(file.name, downloader=_resume))
+        if file.checksum is None and record:
+            write_text(known, f"sha256:{pooch.file_hash(path)}\n")
+    except requests.RequestException as error:
+        raise DatasetError(
+            f"Cannot download {file.url} ({error}), tried {RETRIES + 1} times. "
+            "Check the connection and run again: it goes on where it stopped."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {folder} ({error.strerror or error}): check the folder and the space "
+            "left. What has arrived is kept: run again to go on."
+        ) from error
+    return path
+
+
+def _resume(url: str, output: str, pup: pooch.Pooch) -> None:
+    """Fetch a file for pooch, going on behind what an earlier attempt left of it."""
+    name = next(name for name, address in pup.urls.items() if address == url)
+    part = Path(pup.path) / f"{name}.part"
+    offset = part.stat().st_size if part.exists() else 0
+    headers = _HEADERS | ({"Range": f"bytes={offset}-"} if offset else {})
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        whole = response.headers.get("Content-Range", "").rpartition("/")[2]
+        if response.status_code != requests.codes.requested_range_not_satisfiable:
+            _save(response, part, offset)
+        elif whole != str(offset):
+            part.unlink()
+            raise requests.HTTPError(f"{part.name} was no part of this file; starting over")
+    checksum = pup.registry[name]
+    if checksum is not None:
+        algorithm, _, digest = checksum.rpartition(":")
+        if pooch.file_hash(part, algorithm or "sha256") != digest:
+            part.unlink()
+            raise DatasetError(
+                f"{name} from {url} does not have the checksum {checksum}: it was changed or "
+                "damaged on the way, and removed. Run again to fetch it anew."
+            )
+    part.replace(output)
+
+
+def _save(response: requests.Response, part: Path, offset: int) -> None:
+    """Append an answer to ``part``, or begin it anew where the server sends all of it."""
+    if response.status_code in _TRY_AGAIN:
+        raise requests.HTTPError(f"HTTP {response.status_code}")
+    if not response.ok:
+        raise DatasetError(
+            f"{response.url} answers HTTP {response.status_code} {response.reason}: "
+            "check that the data set is still offered there."
+        )
+    offset = offset if response.status_code == requests.codes.partial_content else 0
+    length = response.headers.get("Content-Length")
+    total = offset + int(length) if length else None
+    bar = tqdm(
+        desc=part.stem, initial=offset, total=total, unit="B", unit_scale=True, leave=False, delay=1
+    )
+    try:
+        with part.open("ab" if offset else "wb") as file, bar:
+            # Not decoded: some servers label a .tgz as a packed .tar, which would be unpacked.
+            for block in response.raw.stream(_BLOCK, decode_content=False):
+                bar.update(file.write(block))
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(str(error)) from error
+    if total is not None and part.stat().st_size != total:
+        raise requests.ConnectionError(f"{part.stat().st_size} of {total} bytes arrived")

@@ -1,46 +1,43 @@
 """People's own pairs: a folder of sounds and imitations, or a CSV file that names them."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from vocalsketch.datasets.layout import Layout
+from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import (
     FILE_GONE,
+    ONE_CATEGORY,
     Corpus,
+    Faults,
     Imitation,
     OnBadAudio,
     Sound,
     assemble,
-    gone_files,
-    named,
 )
-from vocalsketch.datasets.tables import read_rows
+from vocalsketch.datasets.tables import has_columns, read_rows
 from vocalsketch.errors import DatasetError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
-ONE_CATEGORY = "sounds"
+CSV_COLUMNS = ("imitation", "sound", "category")
 
 
-def load_folder(root: Path, *, on_bad_audio: OnBadAudio = "error") -> Corpus:
+def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read one's own sounds and imitations of them.
 
-    Either ``root`` is a folder with ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and
-    ``imitations/<sound stem>/*.wav`` (any of ``AUDIO_SUFFIXES``); or it is a CSV file with the
-    columns imitation, sound and category, its paths relative to itself.
-
     Args:
-        root: The folder, or the CSV file.
-        on_bad_audio: Whether a file that the CSV names and the disk lacks is an error.
+        root: A folder with ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and
+            ``imitations/<sound stem>/*.wav`` (any of ``AUDIO_SUFFIXES``).
+        on_bad_audio: Unused: what a folder holds is there.
 
     Raises:
-        DatasetError: Stems are ambiguous, an imitation has no sound, a file is gone, or there is
-            nothing.
+        DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
     """
-    if root.suffix.lower() == ".csv":
-        return _read_csv(root, on_bad_audio)
-    sounds = _read_sounds(root / "sounds")
-    imitations = list(_read_imitations(root / "imitations", sounds))
+    faults = Faults(root, on_bad_audio)
+    sounds = _read_sounds(root / "sounds", faults)
+    imitations = list(_read_imitations(root / "imitations", sounds, faults))
+    faults.refuse(sounds.values())
     if not imitations:
         raise DatasetError(
             f"{root / 'imitations'} holds no imitation: put audio ({', '.join(AUDIO_SUFFIXES)}) "
@@ -49,86 +46,124 @@ def load_folder(root: Path, *, on_bad_audio: OnBadAudio = "error") -> Corpus:
     return assemble("folder", root, sounds.values(), imitations, {})
 
 
+def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read the sounds and imitations that a table names, one imitation in a row.
+
+    Args:
+        table: A table with the columns imitation, sound and category; its paths are relative to
+            itself.
+        on_bad_audio: Whether a file that the table names and the disk lacks is an error.
+
+    Raises:
+        DatasetError: A cell is empty, a name is given twice, a file is gone, or there is nothing.
+    """
+    faults = Faults(table, on_bad_audio)
+    files = Files(table.parent)
+    sounds: dict[str, Sound] = {}
+    imitations: dict[str, Imitation] = {}
+    gone: set[str] = set()
+
+    def located(name: str) -> tuple[str, Path]:
+        path = files.find(name)
+        identity = files.identity(name, path)
+        if path is None and identity not in gone:
+            gone.add(identity)
+            faults.add_gone(identity)
+        return identity, path or table.parent / identity
+
+    for line, row in read_rows(table, CSV_COLUMNS):
+        empty = [column for column, value in row.items() if not value]
+        for column in empty:
+            faults.add("has empty cells", f"line {line}: {column} is empty", "Fill them in.")
+        if empty:
+            continue
+        name, path = located(row["sound"])
+        sound = Sound(name, path, row["category"], PurePosixPath(name).stem)
+        if sounds.setdefault(name, sound) != sound:
+            of = f"line {line} puts {name!r} into {row['category']!r}, an earlier one into "
+            faults.add(
+                "gives sounds two categories",
+                f"{of}{sounds[name].category!r}",
+                "Give each sound one category.",
+            )
+        name, path = located(row["imitation"])
+        if name in imitations:
+            faults.add("names imitations twice", f"line {line} repeats {name!r}", "Keep one row.")
+        imitations[name] = Imitation(name, path, sound.id)
+    present = [sound for sound in sounds.values() if sound.id not in gone]
+    faults.refuse(present)
+    kept = [each for each in imitations.values() if each.id not in gone]
+    return assemble("folder", table, present, kept, {FILE_GONE: faults.gone})
+
+
 def _audio_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Yield each audio file and the names that lead to it from ``folder``; hidden ones aside."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in parts)
         if not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            yield path, parts
+            yield path, tuple(map(composed, parts))
 
 
-def _read_sounds(folder: Path) -> dict[str, Sound]:
+def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:
     """Return the sounds by their stem."""
     same_stem: dict[str, list[Sound]] = defaultdict(list)
     for path, parts in _audio_files(folder):
         if len(parts) > 2:
-            raise DatasetError(
-                f"{path} lies too deep: sounds lie in sounds/ or in sounds/<category>/. Move it."
-            )
+            remedy = "Sounds lie in sounds/ or in sounds/<category>/. Move them."
+            faults.add("holds sounds that lie too deep", "/".join(parts), remedy)
+            continue
         category = parts[0] if len(parts) == 2 else ONE_CATEGORY
-        same_stem[path.stem].append(Sound(path.name, path, category, path.stem))
+        stem = PurePosixPath(parts[-1]).stem
+        same_stem[stem].append(Sound(parts[-1], path, category, stem))
     for stem, sounds in same_stem.items():
         if len(sounds) > 1:
-            files = named(str(sound.path.relative_to(folder)) for sound in sounds)
-            raise DatasetError(
-                f"imitations/{stem} could mean any of {files} in {folder}: "
-                "give each sound a name of its own."
+            files = ", ".join(sorted(str(sound.path.relative_to(folder)) for sound in sounds))
+            faults.add(
+                "has several sounds of one name",
+                f"imitations/{stem} could mean any of {files}",
+                "Give each sound a name of its own.",
             )
     return {stem: sounds[0] for stem, sounds in same_stem.items()}
 
 
-def _read_imitations(folder: Path, sounds: dict[str, Sound]) -> Iterator[Imitation]:
-    strays = set()
+def _read_imitations(folder: Path, sounds: dict[str, Sound], faults: Faults) -> Iterator[Imitation]:
     for path, parts in _audio_files(folder):
-        if len(parts) != 2 or parts[0] not in sounds:
-            strays.add(parts[0])
-            continue
-        yield Imitation("/".join(parts), path, sounds[parts[0]].id)
-    if strays:
-        raise DatasetError(
-            f"{folder} holds what matches no sound: {named(strays)}. "
-            "Imitations lie in imitations/<name of the sound's file without its ending>/."
-        )
+        if len(parts) == 2 and parts[0] in sounds:
+            yield Imitation("/".join(parts), path, sounds[parts[0]].id)
+        else:
+            remedy = "Imitations lie in imitations/<name of the sound's file without its ending>/."
+            faults.add("holds in imitations/ what matches no sound", parts[0], remedy)
 
 
-def _read_csv(table: Path, on_bad_audio: OnBadAudio) -> Corpus:
-    sounds: dict[str, Sound] = {}
-    imitations: dict[str, Imitation] = {}
-    for line, row in read_rows(table, ("imitation", "sound", "category")):
-        _check_filled(table, line, row)
-        sound = _listed_sound(table, row)
-        imitation_id = _spelling(row["imitation"])
-        if imitation_id in imitations:
-            raise DatasetError(f"{table}, line {line} repeats {imitation_id!r}: keep one row.")
-        if sounds.setdefault(sound.id, sound) != sound:
-            raise DatasetError(
-                f"{table}, line {line} puts {sound.id!r} into {sound.category!r}, an earlier one "
-                f"into {sounds[sound.id].category!r}: give it one category."
-            )
-        imitations[imitation_id] = Imitation(imitation_id, table.parent / imitation_id, sound.id)
-    paths = {record.path for records in (sounds, imitations) for record in records.values()}
-    gone = {path for path in paths if not path.is_file()}
-    return assemble(
-        "folder",
-        table,
-        [sound for sound in sounds.values() if sound.path not in gone],
-        [imitation for imitation in imitations.values() if imitation.path not in gone],
-        {FILE_GONE: gone_files(gone, table.parent, on_bad_audio)},
-    )
+class _CsvLayout(Layout):
+    """A table of one's own pairs is told by its columns."""
+
+    def missing(self, root: Path) -> list[str]:
+        """Return the columns that a file lacks: all of them where it is no table."""
+        if root.is_file() and has_columns(root, CSV_COLUMNS):
+            return []
+        return [f"the columns {', '.join(CSV_COLUMNS)}"]
 
 
-def _listed_sound(table: Path, row: dict[str, str]) -> Sound:
-    spelling = _spelling(row["sound"])
-    return Sound(spelling, table.parent / spelling, row["category"], PurePosixPath(spelling).stem)
-
-
-def _check_filled(table: Path, line: int, row: dict[str, str]) -> None:
-    for column, value in row.items():
-        if not value:
-            raise DatasetError(f"{table}, line {line}: {column} is empty. Fill it in.")
-
-
-def _spelling(path: str) -> str:
-    """Return one spelling for the several that a path may have, such as ``./a.wav``."""
-    return Path(os.path.normpath(path)).as_posix()
+FOLDER = Layout(
+    name="folder",
+    title="a folder of one's own",
+    source="",
+    licence="",
+    citation="",
+    tree="ROOT/sounds/<sound>.wav or ROOT/sounds/<category>/<sound>.wav, and "
+    "ROOT/imitations/<sound>/<any name>.wav",
+    needs=(("sounds/",), ("imitations/",)),
+    load=load_folder,
+)
+CSV = _CsvLayout(
+    name="csv",
+    title="a table of one's own",
+    source="",
+    licence="",
+    citation="",
+    tree="a .csv file with the columns imitation, sound and category, its paths relative to itself",
+    needs=(("",),),
+    load=load_csv,
+)

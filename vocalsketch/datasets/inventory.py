@@ -1,15 +1,15 @@
 """What audio a data set of any layout holds, without decoding it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from vocalsketch.datasets.open import DEMO, layout_of, open_corpus
+from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
 from vocalsketch.datasets.records import FILE_GONE
 from vocalsketch.datasets.urbansound8k import load_urbansound8k
-from vocalsketch.datasets.voxforge import LANGUAGES, SpeechClip, load_voxforge, open_clips
+from vocalsketch.datasets.voxforge import LANGUAGES, language_folder, load_voxforge
 from vocalsketch.errors import DatasetError
 
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
@@ -33,6 +33,7 @@ class Inventory:
 
     Attributes:
         name: The data set's name.
+        title: What people call its layout.
         root: Where it lies.
         grouped_by: What a group is: ``category``, ``language`` or ``class``.
         groups: Group -> kind (``sounds``, ``imitations`` or ``clips``) -> the records.
@@ -41,6 +42,7 @@ class Inventory:
     """
 
     name: str
+    title: str
     root: Path
     grouped_by: str
     groups: Mapping[str, Mapping[str, Sequence[AudioFile]]]
@@ -70,37 +72,23 @@ class Inventory:
 
 
 def take_inventory(root: str | Path) -> Inventory:
-    """List the audio of a corpus, of VoxForge or of UrbanSound8K; absent files are listed too.
+    """List the audio of a data set of any layout; absent files are listed too.
 
     Raises:
         DatasetError: No data set lies there, or nothing of it is left.
     """
     layout = None if str(root) == DEMO else layout_of(Path(root))
-    if layout == "voxforge":
-        return _of_languages(Path(root))
-    if layout == "urbansound8k":
-        return _of_classes(Path(root))
-    return _of_corpus(root)
+    title = layout.title if layout else "the built-in demo corpus"
+    if layout is not None and layout.name == "voxforge":
+        return _of_languages(Path(root), title)
+    if layout is not None and layout.name == "urbansound8k":
+        return _of_classes(Path(root), title)
+    if layout is None and str(root) != DEMO:
+        raise DatasetError(describe(Path(root)))
+    return _of_corpus(root, title)
 
 
-def archived(records: Iterable[AudioFile]) -> dict[Path, list[SpeechClip]]:
-    """Return those records that lie in archives, by archive."""
-    inside: dict[Path, list[SpeechClip]] = {}
-    for record in records:
-        if isinstance(record, SpeechClip) and record.member is not None:
-            inside.setdefault(record.path, []).append(record)
-    return inside
-
-
-def opened(records: Sequence[AudioFile]) -> Iterator[tuple[AudioFile, Path | BinaryIO]]:
-    """Yield each record with its audio file: a path, or what an archive holds, opened."""
-    packed = archived(records)
-    yield from ((record, record.path) for record in records if record.path not in packed)
-    for clips in packed.values():
-        yield from open_clips(clips)
-
-
-def _of_corpus(root: str | Path) -> Inventory:
+def _of_corpus(root: str | Path, title: str) -> Inventory:
     corpus = open_corpus(root, on_bad_audio="skip")
     category = {sound.id: sound.category for sound in corpus.sounds}
     sounds = _grouped((sound.category, sound) for sound in corpus.sounds)
@@ -108,11 +96,17 @@ def _of_corpus(root: str | Path) -> Inventory:
     groups = {
         name: {"sounds": sounds[name], "imitations": imitations.get(name, [])} for name in sounds
     }
-    return Inventory(corpus.name, corpus.root, "category", groups, corpus.missing)
+    classes = {kind for sound in corpus.sounds for kind in sound.classes}
+    people = {each.participant for each in corpus.imitations} - {""}
+    notes = [f"{len(classes):,} classes"] if classes else []
+    notes += [f"{len(people):,} people imitate"] if people else []
+    return Inventory(
+        corpus.name, title, corpus.root, "category", groups, corpus.missing, tuple(notes)
+    )
 
 
-def _of_languages(root: Path) -> Inventory:
-    present = [language for language in LANGUAGES if (root / language).is_dir()]
+def _of_languages(root: Path, title: str) -> Inventory:
+    present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
     if not present:
         raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
     speech = load_voxforge(root, present, limit=None)
@@ -122,16 +116,20 @@ def _of_languages(root: Path) -> Inventory:
         name: len({c.speaker for c in speech.clips if c.language == name}) for name in groups
     }
     note = ", ".join(f"{name} ({count:,})" for name, count in speakers.items())
-    return Inventory(speech.name, root, "language", groups, speech.skipped, (f"speakers: {note}",))
+    return Inventory(
+        speech.name, title, root, "language", groups, speech.skipped, (f"speakers: {note}",)
+    )
 
 
-def _of_classes(root: Path) -> Inventory:
+def _of_classes(root: Path, title: str) -> Inventory:
     urban = load_urbansound8k(root, "skip")
     by_class = _grouped((clip.class_name, clip) for clip in urban.clips)
     groups = {name: {"clips": clips} for name, clips in by_class.items()}
     folds = Counter(clip.fold for clip in urban.clips)
     note = ", ".join(f"{fold} ({count:,})" for fold, count in sorted(folds.items()))
-    return Inventory(urban.name, urban.root, "class", groups, urban.skipped, (f"folds: {note}",))
+    return Inventory(
+        urban.name, title, urban.root, "class", groups, urban.skipped, (f"folds: {note}",)
+    )
 
 
 def _grouped(pairs: Iterable[tuple[str, AudioFile]]) -> dict[str, list[AudioFile]]:

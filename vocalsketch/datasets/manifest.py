@@ -154,7 +154,8 @@ def check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None
         DatasetError: A category has fewer than two sounds there.
     """
     counts = Counter(sound.category for sound in sounds)
-    for category in corpus.categories:
+    here = {sound.category for sound in sounds} if corpus.held_out else corpus.categories
+    for category in sorted(here):
         if counts[category] < 2:
             raise DatasetError(
                 f"Category {category!r} of {corpus.root} has {counts[category]} of its sounds on "

@@ -1,45 +1,61 @@
-"""Opening whatever corpus lies at a path."""
+"""The registry of layouts: what lies at a path, what it lacks, and the corpus in it."""
 
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-from vocalsketch.datasets.folder import load_folder
-from vocalsketch.datasets.records import Corpus, OnBadAudio
-from vocalsketch.datasets.vocalsketch import FIRST_SET, load_vocalsketch
+from vocalsketch.datasets import (
+    folder,
+    qvim,
+    urbansound8k,
+    vimsketch,
+    vocal_imitation_set,
+    vocalsketch,
+    voxforge,
+)
+from vocalsketch.datasets.layout import Layout
+from vocalsketch.datasets.records import (
+    MERGE,
+    Corpus,
+    Imitation,
+    OnBadAudio,
+    Sound,
+    single_categories,
+)
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
 
-Layout = Literal["vocalsketch", "folder", "voxforge", "urbansound8k"]
+LAYOUTS: tuple[Layout, ...] = (
+    vocalsketch.LAYOUT,
+    vocal_imitation_set.LAYOUT,
+    vimsketch.LAYOUT,
+    qvim.LAYOUT,
+    urbansound8k.LAYOUT,
+    folder.FOLDER,
+    folder.CSV,
+    voxforge.LAYOUT,
+)
 
 
 def layout_of(root: Path) -> Layout | None:
-    """Return which data set's layout ``root`` has, or None."""
-    if (root / FIRST_SET[0]).is_file():
-        return "vocalsketch"
-    if (root / "metadata" / "UrbanSound8K.csv").is_file():
-        return "urbansound8k"
-    if root.is_file() and root.suffix.lower() == ".csv":
-        return "folder"
-    if (root / "sounds").is_dir() and (root / "imitations").is_dir():
-        return "folder"
-    if any(root.glob("*/*/etc")) or any(root.glob("*/*.tgz")):
-        return "voxforge"
-    return None
+    """Return the layout that lies at ``root`` in full, or None."""
+    return next((layout for layout in LAYOUTS if layout.recognises(root) == 1.0), None)
 
 
-def open_corpus(root: str | Path, *, on_bad_audio: OnBadAudio = "error") -> Corpus:
+def open_corpus(
+    root: str | Path, *, on_bad_audio: OnBadAudio = "error", second_set: bool = False
+) -> Corpus:
     """Read the corpus at ``root``, whatever its layout.
 
     Args:
-        root: ``demo`` for the built-in corpus (made in the cache when it is not there yet), a
-            folder in the VocalSketch layout, a folder with ``sounds/`` and ``imitations/``, or a
-            CSV file of (imitation, sound, category).
+        root: ``demo`` for the built-in corpus (made in the cache when it is not there yet), or a
+            folder or table in one of the layouts that hold imitations (docs/corpora.md).
         on_bad_audio: Whether absent audio is an error or is listed in ``Corpus.missing``.
+        second_set: Whether to add the second set of VocalSketch v1.1.
 
     Raises:
-        ConfigError: ``on_bad_audio`` is neither.
+        ConfigError: ``on_bad_audio`` is neither, or another layout is asked for its second set.
         DatasetError: There is no such corpus, it is damaged, or a category has a single sound.
     """
     if on_bad_audio not in get_args(OnBadAudio):
@@ -51,41 +67,132 @@ def open_corpus(root: str | Path, *, on_bad_audio: OnBadAudio = "error") -> Corp
 
         path = demo_corpus()
     layout = layout_of(path)
-    if layout == "vocalsketch":
-        corpus = load_vocalsketch(path, on_bad_audio=on_bad_audio)
-    elif layout == "folder":
-        corpus = load_folder(path, on_bad_audio=on_bad_audio)
+    if layout is None or layout.load is None:
+        raise DatasetError(describe(path))
+    if second_set and layout is not vocalsketch.LAYOUT:
+        raise ConfigError(f"second_set is of VocalSketch v1.1; {path} is {layout.title}.")
+    if second_set:
+        corpus = vocalsketch.load_vocalsketch(path, on_bad_audio, second_set=True)
     else:
-        raise DatasetError(_no_corpus(path, layout))
-    _check_categories(corpus)
+        corpus = layout.load(path, on_bad_audio)
+    single = single_categories(corpus.sounds)
+    if single:
+        names = ", ".join(map(repr, single))
+        raise DatasetError(f"Category {names} of {corpus.root} has one sound. {MERGE}")
     return corpus
 
 
-def _check_categories(corpus: Corpus) -> None:
-    counts = Counter(sound.category for sound in corpus.sounds)
-    single = [category for category, count in counts.items() if count == 1]
-    if single:
+def open_corpora(
+    root: str | Path,
+    test_root: str | Path | None = None,
+    *,
+    on_bad_audio: OnBadAudio = "error",
+    second_set: bool = False,
+) -> Corpus:
+    """Read a corpus to develop on and, where one is given, another that only tests.
+
+    Raises:
+        ConfigError: As `open_corpus`.
+        DatasetError: As `open_corpus`; or the two share audio.
+    """
+    corpus = open_corpus(root, on_bad_audio=on_bad_audio, second_set=second_set)
+    if test_root is None:
+        return corpus
+    return join(corpus, open_corpus(test_root, on_bad_audio=on_bad_audio))
+
+
+def join(development: Corpus, test: Corpus) -> Corpus:
+    """Return both corpora as one, whose ids begin with the name of the one they are from.
+
+    Raises:
+        DatasetError: They are one corpus, one includes the other, or a file stands in both.
+    """
+    included = {layout.name: layout.includes for layout in LAYOUTS}
+    for whole, part in ((development, test), (test, development)):
+        if part.name in included.get(whole.name, ()):
+            raise DatasetError(
+                f"{whole.root} ({whole.name}) includes {part.name}, which {part.root} is: sounds "
+                "that train would be tested. Choose another corpus for one side."
+            )
+    first, second = _prefixed(development, development.name), _prefixed(test, test.name)
+    shared = {sound.path.resolve() for sound in first.sounds} & {
+        sound.path.resolve() for sound in second.sounds
+    }
+    if shared or first.name == second.name != "folder":
         raise DatasetError(
-            f"Category {', '.join(map(repr, single))} of {corpus.root} has one sound: ranking "
-            "needs at least two. Add a sound to it, or merge it into another category."
+            f"{development.root} and {test.root} share sounds: a sound that trains cannot test. "
+            "Give test_root another corpus, or divide one corpus by its split."
         )
-
-
-def _no_corpus(path: Path, layout: Layout | None) -> str:
-    wanted = (
-        f"A corpus is {DEMO!r}, a folder with {FIRST_SET[0]}, a folder with sounds/ and "
-        "imitations/, or a .csv file of (imitation, sound, category)"
+    if first.name == second.name:
+        second = _prefixed(test, f"{test.name}-2")
+    missing = {
+        reason: (*first.missing.get(reason, ()), *second.missing.get(reason, ()))
+        for reason in (*first.missing, *second.missing)
+    }
+    return Corpus(
+        f"{development.name}+{test.name}",
+        development.root,
+        first.sounds + second.sounds,
+        first.imitations + second.imitations,
+        missing,
+        held_out=frozenset(sound.id for sound in second.sounds),
     )
+
+
+def _prefixed(corpus: Corpus, prefix: str) -> Corpus:
+    def renamed(sound: Sound) -> Sound:
+        return replace(sound, id=f"{prefix}/{sound.id}")
+
+    def moved(each: Imitation) -> Imitation:
+        return replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
+
+    return replace(
+        corpus,
+        sounds=tuple(map(renamed, corpus.sounds)),
+        imitations=tuple(map(moved, corpus.imitations)),
+    )
+
+
+def describe(path: Path) -> str:
+    """Return why there is no corpus at ``path``, and what would be one."""
+    titles = [layout.title for layout in LAYOUTS if layout.load is not None]
+    wanted = f"A corpus is {DEMO!r}, {', '.join(titles[:-1])} or {titles[-1]} (docs/corpora.md)"
     if not path.exists():
         return f"{path} does not exist. {wanted}."
-    if layout is not None:
-        found = {"voxforge": "VoxForge", "urbansound8k": "UrbanSound8K"}.get(layout, layout)
-        return f"{path} looks like {found}, which holds no vocal imitations. {wanted}."
     if path.is_file():
-        return f"{path} is a file of another kind. {wanted}."
-    nested = [c for c in sorted(path.iterdir()) if layout_of(c) in ("vocalsketch", "folder")]
-    if nested:
-        return f"{path} is no corpus, but {nested[0]} looks like one: give that. {wanted}."
+        return f"{path} {_about_file(path)}. {wanted}."
+    layout = layout_of(path)
+    if layout is not None:
+        return f"{path} is {layout.title}, which holds no vocal imitations. {wanted}."
+    nested = [(child, _nearest(child)) for child in sorted(path.iterdir()) if child.is_dir()]
+    for child, near in nested:
+        if near is not None and near.load is not None and near.recognises(child) == 1.0:
+            return f"{path} is no corpus, but {child} is {near.title}: give that."
+    near = _nearest(path)
+    if near is not None:
+        return near.explain(path)
+    for child, near in nested:
+        if near is not None:
+            return f"{path} is no corpus. {near.explain(child)}"
     names = sorted(child.name for child in path.iterdir())
     held = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
     return f"{path} is no corpus: it holds {held}. {wanted}."
+
+
+def _nearest(root: Path) -> Layout | None:
+    """Return the layout that most of lies at ``root``."""
+    nearest = max(LAYOUTS, key=lambda layout: layout.recognises(root))
+    return nearest if nearest.recognises(root) > 0.0 else None
+
+
+def _about_file(path: Path) -> str:
+    """Return what a file is that is no table of one's own."""
+    for layout in LAYOUTS:
+        marks = [*(mark for choice in layout.needs for mark in choice), *layout.signs]
+        if path.name in (mark.rpartition("/")[2] for mark in marks):
+            return f"is a table of {layout.title}: give the data set's folder"
+    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        return f"lacks {', '.join(folder.CSV.missing(path))}: it is no table of one's own"
+    if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
+        return "is packed: unpack it and give the folder"
+    return "is a file of another kind"

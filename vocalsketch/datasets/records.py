@@ -1,6 +1,7 @@
 """What a corpus of sounds and their vocal imitations is, whatever layout it has on disk."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,11 @@ NOT_DISTRIBUTED = (
     "`vocalsketch data import-everyday` adds them"
 )
 FILE_GONE = "files that the tables name and the disk lacks"
+ALONE = "recordings that are the only ones of their class"
 
+ONE_CATEGORY = "sounds"  # of a corpus in which every sound is ranked among all
+
+MERGE = "Ranking needs at least two: add a sound, or merge it into another category."
 NAMED_AT_ONCE = 10
 
 
@@ -28,12 +33,15 @@ class Sound:
         path: Where the audio lies.
         category: The category within which it is ranked, such as ``acoustic instruments``.
         label: What it is called, for people to read; not unique.
+        classes: What kinds of sound it is, where that is known: sounds that share a class with a
+            query's target are relevant to the query beside the target itself.
     """
 
     id: str
     path: Path
     category: str
     label: str
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +52,13 @@ class Imitation:
         id: The file name (with its folder where names recur), unique in its corpus.
         path: Where the audio lies.
         sound_id: The ``Sound.id`` of the sound imitated: its target.
+        participant: Who imitated it, where that is known.
     """
 
     id: str
     path: Path
     sound_id: str
+    participant: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,14 @@ class Corpus:
     """Sounds and the imitations of them, each sorted by id.
 
     Attributes:
-        name: ``vocalsketch``, ``folder`` or ``demo``; printed beside every result.
+        name: The layout's, such as ``vocalsketch``, or ``demo``; printed beside every result.
         root: The folder (or CSV file) it was read from.
         sounds: The sounds, sorted by (category, id).
         imitations: The imitations of those sounds, sorted by (sound's category, sound_id, id).
         missing: What the tables name and the disk lacks, by reason: ``NOT_DISTRIBUTED`` is
             expected, ``FILE_GONE`` is damage that ``on_bad_audio="skip"`` let pass.
+        held_out: Ids of the sounds that may only test: those of the second of two corpora that
+            were joined; empty otherwise.
     """
 
     name: str
@@ -69,11 +81,71 @@ class Corpus:
     sounds: tuple[Sound, ...]
     imitations: tuple[Imitation, ...]
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    held_out: frozenset[str] = frozenset()
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The categories, sorted."""
         return tuple(sorted({sound.category for sound in self.sounds}))
+
+
+def relevant(target: Sound, candidates: Sequence[Sound]) -> list[bool]:
+    """Say of each candidate whether it answers a query for ``target``: itself, or of a kind.
+
+    >>> dog, puppy = (Sound(name, Path(name), "sounds", name, ("dog",)) for name in ("a", "b"))
+    >>> relevant(dog, [puppy, Sound("c", Path("c"), "sounds", "c"), dog])
+    [True, False, True]
+    """
+    kinds = set(target.classes)
+    return [each.id == target.id or not kinds.isdisjoint(each.classes) for each in candidates]
+
+
+class Faults:
+    """What is wrong with a data set, gathered so that its owner meets all of it at once.
+
+    Args:
+        root: The data set's folder or file.
+        on_bad_audio: Whether absent files are a fault or are listed as missing.
+    """
+
+    def __init__(self, root: Path, on_bad_audio: OnBadAudio) -> None:
+        self.root = root
+        self.on_bad_audio = on_bad_audio
+        self.gone: list[str] = []
+        self._found: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, what: str, name: str, remedy: str) -> None:
+        """Note a fault: what it is, where, and what to do about every one of its kind."""
+        self._found.setdefault((what, remedy), []).append(name)
+
+    def add_gone(self, name: str) -> None:
+        """Note a file that a table names and the disk lacks."""
+        self.gone.append(name)
+        if self.on_bad_audio == "error":
+            remedy = "Restore it, or set on_bad_audio to skip to go on without."
+            self.add("lacks audio that its tables name", name, remedy)
+
+    def refuse(self, sounds: Iterable[Sound] = ()) -> None:
+        """Raise what was noted, and with it which categories have a single sound.
+
+        Raises:
+            DatasetError: Something was noted.
+        """
+        if not self._found:
+            return
+        for category in single_categories(sounds):
+            self.add("has a category of one sound", repr(category), MERGE)
+        lines = [
+            f"{what}: {named(dict.fromkeys(names))}. {remedy}"
+            for (what, remedy), names in self._found.items()
+        ]
+        raise DatasetError("\n- it ".join([f"{self.root} cannot be used as it is:", *lines]))
+
+
+def single_categories(sounds: Iterable[Sound]) -> list[str]:
+    """Return the categories with one sound, within which nothing can be ranked."""
+    counts = Counter(sound.category for sound in sounds)
+    return sorted(category for category, count in counts.items() if count == 1)
 
 
 def assemble(
@@ -99,21 +171,6 @@ def assemble(
         if not found:
             raise DatasetError(f"No {noun} was found in {root}{_lacking_note(lacking)}.")
     return Corpus(name, root, ordered, tuple(kept), lacking)
-
-
-def gone_files(paths: Iterable[Path], root: Path, on_bad_audio: OnBadAudio) -> tuple[str, ...]:
-    """Return the names, relative to ``root``, of files that its tables name and the disk lacks.
-
-    Raises:
-        DatasetError: There is one, and ``on_bad_audio`` is ``error``.
-    """
-    names = tuple(str(p.relative_to(root) if p.is_relative_to(root) else p) for p in paths)
-    if names and on_bad_audio == "error":
-        raise DatasetError(
-            f"{root} lacks audio that its tables name: {named(names)}. "
-            "Restore it, or set on_bad_audio to skip to go on without."
-        )
-    return names
 
 
 def named(names: Iterable[str]) -> str:

@@ -4,15 +4,19 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from vocalsketch.datasets.manifest import Split, check_rankable, read_manifest, write_manifest
-from vocalsketch.datasets.records import Corpus, Sound
-from vocalsketch.errors import ConfigError
+from vocalsketch.datasets.records import Corpus, Sound, named
+from vocalsketch.errors import ConfigError, DatasetError
 
 __all__ = [
+    "PROTOCOLS",
     "Split",
+    "coarse_split",
+    "corpora_split",
     "fold_split",
     "make_split",
     "paper_split",
@@ -20,6 +24,15 @@ __all__ = [
     "read_manifest",
     "write_manifest",
 ]
+
+
+# What a published protocol trains on and what it tests
+PROTOCOLS = {
+    "qvim": ("vimsketch", "qvim-dev"),
+    "qbv_fine": ("vocalsketch", "vocal-imitation-set"),
+}
+COARSE_FOLDS = 10  # Greif et al., DCASE 2024, section 4
+_NINE_IN_TEN = 0.9  # of a sound's imitations train
 
 
 def paper_split(corpus: Corpus) -> Split:
@@ -61,18 +74,89 @@ def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
     return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
 
 
+def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
+    """Return one of ten folds over concepts; every sound of a concept stands on one side.
+
+    A concept is a sound's first class, or the sound itself where no classes are known. The folds do
+    not depend on a seed. Where participants are known, those who test do not train.
+
+    Raises:
+        ConfigError: There is no such fold.
+        DatasetError: The fold, or the rest, cannot be ranked, or nobody is left to train on.
+    """
+    if folds < 2 or not 1 <= fold <= folds:
+        raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
+    order = _drawn_order(0)
+    concept = {sound.id: (sound.classes or (sound.id,))[0] for sound in corpus.sounds}
+    concepts = sorted(set(concept.values()), key=order)
+    tests = set(concepts[fold - 1 :: folds])
+    tested = {sound.id for sound in corpus.sounds if concept[sound.id] in tests}
+    people = {each.participant for each in corpus.imitations if each.sound_id in tested} - {""}
+    kept = tuple(
+        each
+        for each in corpus.imitations
+        if each.sound_id in tested or each.participant not in people
+    )
+    name = f"qbv_coarse {fold} of {folds}"
+    return _divided(replace(corpus, imitations=kept), name, tested, order, _NINE_IN_TEN)
+
+
+def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
+    """Return the split of two joined corpora: the first develops, the second tests.
+
+    Raises:
+        ConfigError: The corpus is not two joined ones.
+        DatasetError: They are not the protocol's, or a participant stands in both.
+    """
+    if not corpus.held_out:
+        raise ConfigError(f"split: {name} needs two corpora: set test_root to the one that tests.")
+    trains, tests = PROTOCOLS.get(name, corpus.name.split("+"))
+    if corpus.name != f"{trains}+{tests}":
+        raise DatasetError(
+            f"split: {name} trains on {trains} and tests on {tests}; {corpus.root} with its "
+            f"test_root is {corpus.name}. Give those two, or use split: corpora."
+        )
+    _refuse_shared_participants(corpus, name)
+    return _divided(corpus, name, corpus.held_out, _drawn_order(0), _NINE_IN_TEN)
+
+
+def _refuse_shared_participants(corpus: Corpus, name: str) -> None:
+    def people(held_out: bool) -> set[str]:
+        return {
+            each.participant
+            for each in corpus.imitations
+            if (each.sound_id in corpus.held_out) is held_out
+        } - {""}
+
+    shared = people(True) & people(False)
+    if shared:
+        raise DatasetError(
+            f"split: {name} has participants who train and test: {named(shared)}. "
+            "Leave their imitations out of one corpus."
+        )
+
+
 def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     """Return the split that ``spec`` describes, checked against the corpus.
 
     Args:
         corpus: What to divide.
-        spec: ``paper``, ``random``, ``fold K/N`` (such as ``fold 2/5``), or the path of a manifest.
+        spec: ``paper``, ``random``, ``fold K/N`` (such as ``fold 2/5``), ``qbv_coarse K`` (or
+            ``K/N``), or the path of a manifest; of two joined corpora ``qvim``, ``qbv_fine`` or
+            ``corpora``.
         seed: For ``random`` and ``fold``.
 
     Raises:
         ConfigError: ``spec`` is none of these.
         DatasetError: The corpus cannot be divided so.
     """
+    if spec in (*PROTOCOLS, "corpora"):
+        return corpora_split(corpus, str(spec))
+    coarse = re.fullmatch(r"qbv_coarse (\d+)(?:/(\d+))?", str(spec))
+    if coarse:
+        return coarse_split(corpus, int(coarse[1]), int(coarse[2] or COARSE_FOLDS))
+    if corpus.held_out and not Path(spec).is_file():
+        raise ConfigError(f"split: {spec} divides one corpus: two are divided by 'corpora'.")
     if spec == "paper":
         return paper_split(corpus)
     if spec == "random":
@@ -83,7 +167,7 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     if not Path(spec).is_file():
         raise ConfigError(
             f"split: {str(spec)!r} is neither 'paper', 'random' nor 'fold K/N', "
-            "and no manifest lies there."
+            "'qbv_coarse K', 'qvim', 'qbv_fine' nor 'corpora', and no manifest lies there."
         )
     split = read_manifest(Path(spec))
     split.check(corpus)
@@ -107,7 +191,11 @@ def _ordered_categories(corpus: Corpus, order: Callable[[str], str]) -> list[lis
 
 
 def _divided(
-    corpus: Corpus, name: str, tested: Collection[str], order: Callable[[str], str]
+    corpus: Corpus,
+    name: str,
+    tested: Collection[str],
+    order: Callable[[str], str],
+    share: float = 0.7,
 ) -> Split:
     """Return the split whose test sounds are ``tested``, its ids in the corpus's order."""
     tests = [sound for sound in corpus.sounds if sound.id in tested]
@@ -117,7 +205,7 @@ def _divided(
     of_sound: dict[str, list[str]] = {sound.id: [] for sound in corpus.sounds}
     for imitation in corpus.imitations:
         of_sound[imitation.sound_id].append(imitation.id)
-    shares = [_seven_in_ten(sorted(of_sound[sound.id], key=order)) for sound in develops]
+    shares = [_shares(sorted(of_sound[sound.id], key=order), share) for sound in develops]
     return Split(
         name,
         corpus.name,
@@ -129,9 +217,9 @@ def _divided(
     )
 
 
-def _seven_in_ten(imitations: Sequence[str]) -> tuple[list[str], list[str]]:
+def _shares(imitations: Sequence[str], share: float) -> tuple[list[str], list[str]]:
     """Return those that train, at least one, and those that validate, both sorted."""
-    count = max(1, len(imitations) * 7 // 10)
+    count = max(1, int(len(imitations) * share + 1e-9))
     return sorted(imitations[:count]), sorted(imitations[count:])
 
 

@@ -1,49 +1,152 @@
-"""The CSV tables that describe a data set."""
+"""The tables that describe a data set, as spreadsheets, mirrors and other systems write them."""
 
+import codecs
 import csv
+import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from vocalsketch.errors import DatasetError
 
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+HEADER_WITHIN = 5  # rows: a title or Excel's "sep=;" may stand above the header
+_MARKS = (  # the mark of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line number, the named columns, stripped) of each row of a CSV file.
 
-    Line ends of any system are read. VocalSketch's tables hold people's free text in several
-    encodings: what is not UTF-8 is replaced, which matters only in columns that nobody names.
+@dataclass(frozen=True)
+class _Reading:
+    """How a table is read, and the header that was found so."""
+
+    encoding: str
+    separator: str
+    line: int  # the header's row, from 1
+    header: list[str]
+
+    def column(self, name: str) -> int | None:
+        """Return where a column stands, whatever its capitals."""
+        keys = [cell.strip().casefold() for cell in self.header]
+        return keys.index(name.casefold()) if name.casefold() in keys else None
+
+    def __str__(self) -> str:
+        return f"read as {self.encoding.upper()}, cells parted by {SEPARATORS[self.separator]}"
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (line number, the named columns, stripped) of each row of a table.
+
+    Commas, semicolons, tabs or bars part the cells; the text is UTF-8, UTF-16, UTF-32 or a Western
+    8-bit encoding; capitals in column names, line ends of any system, rows without content and up
+    to four rows above the header do not matter. VocalSketch's tables hold people's free text in
+    several encodings: a line that is not UTF-8 is read as Windows-1252.
+
+    Args:
+        path: The table.
+        columns: Names of columns that must be there.
+        optional: Names of columns that are empty in every row where the table lacks them.
 
     Raises:
         DatasetError: The file is missing, lacks a column, or a row ends before its columns do.
     """
-    if not path.is_file():
-        raise DatasetError(f"{path} does not exist: a data set needs its tables beside its audio.")
-    with path.open(encoding="utf-8-sig", errors="replace") as table:
-        reader = csv.DictReader(table)
-        try:
-            _check_columns(path, reader.fieldnames or (), columns)
-            for row in reader:
-                yield reader.line_num, _named_columns(path, reader.line_num, row, columns)
-        except csv.Error as error:
-            raise DatasetError(f"{path}, line {reader.line_num}: {error}. Repair it.") from error
-
-
-def _check_columns(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
-    lacking = [column for column in wanted if column not in found]
+    text, encoding = read_text(path)
+    reading = _best_reading(text, encoding, columns)
+    lacking = [name for name in columns if reading.column(name) is None]
     if lacking:
+        found = ", ".join(map(repr, filter(None, reading.header))) or "none"
         raise DatasetError(
-            f"{path} has no column {', '.join(map(repr, lacking))}; "
-            f"it has {', '.join(map(repr, found)) or 'none'}. Add it, or restore the file."
+            f"{path} has no column {', '.join(map(repr, lacking))}; it has {found} "
+            f"({reading}). Add it, or save the table as CSV in UTF-8."
         )
+    places = {name: reading.column(name) for name in (*columns, *optional)}
+    table = csv.reader(io.StringIO(text, newline=None), delimiter=reading.separator)
+    try:
+        for row in islice(table, reading.line, None):
+            if any(cell.strip() for cell in row):
+                yield table.line_num, _named(path, table.line_num, row, places)
+    except csv.Error as error:
+        raise DatasetError(f"{path}, line {table.line_num}: {error}. Repair it.") from error
 
 
-def _named_columns(
-    path: Path, line: int, row: dict[str, str | None], columns: Sequence[str]
-) -> dict[str, str]:
+def has_columns(path: Path, columns: Sequence[str]) -> bool:
+    """Say whether a file is a table that has the columns."""
+    try:
+        text, encoding = read_text(path)
+    except DatasetError:
+        return False
+    reading = _best_reading(text, encoding, columns)
+    return all(reading.column(name) is not None for name in columns)
+
+
+def read_text(path: Path) -> tuple[str, str]:
+    """Return a text file's content and the encoding that it was taken to have.
+
+    Raises:
+        DatasetError: It is missing, or a spreadsheet program's own format.
+    """
+    try:
+        content = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}): check it.") from error
+    if content is None:
+        raise DatasetError(f"{path} does not exist: a data set needs its tables beside its audio.")
+    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise DatasetError(f"{path} is a workbook, no text: save it as CSV in UTF-8.")
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace"), encoding
+    zeros = [content[start:2000:2].count(0) for start in (0, 1)]
+    if max(zeros) > 0:
+        encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+        return content.decode(encoding, errors="replace"), encoding
+    try:
+        return content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        lines = content.splitlines(keepends=True)
+        return "".join(map(_decoded_line, lines)), "windows-1252"
+
+
+def _decoded_line(line: bytes) -> str:
+    for encoding in ("utf-8", "windows-1252"):
+        try:
+            return line.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return line.decode("latin-1")
+
+
+def _best_reading(text: str, encoding: str, columns: Sequence[str]) -> _Reading:
+    """Return the separator and header row by which most of the columns, then most cells, appear."""
+    readings = [_Reading(encoding, ",", 1, [])]
+    for separator in SEPARATORS:
+        table = csv.reader(io.StringIO(text, newline=None), delimiter=separator)
+        try:
+            rows = list(islice(table, HEADER_WITHIN))
+        except csv.Error:
+            continue
+        readings += [
+            _Reading(encoding, separator, line, row) for line, row in enumerate(rows, start=1)
+        ]
+
+    def fit(reading: _Reading) -> tuple[int, int]:
+        found = sum(reading.column(name) is not None for name in columns)
+        return found, len(reading.header) if reading.line == 1 else 0
+
+    return max(readings, key=fit)
+
+
+def _named(path: Path, line: int, row: list[str], places: dict[str, int | None]) -> dict[str, str]:
     values = {}
-    for column in columns:
-        value = row[column]
-        if value is None:
+    for column, place in places.items():
+        if place is not None and place >= len(row):
             raise DatasetError(f"{path}, line {line} ends before its column {column!r}. Repair it.")
-        values[column] = value.strip()
+        values[column] = "" if place is None else row[place].strip()
     return values

@@ -4,20 +4,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vocalsketch.datasets.layout import DEMO_MARKER, Layout
 from vocalsketch.datasets.records import OnBadAudio, named
 from vocalsketch.datasets.tables import read_rows
-from vocalsketch.datasets.vocalsketch import DEMO_MARKER
 from vocalsketch.errors import ConfigError, DatasetError
 
 NAME = "urbansound8k"
-SOURCE = "https://zenodo.org/records/1203745"
-LICENSE = "CC-BY-NC-4.0"
-CITATION = (
-    "J. Salamon, C. Jacoby and J. P. Bello, A Dataset and Taxonomy for Urban Sound Research, "
-    "22nd ACM International Conference on Multimedia, 2014, doi:10.1145/2647868.2655045"
-)
-
-TABLE = Path("metadata", "UrbanSound8K.csv")
+TABLE = "UrbanSound8K.csv"
 FOLDS = range(1, 11)
 _COLUMNS = ("slice_file_name", "fold", "classID", "class")
 
@@ -68,7 +61,8 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> UrbanSo
     """Read the table and find its files. No audio is decoded.
 
     Args:
-        root: The folder that holds ``metadata/`` and ``audio/``.
+        root: The folder that holds ``metadata/`` and ``audio/``, or as mirrors have it the table
+            and ``fold1/`` to ``fold10/``.
         on_bad_audio: Whether files that are missing or of zero bytes are an error, which says
             how many and which, or are left out and listed in ``skipped``.
 
@@ -120,15 +114,18 @@ def split_fold(corpus: UrbanSoundCorpus, fold: int) -> tuple[tuple[str, ...], tu
 
 
 def _read_table(root: Path) -> tuple[UrbanSoundClip, ...]:
-    table = root / TABLE
-    if not table.is_file():
+    table = next(
+        (path for path in (root / "metadata" / TABLE, root / TABLE) if path.is_file()), None
+    )
+    if table is None:
         raise DatasetError(
-            f"{root} does not hold {TABLE}: give the folder that holds metadata/ and audio/, or "
-            "run: vocalsketch data download urbansound8k"
+            f"{root} does not hold metadata/{TABLE}, nor {TABLE}: give the folder of the data set, "
+            "or run: vocalsketch data download urbansound8k"
         )
-    clips = [_clip(root, row, f"{table}, line {line}") for line, row in read_rows(table, _COLUMNS)]
+    folds = root / "audio" if (root / "audio").is_dir() else root
+    clips = [_clip(folds, row, f"{table}, line {line}") for line, row in read_rows(table, _COLUMNS)]
     if not clips:
-        raise DatasetError(f"{table} has no rows: restore it from {SOURCE}")
+        raise DatasetError(f"{table} has no rows: restore it from {LAYOUT.source}")
     twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
     if twice:
         raise DatasetError(f"{table} repeats {named(twice)}: keep one row of each.")
@@ -139,7 +136,7 @@ def _read_table(root: Path) -> tuple[UrbanSoundClip, ...]:
     return tuple(sorted(clips, key=lambda clip: clip.id))
 
 
-def _clip(root: Path, row: dict[str, str], where: str) -> UrbanSoundClip:
+def _clip(folds: Path, row: dict[str, str], where: str) -> UrbanSoundClip:
     name, fold, class_id, class_name = (row[column] for column in _COLUMNS)
     if not name or Path(name).name != name:
         raise DatasetError(f"{where}: slice_file_name is {name!r}, not a file's name. Repair it.")
@@ -147,7 +144,7 @@ def _clip(root: Path, row: dict[str, str], where: str) -> UrbanSoundClip:
         raise DatasetError(f"{where}: fold is {fold!r}, not a number from 1 to 10. Repair it.")
     if not class_id.isdecimal():
         raise DatasetError(f"{where}: classID is {class_id!r}, not a number from 0. Repair it.")
-    path = root / "audio" / f"fold{int(fold)}" / name
+    path = folds / f"fold{int(fold)}" / name
     return UrbanSoundClip(name, path, int(fold), int(class_id), class_name)
 
 
@@ -155,3 +152,16 @@ def _what_is_wrong(path: Path) -> str | None:
     if not path.is_file():
         return "file is missing"
     return None if path.stat().st_size else "zero-byte file"
+
+
+LAYOUT = Layout(
+    name=NAME,
+    title="UrbanSound8K",
+    source="https://zenodo.org/records/1203745",
+    licence="CC BY-NC 4.0",
+    citation="J. Salamon, C. Jacoby and J. P. Bello, A Dataset and Taxonomy for Urban Sound "
+    "Research, 22nd ACM International Conference on Multimedia, 2014, doi:10.1145/2647868.2655045",
+    tree=f"ROOT/metadata/{TABLE} and ROOT/audio/fold1/ to fold10/, or ROOT/{TABLE} and ROOT/fold1/ "
+    "to fold10/",
+    needs=((f"metadata/{TABLE}", TABLE), ("audio/fold*/", "fold*/")),
+)

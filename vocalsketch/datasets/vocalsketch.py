@@ -4,38 +4,38 @@ Source: zenodo record 13862 (v1.0.4), CC BY 4.0. Mark Cartwright and Bryan Pardo
 Vocally Imitating Audio Concepts", CHI 2015, doi:10.1145/2702123.2702387.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from vocalsketch.datasets.layout import DEMO_MARKER, Layout
+from vocalsketch.datasets.names import Files
 from vocalsketch.datasets.records import (
     FILE_GONE,
     NOT_DISTRIBUTED,
     Corpus,
+    Faults,
     Imitation,
     OnBadAudio,
     Sound,
     assemble,
-    gone_files,
-    named,
 )
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
 
 EVERYDAY = "everyday"
-# A file of this name marks a synthesised corpus in the same layout.
-DEMO_MARKER = "DEMO"
 
-# The second table's name is misspelt in VocalSketch v1.1.
 FIRST_SET = ("vocal_imitations.csv", "vocal_imitations")
+# The second table's name is misspelt in VocalSketch v1.1.
 SECOND_SET = ("vocal_imitaitons_set2.csv", "vocal_imitations_set2")
+ONE_ROW = "Keep one row of each."
 
 _CATEGORY_OF_SUBSET = {"everyday sounds": EVERYDAY}
 _TRUTH = {"true": True, "false": False, "": False}
+_COLUMNS = ("filename", "stimulus_type", "included", "draft", "training", "sound_recording")
 
 
 def load_vocalsketch(
-    root: Path, *, second_set: bool = False, on_bad_audio: OnBadAudio = "error"
+    root: Path, on_bad_audio: OnBadAudio = "error", *, second_set: bool = False
 ) -> Corpus:
     """Read a tree of VocalSketch v1.0.4 or v1.1.
 
@@ -46,75 +46,85 @@ def load_vocalsketch(
 
     Args:
         root: The folder that holds ``vocal_imitations.csv``.
-        second_set: Whether to add v1.1's second set. Its ids are damaged: a file name is the key.
         on_bad_audio: Whether any other absent file is an error or is listed as missing too.
+        second_set: Whether to add v1.1's second set. Its ids are damaged: a file name is the key.
 
     Raises:
         DatasetError: A table is missing or damaged, a file is gone, or nothing is left.
     """
-    sounds, not_distributed, gone = _read_sounds(root)
-    known = {sound.id for sound in sounds} | not_distributed | {path.name for path in gone}
+    faults = Faults(root, on_bad_audio)
+    files = Files(root)
+    sounds, absent = _read_sounds(root, files, faults)
     imitations: dict[str, Imitation] = {}
     for table, folder in (FIRST_SET, SECOND_SET) if second_set else (FIRST_SET,):
         included = _included_folder(root, folder)
-        on_disk = _file_names(included)
-        for imitation in _read_imitations(root / table, included, known):
-            if imitation.id in imitations:
-                raise DatasetError(f"{root / table} repeats {imitation.id!r}: keep one row of it.")
-            imitations[imitation.id] = imitation
-            if imitation.id not in on_disk:
-                gone.append(imitation.path)
-    lost = set(gone)
+        for row in _rows_of_the_task(root / table):
+            name, target = row["filename"], row["sound_recording"]
+            path = files.find(f"{included}/{name}")
+            sound = files.find(f"sound_recordings/{target}")
+            target = sound.name if sound else target
+            if name in imitations:
+                faults.add(f"repeats imitations in {table}", repr(name), ONE_ROW)
+            if target not in sounds and target not in absent:
+                what = f"names in {table} what sound_recordings.csv lacks"
+                faults.add(what, target, "Take both tables from one release.")
+            if path is None:
+                faults.add_gone(f"{included}/{name}")
+            else:
+                imitations[name] = Imitation(name, path, target, row["participant_id"])
+    faults.refuse(sounds.values())
     return assemble(
-        "demo" if (root / DEMO_MARKER).is_file() else "vocalsketch",
+        "demo" if (root / DEMO_MARKER).is_file() else LAYOUT.name,
         root,
-        sounds,
-        [imitation for imitation in imitations.values() if imitation.path not in lost],
-        {NOT_DISTRIBUTED: not_distributed, FILE_GONE: gone_files(gone, root, on_bad_audio)},
+        sounds.values(),
+        imitations.values(),
+        {
+            NOT_DISTRIBUTED: {name for name in absent if absent[name] == EVERYDAY},
+            FILE_GONE: faults.gone,
+        },
     )
 
 
-def _read_sounds(root: Path) -> tuple[list[Sound], set[str], list[Path]]:
-    """Return the sounds on disk, the ids of absent everyday ones, the paths of others absent."""
-    folder = root / "sound_recordings"
-    on_disk = _file_names(folder)
+def _read_sounds(
+    root: Path, files: Files, faults: Faults
+) -> tuple[dict[str, Sound], dict[str, str]]:
+    """Return the sounds on disk by file name, and the categories of those that are absent."""
     table = root / "sound_recordings.csv"
     sounds: dict[str, Sound] = {}
+    absent: dict[str, str] = {}
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
         name, subset = row["filename"], row["audio_concept_subset"].lower()
-        if name in sounds:
-            raise DatasetError(f"{table} repeats {name!r}: keep one row of it.")
         category = _CATEGORY_OF_SUBSET.get(subset, subset)
-        sounds[name] = Sound(name, folder / name, category, row["sound_label"])
-    absent = [sound for sound in sounds.values() if sound.id not in on_disk]
-    return (
-        [sound for sound in sounds.values() if sound.id in on_disk],
-        {sound.id for sound in absent if sound.category == EVERYDAY},
-        [sound.path for sound in absent if sound.category != EVERYDAY],
-    )
+        path = files.find(f"sound_recordings/{name}")
+        name = path.name if path else name
+        if name in sounds or name in absent:
+            faults.add(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
+        elif path is not None:
+            sounds[name] = Sound(name, path, category, row["sound_label"])
+        else:
+            absent[name] = category
+            if category != EVERYDAY:
+                faults.add_gone(f"sound_recordings/{name}")
+    return sounds, absent
 
 
-def _read_imitations(table: Path, included: Path, known: set[str]) -> Iterator[Imitation]:
-    """Yield the imitations of the task: of a recording, included, neither draft nor training."""
-    columns = ("filename", "stimulus_type", "included", "draft", "training", "sound_recording")
-    unknown = set()
-    for line, row in read_rows(table, columns):
-        truth = {name: _truth(table, line, row, name) for name in ("included", "draft", "training")}
-        if row["stimulus_type"].lower() != "sound recording":
-            continue
-        if not truth["included"] or truth["draft"] or truth["training"]:
-            continue
-        if row["sound_recording"] not in known:
-            unknown.add(row["sound_recording"])
-        yield Imitation(row["filename"], included / row["filename"], row["sound_recording"])
-    if unknown:
-        raise DatasetError(
-            f"{table} names sound recordings that sound_recordings.csv lacks: {named(unknown)}. "
-            "Take both tables from one release."
+def _rows_of_the_task(table: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of imitations of a recording, included, neither draft nor training."""
+    for line, row in read_rows(table, _COLUMNS, optional=("participant_id",)):
+        included, draft, training = (
+            truth(table, line, row, name) for name in ("included", "draft", "training")
         )
+        of_recording = row["stimulus_type"].lower() == "sound recording"
+        if of_recording and included and not draft and not training:
+            yield row
 
 
-def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
+def truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
+    """Read a yes or no, in the several spellings of these tables.
+
+    Raises:
+        DatasetError: It is neither.
+    """
     try:
         return _TRUTH[row[column].lower()]
     except KeyError:
@@ -123,21 +133,33 @@ def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
         ) from None
 
 
-def _included_folder(root: Path, folder: str) -> Path:
+def _included_folder(root: Path, folder: str) -> str:
     """Return where included imitations lie: older checkouts have ``included_vocal_imitations``."""
-    candidates = (root / folder / "included", root / f"included_{folder}")
+    candidates = [f"{folder}/included", f"included_{folder}"]
+    if folder == SECOND_SET[1]:
+        candidates.append(folder)
     for candidate in candidates:
-        if candidate.is_dir():
+        if (root / candidate).is_dir():
             return candidate
     raise DatasetError(
-        f"{root} has neither {candidates[0].relative_to(root)} nor {candidates[1].name}: "
-        "unpack the imitations beside their table."
+        f"{root} has neither {' nor '.join(candidates)}: unpack the imitations beside their table."
     )
 
 
-def _file_names(folder: Path) -> set[str]:
-    """Return the names of the files of a folder, empty where there is none."""
-    if not folder.is_dir():
-        return set()
-    with os.scandir(folder) as entries:
-        return {entry.name for entry in entries if entry.is_file()}
+LAYOUT = Layout(
+    name="vocalsketch",
+    title="VocalSketch",
+    source="https://zenodo.org/records/13862",
+    licence="CC BY 4.0",
+    citation="M. Cartwright and B. Pardo, VocalSketch: Vocally Imitating Audio Concepts, "
+    "CHI 2015, doi:10.1145/2702123.2702387",
+    tree="ROOT/sound_recordings.csv, ROOT/sound_recordings/<file>, ROOT/vocal_imitations.csv and "
+    "ROOT/vocal_imitations/included/<file>",
+    needs=(
+        (FIRST_SET[0],),
+        ("sound_recordings.csv",),
+        ("vocal_imitations/included/", "included_vocal_imitations/"),
+    ),
+    signs=("sound_recordings/", "sound_labels.csv", SECOND_SET[0]),
+    load=load_vocalsketch,
+)

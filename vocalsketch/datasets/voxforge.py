@@ -1,31 +1,31 @@
-"""VoxForge: read speech in several languages, in archives or extracted.
+"""VoxForge: read speech in several languages.
 
-The layout is ``<root>/<language>/<speaker>-<YYYYMMDD>-<xxx>`` (a folder, a ``.tgz``, or both),
-each submission with ``wav/`` or ``flac/`` and texts in ``etc/`` that are not needed here.
+The layout is ``<root>/<language>/<speaker>-<YYYYMMDD>-<xxx>`` (a folder, or a ``.tgz`` that is
+unpacked when it is first read), or the same below the folders that the repository and its mirrors
+have. Each submission holds ``wav/`` or ``flac/``, and texts in ``etc/`` that are not needed here.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
-from vocalsketch.datasets.archive import read_members
-from vocalsketch.datasets.archive_index import audio_listings
-from vocalsketch.datasets.vocalsketch import DEMO_MARKER
+from vocalsketch.datasets.archive import unpacked_once
+from vocalsketch.datasets.layout import DEMO_MARKER, Layout
 from vocalsketch.errors import ConfigError, DatasetError
 
 NAME = "voxforge"
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
-LICENSE = "GPL-3.0-or-later"
-CITATION = "VoxForge, free speech corpus and acoustic model repository, http://www.voxforge.org"
-
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
 CLIPS_PER_LANGUAGE = 8000  # paper, section V-A
 SUFFIXES = (".wav", ".flac")
 ARCHIVE_SUFFIX = ".tgz"
+# What the repository calls a language's folder, and where its submissions lie within
+FOLDERS = {"en": "SpeechCorpus", "nl": "Dutch", "ru": "Russian"}
+MIRRORED = "Trunk/Audio/Main/16kHz_16bit"
 _AUDIO_FOLDERS = ("wav", "flac")
 _ANONYMOUS = ("anonym", "anonim", "anoniem")  # 'anonymous' in the seven languages begins so
 _T = TypeVar("_T")
@@ -36,16 +36,14 @@ class SpeechClip:
     """A recorded sentence.
 
     Attributes:
-        id: ``<language>/<submission>/<file name>``, the same for an archive and its extraction.
-        path: The audio file, or the ``.tgz`` that holds it.
-        member: The name inside the archive; None where ``path`` is the audio file.
-        language: The language's folder, such as ``nl``.
+        id: ``<language>/<submission>/<file name>``.
+        path: The audio file.
+        language: The language, such as ``nl``.
         speaker: Whose voice it is; see `speaker_of`.
     """
 
     id: str
     path: Path
-    member: str | None
     language: str
     speaker: str
 
@@ -78,12 +76,12 @@ def load_voxforge(
 ) -> SpeechCorpus:
     """Find the clips of some languages.
 
-    No audio is decoded. Archives are listed, not unpacked; the listing is remembered in the
-    cache folder. Of a submission that is both extracted and archived the folder counts.
+    No audio is decoded. Archives that are not unpacked yet are unpacked beside themselves, or in
+    the cache folder where nothing can be written there.
 
     Args:
         root: The folder that holds one folder per language.
-        languages: Names of those folders; their order gives the class indices.
+        languages: Their names; their order gives the class indices.
         limit: The most clips per language; None takes all. The choice goes round the speakers,
             one clip each, so that it covers as many people as possible.
         seed: Seeds that choice. A language's choice does not depend on the other languages.
@@ -91,6 +89,7 @@ def load_voxforge(
     Raises:
         ConfigError: ``languages`` is empty or names one twice, or ``limit`` is below 1.
         DatasetError: The root or a language's folder is missing, or holds no usable clip.
+        StorageError: Archives have to be unpacked, and the disk is full.
     """
     if not languages or len(set(languages)) < len(languages):
         raise ConfigError(f"languages is {list(languages)}: name at least one, and each once.")
@@ -100,7 +99,7 @@ def load_voxforge(
     clips: list[SpeechClip] = []
     empty = []
     for language in languages:
-        usable = _language_clips(root / language, skipped)
+        usable = _language_clips(root, language, skipped)
         chosen = _spread(usable, limit, random.Random(f"{seed} {language}"))
         chosen_ids = {clip.id for clip in chosen}
         skipped[f"over the limit of {limit} clips per language"] += [
@@ -144,101 +143,58 @@ def round_speakers(
     return [item for item in chain.from_iterable(zip_longest(*turns)) if item is not None]
 
 
-def read_member(clip: SpeechClip) -> bytes:
-    """Return the bytes of a clip's audio file. For many clips `open_clips` is far faster."""
-    if clip.member is None:
-        return clip.path.read_bytes()
-    _, content = next(open_clips([clip]))
-    return content.read()
+def language_folder(root: Path, language: str) -> Path:
+    """Return where a language's submissions lie: at the top, or as mirrors have them."""
+    named = [root / language, root / FOLDERS.get(language, language)]
+    for folder in (*(name / MIRRORED for name in named), *named):
+        if folder.is_dir():
+            return folder
+    return root / language
 
 
-def open_clips(clips: Iterable[SpeechClip]) -> Iterator[tuple[SpeechClip, BinaryIO]]:
-    """Yield each clip with its opened, seekable audio file; each archive is read once.
-
-    The order is by file or archive, in the order of first appearance. A file is closed when the
-    next clip is asked for.
-
-    Raises:
-        DatasetError: An archive is damaged or no longer holds a clip.
-    """
-    by_path: dict[Path, list[SpeechClip]] = defaultdict(list)
-    for clip in clips:
-        by_path[clip.path].append(clip)
-    for path, inside in by_path.items():
-        wanted = {clip.member: clip for clip in inside if clip.member is not None}
-        if not wanted:
-            with path.open("rb") as file:
-                yield inside[0], file
-            continue
-        for member, content in read_members(path, frozenset(wanted)):
-            if member in wanted:  # an archive may hold a name twice
-                yield wanted.pop(member), content
-        for clip in wanted.values():
-            raise DatasetError(f"{path} no longer holds {clip.member}: download it again.")
+def submissions(folder: Path, skipped: dict[str, list[str]], language: str) -> dict[str, Path]:
+    """Return a language's submissions by name; those in archives are unpacked first."""
+    if not folder.is_dir():
+        return {}
+    entries = sorted(folder.iterdir())
+    folders = {path.name: path for path in entries if path.is_dir() and path.name[0] != "."}
+    packed = [path for path in entries if path.suffix.lower() == ARCHIVE_SUFFIX]
+    for path in entries:
+        if not path.is_dir() and path not in packed and path.name[0] != ".":
+            skipped["neither a folder nor a .tgz"].append(f"{language}/{path.name}")
+    wanted = [path for path in packed if path.stem not in folders]
+    unpacked, damaged = unpacked_once(wanted, folder)
+    skipped["damaged archive"] += [f"{language}/{path.name}" for path in damaged]
+    return folders | {path.name: path for path in unpacked}
 
 
-def _language_clips(folder: Path, skipped: dict[str, list[str]]) -> list[SpeechClip]:
-    """Find every usable clip of a language, noting what is passed over."""
-    folders: dict[str, Path] = {}
-    archives: dict[str, Path] = {}
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if entry.is_dir():
-            folders[entry.name] = entry
-        elif entry.suffix.lower() == ARCHIVE_SUFFIX:
-            archives[entry.stem] = entry
-        else:
-            skipped["neither a folder nor a .tgz"].append(f"{folder.name}/{entry.name}")
-    clips: list[SpeechClip] = []
-    for submission, path in folders.items():
-        found = _usable(path, _files(path), skipped, in_archive=False)
-        clips += found
-        if found and submission in archives:
-            archive = archives.pop(submission)
-            skipped["archive of an extracted submission"].append(f"{folder.name}/{archive.name}")
-    for path, listing in audio_listings(folder, archives.values(), SUFFIXES).items():
-        if isinstance(listing, DatasetError):
-            skipped["damaged archive"].append(f"{folder.name}/{path.name}")
-        else:
-            clips += _usable(path, listing, skipped, in_archive=True)
-    return clips
-
-
-def _files(folder: Path) -> list[tuple[str, int]]:
-    return [
-        (path.relative_to(folder).as_posix(), path.stat().st_size)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    ]
-
-
-def _usable(
-    path: Path,
-    listing: Iterable[tuple[str, int]],
-    skipped: dict[str, list[str]],
-    *,
-    in_archive: bool,
-) -> list[SpeechClip]:
+def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> list[SpeechClip]:
     """Make clips of a submission's audio files, each sentence once, wav before flac."""
-    language, submission = path.parent.name, path.stem if in_archive else path.name
     clips: dict[str, SpeechClip] = {}
     found = 0
-    for name, size in sorted(listing, reverse=True):
-        inside = PurePosixPath(name)
-        if inside.parent.name.lower() not in _AUDIO_FOLDERS or inside.name.startswith("."):
+    for path in sorted(submission.rglob("*"), reverse=True):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        if path.parent.name.lower() not in _AUDIO_FOLDERS or path.name.startswith("."):
             continue
         found += 1
-        clip_id = f"{language}/{submission}/{inside.name}"
-        if size == 0:
+        clip_id = f"{language}/{submission.name}/{path.name}"
+        if path.stat().st_size == 0:
             skipped["zero-byte file"].append(clip_id)
-        elif inside.stem in clips:
+        elif path.stem in clips:
             skipped["the same sentence as wav and flac"].append(clip_id)
         else:
-            where, member = (path, name) if in_archive else (path / name, None)
-            speaker = speaker_of(submission)
-            clips[inside.stem] = SpeechClip(clip_id, where, member, language, speaker)
+            clips[path.stem] = SpeechClip(clip_id, path, language, speaker_of(submission.name))
     if not found:
-        skipped["no audio folder, or nothing in it"].append(f"{language}/{path.name}")
+        reason = "no audio folder, or nothing in it"
+        skipped[reason].append(f"{language}/{submission.name}")
     return list(clips.values())
+
+
+def _language_clips(root: Path, language: str, skipped: dict[str, list[str]]) -> list[SpeechClip]:
+    """Find every usable clip of a language, noting what is passed over."""
+    found = submissions(language_folder(root, language), skipped, language)
+    return [clip for path in found.values() for clip in clips_of(path, language, skipped)]
 
 
 def _spread(clips: list[SpeechClip], limit: int | None, rng: random.Random) -> list[SpeechClip]:
@@ -259,3 +215,15 @@ def _nothing_usable(
         "Give the folder that holds one folder per language, name only languages that it has, "
         "or run: vocalsketch data download voxforge"
     )
+
+
+LAYOUT = Layout(
+    name=NAME,
+    title="VoxForge",
+    source=SOURCE,
+    licence="GPL-3.0-or-later",
+    citation="VoxForge, free speech corpus and acoustic model repository, http://www.voxforge.org",
+    tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "
+    f".tgz), or the submissions in ROOT/<language>/{MIRRORED}/",
+    needs=(("*/*/wav/", "*/*/flac/", "*/*/etc/", "*/*.tgz", f"*/{MIRRORED}/"),),
+)

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.nameable import NAMEABLE
-from vocalsketch.extensions import EXTENSIONS
+from vocalsketch.systems.registry import EXTENSIONS
 
 DENIED = re.compile(r"Importing '([^']+)' is not allowed")
 UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")

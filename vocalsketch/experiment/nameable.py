@@ -2,7 +2,7 @@
 
 import jsonargparse
 
-from vocalsketch.extensions import extensions
+from vocalsketch.systems.registry import extensions
 
 # lightning_fabric is where pytorch_lightning keeps some of what it offers under its own name
 NAMEABLE = ("vocalsketch", "pytorch_lightning", "lightning_fabric", "torch.optim")

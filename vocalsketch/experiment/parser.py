@@ -20,11 +20,19 @@ from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error
 from vocalsketch.experiment.config_file import read_config_text
 from vocalsketch.experiment.nameable import restrict_parser
+from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_explained
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
 # values of the model that follow from the data
-LINKS = ("imitation_shape", "recording_shape", "input_shape", "classes")
+LINKS = (
+    "imitation_front_end",
+    "recording_front_end",
+    "imitation_shape",
+    "recording_shape",
+    "input_shape",
+    "classes",
+)
 
 
 class ExperimentCLI(LightningCLI):
@@ -105,19 +113,27 @@ class ExperimentCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except argparse.ArgumentError as error:
-            keys = {action.dest.split(".")[0] for action in parser._actions}
+            known = parser.get_defaults(skip_validation=True).keys()
+            keys = {key.split(".")[0] for key in known}
             raise config_error(str(error), keys, self.configs) from error
         except OmegaConfBaseException as error:
             raise ConfigError(f"A ${{...}} of the config cannot be resolved: {error}") from error
+        check_seed(self.config.seed_everything)
 
     def instantiate_classes(self) -> None:
         """Build everything; the parser wraps what a constructor refuses, this takes it out."""
         try:
-            super().instantiate_classes()
+            with refusals_explained():
+                super().instantiate_classes()
         except ValueError as error:
             if isinstance(error.__cause__, VocalSketchError):
                 raise error.__cause__ from error
+            if is_raised_by(error, ("jsonargparse.",)):
+                raise config_error(str(error), ()) from error
             raise
+        finally:
+            if not hasattr(self, "trainer") and self.config.run_dir is None:
+                self.folder.drop_if_empty()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""

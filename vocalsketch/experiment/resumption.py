@@ -1,5 +1,6 @@
 """Going on with a run that was interrupted, killed or ended before its evaluation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,13 @@ import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.optim import Optimizer
 
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.tasks.checkpoints import write_checkpoint
+from vocalsketch.systems.checkpoints import write_checkpoint
 
 LAST = "last"
 SHOWN = 5  # changed keys of a config that are named
@@ -93,11 +95,32 @@ def refuse_another_split(folder: RunFolder, data: pl.LightningDataModule) -> Non
         )
 
 
+def check_optimizers(path: Path, optimizers: Sequence[Optimizer]) -> None:
+    """Check that the optimizers' state, loaded from a checkpoint, is of optimizers of their kind.
+
+    Torch takes any that has as many groups and weights, and fails in the first step.
+
+    Raises:
+        CheckpointError: A value is missing that such an optimizer has.
+    """
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            missing = sorted(optimizer.defaults.keys() - group.keys())
+            if missing:
+                raise CheckpointError(
+                    f"{path} is of another optimizer: for {type(optimizer).__name__} it lacks "
+                    f"{', '.join(missing)}. Use the optimizer that the run began with (config.yaml "
+                    "in its folder), or begin a new run."
+                )
+
+
 def changes(folder: RunFolder, config: str) -> list[str]:
     """Return in words which keys of a run's config are not those that it began with."""
     if not folder.config.exists():
         return []
-    before, now = (_flat(yaml.safe_load(text)) for text in (folder.config.read_text(), config))
+    before, now = (
+        _flat(yaml.safe_load(text)) for text in (folder.config.read_text(encoding="utf-8"), config)
+    )
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
     return [f"{key} {before.get(key)!r} -> {now.get(key)!r}" for key in keys[:SHOWN]] + more

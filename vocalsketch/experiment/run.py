@@ -1,6 +1,7 @@
 """Running one experiment: train, then rank both halves with the best checkpoint."""
 
 import os
+import shlex
 import signal
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,17 +22,19 @@ from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.refusals import check_fit, refusals_explained
 from vocalsketch.experiment.resumption import (
     best_of,
     changes,
+    check_optimizers,
     checkpoint_to_go_on_from,
     refuse_another_split,
     stopped_early,
 )
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks import SiameseTask
-from vocalsketch.tasks.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
@@ -74,8 +77,7 @@ def run_experiment(
     os.environ[CHOSEN] = str(cli.folder.path)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        with _alone(cli):
-            _describe(cli)
+        with refusals_explained(), _alone(cli):
             _fit(cli) if command == "fit" else _evaluate(cli, command)
     except SystemExit:
         # the Trainer's answer to Ctrl-C, after which it ignores any further one
@@ -96,17 +98,21 @@ def run_experiment(
 
 def _fit(cli: ExperimentCLI) -> None:
     """Train, then evaluate with the best checkpoint."""
+    once = bool(cli.config.trainer.fast_dev_run)  # which leaves the folder as it is
+    if not once:
+        check_fit(cli.config.trainer, cli.datamodule, cli.trainer, test=cli.config.test_after_fit)
     resumed = _checkpoint_to_go_on_from(cli)
     if resumed:
         check_fits(resumed, cli.model)
         refuse_another_split(cli.folder, cli.datamodule)
     elif isinstance(cli.model, SiameseTask):
         cli.model.check_start()
-    if cli.trainer.is_global_zero and not cli.config.trainer.fast_dev_run:
-        _begin(cli, resume=bool(resumed))
+    _describe(cli)
     best = _train(cli, resumed)
-    if cli.config.trainer.fast_dev_run:
+    if once:
         return
+    if best is None and cli.trainer.is_global_zero:
+        _say_what_is_ranked(cli)
     for tracker in _trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
         if cli.folder.split.exists():
@@ -127,8 +133,28 @@ def _checkpoint_to_go_on_from(cli: ExperimentCLI) -> Path | None:
     return checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
 
 
+class _Beginning(pl.Callback):
+    """Writes down what is run, once all that it goes on from is loaded and known to fit."""
+
+    def __init__(self, cli: ExperimentCLI, resumed: Path | None) -> None:
+        self.cli = cli
+        self.resumed = resumed
+        self.done = bool(cli.config.trainer.fast_dev_run)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write it, before the first step."""
+        if self.resumed:
+            check_optimizers(self.resumed, trainer.optimizers)
+        self.write()
+
+    def write(self) -> None:
+        """Write it, unless that is done."""
+        if not self.done and self.cli.trainer.is_global_zero:
+            _begin(self.cli, resume=bool(self.resumed))
+        self.done = True
+
+
 def _begin(cli: ExperimentCLI, resume: bool) -> None:
-    """Write down what is run, before it begins."""
     config = cli.resolved()
     if resume and (changed := changes(cli.folder, config)):
         print(f"The run goes on with another config than before: {'; '.join(changed)}")
@@ -139,12 +165,27 @@ def _begin(cli: ExperimentCLI, resume: bool) -> None:
 
 def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
     """Train, unless the training had ended by itself; return the best checkpoint."""
+    beginning = _Beginning(cli, resumed)
     if resumed:
         checkpoint = read_checkpoint(resumed)
         if stopped_early(checkpoint, cli.trainer):
+            beginning.write()
             return best_of(checkpoint, cli.folder) or resumed
+    cli.trainer.callbacks.append(beginning)  # type: ignore[attr-defined]  # which Lightning sets
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
+    beginning.write()  # where no epoch was left, Lightning started none
     return _best(cli.trainer)
+
+
+def _say_what_is_ranked(cli: ExperimentCLI) -> None:
+    """Say so where no checkpoint was chosen, though the config means one to be."""
+    if cli.trainer.global_step == 0:
+        print(
+            f"No step was trained (trainer.max_epochs is {cli.trainer.max_epochs}): the results "
+            "are those of the weights that the network began with."
+        )
+    elif isinstance(cli.datamodule, RetrievalDataModule):
+        print("No checkpoint was chosen by a metric: the results are those of the last weights.")
 
 
 def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
@@ -161,6 +202,7 @@ def _evaluate(cli: ExperimentCLI, command: str) -> None:
         )
     checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
     check_fits(checkpoint, cli.model)
+    _describe(cli)
     _run_stage(cli, command, checkpoint)
 
 
@@ -214,10 +256,10 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
     # paths and commands are printed as they are, to be copied; a console would break their lines
     if interrupted:
         print(
-            f"Interrupted. Go on from the last whole epoch with: --run_dir {cli.folder.path} "
-            "--ckpt_path last"
+            f"Interrupted. Go on from the last whole epoch with: --run_dir "
+            f"{shlex.quote(str(cli.folder.path))} --ckpt_path last"
         )
     elif not cli.config.trainer.fast_dev_run:
         print(f"Saved in {cli.folder.path}")
-    for folder in offline:
+    for folder in (shlex.quote(str(each)) for each in offline):
         print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync {folder}`.")

@@ -1,19 +1,20 @@
 """The folder in which a run leaves everything it made."""
 
+import itertools
 import json
 import os
 import platform
 import secrets
 import shutil
 import subprocess
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from vocalsketch.errors import CheckpointError
-from vocalsketch.files import locked, remove_leftovers, write_text
+from vocalsketch.files import locked, made_alone, remove_leftovers, write_text
 
 PACKAGES = ("vocalsketch", "torch", "torchaudio", "pytorch-lightning", "librosa", "numpy", "wandb")
 # tells the processes that Lightning starts for further devices which folder the first one chose
@@ -74,6 +75,11 @@ class RunFolder:
             write_text(path, secrets.token_hex(4))
         return path.read_text()
 
+    def drop_if_empty(self) -> None:
+        """Remove a folder that was made for a run which came to nothing."""
+        with suppress(OSError):
+            self.path.rmdir()
+
     def results(self) -> list[Path]:
         """Return what says that a part of the data has been evaluated."""
         return [*self.path.glob("results*.json"), *self.path.glob("accuracy_*.json")]
@@ -116,17 +122,21 @@ class RunFolder:
 
 
 def choose_run_folder(asked: str | None, name: str) -> RunFolder:
-    """Return the folder asked for, else a new one, ``runs/<name>/<date-time>``."""
+    """Return the folder asked for, else a new one, ``runs/<name>/<date-time>``, which is made.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
     if asked:
         return RunFolder(Path(asked))
-    if CHOSEN not in os.environ:
-        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        folder, number = Path("runs") / name / stamp, 1
-        while folder.exists():
-            number += 1
-            folder = Path("runs") / name / f"{stamp}-{number}"
-        return RunFolder(folder)
-    return RunFolder(Path(os.environ[CHOSEN]))
+    if CHOSEN in os.environ:
+        return RunFolder(Path(os.environ[CHOSEN]))
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    for suffix in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+        folder = Path("runs") / name / f"{stamp}{suffix}"
+        if made_alone(folder):
+            return RunFolder(folder)
+    raise AssertionError("numbers do not end")
 
 
 def environment() -> dict[str, object]:

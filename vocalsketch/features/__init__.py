@@ -2,5 +2,5 @@
 
 ``audio``: ``read_audio``, ``resampled``, ``load_clip``. ``cqt``: ``CQT``. ``log_mel``: ``LogMel``,
 ``ImitationLogMel``, ``RecordingLogMel``. ``front_end``: ``FrontEnd``, ``front_end_from``.
-``store``: ``FeatureStore``. ``source``: ``AudioSource``. ``table``: ``FeatureTable``.
+``store``: ``FeatureStore``, ``FeatureTable``. ``contents``: which file has which content.
 """

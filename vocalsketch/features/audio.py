@@ -15,6 +15,7 @@ import soxr
 
 from vocalsketch.errors import AudioError
 from vocalsketch.features.truncation import TOLERATED, truncation
+from vocalsketch.files import open_regular
 
 if TYPE_CHECKING:
     from vocalsketch.features.front_end import FrontEnd
@@ -23,6 +24,7 @@ SHORTEST = 0.02  # seconds; less holds no sound that could be recognised
 SAMPLE_RATES = range(1_000, 768_001)  # hz; outside it a header is damaged
 LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power would overflow
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
+LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
 
 
@@ -68,6 +70,9 @@ def read_audio(
 def mixed(samples: np.ndarray) -> np.ndarray:
     """Return the average (frames,) of channels (frames, channels), float32.
 
+    Where channels cancel, and less than a tenth of the power is left that independent channels
+    would leave, the loudest stands for all.
+
     Channels are added one after the other: ``mean(axis=1)`` gives the same, and of two channels
     takes more time than decoding them.
     """
@@ -77,6 +82,9 @@ def mixed(samples: np.ndarray) -> np.ndarray:
         for channel in samples.T[1:]:
             total += channel
         total /= np.float32(samples.shape[1])
+        powers = np.einsum("fc,fc->c", samples, samples)
+        if total @ total < LEFT_OF_CANCELLED * powers.sum() / samples.shape[1] ** 2:
+            return samples[:, powers.argmax()].copy()
     return total
 
 
@@ -110,12 +118,25 @@ def load_clip(
 
 
 def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarray:
-    """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded."""
+    """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded.
+
+    Its level is set, so that no sound lies below a front end's absolute floor: by a power of two,
+    which changes no digit, to a peak between 0.5 and 1.
+    """
     seen = waveform[: math.ceil((front_end.seconds + MARGIN) * rate)]
     heard = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
     clip = np.zeros(front_end.samples, dtype=np.float32)
     clip[: len(heard)] = heard
-    return clip
+    return levelled(clip)
+
+
+def levelled(clip: np.ndarray) -> np.ndarray:
+    """Return a float32 clip times that power of two which brings its peak into [0.5, 1)."""
+    peak = float(np.abs(clip).max(initial=0.0))
+    if not 0 < peak < math.inf:
+        return clip
+    scaled: np.ndarray = np.ldexp(clip, -math.frexp(peak)[1])
+    return scaled
 
 
 @contextmanager
@@ -126,8 +147,7 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
         AudioError: It is missing or cannot be read.
     """
     try:
-        # Unbuffered: libsndfile reads by the same descriptor, and a buffer would not notice.
-        with path.open("rb", buffering=0) as stream:
+        with open_regular(path) as stream:
             yield stream
     except FileNotFoundError as error:
         raise AudioError(
@@ -248,15 +268,23 @@ def _blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.n
 def _check_whole(audio: soundfile.SoundFile, name: str) -> None:
     """Refuse a file that is shorter than its header says, where libsndfile noticed.
 
-    It reads such a file to its end and tells of it only in its log. A length of all ones is
-    what programs write that stream into a pipe: the length was not known.
+    It reads such a file to its end and tells of it only in its log. Lengths near 2 GiB, 4 GiB and
+    of 2^63 or more are what programs write that stream into a pipe: the length was not known.
     """
     for promised, found in re.findall(
         r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", audio.extra_info
     ):
-        streamed = 0xFFFFFFFF - 0xFF <= int(promised) <= 0xFFFFFFFF or int(promised) >= 2**63
-        if not streamed and int(found) < (1 - TOLERATED) * int(promised):
+        if not _unknown(int(promised)) and int(found) < (1 - TOLERATED) * int(promised):
             raise _truncated(name, f"{found} of {promised} bytes of audio are there")
+
+
+def _unknown(length: int) -> bool:
+    """Whether a length in bytes is what is written where the length is not known."""
+    return (
+        0x7FFF_0000 <= length <= 0x8000_0000
+        or 0xFFFF_FF00 <= length <= 0xFFFF_FFFF
+        or length >= 2**63
+    )
 
 
 def _truncated(name: str, how: str) -> AudioError:

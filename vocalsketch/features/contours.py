@@ -1,11 +1,17 @@
-"""The yardstick without learning: how far two clips' contours lie apart."""
+"""Contours and averages of a clip: what is compared where nothing is learned."""
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import soxr
+import torch
 from librosa.filters import mel
 from numpy.typing import NDArray
 from scipy import fft
+from torch import Tensor
 
+from vocalsketch.features.front_end import FrontEnd, check_positive
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
 POINTS = 20  # of each contour, whatever the clip's length
@@ -14,6 +20,37 @@ FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's
 AUDIBLE = 30.0  # dB below the loudest frame: what is softer at either end is silence
 
 Array = NDArray[np.float64]
+
+
+@dataclass
+class ContourFeatures(FrontEnd):
+    """``contour_features`` of each clip, one under the other: bins without time.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: The most of a clip that is looked at; silence after its end makes no difference.
+    """
+
+    VERSION: ClassVar[int] = 1
+    standardise = False  # not of one clip: a family of features is compared with others' alone
+
+    sample_rate: int = SAMPLE_RATE
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(numbers, 1)."""
+        return sum(FAMILIES), 1
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return (clips, numbers, 1); computed on the CPU, without gradients."""
+        clips = waveforms.detach().cpu().numpy()
+        features = [contour_features(np.trim_zeros(clip, "b"), self.sample_rate) for clip in clips]
+        made = np.array(features, dtype=np.float32).reshape(-1, *self.shape)
+        return torch.from_numpy(made).to(waveforms.device)
 
 
 def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
@@ -45,32 +82,6 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
     ]
     duration = np.log(bands.shape[1] * HOP / SAMPLE_RATE)
     return np.concatenate([*parts, bands.mean(axis=1), bands.std(axis=1), [duration]])
-
-
-def contour_scores(queries: NDArray[np.floating], candidates: NDArray[np.floating]) -> Array:
-    """Return how close each query's vector is to each candidate's.
-
-    Each side is standardised by itself: a voice differs from a sound in ways that say nothing
-    about which sound is meant. Each family of features (a contour, the mel bands, the duration)
-    counts as much as any other, however many numbers it has.
-
-    Args:
-        queries: (Q, 4 * POINTS + 2 * BANDS + 1), from ``contour_features``.
-        candidates: (N, 4 * POINTS + 2 * BANDS + 1).
-
-    Returns:
-        (Q, N), the negated squared distance: higher is closer.
-    """
-    left, right = _standardised(queries), _standardised(candidates)
-    squared = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None, :]
-    return np.asarray(2.0 * left @ right.T - squared)
-
-
-def _standardised(vectors: NDArray[np.floating]) -> Array:
-    deviation = vectors.std(axis=0)
-    weight = np.concatenate([np.full(size, size**-0.5) for size in FAMILIES])
-    centred = vectors - vectors.mean(axis=0)
-    return np.asarray(weight * centred / np.where(deviation > 1e-9, deviation, 1.0))
 
 
 def _audible(loudness: Array) -> slice:

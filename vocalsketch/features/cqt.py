@@ -1,20 +1,20 @@
 """The constant-Q transform: IMINET's and IMISOUND's view of a clip."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
 
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
 
-@dataclass(frozen=True)
+@dataclass
 class CQT(FrontEnd):
     """Constant-Q magnitudes of a zero-padded clip; the frames are centred.
 
@@ -70,6 +70,27 @@ class CQT(FrontEnd):
         return self.bins, 1 + self.samples // self.hop_length
 
     @property
+    def hop(self) -> float:
+        """Samples from one frame to the next."""
+        return self.hop_length
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each bin, Hz, (bins,)."""
+        octaves = np.arange(self.bins) / self.bins_per_octave
+        return np.asarray(self.minimum_frequency * 2.0**octaves)
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose features come close; phases are sought from the seed's."""
+        from vocalsketch.features.inversion import from_constant_q, magnitudes
+
+        heard = magnitudes(features, self.top_db if self.scaling == "db" else None, levels)
+        return from_constant_q(
+            heard, self.frequencies(), self.bins_per_octave, self.hop_length, self.sample_rate, seed
+        )
+
+    @property
     def _quality(self) -> float:
         """Q: centre frequency over bandwidth, for bins that touch."""
         ratio: float = 4.0 ** (1 / self.bins_per_octave)
@@ -88,7 +109,7 @@ class CQT(FrontEnd):
         summed. Filter and fold are together one small matrix product per column, and the result
         is exact.
         """
-        kernels = _kernels(self, waveforms.device)  # (columns, rows, bins)
+        kernels = self.constant("kernels", self._kernels, waveforms)  # (columns, rows, bins)
         columns, rows, _ = kernels.shape
         clips = len(waveforms)
         spectra = torch.fft.rfft(waveforms, n=columns * self.hop_length)[:, : rows * columns]
@@ -99,35 +120,33 @@ class CQT(FrontEnd):
         power: Tensor = responses.real.square() + responses.imag.square()
         return power
 
+    def _kernels(self) -> NDArray[np.float64]:
+        """Return the kernels' spectra folded to (columns, rows, bins).
 
-@lru_cache(maxsize=8)
-def _kernels(front_end: CQT, device: torch.device) -> Tensor:
-    """Return the kernels' spectra folded to (columns, rows, bins); point = row * columns + column.
+        Point = row * columns + column. They are real, as each kernel is symmetric about its centre.
+        """
+        # Imported here because it takes a quarter of a second, which log-mel need not wait for.
+        from scipy.fft import next_fast_len
 
-    They are real, because each kernel is symmetric about its centre.
-    """
-    # Imported here because it takes a quarter of a second, which a search by log-mel need not wait.
-    from scipy.fft import next_fast_len
-
-    hop = front_end.hop_length
-    frequencies = front_end.minimum_frequency * 2.0 ** (
-        np.arange(front_end.bins) / front_end.bins_per_octave
-    )
-    lengths = front_end._quality * front_end.sample_rate / frequencies  # samples
-    # Half the longest kernel of silence after the clip keeps its ends from reaching around.
-    columns = next_fast_len(int(np.ceil((front_end.samples + lengths[0] / 2) / hop)))
-    size = columns * hop
-    spectra = np.stack(
-        [
-            _kernel_spectrum(f / front_end.sample_rate, length, size)
-            for f, length in zip(frequencies, lengths, strict=True)
-        ]
-    )
-    heard = np.flatnonzero((np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)).any(0))
-    rows = min(int(heard[-1]) // columns + 1, spectra.shape[1] // columns)
-    folded = spectra[:, : rows * columns].reshape(front_end.bins, rows, columns).transpose(2, 1, 0)
-    # Each hop-th sample of an inverse transform is an inverse transform of the fold, over the hop.
-    return torch.tensor(np.ascontiguousarray(folded / hop), dtype=torch.float32, device=device)
+        hop = self.hop_length
+        frequencies = self.frequencies()
+        lengths = self._quality * self.sample_rate / frequencies  # samples
+        # Half the longest kernel of silence after the clip keeps its ends from reaching around.
+        columns = next_fast_len(int(np.ceil((self.samples + lengths[0] / 2) / hop)))
+        spectra = np.stack(
+            [
+                _kernel_spectrum(frequency / self.sample_rate, length, columns * hop)
+                for frequency, length in zip(frequencies, lengths, strict=True)
+            ]
+        )
+        heard = np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)
+        rows = min(
+            int(np.flatnonzero(heard.any(0))[-1]) // columns + 1, spectra.shape[1] // columns
+        )
+        folded = spectra[:, : rows * columns].reshape(self.bins, rows, columns).transpose(2, 1, 0)
+        # Each hop-th sample of an inverse transform is an inverse transform of the fold, over the
+        # hop.
+        return np.ascontiguousarray(folded / hop)
 
 
 def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from vocalsketch.datasets.inventory import Inventory, opened
+from vocalsketch.datasets.inventory import Inventory
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_audio
 
@@ -58,7 +58,7 @@ def read_headers(inventory: Inventory) -> dict[tuple[str, str], Headers]:
         for group, kinds in inventory.groups.items():
             for kind, records in kinds.items():
                 of_kind = headers.setdefault((group, kind), Headers())
-                for record, file in opened(records):
-                    of_kind.read(record.id, file)
+                for record in records:
+                    of_kind.read(record.id, record.path)
                     progress.update()
     return headers

@@ -1,20 +1,21 @@
 """Log-mel spectrograms: TL-IMINET's views of an imitation and of a recording."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
 
 BANDS_AT_ONCE = 32
 
 
-@dataclass(frozen=True)
+@dataclass
 class LogMel(FrontEnd):
     """Power in mel bands, in dB relative to the clip's maximum.
 
@@ -65,20 +66,59 @@ class LogMel(FrontEnd):
         """(bands, frames)."""
         return self.bands, self.frames
 
+    @property
+    def hop(self) -> float:
+        """Samples from one frame to the next: windows do not overlap."""
+        return self.window
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each band, Hz, (bands,)."""
+        return band_edges(self)[1:-1]
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose features come close; phases are sought from the seed's."""
+        from vocalsketch.features.inversion import from_mel, magnitudes
+
+        heard = magnitudes(features, self.top_db, levels)
+        return from_mel(heard, mel_filters(self), self.window, self.window, self.window, seed)
+
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
         reach = self.window // 2
         before, after = waveforms[:, 1 : reach + 1], waveforms[:, -reach - 1 : -1]
         reflected = torch.cat([before.flip(1), waveforms, after.flip(1)], dim=1)
         windows = reflected.unfold(1, self.window, self.window)  # (clips, all frames, window)
-        analysis, filters = _kernels(self, waveforms.device)
-        spectra = torch.fft.rfft(windows * analysis)
+        spectra = torch.fft.rfft(windows * self.constant("analysis", self._hann, waveforms))
         power = (spectra.real.square() + spectra.imag.square()).transpose(1, 2)
-        bands = [part @ power[:, heard] for heard, part in filters]
+        bands = [
+            self.constant(f"filters{number}", part.copy, waveforms) @ power[:, heard]
+            for number, (heard, part) in enumerate(self._filters)
+        ]
         return decibels(torch.cat(bands, dim=1), self.top_db)[..., : self.frames]
 
+    def _hann(self) -> NDArray[np.float64]:
+        return torch.hann_window(self.window, dtype=torch.float64, device="cpu").numpy()
 
-@dataclass(frozen=True)
+    @cached_property
+    def _filters(self) -> list[tuple[slice, NDArray[np.float64]]]:
+        """The mel filters, some neighbouring bands at a time.
+
+        Of each part the frequencies that it hears, and a matrix (bands, these frequencies): of
+        the whole matrix nine tenths are zeros.
+        """
+        filters, parts = mel_filters(self), []
+        for start in range(0, len(filters), BANDS_AT_ONCE):
+            part = filters[start : start + BANDS_AT_ONCE]
+            hearing = np.flatnonzero(part.any(axis=0))
+            # a band narrower than the transform's bins hears nothing
+            heard = slice(hearing[0], hearing[-1] + 1) if len(hearing) else slice(0, 1)
+            parts.append((heard, part[:, heard]))
+        return parts
+
+
+@dataclass
 class ImitationLogMel(LogMel):
     """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
 
@@ -91,7 +131,7 @@ class ImitationLogMel(LogMel):
     frames: int = 482
 
 
-@dataclass(frozen=True)
+@dataclass
 class RecordingLogMel(LogMel):
     """128 bands up to 22.05 kHz, 128 frames of 23 ms: the recording tower's input (section III-B).
 
@@ -107,40 +147,45 @@ class RecordingLogMel(LogMel):
     frames: int = 128
 
 
-@lru_cache(maxsize=8)
-def _kernels(front_end: LogMel, device: torch.device) -> tuple[Tensor, list[tuple[slice, Tensor]]]:
-    """Return the Hann window, (window,), and the mel filters.
+class MelBands(Protocol):
+    """What filters follow from."""
 
-    Some neighbouring bands at a time, as the frequencies that they hear and a matrix (bands, these
-    frequencies): of the whole matrix nine tenths are zeros.
-    """
-    analysis = torch.hann_window(front_end.window, dtype=torch.float64)
-    filters = mel_filters(front_end)
-    parts = []
-    for start in range(0, len(filters), BANDS_AT_ONCE):
-        part = filters[start : start + BANDS_AT_ONCE]
-        hearing = np.flatnonzero(part.any(axis=0))
-        # a band narrower than the transform's bins hears nothing
-        heard = slice(hearing[0], hearing[-1] + 1) if len(hearing) else slice(0, 1)
-        parts.append((heard, torch.from_numpy(part[:, heard]).to(device, torch.float32)))
-    return analysis.to(device, torch.float32), parts
+    @property
+    def sample_rate(self) -> int: ...  # noqa: D102 - Hz
+    @property
+    def window(self) -> int: ...  # noqa: D102 - samples
+    @property
+    def bands(self) -> int: ...  # noqa: D102
+    @property
+    def minimum_frequency(self) -> float: ...  # noqa: D102 - Hz
+    @property
+    def maximum_frequency(self) -> float: ...  # noqa: D102 - Hz
 
 
-def mel_filters(front_end: LogMel) -> np.ndarray:
-    """Return Slaney's triangular filters of equal area, (bands, window // 2 + 1).
+def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.float64]:
+    """Return Slaney's triangular filters of equal area, (bands, points // 2 + 1).
+
+    Args:
+        front_end: Whose bands they are.
+        points: Of the transform whose bins they weigh; the window's samples if left out.
 
     The bins of an odd window end short of half the sample rate, which is why the frequencies
     are the transform's own. ``librosa.filters.mel`` gives the same matrix; importing it takes
     longer than everything else that stands between a command and its first result.
     """
-    frequencies = np.fft.rfftfreq(front_end.window, 1 / front_end.sample_rate)
-    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
-    edges = _hertz(np.linspace(lowest, highest, front_end.bands + 2))
+    frequencies = np.fft.rfftfreq(points or front_end.window, 1 / front_end.sample_rate)
+    edges = band_edges(front_end)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (frequencies - lower) / (centre - lower)
     falling = (upper - frequencies) / (upper - centre)
-    triangles: np.ndarray = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
+    triangles: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
     return triangles
+
+
+def band_edges(front_end: MelBands) -> NDArray[np.float64]:
+    """Return where bands begin, peak and end, Hz, (bands + 2,)."""
+    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
+    return _hertz(np.linspace(lowest, highest, front_end.bands + 2))
 
 
 LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel

@@ -1,35 +1,188 @@
 """The feature store: each clip's features are computed once and kept on disk.
 
-``FeatureStore().fill(sources, front_end)`` computes what is missing with all cores and returns a
-``FeatureTable``; ``table[source]`` is one spectrogram and ``table.stack(sources)`` an array of
+``FeatureStore().fill(paths, front_end)`` computes what is missing with all cores and returns a
+``FeatureTable``; ``table[path]`` is one clip's features and ``table.stack(paths)`` an array of
 (clips, bins, frames).
 """
 
+import math
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vocalsketch.cores import available_cores
+import numpy as np
+import torch
+from tqdm import tqdm
+
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.content_index import ContentIndex, stamps_of
+from vocalsketch.features.audio import load_clip, opened_file
+from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.making import Making, parts_of
-from vocalsketch.features.shelf import Place, Shelf
-from vocalsketch.features.source import AudioSource
-from vocalsketch.features.table import FeatureTable
-from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers
+from vocalsketch.features.threads import available_cores, computing_threads
+from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
 
-VERSION = 1  # raised when reading, resampling or the files' layout changes
+VERSION = 2  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20
+BATCH = 8  # clips transformed at once: their work fits the processor's cache
+PART = 16  # clips that one thread takes at once
+SUFFIX = ".features"
+CHECKSUM = 4  # bytes
+FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What one front end made: a file for each content, an array and a checksum behind it.
+
+    The checksum is of content and array, so that a file under another's name does not count.
+
+    Attributes:
+        folder: Where they lie.
+        shape: Of an array: (bins, frames), or (samples,) where waveforms are kept.
+        dtype: Of an array: float32, or int16 where waveforms are kept.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @classmethod
+    def of(cls, front_end: FrontEnd, folder: Path) -> "Entries":
+        """Return the entries of a front end in a store's folder."""
+        folder = folder / f"{type(front_end).__name__}-{front_end.fingerprint}"
+        if _keeps_waveforms(front_end):
+            return cls(folder, (front_end.samples,), np.dtype("<i2"))
+        return cls(folder, front_end.shape, np.dtype("<f4"))
+
+    def file(self, content: str) -> str:
+        """Return where the array of a content lies; a string: a Path takes as long as a read."""
+        return f"{self.folder}/{content}{SUFFIX}"
+
+    def read(self, content: str) -> np.ndarray | None:
+        """Return an intact array, in memory; None where there is none."""
+        size = math.prod(self.shape) * self.dtype.itemsize
+        data = np.empty(size + CHECKSUM + 1, dtype=np.uint8)  # one more shows a file too long
+        try:
+            with open(self.file(content), "rb", buffering=0) as stream:  # noqa: PTH123
+                count = stream.readinto(data.data)
+        except OSError:
+            return None
+        array, checksum = data[:size], data[size : size + CHECKSUM].tobytes()
+        if count != size + CHECKSUM or checksum != _checksum(content, array):
+            return None
+        return array.view(self.dtype).reshape(self.shape)
+
+    def mapped(self, content: str) -> np.ndarray:
+        """Return an array, memory-mapped and read-only, without looking at its checksum.
+
+        Raises:
+            StorageError: The file was removed or cut.
+        """
+        file = self.file(content)
+        try:
+            return np.memmap(file, self.dtype, mode="r", shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{file} was removed or cut while its features were in use ({error}): run again, "
+                "and they are made anew."
+            ) from error
+
+    def add(self, content: str, array: np.ndarray) -> None:
+        """Write an array, whole or not at all; whoever writes it once more writes the same bytes.
+
+        Raises:
+            StorageError: The disk is full, or the folder cannot be written.
+        """
+        file = self.file(content)
+        # By hand: ``written_whole`` takes a third of a millisecond, as long as some front ends.
+        temporary = f"{self.folder}/.{content}{SUFFIX}.{os.getpid()}-{threading.get_ident()}.tmp"
+        data = np.ascontiguousarray(array, self.dtype).reshape(-1).view(np.uint8)
+        try:
+            with open(temporary, "wb") as stream:  # noqa: PTH123  # as above
+                stream.write(data.data)
+                stream.write(_checksum(content, data))
+            os.replace(temporary, file)  # noqa: PTH105
+        except OSError as error:
+            with suppress(OSError):  # not made, or made on a disk that may only be read now
+                os.unlink(temporary)  # noqa: PTH108
+            raise storage_error(Path(file), error) from error
+
+
+class FeatureTable:
+    """Features by audio file, read from the store as needed; it may be pickled.
+
+    Attributes:
+        shape: (bins, frames), or (samples,) of a front end that caches waveforms.
+        sources: The files that have features, in the order in which they were asked for.
+        bad: Why each of the others has none.
+    """
+
+    def __init__(
+        self, entries: Entries, contents: Mapping[Path, str], bad: Mapping[Path, str]
+    ) -> None:
+        self.shape = entries.shape
+        self.sources = tuple(contents)
+        self.bad = dict(bad)
+        self._entries = entries
+        self._contents = dict(contents)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._contents
+
+    def __getitem__(self, source: Path) -> np.ndarray:
+        """Return one clip's features, a read-only view of the file.
+
+        They are (bins, frames) float32; of a front end that caches waveforms (samples,) int16,
+        with 32,767 for full scale.
+
+        Raises:
+            KeyError: The source is not in the table.
+            StorageError: The file was removed since the table was made.
+        """
+        return self._entries.mapped(self._contents[source])
+
+    def stack(self, sources: Iterable[Path] | None = None) -> np.ndarray:
+        """Return features in memory, (clips, bins, frames) float32; of all sources by default.
+
+        Of a front end that caches waveforms it is these, (clips, samples) float32 in [-1, 1].
+
+        Raises:
+            KeyError: A source is not in the table.
+            StorageError: A file was removed since the table was made.
+        """
+        wanted = self.sources if sources is None else tuple(sources)
+        stacked = np.empty((len(wanted), *self.shape), dtype=np.float32)
+        for row, source in enumerate(wanted):
+            stacked[row] = self[source]
+        if self._entries.dtype.kind == "i":
+            stacked /= FULL_SCALE
+        return stacked
+
+
+@dataclass
+class Made:
+    """What is known after reading some files: their contents, and why some cannot be used."""
+
+    contents: dict[Path, str] = field(default_factory=dict)
+    bad: dict[Path, str] = field(default_factory=dict)
 
 
 class FeatureStore:
     """Features on disk, by the content of the audio and the fingerprint of the front end.
 
     Any number of processes may fill a store at the same time: nothing is locked, files appear
-    whole, and each record carries a checksum that is verified when a table is made. Damaged
-    records are made again; those of another version of a front end are not seen.
+    whole, and each carries a checksum that is verified before a table has it. Damaged ones are
+    made again; those of another version of a front end are not seen.
 
     Args:
         folder: Where to keep them; by default ``features`` in the cache folder.
@@ -38,12 +191,13 @@ class FeatureStore:
 
     def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.folder = (folder or cache_folder() / "features") / f"v{VERSION}"
-        self._index = ContentIndex(self.folder / "contents.json")
+        self._memory = Contents(self.folder / "contents.json")
         self._clock = clock
+        self._verified: dict[str, Stamp] = {}
 
     def fill(
         self,
-        sources: Iterable[Path | AudioSource],
+        sources: Iterable[Path],
         front_end: FrontEnd,
         *,
         jobs: int | None = None,
@@ -55,9 +209,9 @@ class FeatureStore:
         A file that has not changed since it was last read is not read again.
 
         Args:
-            sources: Audio files and members of archives; one named twice counts once.
+            sources: Audio files; one named twice counts once.
             front_end: What to compute.
-            jobs: Threads, or processes for very many clips; by default one for each core.
+            jobs: Threads; by default one for each core.
             on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used.
             progress: Whether to show a progress bar on standard error.
 
@@ -65,54 +219,122 @@ class FeatureStore:
             AudioError: Some audio cannot be used and ``on_bad_audio`` is ``error``; it names every
                 such file, or the first 20 and their number.
             ConfigError: ``jobs`` or ``on_bad_audio`` is not one of the above.
-            StorageError: Features are missing and the store cannot be written, the disk is full,
-                or a process that computed was killed.
+            StorageError: Features are missing and the store cannot be written, or the disk is full.
         """
         if on_bad_audio not in ("error", "skip"):
             raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
         if jobs is not None and jobs < 1:
             raise ConfigError(f"jobs is {jobs}: it must be at least 1.")
-        wanted = list(dict.fromkeys(AudioSource.of(source) for source in sources))
-        shelf = Shelf(
-            self.folder / f"{type(front_end).__name__}-{front_end.fingerprint}", front_end.shape
-        )
-        stamps = stamps_of(wanted)
-        ids = self._index.known(stamps)
-        places = shelf.places(ids.values())
-        missing = {source for source in wanted if ids.get(source) not in places}
-        bad: dict[AudioSource, str] = {}
+        wanted = list(dict.fromkeys(sources))
+        entries = Entries.of(front_end, self.folder)
+        stamps = {path: stamp_of(path) for path in wanted}
+        known = self._memory.known(stamps)
+        contents = {path: c for path, c in known.items() if self._holds(entries, c)}
+        missing = [path for path in wanted if path not in contents]
+        bad: dict[Path, str] = {}
         if missing:
-            for folder in (self.folder, shelf.folder):
-                remove_leftovers(folder, older_than=self._clock() - LEFTOVER_AGE)
-            places = shelf.places()  # all: a file that was moved has features under its content
-            making = Making(shelf, front_end, frozenset(places))
-            made = making.run(parts_of(wanted, missing), jobs or available_cores(), progress)
-            ids |= made.ids
-            bad = {source: made.bad[source] for source in wanted if source in made.bad}
-            self._index.remember(made.ids, stamps)
-            places |= shelf.places({ids[s] for s in missing if s in ids} - places.keys())
+            made = self._make(missing, entries, front_end, jobs or available_cores(), progress)
+            self._memory.remember(made.contents, stamps)
+            contents |= made.contents
+            bad = {path: made.bad[path] for path in missing if path in made.bad}
         if bad and on_bad_audio == "error":
             raise _all_bad(bad)
-        return FeatureTable(shelf.layout, _by_source(wanted, ids, places, bad, self.folder), bad)
+        return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, bad)
+
+    def _holds(self, entries: Entries, content: str) -> bool:
+        """Whether an intact array is there; one that this store has verified is not read again."""
+        file = entries.file(content)
+        stamp = stamp_of(file)
+        if stamp is None or self._verified.get(file) == stamp:
+            return stamp is not None
+        if entries.read(content) is None:
+            return False
+        self._verified[file] = stamp
+        return True
+
+    def _make(
+        self,
+        missing: Sequence[Path],
+        entries: Entries,
+        front_end: FrontEnd,
+        jobs: int,
+        progress: bool,
+    ) -> Made:
+        """Compute features with several threads."""
+        self._prepare(entries.folder)
+        parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
+        # Processes that fill one store at once begin at different parts, and pass over what
+        # another has made.
+        first = os.getpid() % len(parts)
+        name = f"{type(front_end).__name__} features"
+        made = Made()
+        with (
+            tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar,
+            computing_threads(jobs) as pool,
+        ):
+            order = (*parts[first:], *parts[:first])
+            for future in as_completed(
+                [pool.submit(self._part, part, entries, front_end) for part in order]
+            ):
+                done = future.result()
+                made.contents |= done.contents
+                made.bad |= done.bad
+                bar.update(len(done.contents) + len(done.bad))
+        return made
+
+    def _part(self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd) -> Made:
+        """Read files, and compute and keep those features that are not there."""
+        made = Made()
+        clips: dict[str, np.ndarray] = {}
+        for path in paths:
+            try:
+                with opened_file(path) as stream:
+                    content = content_id(stream)
+                    if content not in clips and not self._holds(entries, content):
+                        stream.seek(0)
+                        clips[content] = load_clip(stream, front_end, name=str(path))
+                made.contents[path] = content
+            except AudioError as error:
+                made.bad[path] = str(error)
+        for content, features in zip(clips, transformed(clips.values(), front_end), strict=True):
+            entries.add(content, features)
+        return made
+
+    def _prepare(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, error) from error
+        for each in (self.folder, folder):
+            remove_leftovers(each, older_than=self._clock() - LEFTOVER_AGE)
 
 
-def _by_source(
-    wanted: Iterable[AudioSource],
-    ids: Mapping[AudioSource, str],
-    places: Mapping[str, Place],
-    bad: Mapping[AudioSource, str],
-    folder: Path,
-) -> dict[AudioSource, Place]:
-    try:
-        return {source: places[ids[source]] for source in wanted if source not in bad}
-    except KeyError as error:
-        raise StorageError(
-            f"Features in {folder} were damaged or removed right after they were written: "
-            "check the disk and run again."
-        ) from error
+def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np.ndarray]:
+    """Yield what is kept of each clip: features, (bins, frames), or the clip itself, int16.
+
+    Every batch has the same size, padded with silence, so that a clip's features do not depend,
+    in their last bits, on how many others were computed with it.
+    """
+    waiting = list(clips)
+    if _keeps_waveforms(front_end):
+        yield from (np.rint(clip * FULL_SCALE).astype("<i2") for clip in waiting)
+        return
+    for start in range(0, len(waiting), BATCH):
+        part = waiting[start : start + BATCH]
+        batch = np.zeros((BATCH, front_end.samples), dtype=np.float32)
+        batch[: len(part)] = part
+        yield from front_end(torch.from_numpy(batch)).numpy()[: len(part)]
 
 
-def _all_bad(bad: Mapping[AudioSource, str]) -> AudioError:
+def _keeps_waveforms(front_end: FrontEnd) -> bool:
+    return front_end.cached == "waveform"
+
+
+def _checksum(content: str, array: np.ndarray) -> bytes:
+    return zlib.crc32(array.data, zlib.crc32(content.encode())).to_bytes(CHECKSUM, "little")
+
+
+def _all_bad(bad: Mapping[Path, str]) -> AudioError:
     lines = list(bad.values())
     more = [f"and {len(lines) - NAMED_AT_ONCE} more"] if len(lines) > NAMED_AT_ONCE else []
     return AudioError(

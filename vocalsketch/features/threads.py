@@ -1,17 +1,41 @@
-"""Threads in which torch starts none of its own."""
+"""Threads that compute: how many, and torch starting none of its own in them."""
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import torch
+
+def available_cores() -> int:
+    """Return the number of cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
     """Keep torch from starting threads of its own in threads that begin within the block."""
+    # Imported here: the number of cores is asked for by commands that need no torch.
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def computing_threads(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """Yield ``jobs`` threads in which torch computes alone.
+
+    Work that has not begun is dropped when the block fails.
+    """
+    with one_torch_thread(), ThreadPoolExecutor(jobs) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -8,7 +8,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.regularisation import energy, jittered, total_variation
 
 Inputs = tuple[Tensor, ...]
 Activation = Callable[[Inputs, Tensor], Tensor]
@@ -201,6 +200,11 @@ def _gradients(
         if settings.total_variation:
             cost = settings.total_variation * scales[rows]
             objective = objective - cost * total_variation(each)
+    if not objective.requires_grad:
+        raise ConfigError(
+            "What this layer answers cannot be traced back to its input, so nothing can climb it: "
+            "choose another layer, or a network of which this one is made."
+        )
     gradients = torch.autograd.grad(objective.sum(), inputs)
     return values.detach(), objective.detach(), gradients
 
@@ -241,3 +245,34 @@ def _step(climb: _Climb, rows: Tensor, gradients: Inputs) -> None:
         length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
         direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
         current[rows] = within_reach(current[rows] + climb.sizes[rows, None, None] * direction)
+
+
+def energy(pattern: Tensor) -> Tensor:
+    """Return the mean square (L2) of each pattern (patterns, bins, frames): (patterns,)."""
+    return pattern.square().mean(dim=(1, 2))
+
+
+def total_variation(pattern: Tensor) -> Tensor:
+    """Return the mean step between neighbours in frequency plus that between those in time.
+
+    Args:
+        pattern: (patterns, bins, frames).
+
+    Returns:
+        (patterns,), not negative; 0 for a constant pattern.
+    """
+    return sum(
+        (pattern.diff(dim=axis).abs().mean(dim=(1, 2)) for axis in (1, 2)),
+        start=pattern.new_zeros(len(pattern)),
+    )
+
+
+def jittered(pattern: Tensor, reach: int, generator: torch.Generator) -> Tensor:
+    """Return patterns (patterns, bins, frames) moved by up to ``reach`` bins and frames.
+
+    One move for all of them, drawn anew at each call; what leaves at an edge enters at the other.
+    """
+    if reach == 0:
+        return pattern
+    moves = torch.randint(-reach, reach + 1, (2,), generator=generator).tolist()
+    return pattern.roll(shifts=moves, dims=(1, 2))

@@ -1,12 +1,15 @@
 """Why a recording scores as it does for an imitation: integrated gradients over both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from vocalsketch.models import Siamese
+from vocalsketch.domain import SIDES, Kind, Side
+from vocalsketch.errors import ConfigError
+from vocalsketch.systems import System
 
 STEPS = 128
 STEPS_AT_ONCE = 32
@@ -14,56 +17,74 @@ STEPS_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What each value of both spectrograms contributes to a pair's logit.
+    """What each value of both sides' features contributes to a pair's score.
 
     Attributes:
-        imitation: (bins, frames); above 0 speaks for the pair, below 0 against it.
-        recording: (bins, frames), likewise.
-        logit: Of the pair.
-        silence: Logit of silence paired with silence, from which contributions count.
-        gap: What the contributions' sum misses of ``logit - silence``, through the integral's
+        contributions: Of each side, (bins, frames); above 0 speaks for the pair, below 0 against.
+        score: Of the pair.
+        kind: What a score is.
+        silence: Score of silence paired with silence, from which contributions count.
+        gap: What the contributions' sum misses of ``score - silence``, through the integral's
             finite steps.
     """
 
-    imitation: Tensor
-    recording: Tensor
-    logit: float
+    contributions: Mapping[Side, Tensor]
+    score: float
+    kind: Kind
     silence: float
     gap: float
 
-    @property
-    def probability(self) -> float:
-        """The network's likelihood of the pair."""
-        return float(torch.sigmoid(torch.tensor(self.logit)))
+
+def in_words(score: float, kind: Kind) -> str:
+    """Return a score for people: as a likelihood where it is a logit.
+
+    >>> in_words(0.0, "logit"), in_words(0.25, "cosine"), in_words(-3.0, "distance")
+    ('likelihood 0.500', 'cosine 0.250', 'distance 3.000')
+    """
+    if kind == "logit":
+        return f"likelihood {float(torch.sigmoid(torch.tensor(score))):.3f}"
+    return f"{kind.replace('_', ' ')} {-score if kind == 'distance' else score:.3f}"
 
 
-def attribute(
-    network: Siamese, imitation: Tensor, recording: Tensor, steps: int = STEPS
-) -> Attribution:
-    """Attribute a pair's logit to the values of its spectrograms.
+def attribute(system: System, features: Mapping[Side, Tensor], steps: int = STEPS) -> Attribution:
+    """Attribute a pair's score to the values of its features.
 
-    Integrated gradients (Sundararajan, Taly and Yan, 2017) along the straight line from silence,
-    which every front end gives as zeros. The contributions of both spectrograms together add up
-    to the logit less that of silence.
+    Integrated gradients (Sundararajan, Taly and Yan, 2017) along the straight line from silence.
+    The contributions of both sides together add up to the score less that of silence.
 
     Args:
-        network: Trained, in evaluation mode.
-        imitation: Standardised spectrogram (bins, frames).
-        recording: Standardised spectrogram (bins, frames).
+        system: In evaluation mode.
+        features: (bins, frames) of each side, from its front end.
         steps: Of the integral.
+
+    Raises:
+        ConfigError: The scores cannot be traced back to the features.
     """
 
-    def logits(imitations: Tensor, recordings: Tensor) -> Tensor:
-        shares = network.imitation_shares(imitations), network.recording_shares(recordings)
-        return network.head.score(*shares)
+    def scores(imitations: Tensor, recordings: Tensor) -> Tensor:
+        embedded = system.embed("imitation", imitations), system.embed("recording", recordings)
+        return system.score(*embedded).diagonal()
 
-    inputs = (imitation[None], recording[None])
+    inputs = tuple(features[side][None] for side in SIDES)
     with torch.no_grad():
-        logit = float(logits(*inputs))
-        silence = float(logits(*(torch.zeros_like(each) for each in inputs)))
-    parts = IntegratedGradients(logits).attribute(
-        inputs, n_steps=steps, internal_batch_size=STEPS_AT_ONCE
+        silent = tuple(_silence(system, side) for side in SIDES)
+        score, silence = float(scores(*inputs)), float(scores(*silent))
+    traced = tuple(each.clone().requires_grad_() for each in inputs)
+    if None in torch.autograd.grad(scores(*traced).sum(), traced, allow_unused=True):
+        raise ConfigError(
+            "The scores of this system cannot be traced back to what it hears: nothing can be said "
+            "of why they are as they are."
+        )
+    parts = IntegratedGradients(scores).attribute(
+        inputs, silent, n_steps=steps, internal_batch_size=STEPS_AT_ONCE
     )
-    of_imitation, of_recording = (part[0].detach().float() for part in parts)
-    total = float(of_imitation.sum() + of_recording.sum())
-    return Attribution(of_imitation, of_recording, logit, silence, logit - silence - total)
+    found = {side: part[0].detach().float() for side, part in zip(SIDES, parts, strict=True)}
+    total = sum(float(each.sum()) for each in found.values())
+    return Attribution(found, score, system.kind, silence, score - silence - total)
+
+
+def _silence(system: System, side: Side) -> Tensor:
+    """Return the features of a silent clip, (1, bins, frames)."""
+    front_end = system.front_ends[side]
+    silence: Tensor = front_end(torch.zeros(1, front_end.samples))
+    return silence

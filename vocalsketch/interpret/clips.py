@@ -14,6 +14,7 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.ascent import Inputs
 from vocalsketch.interpret.layers import Part
+from vocalsketch.interpret.subject import sides_of
 
 CLIPS = 200
 
@@ -32,8 +33,7 @@ class Clips:
 
     def of(self, part: Part) -> Inputs:
         """Return what a layer of that part sees; for a pair, true pairs."""
-        sides: tuple[Side, ...] = ("imitation", "recording") if part == "pair" else (part,)
-        return tuple(self.spectrograms[side] for side in sides)
+        return tuple(self.spectrograms[side] for side in sides_of(part))
 
 
 def draw_clips(

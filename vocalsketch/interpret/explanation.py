@@ -12,30 +12,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.domain import SIDES, Side
-from vocalsketch.features.audio import load_clip
+from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.attribution import Attribution, attribute
-from vocalsketch.interpret.bins import duration
+from vocalsketch.interpret.attribution import attribute, in_words
 from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram
 from vocalsketch.interpret.heard import wav
 from vocalsketch.interpret.page import Card, Section, page
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.tasks.checkpoints import TrainedSiamese
+from vocalsketch.systems import System
 
 Waveform = NDArray[np.float32]
 
 READING = (
-    "Red spoke for the pair, blue against it; each value is its contribution to the logit, counted "
+    "Red spoke for the pair, blue against it; each value is its contribution to the score, counted "
     "from silence (integrated gradients). The line below sums it over frequency. A contribution "
-    "says what this network used, not what makes two sounds alike."
+    "says what this system used, not what makes two sounds alike."
 )
 
 
-def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Attribution]:
-    """Return a self-contained HTML page on why a sound scores as it does for a query.
+def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
+    """Return a self-contained HTML page on why a sound scores as it does, and the score in words.
 
     Args:
-        trained: The network and its front ends.
+        system: What scored them.
         query: An imitation's audio file.
         sound: A recording's audio file.
 
@@ -43,49 +42,73 @@ def explain(trained: TrainedSiamese, query: Path, sound: Path) -> tuple[str, Att
         AudioError: A file cannot be read.
     """
     paths: dict[Side, Path] = {"imitation": query, "recording": sound}
-    clips = {side: load_clip(paths[side], trained.front_ends[side]) for side in SIDES}
+    clips = {side: load_clip(paths[side], system.front_ends[side]) for side in SIDES}
     names = {side: paths[side].name for side in SIDES}
-    section, found = explained(trained, clips, names)
-    return explanation_page([section], [trained.corpus], names), found
+    sections = explained(system, clips, names)
+    html = explanation_page(sections, [system.corpus], names)
+    with torch.no_grad():
+        heard = [system.hear(side, torch.from_numpy(clips[side])[None]) for side in SIDES]
+        return html, in_words(float(system.score(*heard)), system.kind)
 
 
 def explained(
-    trained: TrainedSiamese,
+    system: System,
     clips: Mapping[Side, Waveform],
     names: Mapping[Side, str],
-    heading: str = "What the network used",
-) -> tuple[Section, Attribution]:
-    """Return the part of the page that is about one network.
+    heading: str = "What the system used",
+) -> list[Section]:
+    """Return what the page says of one system: a section, or one for each of its parts.
 
     Args:
-        trained: The network and its front ends.
+        system: What scored them.
         clips: (samples,) of each side, as long as its front end wants and at its rate.
         names: What each side is called.
-        heading: Of this part.
+        heading: Of the section.
+
+    Raises:
+        ConfigError: The scores cannot be traced back to the features.
     """
-    spectrograms = {
-        side: trained.front_ends[side](torch.from_numpy(clips[side])[None])[0] for side in SIDES
-    }
-    found = attribute(trained.network, spectrograms["imitation"], spectrograms["recording"])
-    contributions = {"imitation": found.imitation, "recording": found.recording}
-    limit = float(max(np.percentile(each.abs().numpy(), 99.5) for each in contributions.values()))
+    parts = system.parts()
+    if not parts:
+        return [_section(system, clips, names, heading)]
+    sections = []
+    for number, part in enumerate(parts, start=1):
+        own = {
+            side: clip_of(clips[side], system.front_ends[side].sample_rate, part.front_ends[side])
+            for side in SIDES
+        }
+        sections += explained(part, own, names, f"{heading}: part {number} of {len(parts)}")
+    return sections
+
+
+def _section(
+    system: System, clips: Mapping[Side, Waveform], names: Mapping[Side, str], heading: str
+) -> Section:
+    with torch.no_grad():
+        features = {
+            side: system.front_ends[side](torch.from_numpy(clips[side])[None])[0] for side in SIDES
+        }
+    found = attribute(system, features)
+    parts = found.contributions
+    limit = float(max(np.percentile(each.abs().numpy(), 99.5) for each in parts.values()))
     cards = [
         _card(
             f"{side}: {names[side]}",
-            spectrograms[side],
-            contributions[side],
-            trained.front_ends[side],
+            features[side],
+            parts[side],
+            system.front_ends[side],
             clips[side],
             limit or 1.0,
         )
         for side in SIDES
     ]
+    score = in_words(found.score, found.kind).capitalize()
     text = (
-        f"Likelihood {found.probability:.3f} (logit {found.logit:.3f}; silence paired with silence "
-        f"has {found.silence:.3f}). The contributions add up to the difference within "
+        f"{score} ({found.kind} {found.score:.3f}; silence paired with silence has "
+        f"{found.silence:.3f}). The contributions add up to the difference within "
         f"{abs(found.gap):.1g}."
     )
-    return Section(heading, text, cards), found
+    return Section(heading, text, cards)
 
 
 def explanation_page(
@@ -94,13 +117,13 @@ def explanation_page(
     """Return the page on one pair.
 
     Args:
-        sections: What ``explained`` says of each network.
+        sections: What ``explained`` says of each system.
         corpora: What they were trained on.
         names: What each side is called.
     """
-    tags = ", ".join(dict.fromkeys(corpus_tag(corpus) for corpus in corpora))
+    tags = ", ".join(dict.fromkeys(corpus_tag(corpus) for corpus in corpora if corpus))
     title = f"Why {names['recording']} for {names['imitation']}"
-    return page(title, f"trained on {tags}", [READING], sections)
+    return page(title, f"trained on {tags}" if tags else "", [READING], sections)
 
 
 def _card(
@@ -112,12 +135,12 @@ def _card(
     limit: float,
 ) -> Card:
     span = contribution.clamp(min=0).sum(), contribution.clamp(max=0).sum()
-    samples = round(duration(front_end) * front_end.sample_rate)
+    samples = round(front_end.hop * front_end.shape[1])
     return Card(
         heading,
         as_png(_figure(spectrogram, contribution, front_end, limit)),
-        "Spectrogram, the contribution of each of its values, and their sum over frequency.",
-        {"what the network heard": wav(clip[:samples], front_end.sample_rate)},
+        "Features, the contribution of each of their values, and the sum over frequency.",
+        {"what the system heard": wav(clip[:samples], front_end.sample_rate)},
         {"for the pair": f"{float(span[0]):+.3f}", "against it": f"{float(span[1]):+.3f}"},
     )
 
@@ -129,9 +152,9 @@ def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limi
         draw_spectrogram(above, spectrogram, front_end)
         style: dict[str, Any] = {"vmin": -limit, "vmax": limit, "cmap": "RdBu_r"}
         draw_spectrogram(middle, contribution, front_end, **style)
-        middle.set_title("contribution to the logit")
+        middle.set_title("contribution to the score")
         summed = contribution.sum(dim=0).numpy()
-        times = (np.arange(len(summed)) + 0.5) * duration(front_end) / len(summed)
+        times = (np.arange(len(summed)) + 0.5) * front_end.hop / front_end.sample_rate
         below.fill_between(times, summed.clip(min=0), color="#b2182b", lw=0)
         below.fill_between(times, summed.clip(max=0), color="#2166ac", lw=0)
         below.axhline(0, color="#24292e", lw=0.5)

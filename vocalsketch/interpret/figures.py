@@ -9,13 +9,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.bins import duration, frequencies
 from vocalsketch.interpret.layers import Part
 from vocalsketch.interpret.pattern import Pattern, Portrait
-from vocalsketch.interpret.subject import Subject
+from vocalsketch.interpret.subject import Subject, sides_of
 
 INK = "#24292e"
 RESOLUTION = 110  # dots per inch of a PNG
@@ -68,7 +68,7 @@ def pattern_figure(subject: Subject, portrait: Portrait, pattern: Pattern) -> Fi
         figure = Figure(figsize=(2.9 * pictures + 2.2, 2.1), layout="constrained")
         axes = figure.subplots(1, pictures + 1, width_ratios=[2.9] * pictures + [2.2])
         for each, spectrogram, front_end, name in zip(
-            axes, pattern.spectrograms, front_ends, _names(pattern.part), strict=False
+            axes, pattern.spectrograms, front_ends, sides_of(pattern.part), strict=False
         ):
             draw_spectrogram(each, spectrogram, front_end)
             each.set_title(name)
@@ -82,7 +82,7 @@ def pattern_figure(subject: Subject, portrait: Portrait, pattern: Pattern) -> Fi
 def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: Any) -> None:
     """Draw values (bins, frames), whiter for more, over seconds and hertz."""
     picture = values.numpy()
-    bins = picture.shape[0]
+    bins, frames = picture.shape
     if "vmin" not in style:
         low, high = np.percentile(picture, (0.5, 99.5))
         style = {"vmin": low, "vmax": high if high > low else low + 1, "cmap": "gray", **style}
@@ -91,18 +91,19 @@ def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: A
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        extent=(0, duration(front_end), -0.5, bins - 0.5),
+        extent=(0, frames * front_end.hop / front_end.sample_rate, -0.5, bins - 0.5),
         **style,
     )
-    ticks = _frequency_ticks(front_end)
-    axes.set_yticks(list(ticks.values()), [f"{hertz:,}" for hertz in ticks])
+    centres = front_end.frequencies()
+    if centres is not None:
+        ticks = _frequency_ticks(centres)
+        axes.set_yticks(list(ticks.values()), [f"{hertz:,}" for hertz in ticks])
     axes.set_xlabel("s")
-    axes.set_ylabel("Hz")
+    axes.set_ylabel("bin" if centres is None else "Hz")
 
 
-def _frequency_ticks(front_end: FrontEnd) -> dict[int, float]:
+def _frequency_ticks(centres: NDArray[np.float64]) -> dict[int, float]:
     """Return round frequencies, Hz, and their places in bins, none too close to the next."""
-    centres = frequencies(front_end)
     bins = len(centres)
     ticks: dict[int, float] = {}
     for hertz in ROUND_HERTZ:
@@ -159,7 +160,7 @@ def _draw_pattern(
 ) -> None:
     front_ends = subject.inputs_of(portrait.layer)
     for axes, spectrogram, front_end, name in zip(
-        places, pattern.spectrograms, front_ends, _names(pattern.part), strict=True
+        places, pattern.spectrograms, front_ends, sides_of(pattern.part), strict=True
     ):
         draw_spectrogram(axes, spectrogram, front_end)
         side = f", {name}" if pattern.part == "pair" else ""
@@ -179,7 +180,3 @@ def _label(axes: Axes, *, shared: bool) -> None:
     if not place.is_last_row():
         axes.set_xlabel("")
         axes.tick_params(labelbottom=False)
-
-
-def _names(part: Part) -> tuple[str, ...]:
-    return ("imitation", "recording") if part == "pair" else (part,)

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
+from vocalsketch.domain import SIDES
 from vocalsketch.files import write_text, written_whole
 from vocalsketch.interpret.figures import (
     NUMBERS,
@@ -21,7 +22,7 @@ from vocalsketch.interpret.heard import Heard, hear, wav
 from vocalsketch.interpret.layers import PARTS
 from vocalsketch.interpret.page import Card, Section, page
 from vocalsketch.interpret.pattern import NOISE_INPUTS, Pattern, Portrait
-from vocalsketch.interpret.subject import Subject
+from vocalsketch.interpret.subject import Subject, sides_of
 from vocalsketch.interpret.units import Position
 from vocalsketch.retrieval.results import corpus_tag
 
@@ -76,7 +77,7 @@ def write_gallery(
             for pattern in portrait.patterns:
                 subject, layer = column.subject, portrait.layer
                 heard = hear(subject, layer, pattern, position=position, seed=seed)
-                files = _wavs(subject, pattern, heard)
+                files = _wavs(subject, pattern, heard) if heard else {}
                 sounds += [
                     _write_bytes(out / "sounds" / name, data) for name, data in files.items()
                 ]
@@ -114,7 +115,7 @@ def _write_bytes(target: Path, data: bytes) -> Path:
 
 def _wavs(subject: Subject, pattern: Pattern, heard: Heard) -> dict[str, bytes]:
     """Return the wav files of a pattern by name."""
-    sides = ("imitation", "recording") if pattern.part == "pair" else (pattern.part,)
+    sides = sides_of(pattern.part)
     return {
         f"{subject.name}/{pattern.part}_{pattern.layer}_{pattern.unit:03d}"
         f"{'_' + side if pattern.part == 'pair' else ''}.wav": wav(waveform, rate)
@@ -143,22 +144,22 @@ def _card(
     subject: Subject,
     portrait: Portrait,
     pattern: Pattern,
-    heard: Heard,
+    heard: Heard | None,
     files: Mapping[str, bytes],
 ) -> Card:
-    labels = ("imitation", "recording") if pattern.part == "pair" else ("its sound",)
+    labels = SIDES if pattern.part == "pair" else ("its sound",)
     return Card(
         f"{pattern.layer}, unit {pattern.unit}",
         as_png(pattern_figure(subject, portrait, pattern)),
         f"Pattern that activates unit {pattern.unit} of {pattern.layer}, and the curve of its "
         "activation over the steps.",
-        dict(zip(labels, files.values(), strict=True)),
+        dict(zip(labels, files.values(), strict=False)),
         _facts(pattern, heard),
         _note(pattern),
     )
 
 
-def _facts(pattern: Pattern, heard: Heard) -> dict[str, str]:
+def _facts(pattern: Pattern, heard: Heard | None) -> dict[str, str]:
     facts = {
         "activation reached": f"{pattern.activation:.4g}",
         f"highest of {NOISE_INPUTS} noise inputs": _compared(pattern, pattern.noise),
@@ -170,9 +171,10 @@ def _facts(pattern: Pattern, heard: Heard) -> dict[str, str]:
         if pattern.converged
         else f"not converged within {len(pattern.curve)} steps"
     )
-    facts["activation by its sound"] = f"{heard.activation:.4g}"
-    correlations = ", ".join(f"{value:.2f}" for value in heard.correlations)
-    facts["correlation of its sound's spectrogram with it"] = correlations
+    if heard is not None:
+        facts["activation by its sound"] = f"{heard.activation:.4g}"
+        correlations = ", ".join(f"{value:.2f}" for value in heard.correlations)
+        facts["correlation of its sound's spectrogram with it"] = correlations
     return facts
 
 

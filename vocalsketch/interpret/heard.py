@@ -1,4 +1,4 @@
-"""What is left of a pattern once it is a sound."""
+"""What is left of a pattern once it is a sound, and wav files."""
 
 import io
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
+from vocalsketch.features.audio import clip_of
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.pattern import Pattern
-from vocalsketch.interpret.sonification import Levels, sonified
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.interpret.units import Activity, Position
 
@@ -23,8 +23,8 @@ class Heard:
     Attributes:
         waveforms: (samples,) each.
         sample_rates: Hz, of each.
-        correlations: Of each pattern with the spectrogram of its sound: 1 where a sound with that
-            spectrogram exists and was found.
+        correlations: Of each pattern with the features of its sound: 1 where a sound with these
+            features exists and was found.
         activation: Of the unit, to the sounds.
     """
 
@@ -35,32 +35,32 @@ class Heard:
 
 
 def hear(
-    subject: Subject,
-    layer: Layer,
-    pattern: Pattern,
-    *,
-    position: Position = None,
-    seed: int = 0,
-    levels: Levels | None = None,
-) -> Heard:
-    """Turn a pattern into sound, and play that sound to the network."""
+    subject: Subject, layer: Layer, pattern: Pattern, *, position: Position = None, seed: int = 0
+) -> Heard | None:
+    """Turn a pattern into sound, and play that sound to the network.
+
+    Returns:
+        None where a front end cannot be inverted.
+    """
     front_ends = subject.inputs_of(layer)
-    waveforms = tuple(
-        sonified(spectrogram, front_end, seed, levels)
-        for spectrogram, front_end in zip(pattern.spectrograms, front_ends, strict=True)
-    )
-    spectrograms = tuple(
-        front_end(_clip(waveform, front_end))
-        for waveform, front_end in zip(waveforms, front_ends, strict=True)
-    )
+    waveforms: list[NDArray[np.float32]] = []
+    for features, front_end in zip(pattern.spectrograms, front_ends, strict=True):
+        waveform = front_end.inverted(features, seed)
+        if waveform is None:
+            return None
+        waveforms.append(waveform)
     device = next(subject.network.parameters()).device
-    answer = Activity(layer, position).measured(tuple(each.to(device) for each in spectrograms))
+    heard = [
+        front_end(_clip(waveform, front_end).to(device))
+        for waveform, front_end in zip(waveforms, front_ends, strict=True)
+    ]
+    answer = Activity(layer, position).measured(tuple(heard))
     return Heard(
-        waveforms,
+        tuple(waveforms),
         tuple(front_end.sample_rate for front_end in front_ends),
         tuple(
-            _correlation(wanted.numpy(), found[0].numpy())
-            for wanted, found in zip(pattern.spectrograms, spectrograms, strict=True)
+            _correlation(wanted.numpy(), found[0].cpu().numpy())
+            for wanted, found in zip(pattern.spectrograms, heard, strict=True)
         ),
         float(answer[0, pattern.unit]),
     )
@@ -74,8 +74,7 @@ def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
 
 
 def _clip(waveform: NDArray[np.float32], front_end: FrontEnd) -> torch.Tensor:
-    cut = waveform[: front_end.samples]
-    return torch.from_numpy(np.pad(cut, (0, front_end.samples - len(cut))))[None]
+    return torch.from_numpy(clip_of(waveform, front_end.sample_rate, front_end))[None]
 
 
 def _correlation(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:

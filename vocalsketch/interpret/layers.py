@@ -1,23 +1,39 @@
 """The layers of a network whose units can be looked at, by name: conv1, conv2, ..., fc1, ..."""
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.models import Siamese, Tower
-from vocalsketch.models.classifier import Classifier
-from vocalsketch.models.tower import ConvBlock
+from vocalsketch.features.front_end import FrontEnd
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
 LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
+PROBES = 2  # clips of noise that are sent through once, to see which layers there are
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+
+
+class Network(Protocol):
+    """What has layers: a system, or a tower of one side alone."""
+
+    front_ends: Mapping[Side, FrontEnd]  # of the sides that it embeds
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map features (clips, bins, frames) to embeddings (clips, width)."""
+
+    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
+        """Map embeddings to scores (queries, candidates); of a system with both sides alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +45,10 @@ class Layer:
         part: What it sees: an ``imitation``, a ``recording``, or a ``pair`` of them.
         units: Channels of a convolution, neurons of a fully connected layer.
         positions: (bins, frames) of a channel; None for a fully connected layer.
-        respond: Maps spectrograms (clips, bins, frames), one argument for a tower and two for a
+        respond: Maps features (clips, bins, frames), one argument for a tower and two for a
             pair, to activations (clips, units) or (clips, units, bins, frames): after the
             activation function, before any pooling.
-        respond_each: Maps units (clips,) and spectrograms to what ``answer`` returns, where that
+        respond_each: Maps units (clips,) and features to what ``answer`` returns, where that
             can be had without asking all units.
     """
 
@@ -56,44 +72,23 @@ class Layer:
         return response[torch.arange(len(units), device=units.device), units]
 
 
-def siamese_layers(network: Siamese) -> tuple[Layer, ...]:
-    """Return the layers of both towers and of the head; of a tied network one tower's."""
-    layers = tower_layers(network.imitation_tower, "imitation")
-    if network.recording_tower is not network.imitation_tower:
-        layers += tower_layers(network.recording_tower, "recording")
-    return layers + _head_layers(network)
+def layers_of(network: Network) -> tuple[Layer, ...]:
+    """Return the layers of each side, then the hidden layers that see a pair (paper, figure 9).
 
-
-def tower_layers(tower: Tower, part: Part) -> tuple[Layer, ...]:
-    """Return the convolutions of a tower."""
-    sizes = _positions(tower)
-    return tuple(
-        Layer(
-            f"conv{number}",
-            part,
-            stage.conv.out_channels,
-            size,
-            partial(_stage_response, tower, number),
-            partial(_first_stage_response_of, stage) if number == 1 else None,
-        )
-        for number, (stage, size) in enumerate(zip(_stages(tower), sizes, strict=True), start=1)
-    )
-
-
-def classifier_layers(network: Classifier, part: Part) -> tuple[Layer, ...]:
-    """Return the layers of a tower and of the hidden layers that a classifier puts on it."""
-
-    def respond(end: int, spectrograms: Tensor) -> Tensor:
-        response: Tensor = network.head[:end](network.tower(spectrograms))
-        return response
-
-    widths = [layer.out_features for layer in network.head if isinstance(layer, nn.Linear)]
-    return tower_layers(network.tower, part) + tuple(
-        Layer(f"fc{number}", part, units, None, partial(respond, place + 1))
-        for number, (units, place) in enumerate(
-            zip(widths, _rectifiers(network.head), strict=False), start=1
-        )
-    )
+    They are found by sending noise through: a convolution or a fully connected layer, with the
+    normalisation and the activation function that follow. Of two sides whose layers are the
+    same modules one is listed. A fully connected layer that no activation follows on its side
+    counts where scoring has no hidden layers; else these complete it.
+    """
+    pairs = _pair_layers(network) if set(network.front_ends) == set(SIDES) else ()
+    found: list[Layer] = []
+    seen: list[list[nn.Module]] = []
+    for side in network.front_ends:
+        modules, layers = _side_layers(network, side, linear_ends=not pairs)
+        if modules not in seen:
+            seen.append(modules)
+            found += layers
+    return (*found, *pairs)
 
 
 def with_leaky_units(network: nn.Module, slope: float = LEAKY_SLOPE) -> nn.Module:
@@ -170,34 +165,198 @@ def check_alike(chosen: Sequence[Sequence[Layer]]) -> None:
         )
 
 
-def _stages(tower: Tower) -> list[ConvBlock]:
-    return [stage for stage in tower.stages if isinstance(stage, ConvBlock)]
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """A module without children at work: what it was given and what it made of it."""
+
+    module: nn.Module
+    given: Tensor
+    made: Tensor
 
 
-def _stage_response(tower: Tower, number: int, spectrograms: Tensor) -> Tensor:
-    *before, stage = _stages(tower)[:number]
-    outputs = spectrograms.unsqueeze(1)
-    for earlier in before:
-        outputs = earlier(outputs)
-    outputs = stage.conv(outputs)
-    if stage.norm is not None:
-        outputs = stage.norm(outputs)
-    response: Tensor = stage.activation(outputs)
-    return response
+class _ReachedError(Exception):
+    """The call that was asked for is over: what comes after it is not needed."""
 
 
-def _first_stage_response_of(stage: ConvBlock, units: Tensor, spectrograms: Tensor) -> Tensor:
-    """Return the response of one unit of a first stage to each clip, (clips, bins, frames).
+@dataclass
+class _Trace:
+    """The calls of a network's modules, in order, up to one of them."""
 
-    The stage sees one channel, so the clips can be its channels, each under its own kernel.
+    last: int | None = None
+    calls: list[_Call] = field(default_factory=list)
+
+    @contextmanager
+    def of(self, network: Network) -> Iterator[None]:
+        """Record the block's calls, and leave the block after the last one."""
+        assert isinstance(network, nn.Module)
+        handles = [
+            module.register_forward_hook(self._note)
+            for module in network.modules()
+            if not any(module.children())
+        ]
+        try:
+            yield
+        except _ReachedError:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _note(self, module: nn.Module, given: tuple[object, ...], made: object) -> None:
+        if not (isinstance(made, Tensor) and given and isinstance(given[0], Tensor)):
+            return  # a recurrent layer, say, whose outputs are several
+        self.calls.append(_Call(module, given[0], made))
+        if len(self.calls) - 1 == self.last:
+            raise _ReachedError
+
+
+def _is_activation(module: nn.Module) -> bool:
+    return type(module).__module__ == "torch.nn.modules.activation"
+
+
+def _side_layers(
+    network: Network, side: Side, *, linear_ends: bool
+) -> tuple[list[nn.Module], list[Layer]]:
+    """Return one side's layers, and the modules that they are made of."""
+    probe = _probe(network, side)
+    with torch.no_grad(), (trace := _Trace()).of(network):
+        network.embed(side, probe)
+    modules: list[nn.Module] = []
+    layers: list[Layer] = []
+    for first, last in _chains(trace.calls):
+        chain = trace.calls[first : last + 1]
+        convolves = isinstance(chain[0].module, CONVOLUTIONS)
+        if not (convolves or linear_ends or _is_activation(chain[-1].module)):
+            continue
+        shown = _by_unit(chain[-1].made, PROBES, channels=convolves)
+        if shown is None:
+            continue
+        kind = "conv" if convolves else "fc"
+        number = 1 + sum(layer.name.startswith(kind) for layer in layers)
+        respond = partial(_side_response, network, side, last, convolves)
+        positions = (shown.shape[2], shown.shape[3]) if shown.ndim == 4 else None
+        single = _single_channel(chain, probe)
+        layers.append(Layer(f"{kind}{number}", side, shown.shape[1], positions, respond, single))
+        modules += [call.module for call in chain]
+    return modules, layers
+
+
+def _pair_layers(network: Network) -> tuple[Layer, ...]:
+    """Return the hidden layers of scoring: where each activation function ends."""
+    with torch.no_grad():
+        embedded = [network.embed(side, _probe(network, side)) for side in SIDES]
+        with (trace := _Trace()).of(network):
+            network.score(*embedded)
+    layers: list[Layer] = []
+    for number, call in enumerate(trace.calls):
+        shown = _of_pairs(call.made, PROBES) if _is_activation(call.module) else None
+        if shown is not None:
+            name, respond = f"fc{len(layers) + 1}", partial(_pair_response, network, number)
+            layers.append(Layer(name, "pair", shown.shape[1], None, respond))
+    return tuple(layers)
+
+
+def _probe(network: Network, side: Side) -> Tensor:
+    assert isinstance(network, nn.Module)
+    device = next((each.device for each in network.parameters()), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(PROBES, *network.front_ends[side].shape, generator=generator).to(device)
+
+
+def _chains(calls: Sequence[_Call]) -> Iterator[tuple[int, int]]:
+    """Yield where each layer begins, and where its last norm or activation function ends."""
+    for first, call in enumerate(calls):
+        if not isinstance(call.module, (*CONVOLUTIONS, nn.Linear)):
+            continue
+        last = first
+        while last + 1 < len(calls) and calls[last + 1].given is calls[last].made:
+            following = calls[last + 1].module
+            if not (isinstance(following, NORMS) or _is_activation(following)):
+                break
+            last += 1
+        yield first, last
+
+
+def _by_unit(made: Tensor, clips: int, *, channels: bool) -> Tensor | None:
+    """Return a response as (clips, units) or (clips, units, bins, frames); None if it is neither.
+
+    What is fully connected may answer several times for a clip, once for each of its patches.
     """
-    kernels, biases = stage.conv.weight[units], stage.conv.bias
-    assert biases is not None
-    outputs = functional.conv2d(spectrograms[None], kernels, biases[units], groups=len(units))
-    if stage.norm is not None:
-        outputs = _normalised(stage.norm, units, outputs)
-    response: Tensor = stage.activation(outputs)[0]
+    if made.ndim < 2 or len(made) != clips:
+        return None
+    if channels:
+        return made if made.ndim == 4 else made.unsqueeze(2) if made.ndim == 3 else None
+    if made.ndim == 3:
+        return made.movedim(2, 1).unsqueeze(2)
+    return made if made.ndim == 2 else None
+
+
+def _of_pairs(made: Tensor, clips: int) -> Tensor | None:
+    """Return the response (clips, units) to true pairs among all (clips x clips)."""
+    if made.ndim < 2 or made.shape[:-1].numel() != clips * clips:
+        return None
+    return made.reshape(clips, clips, -1).diagonal().T
+
+
+def _side_response(
+    network: Network, side: Side, last: int, channels: bool, features: Tensor
+) -> Tensor:
+    with (trace := _Trace(last)).of(network):
+        network.embed(side, features)
+    response = _by_unit(trace.calls[last].made, len(features), channels=channels)
+    assert response is not None
     return response
+
+
+def _pair_response(network: Network, last: int, imitations: Tensor, recordings: Tensor) -> Tensor:
+    embedded = network.embed("imitation", imitations), network.embed("recording", recordings)
+    with (trace := _Trace(last)).of(network):
+        network.score(*embedded)
+    response = _of_pairs(trace.calls[last].made, len(imitations))
+    assert response is not None
+    return response
+
+
+def _single_channel(chain: Sequence[_Call], probe: Tensor) -> Callable[..., Tensor] | None:
+    """Return how one unit of a first convolution answers each clip; None for other layers.
+
+    It sees one channel, so the clips can be its channels, each under its own kernel.
+    """
+    conv, *rest = (call.module for call in chain)
+    if not isinstance(conv, nn.Conv2d) or conv.bias is None or conv.padding_mode != "zeros":
+        return None
+    fed = chain[0].given
+    if fed.shape != (PROBES, 1, *probe.shape[1:]) or not torch.equal(fed[:, 0], probe):
+        return None
+    plain = (
+        each.affine and each.track_running_stats
+        if isinstance(each, nn.BatchNorm2d)
+        else not list(each.parameters())
+        for each in rest
+    )
+    return partial(_first_response, conv, rest) if all(plain) else None
+
+
+def _first_response(
+    conv: nn.Conv2d, rest: Sequence[nn.Module], units: Tensor, features: Tensor
+) -> Tensor:
+    assert conv.bias is not None
+    outputs = functional.conv2d(
+        features[None],
+        conv.weight[units],
+        conv.bias[units],
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        groups=len(units),
+    )
+    for module in rest:
+        outputs = (
+            _normalised(module, units, outputs)
+            if isinstance(module, nn.BatchNorm2d)
+            else module(outputs)
+        )
+    return outputs[0]
 
 
 def _normalised(norm: nn.BatchNorm2d, units: Tensor, outputs: Tensor) -> Tensor:
@@ -208,43 +367,3 @@ def _normalised(norm: nn.BatchNorm2d, units: Tensor, outputs: Tensor) -> Tensor:
     return functional.batch_norm(
         outputs, mean[units], variance[units], norm.weight[units], norm.bias[units], eps=norm.eps
     )
-
-
-def _positions(tower: Tower) -> list[tuple[int, int]]:
-    """Return (bins, frames) of each stage's channels, before pooling."""
-    size = tower.input_shape
-    positions = []
-    for stage in _stages(tower):
-        kernel = stage.conv.kernel_size
-        size = size[0] - kernel[0] + 1, size[1] - kernel[1] + 1
-        positions.append(size)
-        if stage.pool is not None:
-            pool = stage.pool.kernel_size
-            assert isinstance(pool, tuple)
-            size = size[0] // pool[0], size[1] // pool[1]
-    return positions
-
-
-def _head_layers(network: Siamese) -> tuple[Layer, ...]:
-    """Return the hidden layers of the head, which see a pair (paper, figure 9)."""
-    head = network.head
-
-    def respond(end: int, imitations: Tensor, recordings: Tensor) -> Tensor:
-        shares = network.imitation_shares(imitations) + network.recording_shares(recordings)
-        response: Tensor = head.rest[:end](shares)
-        return response
-
-    widths = network.geometry.hidden
-    return tuple(
-        Layer(f"fc{number}", "pair", units, None, partial(respond, place + 1))
-        for number, (units, place) in enumerate(
-            zip(widths, _rectifiers(head.rest), strict=True), start=1
-        )
-    )
-
-
-def _rectifiers(layers: nn.Sequential) -> list[int]:
-    """Return where hidden layers end: at a ReLU or what took its place."""
-    return [
-        place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU | nn.LeakyReLU)
-    ]

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vocalsketch.templates import template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,14 @@ def page(title: str, corpus: str, paragraphs: Sequence[str], sections: Sequence[
         paragraphs: What a reader should know first.
         sections: The rest.
     """
-    return template(__file__, "page.html.j2").render(
+    environment = Environment(
+        loader=PackageLoader("vocalsketch.interpret", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
         title=title,
         corpus=corpus,
         paragraphs=paragraphs,

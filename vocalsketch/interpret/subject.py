@@ -1,59 +1,67 @@
 """A trained network to be looked into, whatever model its checkpoint holds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.domain import Side
-from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.front_end import FrontEnd, front_end_from
+from vocalsketch.domain import SIDES, Side
+from vocalsketch.errors import CheckpointError, ConfigError, DamagedCheckpointError
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import (
     LEAKY_SLOPE,
     Layer,
-    classifier_layers,
-    siamese_layers,
+    Network,
+    Part,
+    layers_of,
     with_leaky_units,
 )
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
-from vocalsketch.tasks.checkpoints import (
-    check_weights,
-    description_of,
-    description_used,
-    load_siamese,
-    read_checkpoint,
-)
+from vocalsketch.systems import front_end_from, load_system
+from vocalsketch.systems.checkpoints import check_weights, description_used, read_checkpoint
 
-IMITATION_RATE = 16_000  # hz; above it a lone tower's clips are taken for recordings
+
+def sides_of(part: Part) -> tuple[Side, ...]:
+    """Return what a part sees: one side, or for a pair both."""
+    return SIDES if part == "pair" else (part,)
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network, how to list its layers, and what its inputs are.
+    """A network under a name.
 
     Attributes:
         name: What it is called in pictures.
         network: The network, in evaluation mode.
-        list_layers: Lists the layers of such a network.
-        front_ends: The front end of each side that it has.
         corpus: Name of the corpus it was trained on.
     """
 
     name: str
     network: nn.Module
-    list_layers: Callable[..., tuple[Layer, ...]]
-    front_ends: Mapping[Side, FrontEnd]
     corpus: str
+
+    @property
+    def sides(self) -> Network:
+        """The network as what embeds one side or both."""
+        return cast("Network", self.network)
+
+    @property
+    def front_ends(self) -> Mapping[Side, FrontEnd]:
+        """The front end of each side that it has."""
+        return self.sides.front_ends
+
+    def describe_front_ends(self) -> dict[Side, dict[str, object]]:
+        """Return all that the features of each side depend on, as plain values."""
+        return {side: front_end.describe() for side, front_end in self.front_ends.items()}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers whose units can be looked at."""
-        return self.list_layers(self.network)
+        return layers_of(self.sides)
 
     def leaky(self, slope: float = LEAKY_SLOPE) -> "Subject":
         """Return the same with leaky units, on a copy of the network, laid out for many steps."""
@@ -62,26 +70,54 @@ class Subject:
 
     def inputs_of(self, layer: Layer) -> tuple[FrontEnd, ...]:
         """Return the front ends of what a layer sees: one of a tower, two of a pair."""
-        sides: tuple[Side, ...] = (
-            ("imitation", "recording") if layer.part == "pair" else (layer.part,)
-        )
-        return tuple(self.front_ends[side] for side in sides)
+        return tuple(self.front_ends[side] for side in sides_of(layer.part))
+
+
+class PretrainedTower(nn.Module):
+    """A tower of one side under its classes (paper, figures 4 and 5), as a network of one side.
+
+    Args:
+        side: Whose tower it is.
+        front_end: What it sees through.
+        classifier: The tower and its classes.
+    """
+
+    def __init__(self, side: Side, front_end: FrontEnd, classifier: Classifier) -> None:
+        super().__init__()
+        self.front_ends = cast("Mapping[Side, FrontEnd]", nn.ModuleDict({side: front_end}))
+        self.classifier = classifier
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map features to what the last layer tells the classes by, (clips, width)."""
+        hidden: Tensor = self.classifier.head[:-1](self.classifier.tower(features))
+        return hidden
 
 
 def load_subject(path: Path) -> Subject:
-    """Load whatever network with a tower a checkpoint holds.
+    """Load whatever network a checkpoint holds.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, or is of something without a tower.
+        CheckpointError: The checkpoint cannot be read, or no layer of it can be looked at.
     """
-    made = description_of(path, read_checkpoint(path))
-    system = made.get("system", "something unknown")
-    if system not in LOADERS:
+    try:
+        checkpoint = read_checkpoint(path)
+    except DamagedCheckpointError:
+        checkpoint = {}  # a system's own file, or nothing: loading it says which
+    with description_used(path):
+        made = checkpoint.get("vocalsketch") or {}
+        described: Mapping[str, Any] = made.get("description") or {}
+        if "classes" in described:
+            network = _pretrained(path, described, checkpoint["state_dict"])
+            subject = Subject(_name(path), network.eval(), str(made["provenance"]["corpus"]))
+        else:
+            system = load_system(path)
+            subject = Subject(_name(path), system, system.corpus)
+    if not subject.layers:
         raise CheckpointError(
-            f"{path} holds no convolutional tower but {system!r}: give a checkpoint of "
-            f"{' or '.join(LOADERS)}."
+            f"{path} holds {described.get('system', 'a system')!r}, which has no layers whose "
+            "units could be looked at: give a checkpoint of a network."
         )
-    return LOADERS[system](path)
+    return subject
 
 
 def load_subjects(
@@ -115,60 +151,37 @@ def load_subjects(
     ]
 
 
-def _load_siamese(path: Path) -> Subject:
-    trained = load_siamese(path)
-    return Subject(_name(path), trained.network, siamese_layers, trained.front_ends, trained.corpus)
-
-
-def _load_classifier(path: Path) -> Subject:
-    """Load a pre-trained tower with its classes (paper, figures 4 and 5)."""
-    checkpoint = read_checkpoint(path)
-    made = description_of(path, checkpoint)
+def _pretrained(
+    path: Path, described: Mapping[str, Any], state: Mapping[str, Tensor]
+) -> PretrainedTower:
     weights = {
         name.removeprefix("network."): value
-        for name, value in checkpoint["state_dict"].items()
+        for name, value in state.items()
         if name.startswith("network.")
     }
-    with description_used(path):
-        front_end, corpus = front_end_from(made["front_end"]), str(made["corpus"])
-        with torch.device("meta"):  # whose memory is nobody's, however large the geometry
-            check_weights(path, _classifier(made, weights), weights)
-        network = _classifier(made, weights)
-    network.load_state_dict(weights)
-    side: Side = "recording" if front_end.sample_rate > IMITATION_RATE else "imitation"
-    return Subject(
-        _name(path),
-        network.eval(),
-        partial(classifier_layers, part=side),
-        {side: front_end},
-        corpus,
-    )
+    front_end = front_end_from(described["front_end"])
+    with torch.device("meta"):  # whose memory is nobody's, however large the geometry
+        check_weights(path, _classifier(described, weights), weights)
+    classifier = _classifier(described, weights)
+    classifier.load_state_dict(weights)
+    return PretrainedTower(described["side"], front_end, classifier)
 
 
-def _classifier(made: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Classifier:
+def _classifier(described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Classifier:
     tower = TowerGeometry(
-        [ConvStage(**stage) for stage in made["tower"]["stages"]], made["tower"]["batch_norm"]
+        [ConvStage(**stage) for stage in described["tower"]["stages"]],
+        described["tower"]["batch_norm"],
     )
-    hidden = [len(weights[f"head.{place}.bias"]) for place in _linear_places(weights)][:-1]
-    return Classifier(tuple(made["input_shape"]), tower, len(made["classes"]), hidden)
-
-
-def _linear_places(weights: Mapping[str, Tensor]) -> list[int]:
-    """Return where the classification head has layers with weights, first to last."""
-    return sorted(
+    linear = sorted(
         int(name.split(".")[1])
         for name in weights
         if name.startswith("head.") and name.endswith(".bias")
     )
+    hidden = [len(weights[f"head.{place}.bias"]) for place in linear][:-1]
+    return Classifier(tuple(described["input_shape"]), tower, len(described["classes"]), hidden)
 
 
 def _name(path: Path) -> str:
     """Return the run's folder, which says more than ``best.ckpt``."""
     folder = path.resolve().parent
     return folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
-
-
-LOADERS: dict[str, Callable[[Path], Subject]] = {
-    "siamese": _load_siamese,
-    "classifier": _load_classifier,
-}

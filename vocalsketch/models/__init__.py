@@ -2,15 +2,11 @@
 
 from vocalsketch.models.geometry import ConvStage, TowerGeometry
 from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.siamese import Sharing, Siamese, SiameseGeometry
 from vocalsketch.models.tower import Tower
 
 __all__ = [
     "ConvStage",
     "MetricHead",
-    "Sharing",
-    "Siamese",
-    "SiameseGeometry",
     "Tower",
     "TowerGeometry",
 ]

@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 
@@ -186,11 +185,6 @@ def clip_features(codes: Tensor, counts: Tensor | None = None, delta_width: int 
         own = codes[chosen, :count]
         features[chosen] = _statistics(torch.cat([own, delta(own, delta_width)], dim=2))
     return features
-
-
-def cosine_similarities(queries: Tensor, candidates: Tensor) -> Tensor:
-    """Return cosine similarities (queries, candidates) of vectors; 0 for a vector of zeros."""
-    return functional.normalize(queries, dim=1) @ functional.normalize(candidates, dim=1).T
 
 
 def _statistics(values: Tensor) -> Tensor:

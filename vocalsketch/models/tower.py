@@ -1,6 +1,10 @@
 """The convolutional towers that embed an imitation or a recording."""
 
+from copy import deepcopy
+
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vocalsketch.models.geometry import ConvStage, TowerGeometry
 
@@ -62,3 +66,20 @@ class Tower(nn.Module):
         for stage in self.stages:
             outputs = stage(outputs)
         return outputs.flatten(start_dim=1)
+
+
+def fast_tower(tower: Tower) -> nn.Module:
+    """Return a trained tower's function, to rounding, rearranged to embed many clips on a CPU.
+
+    Batch normalisation is folded into the convolution before it, and pooling comes before ReLU:
+    both rise, so that they may change places, and ReLU then has an eighth of the work. Channels
+    lie last in memory, which a convolution of a single channel is several times faster with.
+    """
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, tower.input_shape[0]))]
+    for block in tower.stages:
+        assert isinstance(block, ConvBlock)
+        norm, pool = block.norm, block.pool
+        conv = deepcopy(block.conv).eval()
+        layers.append(conv if norm is None else fuse_conv_bn_eval(conv, deepcopy(norm).eval()))
+        layers += [nn.ReLU()] if pool is None else [pool, nn.ReLU()]
+    return nn.Sequential(*layers, nn.Flatten()).eval().to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The paper's statements about its systems, each judged by numbers (section VI-E)."""
+"""The paper's statements about its systems (section VI-E) and ours, each judged by numbers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from vocalsketch.paper.published import (
+from pandas import DataFrame
+
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import (
+    BEYOND,
     CATEGORIES,
     FIGURE_6,
     FUSED,
@@ -14,6 +18,8 @@ from vocalsketch.paper.published import (
     IMINET_FUSION,
     IMISOUND,
     TL_IMINET,
+    printed_sample,
+    row_of,
 )
 from vocalsketch.retrieval.significance import Sample, holm, welch
 
@@ -64,6 +70,22 @@ class Judgement:
     tested: int
     significant: int
     against: tuple[tuple[str, str, str], ...]
+
+    @property
+    def evidence(self) -> str:
+        """In how many comparisons the claim held, and where it did not."""
+        if self.verdict == "not run":
+            return "some of its systems or categories were not run"
+        judged = f"significantly in {self.significant}" if self.tested else "no test"
+        counts = f"higher in {self.above} of {self.comparisons}, {judged}"
+        where: dict[tuple[str, str], list[str]] = {}
+        for better, worse, category in self.against:
+            where.setdefault((better, worse), []).append(category)
+        against = "; ".join(
+            f"{row_of(better).name} not above {row_of(worse).name} on {', '.join(categories)}"
+            for (better, worse), categories in where.items()
+        )
+        return f"{counts}: {against}" if against else counts
 
 
 CLAIMS = (
@@ -150,7 +172,41 @@ CLAIMS = (
         "VI-E3",
         tuple((FIGURE_6[4], key) for key in FIGURE_6[:4]),
     ),
+    Claim(
+        "A contrastive loss beats pairs of the same data: the dual encoder trained on this corpus "
+        "alone beats tied IMINET and fully pre-trained TL-IMINET",
+        BEYOND,
+        (("dual_scratch", IMINET[2]), ("dual_scratch", TL_IMINET[3])),
+    ),
+    Claim(
+        "Synthesised imitations help: the dual encoder that began with them beats the one trained "
+        "on this corpus alone",
+        BEYOND,
+        (("dual", "dual_scratch"),),
+    ),
 )
+
+
+def judgements(measured: Measured) -> DataFrame:
+    """Return each claim judged by the runs, and by the paper's own table.
+
+    Returns:
+        Columns ``statement``, ``section``, ``here``, ``evidence``, ``paper``; claims of which
+        something was not run come last.
+    """
+    found = [
+        (
+            judge(claim, measured.sample, measured.categories),
+            judge(claim, printed_sample, CATEGORIES),
+        )
+        for claim in CLAIMS
+    ]
+    found.sort(key=lambda each: each[0].verdict == "not run")
+    lines = [
+        (here.claim.statement, here.claim.section, here.verdict, here.evidence, paper.verdict)
+        for here, paper in found
+    ]
+    return DataFrame(lines, columns=["statement", "section", "here", "evidence", "paper"])
 
 
 def judge(

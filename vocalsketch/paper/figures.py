@@ -11,14 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vocalsketch.paper.published import FIGURE_6, label
-from vocalsketch.paper.study import Study
-from vocalsketch.paper.table import paper_sample
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import ADDED, BEYOND, CONTOURS, FIGURE_6, printed_sample, row_of
 from vocalsketch.retrieval.ranking import Ranks
 from vocalsketch.retrieval.results import corpus_tag
 
 INK = "#24292e"  # of text and axes; the page puts its own text colour in its place
-COLOURS = ("#8a8f98", "#4c9be8", "#e8804c", "#2c6cb0", "#b5522a")  # told apart by colour-blind
+BLUE, RUST = "#4c9be8", "#b5522a"
+COLOURS = dict(  # told apart by colour-blind
+    zip(FIGURE_6, ("#8a8f98", BLUE, "#e8804c", "#2c6cb0", RUST), strict=True)
+)
+OTHERS = ("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a", "#6b6b2f")
 WIDEST_BAR = 0.25  # of the room of a category
 RESOLUTION = 160  # dots per inch of a PNG
 STYLE: Any = {  # matplotlib types its keys one by one
@@ -35,43 +38,43 @@ STYLE: Any = {  # matplotlib types its keys one by one
 }
 
 
-def figure_6(study: Study) -> Figure:
-    """Draw the MRR of the systems of Figure 6: mean, spread and every seed, by category.
+def figure_6(measured: Measured) -> Figure:
+    """Draw the MRR of the systems of Figure 6, and of rows that are not the paper's.
 
-    A dashed line is chance. A diamond is the paper's mean, drawn only where the candidates are
-    the paper's. Systems that were not run are left out.
+    Mean, spread and every seed, by category. A dashed line is chance. A diamond is the paper's
+    mean, drawn only where the candidates are the paper's. What was not run is left out.
     """
-    keys = [key for key in FIGURE_6 if study.rows.get(key)]
+    keys = _drawn(measured)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 4.4), layout="constrained")
         axes = figure.add_subplot()
         for place, key in enumerate(keys):
-            _bars(axes, study, key, place, len(keys))
-        for number, category in enumerate(study.categories):
-            chance = study.chance[category]
+            _bars(axes, measured, key, place, keys)
+        for number, category in enumerate(measured.categories):
+            chance = measured.chance[category]
             ends = (number - 0.46, number + 0.46)
             name = "chance" if number == 0 else None
             axes.plot(ends, (chance, chance), "--", color=INK, linewidth=1, label=name)
-        axes.set_xticks(range(len(study.categories)), _wrapped(study.categories))
+        axes.set_xticks(range(len(measured.categories)), _wrapped(measured.categories))
         axes.set_ylabel("mean reciprocal rank")
-        axes.set_title(corpus_tag(study.reference.corpus), fontsize=9.5, loc="left")
+        axes.set_title(corpus_tag(measured.reference.corpus), fontsize=9.5, loc="left")
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
     return figure
 
 
-def rank_histograms(study: Study, key: str) -> Figure:
+def rank_histograms(measured: Measured, key: str) -> Figure:
     """Draw at which rank the target of a query lies, by category, over all seeds of a row.
 
-    The line is the yardstick without learning, where it was measured; dashed is chance.
+    The line is contours, where they were run and are not the row itself; dashed is chance.
     """
-    rows = math.ceil(len(study.categories) / 2)
+    rows = math.ceil(len(measured.categories) / 2)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.4 + 2.3 * rows), layout="constrained")
-        for number, category in enumerate(study.categories):
+        for number, category in enumerate(measured.categories):
             axes = figure.add_subplot(rows, 2, number + 1)
-            _histogram(axes, study, key, number)
+            _histogram(axes, measured, key, number)
             axes.set_title(category, fontsize=9.5, loc="left")
-        title = f"{label(key)}, {corpus_tag(study.reference.corpus)}"
+        title = f"{row_of(key).name}, {corpus_tag(measured.reference.corpus)}"
         figure.suptitle(title, fontsize=9.5, x=0.01, ha="left")
     return figure
 
@@ -91,31 +94,33 @@ def as_png(figure: Figure) -> bytes:
     return target.getvalue()
 
 
-def figures(study: Study) -> Mapping[str, Figure]:
+def figures(measured: Measured) -> Mapping[str, Figure]:
     """Return every figure that the runs allow, by file name."""
-    drawn: dict[str, Figure] = {}
-    if any(study.rows.get(key) for key in FIGURE_6):
-        drawn["figure6"] = figure_6(study)
-    if study.best is not None:
-        drawn["ranks"] = rank_histograms(study, study.best)
-    return drawn
+    drawn = {"figure6": figure_6(measured)} if _drawn(measured) else {}
+    return {**drawn, "ranks": rank_histograms(measured, measured.strongest)}
 
 
-def _bars(axes: Axes, study: Study, key: str, place: int, systems: int) -> None:
-    width = min(0.84 / systems, WIDEST_BAR)
-    offset = (place - (systems - 1) / 2) * width
-    colour = COLOURS[FIGURE_6.index(key)]
-    for number, category in enumerate(study.categories):
-        seeds = [float(ranks.mean()) for ranks in study.reciprocal_ranks[key][category].values()]
-        sample, paper = study.sample(key, category), paper_sample(key, category)
+def _drawn(measured: Measured) -> list[str]:
+    """Return the rows of figure 6 that were run, then those that are not the paper's."""
+    others = [key for key in measured.runs if row_of(key).block in (BEYOND, ADDED)]
+    return [key for key in (*FIGURE_6, *others) if measured.runs.get(key)]
+
+
+def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[str]) -> None:
+    width = min(0.84 / len(keys), WIDEST_BAR)
+    offset = (place - (len(keys) - 1) / 2) * width
+    colour = COLOURS.get(key, OTHERS[place % len(OTHERS)])
+    for number, category in enumerate(measured.categories):
+        seeds = [float(ranks.mean()) for ranks in measured.reciprocal_ranks[key][category].values()]
+        sample, paper = measured.sample(key, category), printed_sample(key, category)
         assert sample is not None
         x = number + offset
         spread = None if math.isnan(sample.std) else sample.std
-        name = label(key) if number == 0 else None
+        name = row_of(key).name if number == 0 else None
         axes.bar(x, sample.mean, width * 0.9, color=colour, yerr=spread, ecolor=INK, label=name)
         axes.plot(np.full(len(seeds), x), seeds, ".", color=INK, markersize=3, alpha=0.6)
-        if paper is not None and study.comparable:
-            first = key == FIGURE_6[0] and number == 0
+        if paper is not None and measured.comparable:
+            first = key == keys[0] and number == 0
             axes.plot(
                 x,
                 paper.mean,
@@ -128,15 +133,14 @@ def _bars(axes: Axes, study: Study, key: str, place: int, systems: int) -> None:
             )
 
 
-def _histogram(axes: Axes, study: Study, key: str, number: int) -> None:
-    candidates = len(study.reference.categories[number].candidates)
-    category = study.categories[number]
-    seeds = study.reciprocal_ranks[key][category].values()
+def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
+    candidates = len(measured.reference.categories[number].candidates)
+    category = measured.categories[number]
     ranks = np.arange(1, candidates + 1)
-    axes.bar(ranks, _shares(1.0 / np.concatenate(list(seeds)), candidates), 0.86, color=COLOURS[1])
-    if study.yardstick is not None:
-        shares = _shares(study.yardstick.categories[number].ranks, candidates)
-        axes.step(ranks, shares, where="mid", color=COLOURS[4], linewidth=1.2)
+    axes.bar(ranks, _shares(measured, key, category, candidates), 0.86, color=BLUE)
+    if CONTOURS in measured.reciprocal_ranks and key != CONTOURS:
+        shares = _shares(measured, CONTOURS, category, candidates)
+        axes.step(ranks, shares, where="mid", color=RUST, linewidth=1.2)
     axes.axhline(100 / candidates, color=INK, linestyle="--", linewidth=1)
     axes.set_xlabel("rank of the target")
     axes.set_ylabel("% of queries")
@@ -144,8 +148,9 @@ def _histogram(axes: Axes, study: Study, key: str, number: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _shares(ranks: Ranks, candidates: int) -> Ranks:
+def _shares(measured: Measured, key: str, category: str, candidates: int) -> Ranks:
     """Return the percentage of queries at each rank, a half rank counted to the next whole one."""
+    ranks = 1.0 / np.concatenate(list(measured.reciprocal_ranks[key][category].values()))
     counts = np.histogram(ranks, np.arange(candidates + 1) + 0.5)[0]
     shares: Ranks = 100.0 * counts / len(ranks)
     return shares

@@ -1,186 +1,189 @@
-"""Which runs a study is made of: a cell for each system and seed."""
+"""What is run for the report: a job for each row and seed, and for what these start from."""
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from vocalsketch.datasets.open import open_corpus
+from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.published import IMINET, IMISOUND, TL_IMINET
-
-FUSION = "fusion"  # rows that are computed from the others
-GROUPS: dict[str, tuple[str, ...]] = {
-    "imisound": (IMISOUND,),
-    "iminet": IMINET,
-    "tl": TL_IMINET,
-    FUSION: (),
-}
-PRETRAINING = {"imitation": "pretrain_voxforge", "recording": "pretrain_urbansound8k"}
-CONFIGS = {
-    **{name: name for name in (IMISOUND, *IMINET, *PRETRAINING.values())},
-    **{key: f"tl_iminet_{key.removeprefix('tl_')}" for key in TL_IMINET},
-}
-# The schedule of --quick: enough to see that everything works, too little for the figures.
-QUICK: dict[str, tuple[str, ...]] = {
-    "imisound": ("--model.init_args.layer_epochs=2", "--trainer.max_epochs=8"),
-    "iminet": ("--trainer.max_epochs=5",),
-    "tl": ("--trainer.max_epochs=2",),
-    "pretrain": ("--trainer.max_epochs=1",),
-}
+from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
+from vocalsketch.jobs.job import Job
+from vocalsketch.paper.rows import KNOWN, Row, chosen
+from vocalsketch.systems import load_system
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a study.
+class Data:
+    """What every run is given: the same corpus, the same split.
 
     Attributes:
-        system: Row key of Table I, or the name of a pre-training.
-        seed: Seed of the run.
-        config: The run's config.
-        arguments: What is changed of the config, as on the command line; results depend on it.
-        needs: Pre-trainings whose checkpoints this one starts from.
+        root: Where the corpus is.
+        on_bad_audio: ``error`` or ``skip``.
+        manifest: The split's.
+        corpus: Fingerprint of the corpus.
+        split: Fingerprint of the split.
     """
 
-    system: str
-    seed: int
-    config: Path
-    arguments: tuple[str, ...] = ()
-    needs: tuple["Cell", ...] = ()
+    root: str
+    on_bad_audio: OnBadAudio
+    manifest: Path
+    corpus: str
+    split: str
 
-    @property
-    def name(self) -> str:
-        """What people and folders call it, such as ``iminet_tied/seed3``."""
-        return f"{self.system}/seed{self.seed}"
+    @classmethod
+    def prepare(cls, folder: Path, root: str, split: str, on_bad_audio: OnBadAudio) -> "Data":
+        """Read the corpus, write the split's manifest to the folder, fingerprint both.
 
-    @property
-    def pretraining(self) -> bool:
-        """Whether it only serves other cells."""
-        return self.system in PRETRAINING.values()
-
-    def folder(self, study: Path) -> Path:
-        """Return where it runs."""
-        return study / "cells" / self.system / f"seed{self.seed}"
-
-    def fingerprint(self, conditions: Sequence[str]) -> str:
-        """Return a hash of all that its result depends on.
-
-        Args:
-            conditions: Fingerprints of data, split and code.
+        Raises:
+            ConfigError: The split is not one.
+            DatasetError: Corpus or split cannot be used.
         """
-        content = {
-            "config": self._resolved(),
-            "seed": self.seed,
-            "arguments": self.arguments,
-            "conditions": list(conditions),
-            "needs": [need.fingerprint(conditions) for need in self.needs],
+        corpus = open_corpus(root, on_bad_audio=on_bad_audio)
+        divided = make_split(corpus, split)
+        manifest = folder / "split.json"
+        write_manifest(divided, manifest)
+        return cls(root, on_bad_audio, manifest, corpus_fingerprint(corpus), divided.fingerprint)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The keys of a config's data that it answers."""
+        return {
+            "root": self.root,
+            "split": str(self.manifest),
+            "on_bad_audio": self.on_bad_audio,
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-    def _resolved(self) -> Any:
-        """Return the config's values, but for what ``conditions`` and ``needs`` say better."""
-        config: Any = OmegaConf.to_container(OmegaConf.load(self.config), resolve=True)
-        if not self.pretraining:
-            for key in ("root", "split", "on_bad_audio"):
-                config["data"]["init_args"].pop(key, None)
-        if self.needs:
-            transfer = config["model"]["init_args"].get("transfer") or {}
-            for side in PRETRAINING:
-                transfer.pop(side, None)
-        return config
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to run and to report.
-
-    Attributes:
-        cells: Every run, each after those that it needs.
-        fusion: Whether the fused rows are made too.
-    """
-
-    cells: tuple[Cell, ...]
-    fusion: bool
-
-
-def make_plan(
-    rows: Sequence[str],
-    seeds: int,
-    configs: Path,
-    *,
-    quick: bool = False,
-    pretraining_roots: dict[str, str] | None = None,
-) -> Plan:
-    """Return the cells of the rows asked for, seed by seed.
+def wanted(names: Sequence[str], seeds: int, configs: Path) -> list[Row]:
+    """Return the rows that are asked for, once it is certain that they can be run.
 
     Args:
-        rows: ``imisound``, ``iminet``, ``tl``, ``fusion``, or single rows such as ``tl_conv123``.
-        seeds: How many initialisations: seeds 0, 1, ...
+        names: Groups of rows, or single ones (``rows.chosen``).
+        seeds: How many initialisations.
         configs: Folder of the configs.
-        quick: Shorten every schedule.
-        pretraining_roots: Data set of each pre-training by its side, where not the config's own.
 
     Raises:
         ConfigError: A row is unknown, there is no seed, or a config is missing.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}: give at least 1.")
-    systems = _systems(rows)
-    roots = pretraining_roots or {}
-    cells: dict[str, Cell] = {}
-    for seed in range(seeds):
-        for system in systems:
-            for cell in _with_needs(system, seed, configs, quick, roots):
-                cells.setdefault(cell.name, cell)
-    return Plan(tuple(cells.values()), FUSION in rows)
+    rows = chosen(names)
+    for row in rows:
+        for each in (row, *(KNOWN[need] for need, _ in row.needs.values())):
+            config = configs / f"{each.config}.yaml"
+            if each.config and not config.is_file():
+                raise ConfigError(
+                    f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                    "give --conf FOLDER."
+                )
+    return rows
 
 
-def _systems(rows: Sequence[str]) -> list[str]:
-    known = [key for keys in GROUPS.values() for key in keys]
-    unknown = [row for row in rows if row not in GROUPS and row not in known]
-    if unknown:
-        raise ConfigError(
-            f"No row {unknown[0]!r}: there are {', '.join(GROUPS)}, and of these singly "
-            f"{', '.join(key for key in known if key not in GROUPS)}."
+@dataclass(frozen=True)
+class Plan:
+    """How the runs of a report are made.
+
+    Attributes:
+        folder: Of the report; its name is the group in W&B.
+        configs: Folder of the configs.
+        data: Corpus and split.
+        quick: Whether every schedule is shortened.
+        roots: Data set of a row, by its key, where that is not the one its config names.
+    """
+
+    folder: Path
+    configs: Path
+    data: Data
+    quick: bool = False
+    roots: Mapping[str, str] = field(default_factory=dict)
+
+    def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
+        """Return the jobs of some rows, seed by seed, each after those that it needs.
+
+        Args:
+            rows: What is reported.
+            seeds: How many initialisations, seeds 0, 1, ...; what is not trained is run once.
+        """
+        jobs: dict[str, Job] = {}
+        for seed in range(seeds):
+            for row in rows:
+                if row.config or seed == 0:
+                    job = self.job(row, seed)
+                    jobs.update({each.name: each for each in (*job.needs, job)})
+        return list(jobs.values())
+
+    def job(self, row: Row, seed: int) -> Job:
+        """Return the job that trains a row's system, or only ranks it."""
+        name = f"{row.key}/seed{seed}"
+        return self._training(row, seed, name) if row.config else self._ranking(row, name)
+
+    def _training(self, row: Row, seed: int, name: str) -> Job:
+        config = self.configs / f"{row.config}.yaml"
+        changes = row.quick if self.quick else ()
+        if row.key in self.roots:
+            changes = (f"--data.init_args.root={self.roots[row.key]}", *changes)
+        needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
+        given = {
+            key: str(need.folder / "checkpoints" / f"{row.needs[key][1]}.ckpt")
+            for key, need in needs.items()
+        }
+        if row.block:
+            given |= {f"data.init_args.{key}": value for key, value in self.data.settings.items()}
+        seeded = ("--config", str(config), "--seed_everything", str(seed))
+        quiet = "--trainer.enable_progress_bar=false"
+        return Job(
+            name,
+            folder_of(self.folder, name),
+            (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
+            fingerprint(
+                {"config": _without(config, given), "changes": changes},
+                seed=seed,
+                corpus=self.data.corpus if row.block else "",
+                split=self.data.split if row.block else "",
+                needs=[need.fingerprint for need in needs.values()],
+            ),
+            tuple(needs.values()),
+            environment={
+                "WANDB_RUN_GROUP": self.folder.name,
+                "WANDB_NAME": name.replace("/", "-"),
+            },
         )
-    asked = {key for row in rows for key in GROUPS.get(row, (row,))}
-    if not asked:
-        raise ConfigError(
-            f"--rows is {','.join(rows) or 'empty'}: name rows that are run, such as iminet; a "
-            "fusion needs runs to fuse."
+
+    def _ranking(self, row: Row, name: str) -> Job:
+        folder = folder_of(self.folder, name)
+        told = (str(folder), row.system, *self.data.settings.values())
+        return Job(
+            name,
+            folder,
+            fingerprint=fingerprint(
+                {"system": load_system(row.system).fingerprint},
+                seed=0,
+                corpus=self.data.corpus,
+                split=self.data.split,
+            ),
+            command=(sys.executable, "-m", "vocalsketch.paper.untrained", *told),
         )
-    return [key for key in known if key in asked]
 
 
-def _with_needs(
-    system: str, seed: int, configs: Path, quick: bool, roots: dict[str, str]
-) -> Iterator[Cell]:
-    """Yield what a system's cell needs, then the cell."""
-    needs = []
-    if system in TL_IMINET[1:]:
-        for side, name in PRETRAINING.items():
-            changes = (f"--data.init_args.root={roots[side]}",) if side in roots else ()
-            needs.append(_cell(name, seed, configs, quick, changes))
-    yield from needs
-    yield _cell(system, seed, configs, quick, needs=tuple(needs))
+def folder_of(report: Path, name: str) -> Path:
+    """Return the run folder of a job in the folder of a report."""
+    return report / "cells" / name
 
 
-def _cell(
-    system: str,
-    seed: int,
-    configs: Path,
-    quick: bool,
-    changes: tuple[str, ...] = (),
-    needs: tuple[Cell, ...] = (),
-) -> Cell:
-    config = configs / f"{CONFIGS[system]}.yaml"
-    if not config.is_file():
-        raise ConfigError(
-            f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or give "
-            "--conf FOLDER."
-        )
-    short = QUICK[system.split("_")[0]] if quick else ()
-    return Cell(system, seed, config, (*changes, *short), needs)
+def _without(config: Path, given: Mapping[str, str]) -> Any:
+    """Return a config's values, but for the keys whose value counts by what lies there."""
+    values: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
+    for key in given:
+        *path, last = key.split(".")
+        branch = values
+        for part in path:
+            branch = (branch or {}).get(part)
+        if branch:
+            branch.pop(last, None)
+    return values

@@ -1,40 +1,85 @@
-"""The report on a study, as files."""
+"""The report on Table I, as files: one table for all of them, a template for each format."""
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from pandas import DataFrame
 
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.paper.content import Content
-from vocalsketch.paper.figures import as_png, as_svg, figures
-from vocalsketch.paper.latex import latex
-from vocalsketch.paper.markdown import markdown
-from vocalsketch.paper.page import page
-from vocalsketch.paper.spreadsheets import table_csv, tests_csv
-from vocalsketch.paper.study import Study
+from vocalsketch.paper.claims import judgements
+from vocalsketch.paper.comparisons import comparisons
+from vocalsketch.paper.figures import INK, as_png, as_svg, figures
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import CANDIDATES, row_of
+from vocalsketch.paper.table import shown, table
+from vocalsketch.retrieval.results import corpus_tag
+
+SHOWN_SOUNDS = 3  # hardest and easiest of each category
+READING = {
+    "table": (
+        "Mean ± standard deviation over seeds of the MRR per category; with what the paper "
+        "prints and how far the measured mean lies from it. The best of each block is in bold. "
+        "Contours: loudness, pitch, periodicity and brightness over time, compared by distance, "
+        "nothing is trained. Chance: what random scores reach on average."
+    ),
+    "claims": (
+        "Held: in every comparison that the statement makes the better system has the higher mean, "
+        "significantly so (Welch's t-test over seeds, two-sided, p < 0.05 after Holm's correction "
+        "within the statement). Not significant: the higher mean everywhere, but not significantly "
+        "everywhere. Not held: not the higher mean everywhere. One seed of each allows no test. "
+        "The last column judges the paper's printed means and deviations in the same way; what is "
+        "beyond the paper is not in it."
+    ),
+    "tests": (
+        "p: Welch's unpaired t-test over seeds, two-sided, and corrected by Holm for all tests of "
+        "its group. 95% over queries: paired bootstrap of the difference in MRR, each query's "
+        "reciprocal rank averaged over seeds; it says nothing about other sounds or other seeds. "
+        "The paper's printed p-values agree with one-sided Welch tests on its Table I, in which "
+        "TL-IMINET is tested against untied IMINET, though the text says IMISOUND."
+    ),
+    "figure6": (
+        "Figure 6 of the paper, measured: mean and standard deviation over seeds, a dot for each "
+        "seed, dashed chance; a diamond for the paper's mean where the candidates are the paper's."
+    ),
+    "ranks": (
+        "At which rank the target lies, over all seeds of the system that is best on average; the "
+        "line is contours where they were measured, dashed is chance."
+    ),
+}
 
 
-def write_report(folder: Path, study: Study) -> list[Path]:
+def write_report(folder: Path, measured: Measured) -> list[Path]:
     """Write the report, each file whole or not at all.
 
     ``report.html`` is self-contained; ``report.md`` refers to the figures (PNG, and SVG beside
-    them); ``table1.tex``, ``table1.csv`` and ``tests.csv`` hold the figures to go on with.
+    them); ``table1.tex`` (needs booktabs), ``table1.csv`` and ``tests.csv`` hold the figures to go
+    on with.
 
     Returns:
         The paths, ``report.html`` first.
 
     Raises:
-        ConfigError: The study holds no run.
+        ConfigError: There is no run.
         StorageError: A file cannot be written.
     """
-    content = Content.of(study)
-    drawn = figures(study)
-    pictures = {name: as_svg(figure) for name, figure in drawn.items()}
+    lines, tests = table(measured), comparisons(measured)
+    content = _content(measured, lines, tests)
+    drawn = figures(measured)
+    drawings = {name: as_svg(figure) for name, figure in drawn.items()}
     texts = {
-        "report.html": page(content, pictures),
-        "report.md": markdown(content, [f"{name}.png" for name in drawn]),
-        "table1.tex": latex(content),
-        "table1.csv": table_csv(content),
-        "tests.csv": tests_csv(content),
-        **{f"{name}.svg": picture for name, picture in pictures.items()},
+        "report.html": _rendered(
+            "report.html.j2", content, {n: _inline(d) for n, d in drawings.items()}
+        ),
+        "report.md": _rendered("report.md.j2", content, {name: f"{name}.png" for name in drawn}),
+        "table1.tex": latex(lines, content["corpus"], content["subtitle"]),
+        "table1.csv": lines.to_csv(index=False, lineterminator="\n"),
+        "tests.csv": tests.to_csv(index=False, lineterminator="\n"),
+        **{f"{name}.svg": drawing for name, drawing in drawings.items()},
     }
     for name, text in texts.items():
         write_text(folder / name, text)
@@ -42,3 +87,169 @@ def write_report(folder: Path, study: Study) -> list[Path]:
         with written_whole(folder / f"{name}.png") as temporary:
             temporary.write_bytes(as_png(figure))
     return [folder / name for name in (*texts, *(f"{name}.png" for name in drawn))]
+
+
+def latex(lines: DataFrame, corpus: str, subtitle: str) -> str:
+    """Return Table I as a float whose caption names the corpus.
+
+    Args:
+        lines: What ``table.table`` returns.
+        corpus: The corpus as every page names it.
+        subtitle: What was ranked.
+    """
+    texts, best = _with_chance(lines, brief=True)
+    texts = texts.apply(lambda column: column.str.replace(r"\n(.*)", r" (\1)", regex=True))
+    caption = (
+        f"MRR (mean ± standard deviation over seeds), {corpus}, {subtitle}. In brackets the "
+        "paper's mean and the difference."
+    )
+    style = texts.style.format(_without_angles, escape="latex")
+    for axis in (0, 1):
+        style = style.format_index(_without_angles, escape="latex", axis=axis)
+    style = style.apply(lambda _: np.where(best, "textbf:--rwrap;", ""), axis=None)
+    text: str = style.to_latex(
+        hrules=True,
+        clines="skip-last;data",
+        multirow_align="naive",
+        environment="table*",
+        position_float="centering",
+        column_format="ll" + "c" * len(texts.columns),
+        caption=caption,
+    )
+    return text
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as the paper prints them; a dash where there is no test.
+
+    >>> p_value(0.0117), p_value(0.2), p_value(float("nan"))
+    ('1.17e-02', '0.20', '-')
+    """
+    if math.isnan(p):
+        return "-"
+    return f"{p:.2f}" if p >= 0.1 else f"{p:.2e}"
+
+
+def warnings(measured: Measured) -> tuple[str, ...]:
+    """Return what a reader must know before the figures."""
+    if measured.reference.corpus == "demo":
+        first = (
+            "The demo corpus is synthetic: these figures show that the program works. They are "
+            "not comparable with the paper's, which stand here for orientation only."
+        )
+        return (first, *measured.notes)
+    if measured.comparable:
+        return measured.notes
+    sizes = ", ".join(
+        f"{each.category} {len(each.candidates)}" for each in measured.reference.categories
+    )
+    paper = ", ".join(map(str, CANDIDATES))
+    first = (
+        f"Candidates per category: {sizes}. The paper ranks among {paper}, of other sounds: "
+        "its figures are not directly comparable with these."
+    )
+    return (first, *measured.notes)
+
+
+def _content(measured: Measured, lines: DataFrame, tests: DataFrame) -> dict[str, Any]:
+    """Return what every format says, as the templates name it."""
+    texts, best = _with_chance(lines)
+    left_out = [name for name in dict.fromkeys(lines["block"]) if name not in texts.index.levels[0]]
+    return {
+        "corpus": corpus_tag(measured.reference.corpus),
+        "subtitle": _subtitle(measured),
+        "warnings": warnings(measured),
+        "categories": measured.categories,
+        "blocks": {
+            block: [
+                (label, list(zip(texts.loc[block, label], best.loc[block, label], strict=True)))
+                for label in texts.loc[block].index
+            ]
+            for block in texts.index.unique(0)
+        },
+        "left_out": ", ".join(left_out),
+        "claims": judgements(measured).to_numpy().tolist(),
+        "tests": {
+            group: _tests(of_group) for group, of_group in tests.groupby("group", sort=False)
+        },
+        "strongest": row_of(measured.strongest).name,
+        "sounds": _sounds(measured),
+        "reading": READING,
+    }
+
+
+def _with_chance(lines: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFrame]:
+    """Return what ``shown`` does, and a last line for random scores."""
+    texts, best = shown(lines, brief=brief)
+    chance = lines.groupby("category", sort=False)["chance"].first()
+    texts.loc[("", "Chance"), :] = [f"{chance[category]:.3f}" for category in texts.columns]
+    best.loc[("", "Chance"), :] = False
+    return texts, best
+
+
+def _subtitle(measured: Measured) -> str:
+    """Return what was ranked: half, split, queries and candidates."""
+    reference = measured.reference
+    queries = sum(len(each.queries) for each in reference.categories)
+    candidates = sum(len(each.candidates) for each in reference.categories)
+    seeds = len({seed for by_seed in measured.runs.values() for seed in by_seed})
+    return (
+        f"{reference.half} half of split {reference.split_name}: {queries} queries, "
+        f"{candidates} candidates in {len(reference.categories)} categories; "
+        f"{seeds} seed{'' if seeds == 1 else 's'}"
+    )
+
+
+def _tests(of_group: DataFrame) -> list[tuple[str, ...]]:
+    """Return systems, category, difference, p, corrected p and interval of each test, as text."""
+    return [
+        (
+            row_of(each.first).name,
+            row_of(each.second).name,
+            each.category,
+            f"{each.difference:+.3f}",
+            p_value(each.p),
+            p_value(each.p_holm),
+            f"{each.bootstrap_low:+.3f} to {each.bootstrap_high:+.3f}",
+        )
+        for each in of_group.itertuples()
+    ]
+
+
+def _sounds(measured: Measured) -> list[tuple[str, str, str]]:
+    """Return (category, hardest, easiest sounds) of the strongest system."""
+
+    def listed(found: Sequence[tuple[str, int, float]]) -> str:
+        return "; ".join(f"{sound} {mrr:.2f} ({queries})" for sound, queries, mrr in found)
+
+    ordered = {name: measured.per_sound(measured.strongest, name) for name in measured.categories}
+    return [
+        (name, listed(found[:SHOWN_SOUNDS]), listed(found[::-1][:SHOWN_SOUNDS]))
+        for name, found in ordered.items()
+    ]
+
+
+def _rendered(name: str, content: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+    environment = Environment(
+        loader=PackageLoader("vocalsketch.paper", "."),
+        autoescape=name.endswith(".html.j2"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name).render(**content, pictures=pictures)
+
+
+def _inline(svg: str) -> Markup:
+    """Return the drawing without its XML prologue, its text in the page's colour.
+
+    It was drawn by this program and every name in it is escaped, so it is put in as it is.
+    """
+    drawing = svg[svg.index("<svg") :]
+    return Markup(drawing.replace(INK, "currentColor"))  # noqa: S704 - see above
+
+
+def _without_angles(text: str) -> str:
+    """Return text whose angle brackets LaTeX prints as such; pandas escapes the rest."""
+    return text.replace("<", r"\textless{}").replace(">", r"\textgreater{}")

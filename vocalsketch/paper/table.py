@@ -1,112 +1,91 @@
 """Table I, measured: mean and standard deviation over seeds beside the paper's."""
 
 import math
-from dataclasses import dataclass
 
-from vocalsketch.paper.published import CATEGORIES, INITIALISATIONS, TABLE_I, PaperRow
-from vocalsketch.paper.study import Study
+import pandas as pd
+from pandas import DataFrame
+
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import TABLE_I, Row, printed_sample, row_of
 from vocalsketch.retrieval.significance import Sample
 
+COLUMNS = (
+    *("corpus", "row", "block", "label", "category", "mean", "std", "seeds", "best"),
+    *("paper_mean", "paper_std", "difference", "chance"),
+)
 
-@dataclass(frozen=True)
-class Cell:
-    """One system in one category.
 
-    Attributes:
-        measured: MRR over seeds; None where it was not run.
-        paper: What the paper prints; None in a category that the paper does not have.
-        best: Whether the mean, as printed, is the highest of its block in this category; never
-            in a block of which one row alone was run.
+def table(measured: Measured) -> DataFrame:
+    """Return a line per row and category: the paper's 17 rows, then the others that were run.
+
+    ``mean`` and ``std`` are of the MRR over ``seeds`` runs, NaN where there are none (``std`` of
+    one is NaN too); ``difference`` is the measured minus the printed mean. ``best`` marks the
+    highest mean, as printed, of a block and category of which more than one row was run.
     """
-
-    measured: Sample | None
-    paper: Sample | None
-    best: bool
-
-    @property
-    def difference(self) -> float:
-        """Measured minus printed mean; NaN where either is absent."""
-        if self.measured is None or self.paper is None:
-            return math.nan
-        return self.measured.mean - self.paper.mean
-
-
-@dataclass(frozen=True)
-class Row:
-    """A system, its label and its cells by category."""
-
-    key: str
-    label: str
-    cells: dict[str, Cell]
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows among which the best is marked."""
-
-    name: str
-    rows: tuple[Row, ...]
-
-    @property
-    def run(self) -> bool:
-        """Whether any of its rows was run."""
-        return any(cell.measured for row in self.rows for cell in row.cells.values())
-
-
-def paper_sample(key: str, category: str) -> Sample | None:
-    """Return what Table I prints for a row and category; None where it has no such cell."""
-    for row in TABLE_I:
-        if row.key == key and category in CATEGORIES:
-            return Sample(*row.values[CATEGORIES.index(category)], INITIALISATIONS)
-    return None
-
-
-def table(study: Study) -> tuple[Block, ...]:
-    """Return all 17 rows in the paper's five blocks, with the corpus's categories as columns."""
-    names = list(dict.fromkeys(row.block for row in TABLE_I))
-    return tuple(
-        _block(study, name, [row for row in TABLE_I if row.block == name]) for name in names
+    keys = [row.key for row in TABLE_I]
+    rows = [row_of(key) for key in (*keys, *(key for key in measured.runs if key not in keys))]
+    frame = DataFrame(
+        [_line(measured, row, category) for row in rows for category in measured.categories],
+        columns=list(COLUMNS),
     )
+    of_block = frame["mean"].round(3).groupby([frame["block"], frame["category"]])
+    frame["best"] = (frame["mean"].round(3) == of_block.transform("max")) & (
+        of_block.transform("count") > 1
+    )
+    return frame
 
 
-def printed(sample: Sample | None) -> str:
-    """Return the mean and standard deviation as the paper prints them.
+def shown(frame: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFrame]:
+    """Return the blocks of which something was run as text, and which cells are the best.
 
-    >>> printed(Sample(0.4254, 0.0151, 10)), printed(Sample(0.5, math.nan, 1)), printed(None)
-    ('0.425 ± 0.015', '0.500', 'not run')
+    Args:
+        frame: What ``table`` returns.
+        brief: Without the paper's deviation.
+
+    Returns:
+        Two frames with a line per (block, label) and a column per category: texts whose second
+        line, where there is one, is the paper's value and the difference; and booleans.
     """
-    if sample is None:
+    run = frame[frame["seeds"].groupby(frame["block"]).transform("sum") > 0]
+    run = run.assign(text=[_text(line, brief=brief) for line in run.to_dict("records")])
+    texts, best = (
+        run.pivot_table(
+            index=["block", "label"], columns="category", values=value, aggfunc="first", sort=False
+        )
+        for value in ("text", "best")
+    )
+    for each in (texts, best):
+        each.columns.name = None
+        each.index.names = [None, None]
+    return texts, best
+
+
+def mean_and_deviation(mean: float, std: float) -> str:
+    """Return both as the paper prints them.
+
+    >>> mean_and_deviation(0.4254, 0.0151), mean_and_deviation(0.5, math.nan)
+    ('0.425 ± 0.015', '0.500')
+    >>> mean_and_deviation(math.nan, math.nan)
+    'not run'
+    """
+    if math.isnan(mean):
         return "not run"
-    if math.isnan(sample.std):
-        return f"{sample.mean:.3f}"
-    return f"{sample.mean:.3f} ± {sample.std:.3f}"
+    return f"{mean:.3f}" + ("" if math.isnan(std) else f" ± {std:.3f}")
 
 
-def _block(study: Study, name: str, paper_rows: list[PaperRow]) -> Block:
-    best = {each: _best(study, [row.key for row in paper_rows], each) for each in study.categories}
-    return Block(
-        name,
-        tuple(
-            Row(
-                row.key,
-                row.label,
-                {
-                    category: _cell(study, row.key, category, best[category])
-                    for category in study.categories
-                },
-            )
-            for row in paper_rows
-        ),
-    )
+def _line(measured: Measured, row: Row, category: str) -> tuple[object, ...]:
+    none = Sample(math.nan, math.nan, 0)
+    here = measured.sample(row.key, category) or none
+    paper = printed_sample(row.key, category) or none
+    place = (measured.reference.corpus, row.key, row.block, row.label, category)
+    values = (here.mean, here.std, here.count, False, paper.mean, paper.std)
+    return (*place, *values, here.mean - paper.mean, measured.chance[category])
 
 
-def _best(study: Study, keys: list[str], category: str) -> float:
-    samples = [study.sample(key, category) for key in keys]
-    means = [round(sample.mean, 3) for sample in samples if sample is not None]
-    return max(means) if len(means) > 1 else math.nan
-
-
-def _cell(study: Study, key: str, category: str, best: float) -> Cell:
-    measured = study.sample(key, category)
-    is_best = measured is not None and round(measured.mean, 3) == best
-    return Cell(measured, paper_sample(key, category), is_best)
+def _text(line: dict[str, float], *, brief: bool) -> str:
+    here = mean_and_deviation(line["mean"], line["std"])
+    if pd.isna(line["paper_mean"]):
+        return here
+    paper = mean_and_deviation(line["paper_mean"], math.nan if brief else line["paper_std"])
+    difference = "" if pd.isna(line["difference"]) else f", {line['difference']:+.3f}"
+    return f"{here}\n{paper}{difference}"

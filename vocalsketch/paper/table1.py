@@ -1,142 +1,189 @@
 """Table I from plan to report: what is not done is run, what is done is gathered."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
 
-from vocalsketch.datasets.open import DEMO, open_corpus
-from vocalsketch.files import locked
-from vocalsketch.paper.cell_folder import CellFolder
-from vocalsketch.paper.material import Material
-from vocalsketch.paper.plan import Plan
-from vocalsketch.paper.progress import StudyProgress
-from vocalsketch.paper.published import TABLE_I
-from vocalsketch.paper.record import PlannedRun, Record
-from vocalsketch.paper.runner import Runner, launch_cell
-from vocalsketch.paper.slots import Slot
-from vocalsketch.paper.study import Study, with_fusions
-from vocalsketch.paper.yardstick import yardstick_scores
-from vocalsketch.retrieval.fusion import refuse_different_queries
+from vocalsketch.datasets.open import DEMO
+from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.files import locked, write_text
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.pool import Failure, Pool
+from vocalsketch.jobs.progress import Progress
+from vocalsketch.jobs.slots import Slot
+from vocalsketch.paper.measured import Measured, with_fusions
+from vocalsketch.paper.plan import folder_of
+from vocalsketch.paper.rows import ADDED, ROWS, row_of
 from vocalsketch.retrieval.scores import Scores
+
+FORMAT = 2  # raised when a key changes its meaning
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A run that failed: its name, what it said last, and where it said the rest."""
+class Record:
+    """What a report is of, kept in its folder (``table1.json``) so that it can be made again.
 
-    name: str
-    reason: str
-    log: Path
+    Attributes:
+        runs: Fingerprint of each job that was planned last, by name (``row/seed3``).
+        fusion: Whether the fused rows are made.
+        notes: What a reader must know.
+        added: Folders of runs, or their files of scores, that stand in rows of their own, by name.
+    """
+
+    runs: Mapping[str, str]
+    fusion: bool
+    notes: tuple[str, ...] = ()
+    added: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write it to the report's folder."""
+        content = {"format": FORMAT, **asdict(self)}
+        write_text(folder / "table1.json", json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Record":
+        """Read it from the report's folder.
+
+        Raises:
+            StorageError: There is none, or another version wrote it.
+        """
+        path = folder / "table1.json"
+        try:
+            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
+                f"{folder}` makes it."
+            ) from error
+
+    @classmethod
+    def _from(cls, content: dict[str, Any]) -> "Record":
+        if content.pop("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        return cls(**{**content, "notes": tuple(content["notes"])})
 
 
-def run_plan(
-    plan: Plan,
-    material: Material,
+def run_jobs(
+    folder: Path,
+    jobs: Sequence[Job],
+    record: Record,
     slots: Sequence[Slot],
     console: Console,
     *,
     retry: bool = False,
-    notes: Sequence[str] = (),
 ) -> list[Failure]:
-    """Run every cell of a plan that is not done, and write down what was planned.
+    """Run every job that is not done, and write down what was planned.
 
     Args:
-        plan: What to run.
-        material: Corpus and split.
-        slots: Where cells run.
+        folder: Of the report.
+        jobs: What to run.
+        record: What the report is of.
+        slots: Where jobs run.
         console: Where progress is shown.
         retry: Run those too that failed earlier.
-        notes: What a reader of the report must know.
 
     Returns:
-        The runs that failed, now or earlier.
+        The jobs that failed, now or earlier.
 
     Raises:
-        StorageError: Another process runs cells in the same folder.
-        KeyboardInterrupt: Ctrl-C; running cells are ended, and go on when this is called again.
+        StorageError: Another process works in the same folder.
+        KeyboardInterrupt: Ctrl-C; running jobs are ended, and go on when this is called again.
     """
-    prints = {cell.name: cell.fingerprint(material.conditions) for cell in plan.cells}
     busy = (
-        f"Another `vocalsketch reproduce` runs in {material.study}: wait for it, or choose "
-        "another --out."
+        f"Another `vocalsketch reproduce` runs in {folder}: wait for it, or choose another --out."
     )
-    with locked(material.study / "lock", busy):
-        Record(
-            root=material.root,
-            on_bad_audio=material.on_bad_audio,
-            conditions=material.conditions,
-            fusion=plan.fusion,
-            notes=tuple(notes),
-            runs=tuple(PlannedRun(c.system, c.seed, prints[c.name]) for c in plan.cells),
-        ).write(material.study)
-        folders = {cell.name: CellFolder(cell.folder(material.study)) for cell in plan.cells}
-        took = {
-            name: folder.seconds() or 0.0
-            for name, folder in folders.items()
-            if folder.state(prints[name]) == "done"
-        }
-        progress = StudyProgress(plan.cells, took, len(slots), console)
-        runner = Runner(
-            material.study,
-            prints,
-            slots,
-            lambda cell, folder, slot: launch_cell(cell, folder, slot, material.arguments(cell)),
-            progress,
-        )
-        with progress.shown():
-            runner.run(plan.cells, retry=retry)
-    return [
-        Failure(cell.name, folders[cell.name].reason(), folders[cell.name].log)
-        for cell in plan.cells
-        if folders[cell.name].state(prints[cell.name]) == "failed"
-    ]
+    with locked(folder / "lock", busy):
+        record.write(folder)
+        with Progress(jobs, len(slots), console).shown() as progress:
+            return Pool(slots, progress).run(jobs, retry=retry)
 
 
-def gather(folder: Path) -> Study:
-    """Return the runs of a study that are done, fused where that was asked for.
+def gather(folder: Path, record: Record) -> Measured:
+    """Return the runs of a report that are done, fused where that was asked for.
 
     Raises:
-        ConfigError: No run is done.
-        StorageError: There is no study in the folder.
+        ConfigError: Runs that were added are not of the same queries and candidates.
+        StorageError: Scores cannot be read.
     """
-    record = Record.read(folder)
-    rows: dict[str, dict[int, Scores]] = {}
+    runs: dict[str, dict[int, Scores]] = {}
     notes, unfinished = list(record.notes), []
-    for run in record.runs:
-        kept = CellFolder(run.folder(folder))
-        if kept.state(run.fingerprint) != "done":
-            unfinished.append(f"{run.system}/seed{run.seed}")
-        elif run.pretraining:
-            notes += _stand_in(run, kept)
+    for name, fingerprint in record.runs.items():
+        job = Job(name, folder_of(folder, name), fingerprint=fingerprint)
+        if job.state() != "done":
+            unfinished.append(name)
+        elif not row_of(job.group).block:
+            notes += _stand_in(job)
         else:
-            scores = replace(Scores.load(kept.scores), system=run.system)
-            rows.setdefault(run.system, {})[run.seed] = scores
+            seed = int(name.rpartition("seed")[2])
+            runs.setdefault(job.group, {})[seed] = replace(scores_of(job.folder), system=job.group)
     if unfinished:
         notes.append(f"Runs that are not in these figures: {', '.join(unfinished)}.")
-    complete = with_fusions(rows) if record.fusion else rows
-    ordered = {row.key: complete[row.key] for row in TABLE_I if row.key in complete}
-    study = Study(ordered, notes=tuple(dict.fromkeys(notes)))
-    return replace(study, yardstick=_yardstick(folder, record, study.reference))
+    complete = with_fusions(runs) if record.fusion else runs
+    ordered = {row.key: complete[row.key] for row in ROWS if row.key in complete}
+    for name, paths in record.added.items():
+        scores = [replace(scores_of(Path(path)), system=name) for path in paths]
+        ordered[name] = dict(enumerate(scores))
+    return Measured(ordered, notes=tuple(dict.fromkeys(notes)))
 
 
-def _yardstick(folder: Path, record: Record, reference: Scores) -> Scores:
-    """Return the yardstick's scores, measured once for each corpus and split."""
-    path = folder / f"without_learning_{'_'.join(record.conditions)}.npz"
-    if path.is_file():
-        kept = Scores.load(path)
-        refuse_different_queries(reference, kept)
-        return kept
-    corpus = open_corpus(record.root, on_bad_audio=record.on_bad_audio)
-    scores = yardstick_scores(corpus, reference)
-    scores.save(path)
-    return scores
+def scores_of(run: Path) -> Scores:
+    """Return the scores of the test half that a run folder, or a file, holds.
+
+    Raises:
+        StorageError: There are none, or they are damaged.
+    """
+    return Scores.load(run / "scores_test.npz" if run.is_dir() else run)
 
 
-def _stand_in(run: PlannedRun, kept: CellFolder) -> list[str]:
-    config = yaml.safe_load((kept.path / "config.yaml").read_text(encoding="utf-8"))
+def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
+    """Return runs by the name of their row; a name that is given more often has more seeds.
+
+    Args:
+        given: ``NAME=RUN``, of a run folder or its file of scores.
+
+    Raises:
+        ConfigError: One is not of that form, or the name is a row's of the program.
+        StorageError: A run has no scores.
+    """
+    added: dict[str, list[str]] = {}
+    for each in given:
+        name, _, run = each.partition("=")
+        if not name or not run or row_of(name).block != ADDED:
+            raise ConfigError(
+                f"--add is {each!r}: give NAME=RUN_FOLDER, with a name that no row has yet."
+            )
+        scores_of(Path(run))
+        added.setdefault(name, []).append(str(Path(run).resolve()))
+    return added
+
+
+def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None:
+    """Check, before hours of runs, that what is added can stand beside them.
+
+    Args:
+        added: What ``rows_to_add`` returned.
+        split: Fingerprint of the runs' split.
+
+    Raises:
+        ConfigError: A run ranked another split.
+    """
+    for name, paths in added.items():
+        for path in paths:
+            theirs = scores_of(Path(path)).split
+            if theirs != split:
+                raise ConfigError(
+                    f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
+                    f"{split!r}: evaluate it on this report's split.json."
+                )
+
+
+def _stand_in(job: Job) -> list[str]:
+    config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
     if config["data"]["init_args"].get("root") != DEMO:
         return []
-    return [f"{run.system} was trained on the demo's synthetic stand-in for its data set."]
+    return [f"{job.group} was trained on the demo's synthetic stand-in for its data set."]

@@ -19,7 +19,8 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
     """Return the logarithm of the likelihood that each candidate is the query's target.
 
     A network's is the sigmoid of its logit. IMISOUND's is the softmax over the category's
-    candidates of the negative cosine distance, 1 - cosine similarity (equation 3).
+    candidates of the negative cosine distance, 1 - cosine similarity (equation 3); of a system
+    that gives a distance it is the softmax of the negative distance likewise.
 
     Args:
         scores: (queries, candidates) of one category.
@@ -36,12 +37,14 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
         logs: LogLikelihoods = log_expit(wide)
     elif kind == "cosine":
         logs = log_softmax(-(1.0 - wide), axis=1)
+    elif kind == "distance":
+        logs = log_softmax(wide, axis=1)
     elif kind == "log_likelihood":
         logs = wide
     else:
         raise ConfigError(
             f"scores of kind {kind!r} are not likelihoods and cannot be fused: fuse logits, "
-            "cosine similarities and fusions of these"
+            "cosine similarities, distances and fusions of these"
         )
     return logs
 

@@ -1,8 +1,6 @@
-from .builder import build_index
-from .check import Check, check_index
-from .index import Index
-from .microphone import play, record
-from .publishing import BuildReport
+from .build import BuildReport, build_index
+from .desktop import play, record, reveal
+from .index import Check, Index, check_index
 from .query import read_query
 from .searcher import Hit, Searcher
 
@@ -17,4 +15,5 @@ __all__ = [
     "play",
     "read_query",
     "record",
+    "reveal",
 ]

@@ -1,15 +1,30 @@
 """What a build must do: which stored rows still hold, and which files are to be embedded."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vocalsketch.errors import StorageError
-from vocalsketch.search.library import LibraryFile
-from vocalsketch.search.table import SoundTable
+from vocalsketch.search.embedding import Embedded, LibraryFile
+from vocalsketch.search.library import COLUMNS, tags_of
+from vocalsketch.search.segment import (
+    Mask,
+    Rows,
+    Segment,
+    Table,
+    as_numpy,
+    batch_of,
+    schema_of,
+    write_segment,
+)
 
 PARTS = "building"  # the folder of what an unfinished build has embedded
 
@@ -19,55 +34,77 @@ class Plan:
     """Stored rows that hold, and files that have none.
 
     Attributes:
-        chosen: (rows, 2), the number of a table and of a row in it.
-        todo: Files to embed.
-        reusable: For contents whose file is gone from where it was, the rows of the current
-            version that hold them: a file that was moved is not embedded again.
+        keep: Of every stored row, whether it holds.
+        first: Of every stored row, whether it is the first of its file.
+        todo: Files to embed, as ``library.COLUMNS``.
+        gone: The first rows of files that are gone or have changed.
     """
 
-    chosen: NDArray[np.int64]
-    todo: list[LibraryFile]
-    reusable: dict[str, list[int]]
+    keep: Mask
+    first: Mask
+    todo: pa.Table
+    gone: Rows
+
+    def rows_by_content(self, stored: Table) -> dict[str, Rows]:
+        """Return rows of a table whose files are gone, by what they held; of one file for each.
+
+        A file that was moved has its content and need not be embedded again.
+        """
+        ends = np.append(np.flatnonzero(self.first), len(self.first))
+        contents = stored.rows.column("content")
+        return {
+            contents[int(row)].as_py(): np.arange(row, ends[np.searchsorted(ends, row, "right")])
+            for row in self.gone[self.gone < stored.rows.num_rows][::-1]
+        }
 
 
-def make_plan(
-    files: Sequence[LibraryFile], current: SoundTable | None, parts: Sequence[SoundTable]
-) -> Plan:
+def make_plan(files: pa.Table, stored: Table) -> Plan:
     """Compare the library with what is stored.
 
-    A file counts as unchanged when path, size and time of change are the stored ones.
+    A file counts as unchanged when path, size and time of change are the stored ones; where
+    several stored files are it, the first counts.
 
     Args:
-        files: The library's files.
-        current: The index's current version; table 0 of ``Plan.chosen`` where there is one.
-        parts: What unfinished builds left; the first that has a file counts.
+        files: The library's files, as ``library.COLUMNS``.
+        stored: The index's rows, then what unfinished builds left.
     """
-    stamps = {file.path: (file.size, file.changed) for file in files}
-    owner: dict[str, int] = {}
-    chosen: list[tuple[int, int]] = []
-    gone: dict[str, list[int]] = {}
-    for number, table in enumerate([current, *parts] if current else parts):
-        stored = (table.column(name) for name in ("path", "size", "changed", "content"))
-        for row, (path, size, changed, content) in enumerate(zip(*stored, strict=True)):
-            if stamps.get(path) == (size, changed):
-                if owner.setdefault(path, number) == number:
-                    chosen.append((number, row))
-            elif table is current:
-                gone.setdefault(content, []).append(row)
+    first = stored.first_of_file
+    beginnings = np.flatnonzero(first)
+    heads = stored.rows.select(COLUMNS.names).filter(pa.array(first))
+    place = pc.index_in(heads.column("path"), value_set=files.column("path").combine_chunks())
+    place = as_numpy(pc.fill_null(place, -1)).astype(np.int64)
+    counts = stored.counting[beginnings]
+    holds = (place >= 0) & counts
+    for name in ("size", "changed"):
+        holds &= as_numpy(files.column(name))[place] == as_numpy(heads.column(name))
+    kept = np.flatnonzero(holds)
+    found, chosen = np.unique(place[kept], return_index=True)
+    keep_file = np.zeros(len(beginnings), dtype=bool)
+    keep_file[kept[chosen]] = True
+    missing = np.ones(files.num_rows, dtype=bool)
+    missing[found] = False
     return Plan(
-        np.array(chosen, dtype=np.int64).reshape(-1, 2),
-        [file for file in files if file.path not in owner],
-        _of_one_file(gone, current),
+        keep_file[np.cumsum(first) - 1],
+        first,
+        files.filter(pa.array(missing)),
+        beginnings[counts & ~holds],
     )
 
 
-def open_parts(folder: Path, fingerprint: str) -> list[SoundTable]:
-    """Open what unfinished builds left; parts of another network and damaged ones are removed."""
+def library_files(todo: pa.Table) -> list[LibraryFile]:
+    """Return the files of a plan."""
+    columns = (todo.column(name).to_pylist() for name in COLUMNS.names)
+    return [LibraryFile(*each) for each in zip(*columns, strict=True)]
+
+
+def open_parts(folder: Path, fingerprint: str) -> list[Segment]:
+    """Open what unfinished builds left; parts of another system and damaged ones are removed."""
     parts = []
     for file in sorted((folder / PARTS).glob("*.arrow")):
         try:
-            part = SoundTable(file)
-        except StorageError:
+            part = Segment(file)
+            json.loads(part.metadata["skipped"])
+        except (StorageError, KeyError, ValueError):
             file.unlink()
             continue
         if part.metadata.get("fingerprint") == fingerprint:
@@ -77,12 +114,43 @@ def open_parts(folder: Path, fingerprint: str) -> list[SoundTable]:
     return parts
 
 
-def _of_one_file(gone: dict[str, list[int]], current: SoundTable | None) -> dict[str, list[int]]:
-    """Of several files with the same content, keep the rows of the first."""
-    if not gone or current is None:
-        return {}
-    paths = current.column("path")
-    return {
-        content: [row for row in rows if paths[row] == paths[rows[0]]]
-        for content, rows in gone.items()
+def part_names(folder: Path, rank: int) -> Iterator[Path]:
+    """Yield files for one process's parts, beside those that are there."""
+    building = folder / PARTS
+    there = [int(file.stem.rpartition("-")[2]) for file in building.glob(f"part-{rank}-*.arrow")]
+    for number in count(1 + max(there, default=0)):
+        yield building / f"part-{rank}-{number}.arrow"
+
+
+def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
+    """Write rows, and in the file's metadata what was skipped.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    metadata = {"fingerprint": fingerprint, "skipped": json.dumps(embedded.skipped)}
+    schema = schema_of(width, metadata)
+    rows = [(each, number) for each in embedded.files for number in range(len(each.starts))]
+    columns: dict[str, list[Any]] = {
+        "path": [each.file.path for each, _ in rows],
+        "start": [each.starts[number] for each, number in rows],
+        "end": [each.ends[number] for each, number in rows],
+        "duration": [each.duration for each, _ in rows],
+        "sample_rate": [each.sample_rate for each, _ in rows],
+        "tags": [tags_of(each.file.path) for each, _ in rows],
+        "content": [each.content for each, _ in rows],
+        "size": [each.file.size for each, _ in rows],
+        "changed": [each.file.changed for each, _ in rows],
     }
+    embeddings: NDArray[np.float32] = np.array(
+        [each.embeddings[number] for each, number in rows], dtype=np.float32
+    )
+    write_segment(file, schema, [batch_of(schema, columns, embeddings.reshape(-1, width))])
+
+
+def reasons(parts: Iterable[Segment], todo: pa.Table) -> Iterator[tuple[str, str]]:
+    """Yield the files that were to be embedded and could not be, and why."""
+    said = [item for part in parts for item in json.loads(part.metadata["skipped"]).items()]
+    paths = pa.array([path for path, _ in said], pa.string())
+    without = pc.is_in(paths, value_set=todo.column("path").combine_chunks())
+    return (each for each, asked in zip(said, without.to_pylist(), strict=True) if asked)

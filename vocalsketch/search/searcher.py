@@ -1,19 +1,29 @@
-"""Ranks a library's sounds by one network, or by the product of several networks' likelihoods."""
+"""Ranks the sounds of one library or several, by one system or by the product of several."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.search.best import best_first
+from vocalsketch.domain import Kind
+from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index
-from vocalsketch.search.query import prepared
+from vocalsketch.search.query import Waveform, prepared
+from vocalsketch.search.segment import Rows, as_numpy
 from vocalsketch.search.text import matches_tags, text_log_likelihoods, words_of
+
+SCORES_AT_ONCE = 2**22  # of all queries that are scored together, 16 MB; of one query, if more
+BLOCK = 1024  # scores whose maximum stands for them
+
+Queries = Sequence[tuple[Waveform, int]]
+Scores = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -26,12 +36,13 @@ class Hit:
         file: Where it lies.
         start: Where in the file the window that matches best begins, seconds.
         end: Where it ends, seconds.
-        score: What the ranking is by: a network's logit, or a log-likelihood where several
-            networks or words take part.
-        probability: That the sound was meant, as the networks (and words) have it, 0 to 1.
+        score: What the ranking is by: a system's score, or a log-likelihood where several
+            systems or words take part.
+        probability: That the sound was meant, as the systems (and words) have it, 0 to 1.
         duration: Of the file, seconds.
         sample_rate: Of the file, Hz.
         tags: The names of the folders around it, outermost first.
+        gone: Whether the file is not there any more: the index has to be brought up to date.
     """
 
     rank: int
@@ -44,31 +55,84 @@ class Hit:
     duration: float
     sample_rate: int
     tags: tuple[str, ...]
+    gone: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON."""
         return {**asdict(self), "file": str(self.file), "tags": list(self.tags)}
 
 
+class Candidate(NamedTuple):
+    """A window that may be among the best: smaller is better, and order decides among equals."""
+
+    worse: float  # the score, negated
+    path: str
+    start: float
+    shard: int
+    row: int
+
+
 class Searcher:
-    """Searches one library by one index, or by several made with different networks.
+    """Searches one library or several at once, each an index: the shards of one large library.
 
     It may be used by several threads at once.
 
     Args:
-        indexes: Indexes of the same library, each built since it last changed.
+        indexes: Indexes of different libraries by one system; or, to ``fuse``, of one library by
+            several systems, each built since the library last changed.
+        fuse: Whether to rank by the product of the systems' likelihoods.
+        missing: Shards that could not be opened, and why.
+
+    Attributes:
+        indexes: The indexes.
+        missing: As given.
 
     Raises:
-        ConfigError: There is none, or they are not of the same sounds.
+        ConfigError: There is no index, or they do not go together.
     """
 
-    def __init__(self, indexes: Sequence[Index]) -> None:
+    def __init__(
+        self,
+        indexes: Sequence[Index],
+        *,
+        fuse: bool = False,
+        missing: Mapping[str, str] | None = None,
+    ) -> None:
         if not indexes:
             raise ConfigError("No index to search: give at least one.")
         self.indexes = tuple(indexes)
-        self._rows = indexes[0].table.rows
-        for other in indexes[1:]:
-            _check_same_sounds(indexes[0], other)
+        self.missing = dict(missing or {})
+        if fuse:
+            self._shards = [_Shard(self.indexes)]
+        else:
+            _check_different(self.indexes)
+            self._shards = [_Shard([index]) for index in self.indexes]
+
+    @classmethod
+    def open(cls, folders: Sequence[Path | str], *, fuse: bool = False) -> "Searcher":
+        """Open the indexes in these folders; of several shards, some may be missing.
+
+        Raises:
+            StorageError: None can be opened; with ``fuse``, one cannot.
+            CheckpointError: A system is missing, or not the one that made its index.
+            ConfigError: They do not go together.
+        """
+        indexes, missing = [], {}
+        for folder in folders:
+            try:
+                indexes.append(Index.open(folder))
+            except StorageError as error:
+                if fuse or len(folders) == 1:
+                    raise
+                missing[str(folder)] = str(error)
+        if folders and not indexes:
+            raise StorageError(" ".join(missing.values()))
+        return cls(indexes, fuse=fuse, missing=missing)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a shard is missing: what it holds is not found."""
+        return bool(self.missing)
 
     def search(
         self,
@@ -107,95 +171,261 @@ class Searcher:
         text: str = "",
         trim: bool = True,
     ) -> list[list[Hit]]:
-        """Return each query's hits; see ``search``. Sounds are read once for all queries."""
+        """Return each query's hits; see ``search``. Sounds are read once for many queries."""
         if k < 1:
             raise ConfigError(f"{k} results cannot be shown: ask for 1 or more.")
-        wanted = self._wanted(tags)
-        ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
-        if not ready:
-            return []
-        scores = self._scores(ready, text)
-        return [self._hits(row, k, wanted, logits=not self._fuses(text)) for row in scores]
-
-    def _fuses(self, text: str) -> bool:
-        """Whether scores are log-likelihoods, not the logits of one network."""
-        return len(self.indexes) > 1 or bool(words_of(text))
-
-    def _scores(
-        self, queries: Sequence[tuple[NDArray[np.float32], int]], text: str
-    ) -> NDArray[np.floating]:
-        """Return what windows are ranked by, (queries, windows)."""
-        if not self._fuses(text):
-            return _checked(self.indexes[0].scores(queries), self.indexes[0])
-        # Imported here because scipy takes a third of a second, and few searches fuse.
-        from vocalsketch.retrieval.fusion import log_likelihoods
-
-        total = np.zeros((len(queries), self._rows.num_rows))
-        for index in self.indexes:
-            total += log_likelihoods(_checked(index.scores(queries), index), "logit")
-        return total + text_log_likelihoods(self._rows.column("path"), text)
-
-    def _wanted(self, tags: Sequence[str]) -> NDArray[np.intp] | None:
-        """Return the rows that have all tags; None for all rows."""
-        if not tags:
-            return None
-        rows = np.flatnonzero(matches_tags(self._rows.column("tags"), tags))
-        if not len(rows):
+        shards = [shard.narrowed(tags, text) for shard in self._shards]
+        if not any(shard.count for shard in shards):
             raise ConfigError(
                 f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
                 "around a sound; `vocalsketch index info` lists them."
             )
-        return rows
+        ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
+        at_once = max(1, SCORES_AT_ONCE // max(len(shard.counting) for shard in shards))
+        return [
+            hits
+            for start in range(0, len(ready), at_once)
+            for hits in self._answers(ready[start : start + at_once], k, shards)
+        ]
 
-    def _hits(
-        self, scores: NDArray[np.floating], k: int, wanted: NDArray[np.intp] | None, logits: bool
-    ) -> list[Hit]:
-        ranked = best_first(scores if wanted is None else scores[wanted], k)
-        hits: dict[str, Hit] = {}
-        for place in ranked:
-            row = int(place if wanted is None else wanted[place])
-            window = {name: self._rows.column(name)[row].as_py() for name in WINDOW_COLUMNS}
-            if window["path"] in hits:
-                continue
-            score = float(scores[row])
-            hits[window["path"]] = Hit(
-                rank=len(hits) + 1,
-                file=self.indexes[0].library / window["path"],
-                score=score,
-                probability=_sigmoid(score) if logits else math.exp(score),
-                **{**window, "tags": tuple(window["tags"])},
+    def _answers(self, queries: Queries, k: int, shards: "Sequence[_Shard]") -> list[list[Hit]]:
+        """Return the hits of some queries, whose scores are held together."""
+        candidates: list[list[Candidate]] = [[] for _ in queries]
+        masses: list[Scores] = []  # of the shards' likelihoods, logarithms
+        for number, shard in enumerate(shards):
+            scores, mass = shard.ranked(queries)
+            masses += [] if mass is None else [mass]
+            for mine, row in zip(candidates, scores, strict=True):
+                mine += shard.best(row, k, number)
+        total = np.logaddexp.reduce(masses, axis=0) if masses else np.zeros(len(queries))
+        return [
+            [
+                shards[each.shard].hit(rank, each, float(mass))
+                for rank, each in enumerate(sorted(mine)[:k], start=1)
+            ]
+            for mine, mass in zip(candidates, total, strict=True)
+        ]
+
+
+class _Shard:
+    """One library, by one system or by the product of several.
+
+    Args:
+        indexes: Of one library.
+
+    Raises:
+        ConfigError: They are not of the same sounds, or a system's scores are no likelihoods.
+    """
+
+    def __init__(self, indexes: Sequence[Index]) -> None:
+        self.indexes = tuple(indexes)
+        self.first = indexes[0]
+        self.counting = self.first.table.counting
+        self.count = len(self.first.table)
+        self.penalties: Scores | None = None
+        self._orders: list[Rows | None] = [None] * len(indexes)
+        if len(indexes) > 1:
+            self._orders = [None, *(_order(self.first, other) for other in indexes[1:])]
+            for index in indexes:
+                _check_likely(index)
+
+    @property
+    def fuses(self) -> bool:
+        """Whether scores are log-likelihoods, not those of one system."""
+        return len(self.indexes) > 1 or self.penalties is not None
+
+    def narrowed(self, tags: Sequence[str], text: str) -> "_Shard":
+        """Return this shard as a search with tags and words ranks it."""
+        rows = self.first.table.rows
+        narrowed = copy(self)
+        if tags:
+            narrowed.counting = self.counting & matches_tags(rows.column("tags"), tags)
+            narrowed.count = int(narrowed.counting.sum())
+        if words_of(text):
+            _check_likely(self.first)
+            narrowed.penalties = text_log_likelihoods(rows.column("path"), text)
+        return narrowed
+
+    def ranked(self, queries: Queries) -> tuple[Scores, Scores | None]:
+        """Return what rows are ranked by, and the logarithm of all rows' likelihoods.
+
+        Returns:
+            (queries, rows), minus infinity where a row does not count; (queries,), or None where a
+            likelihood is one by itself and need not be divided by all rows'.
+        """
+        mass = None
+        total: Scores = np.zeros((len(queries), 1))
+        for index, order in zip(self.indexes, self._orders, strict=True):
+            scores = _checked(index.scores(queries), index)
+            scores = scores if order is None else scores[:, order]
+            if index.kind not in ABSOLUTE:
+                summed = _log_sum(scores[:, self.first.table.counting])
+                mass = summed if mass is None else mass + summed
+            total = total + _log_likelihoods(scores, index.kind) if self.fuses else scores
+        if self.penalties is not None:
+            total += self.penalties
+        if self.count < len(self.counting):
+            total[:, ~self.counting] = -np.inf
+        return total, mass
+
+    def best(self, scores: Scores, k: int, number: int) -> list[Candidate]:
+        """Return the best window of each of the k best files, or of fewer if there are fewer.
+
+        Args:
+            scores: (rows,), minus infinity where a row does not count.
+            k: How many files.
+            number: Of this shard.
+        """
+        paths, starts = (self.first.table.rows.column(name) for name in ("path", "start"))
+        best: dict[str, Candidate] = {}
+        count = k
+        while self.count:
+            places = highest(scores, min(count, self.count)).tolist()
+            found = sorted(
+                Candidate(-float(scores[row]), paths[row].as_py(), starts[row].as_py(), number, row)
+                for row in places
             )
-            if len(hits) == k:
+            best = {}
+            for each in found:
+                best.setdefault(each.path, each)
+            if len(best) >= k or count >= self.count:
                 break
-        return list(hits.values())
+            count *= 4
+        return list(best.values())[:k]
+
+    def hit(self, rank: int, found: Candidate, mass: float) -> Hit:
+        """Return what was found, with the logarithm of all rows' likelihoods."""
+        rows, score = self.first.table.rows, -found.worse
+        window = {name: rows.column(name)[found.row].as_py() for name in WINDOW_COLUMNS}
+        if self.fuses:
+            score -= mass
+            probability = math.exp(score)
+        elif self.first.kind == "logit":
+            probability = _sigmoid(score)
+        else:
+            probability = math.exp(min(0.0, score - mass))
+        file = self.first.library / found.path
+        return Hit(
+            rank=rank,
+            file=file,
+            score=score,
+            probability=probability,
+            gone=not file.exists(),
+            **{**window, "tags": tuple(window["tags"])},
+        )
 
 
+ABSOLUTE = ("logit", "log_likelihood")  # kinds whose likelihoods need no other candidates
 WINDOW_COLUMNS = ("path", "start", "end", "duration", "sample_rate", "tags")
 
 
-def _checked(scores: NDArray[np.float32], index: Index) -> NDArray[np.float32]:
+def highest(scores: Scores, k: int) -> NDArray[np.intp]:
+    """Return the places of the k highest scores and of all that equal the last, in any order.
+
+    At least k scores reach the k-th highest of the blocks' maxima, and all of the k highest do.
+    """
+    blocks = len(scores) // BLOCK
+    if blocks > k:
+        maxima = scores[: blocks * BLOCK].reshape(blocks, BLOCK).max(axis=1)
+        places = np.flatnonzero(scores >= np.partition(maxima, -k)[-k])
+    else:
+        places = np.arange(len(scores))
+    if k < len(places):
+        reached = scores[places]
+        places = places[reached >= np.partition(reached, -k)[-k]]
+    return places
+
+
+def _log_likelihoods(scores: Scores, kind: Kind) -> NDArray[np.float64]:
+    """Return log-likelihoods, up to ``_log_sum`` of all scores where the kind is not absolute.
+
+    That is ``retrieval.log_likelihoods`` with the sum over candidates left to the end, when those
+    of all shards are known.
+    """
+    if kind == "logit":
+        # Imported here because scipy takes a third of a second, and few searches fuse.
+        from scipy.special import log_expit
+
+        likely: NDArray[np.float64] = log_expit(scores.astype(np.float64))
+        return likely
+    return scores.astype(np.float64)
+
+
+def _log_sum(scores: Scores) -> NDArray[np.float64]:
+    """Return the logarithm of the sum of exponentials, (queries,)."""
+    highest_score = scores.max(axis=1, keepdims=True, initial=-np.inf).astype(np.float64)
+    summed: NDArray[np.float64] = highest_score[:, 0] + np.log(
+        np.exp(scores - highest_score).sum(axis=1)
+    )
+    return summed
+
+
+def _checked(scores: Scores, index: Index) -> Scores:
     """Refuse scores that are not numbers: they would rank nowhere, in silence."""
     if not np.isfinite(scores.sum(dtype=np.float64)):
         raise VocalSketchError(
-            f"Scores of the index {index.folder} are not finite: its network is damaged or its "
+            f"Scores of the index {index.folder} are not finite: its system is damaged or its "
             "training diverged. `vocalsketch index check` looks closer."
         )
     return scores
 
 
-def _check_same_sounds(one: Index, other: Index) -> None:
-    pair = f"{one.folder} and {other.folder} cannot be searched together"
+def _check_likely(index: Index) -> None:
+    if index.kind == "similarity":
+        raise ConfigError(
+            f"Scores of the index {index.folder} are similarities without a meaning as "
+            "likelihoods: they cannot be fused, neither with words nor with other systems."
+        )
+
+
+def _check_different(indexes: Sequence[Index]) -> None:
+    """Refuse shards that are not of different libraries by one system."""
+    for number, other in enumerate(indexes[1:], start=1):
+        one = indexes[0]
+        if one.fingerprint != other.fingerprint:
+            raise ConfigError(
+                f"{one.folder} and {other.folder} cannot be searched as shards: they are of "
+                "different systems. Indexes of one library by several systems are fused with "
+                "--fuse (fuse=True)."
+            )
+        for earlier in indexes[:number]:
+            if earlier.library.resolve() == other.library.resolve():
+                raise ConfigError(
+                    f"{earlier.folder} and {other.folder} are of one library, {other.library}, by "
+                    "one system: give one of them."
+                )
+
+
+def _order(one: Index, other: Index) -> Rows | None:
+    """Return for each row of an index the row of another that is of the same window.
+
+    None where they are the same rows in the same order.
+
+    Raises:
+        ConfigError: They are not of the same sounds.
+    """
+    pair = f"{one.folder} and {other.folder} cannot be fused"
     if one.library.resolve() != other.library.resolve():
         raise ConfigError(
             f"{pair}: they are of different libraries, {one.library} and {other.library}."
         )
-    mine, theirs = one.table.rows, other.table.rows
-    for column in ("path", "start", "content"):
-        if not mine.column(column).equals(theirs.column(column)):
+    keys = ["path", "start", "content"]
+    mine, theirs = (each.table.rows.select(keys) for each in (one, other))
+    if mine.equals(theirs) and np.array_equal(one.table.removed, other.table.removed):
+        return None
+    orders = []
+    for index, rows in ((one, mine), (other, theirs)):
+        live = np.flatnonzero(index.table.counting)
+        by_path = [("path", "ascending"), ("start", "ascending")]
+        orders.append(live[as_numpy(pc.sort_indices(index.table.live, by_path))])
+        if not rows.take(pa.array(orders[-1])).equals(mine.take(pa.array(orders[0]))):
             raise ConfigError(
                 f"{pair}: they are of different states of {one.library}. Bring both up to date "
                 "with `vocalsketch index build`."
             )
+    order = np.zeros(mine.num_rows, dtype=np.int64)  # of rows that do not count, any
+    order[orders[0]] = orders[1]
+    return order
 
 
 def _sigmoid(logit: float) -> float:

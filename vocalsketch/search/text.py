@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vocalsketch.search.segment import as_numpy
+
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
@@ -31,7 +33,7 @@ def matches_tags(tags: pa.ChunkedArray, wanted: Sequence[str]) -> NDArray[np.boo
     found = np.ones(len(tags), dtype=bool)
     for tag in wanted:
         pattern = rf"(?i)(?:^|[^\pL\pN]){_quoted(tag)}(?:$|[^\pL\pN])"
-        found &= _bools(pc.match_substring_regex(joined, pattern))
+        found &= as_numpy(pc.match_substring_regex(joined, pattern))
     return found
 
 
@@ -43,7 +45,9 @@ def text_log_likelihoods(paths: pa.ChunkedArray, text: str) -> NDArray[np.float6
     """
     total = np.zeros(len(paths))
     for word in words_of(text):
-        total[~_bools(pc.match_substring_regex(paths, _beginning(word)))] += LOG_LIKELIHOOD_OF_LACK
+        total[~as_numpy(pc.match_substring_regex(paths, _beginning(word)))] += (
+            LOG_LIKELIHOOD_OF_LACK
+        )
     return total
 
 
@@ -65,8 +69,3 @@ def _beginning(word: str) -> str:
 def _quoted(literal: str) -> str:
     """Return a pattern that matches a text as it is, in RE2's syntax."""
     return "".join(f"\\x{{{ord(letter):x}}}" for letter in literal)
-
-
-def _bools(array: pa.ChunkedArray) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = array.combine_chunks().to_numpy(zero_copy_only=False)
-    return found

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import yaml
 
+from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import RetrievalDataModule
+from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
@@ -16,7 +18,7 @@ from vocalsketch.sweep.definition import Definition
 
 
 def checked(definition: Definition, *, prepare: bool = True) -> Definition:
-    """Check a study against its base config; return it with corpus and split filled in.
+    """Check a study against its base config; return it with what it reads filled in.
 
     Args:
         definition: The study.
@@ -45,7 +47,13 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
             "validation half is ranked."
         )
     _check_metric(definition.objective["metric"], data)
-    found = dataclasses.replace(definition, corpus=data.corpus.name, split=data.split.fingerprint)
+    loggers = cli.trainer.loggers
+    found = dataclasses.replace(
+        definition,
+        corpus=data.corpus.name,
+        split=data.split.fingerprint,
+        tracked=len(loggers) == 1 and isinstance(loggers[0], WandbTracker),
+    )
     check_one_split(found, found.trained_seeds)
     if prepare:
         data.prepare_data()
@@ -70,6 +78,12 @@ def check_one_split(definition: Definition, seeds: range) -> None:
             "data.init_args.seed, or a manifest (vocalsketch data split), so that all seeds have "
             "one split."
         )
+
+
+def corpus_of(definition: Definition) -> Corpus:
+    """Return the corpus of a study."""
+    corpus: Corpus = _parsed(definition.config).datamodule.corpus
+    return corpus
 
 
 def _check_metric(metric: str, data: RetrievalDataModule) -> None:

@@ -2,22 +2,27 @@
 
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 from rich.table import Table
 
-from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.files import write_text
+from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.progress import complete
+from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.sweep.base import check_one_split
+from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.config_tree import write_tree
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.retry import first_attempt
-from vocalsketch.sweep.study import StudyError
+from vocalsketch.sweep.trials import first_attempt
+
+RESULTS = "results_test.json"
 
 
 @dataclass(frozen=True)
@@ -72,21 +77,31 @@ def retrain(
     trial: FrozenTrial,
     folder: Path,
     seeds: int,
-    run: Callable[..., Outcome] = run_experiment,
+    slots: Sequence[Slot] = (),
 ) -> Retrained:
     """Train a trial's config with each of ``seeds`` seeds and rank the test half.
 
     What was trained before is not trained again; what broke off goes on.
 
+    Args:
+        definition: The study.
+        trial: The trial.
+        folder: The study's folder.
+        seeds: How many: seeds 0, 1, ...
+        slots: Where they run side by side; without any, one after the other in this process.
+
     Raises:
-        StudyError: Ctrl-C ended it.
+        JobError: A training failed; the same call goes on.
+        KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
         VocalSketchError: The config or the data cannot be used.
     """
     check_one_split(definition, range(seeds))
     folder = folder / "retrained" / f"{first_attempt(trial):05d}"
     config = folder / f"{definition.name}_best.yaml"
     write_text(config, export(definition, trial))
-    found = [_results(folder / f"seed_{seed}", config, seed, run) for seed in range(seeds)]
+    jobs = _jobs(definition, config, folder, seeds)
+    complete(jobs, slots)
+    found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
     categories = {
         name: tuple(float(each["categories"][name]["mrr"]) for each in found)
         for name in found[0]["categories"]
@@ -95,11 +110,17 @@ def retrain(
     return Retrained(definition.corpus, {**categories, "macro mean": macro})
 
 
-def _results(folder: Path, config: Path, seed: int, run: Callable[..., Outcome]) -> Any:
-    done = folder / "results_test.json"
-    if not done.is_file():
-        arguments = ["--config", str(config), "--seed_everything", str(seed)]
-        arguments += ["--run_dir", str(folder), "--ckpt_path", "last"]
-        if run("fit", arguments).interrupted:
-            raise StudyError("Interrupted: the same command goes on.")
-    return json.loads(done.read_text(encoding="utf-8"))
+def _jobs(definition: Definition, config: Path, folder: Path, seeds: int) -> list[Job]:
+    resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
+    resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
+    corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
+    return [
+        Job(
+            f"{definition.name}/seed{seed}",
+            folder / f"seed_{seed}",
+            ("--config", str(config), "--seed_everything", str(seed)),
+            fingerprint(resolved, seed=seed, corpus=corpus, split=split),
+            makes=RESULTS,
+        )
+        for seed in range(seeds)
+    ]

@@ -7,14 +7,33 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import optuna
+
 from vocalsketch.errors import ConfigError
 from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
-from vocalsketch.sweep.search import make_pruner, make_sampler
 from vocalsketch.sweep.space import Space, parse_space
+from vocalsketch.sweep.trials import experimental
 
 DIRECTIONS = {"maximize", "minimize"}
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
+
+SAMPLERS: dict[str, type[optuna.samplers.BaseSampler]] = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    "cmaes": optuna.samplers.CmaEsSampler,
+}
+PRUNERS: dict[str, type[optuna.pruners.BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+}
+# draws apart from where other workers are searching just now
+DEFAULTS: dict[str, dict[str, Any]] = {"tpe": {"constant_liar": True}}
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class Definition:
         storage: Optuna storage; a SQLite file in the study's folder if left out.
         corpus: Name of the corpus.
         split: Fingerprint of the split.
+        tracked: Whether its one logger is W&B's tracker.
     """
 
     name: str
@@ -46,6 +66,7 @@ class Definition:
     storage: str | None = None
     corpus: str = ""
     split: str = ""
+    tracked: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps: all but the storage itself."""
@@ -75,10 +96,8 @@ class Definition:
 
     @property
     def tracker(self) -> dict[str, Any] | None:
-        """The W&B tracker of the base config, as written there; None where it has none."""
-        logger = self.config.get("trainer", {}).get("logger")
-        tracked = isinstance(logger, dict) and str(logger.get("class_path")).endswith("Tracker")
-        return logger if tracked else None
+        """What the base config tells W&B's tracker; None where it has none."""
+        return self.config["trainer"]["logger"].get("init_args", {}) if self.tracked else None
 
     def difference(self, other: "Definition") -> str | None:
         """Return in which respect two studies cannot be one, or None."""
@@ -128,7 +147,9 @@ def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> D
 
 
 def _check_names(path: Path, content: Tree) -> None:
-    known = {each.name for each in fields(Definition)} - {"corpus", "split"} | {"overrides"}
+    known = {each.name for each in fields(Definition)} - {"corpus", "split", "tracked"} | {
+        "overrides"
+    }
     for name in content:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
@@ -191,3 +212,50 @@ def _check(definition: Definition) -> None:
     parse_space(definition.space)
     make_sampler(definition.sampler)
     make_pruner(definition.pruner)
+
+
+def make_sampler(given: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    """Make a sampler from its ``name`` and options.
+
+    Every worker has a sampler of its own. All but ``random``, whose trials are seeded one by one
+    (``trial_sampler``), are left unseeded, or all workers would draw the same.
+
+    Raises:
+        ConfigError: There is no such sampler, or it does not take these options.
+    """
+    options = {key: value for key, value in given.items() if key != "seed"}
+    sampler: optuna.samplers.BaseSampler = _made("sampler", SAMPLERS, options)
+    return sampler
+
+
+def trial_sampler(given: Mapping[str, Any], number: int) -> optuna.samplers.BaseSampler | None:
+    """Return the sampler of one trial where trials are independent, else None.
+
+    What trial ``number`` of a random search draws depends on the study's seed and the number
+    only: on no worker, no order and no restart.
+    """
+    if given["name"] != "random":
+        return None
+    seed = np.random.SeedSequence([int(given["seed"]), number]).generate_state(1)[0]
+    return optuna.samplers.RandomSampler(seed=int(seed))
+
+
+def make_pruner(given: Mapping[str, Any]) -> optuna.pruners.BasePruner:
+    """Make a pruner from its ``name`` and options.
+
+    Raises:
+        ConfigError: There is no such pruner, or it does not take these options.
+    """
+    pruner: optuna.pruners.BasePruner = _made("pruner", PRUNERS, dict(given))
+    return pruner
+
+
+def _made(what: str, kinds: Mapping[str, Any], options: dict[str, Any]) -> Any:
+    name = options.pop("name")
+    if name not in kinds:
+        raise ConfigError(f"{what} is {name!r}: choose {', '.join(kinds)}.")
+    try:
+        with experimental():
+            return kinds[name](**{**DEFAULTS.get(name, {}), **options})
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"{what} {name!r} cannot be made with {options}: {error}") from error

@@ -2,11 +2,13 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import optuna
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from vocalsketch.errors import ConfigError
 
@@ -21,31 +23,18 @@ class Domain(Protocol):
 
 
 @dataclass(frozen=True)
-class Integers:
-    """Whole numbers from ``low`` to ``high``, both included."""
+class Numbers:
+    """Whole numbers or numbers of a range: uniform, uniform in the logarithm, or in steps."""
 
-    low: int
-    high: int
-    log: bool = False
-    step: int = 1
+    range: IntDistribution | FloatDistribution
 
-    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> int:
-        """Draw a whole number."""
-        return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step)
-
-
-@dataclass(frozen=True)
-class Reals:
-    """Numbers from ``low`` to ``high``; uniform, uniform in the logarithm, or in steps."""
-
-    low: float
-    high: float
-    log: bool = False
-    step: float | None = None
-
-    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> float:
+    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> int | float:
         """Draw a number."""
-        return trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
+        found = self.range
+        if isinstance(found, IntDistribution):
+            low, high = found.low, found.high
+            return trial.suggest_int(name, low, high, step=found.step, log=found.log)
+        return trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)
 
 
 @dataclass(frozen=True)
@@ -64,12 +53,12 @@ class Choices:
 class Lists:
     """Lists of ``length`` values, each drawn from ``of`` on its own."""
 
-    length: Integers
+    length: Numbers
     of: Domain
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> list[Any]:
         """Draw the length, then the values."""
-        length = self.length.suggest(trial, f"{name}.length")
+        length = int(self.length.suggest(trial, f"{name}.length"))
         return [self.of.suggest(trial, f"{name}.{index}") for index in range(length)]
 
 
@@ -80,6 +69,14 @@ def label(value: Any) -> Scalar:
     '[3, 3]'
     """
     return value if isinstance(value, Scalar) else json.dumps(value)
+
+
+KINDS: dict[str, set[str]] = {
+    "int": {"low", "high", "log", "step"},
+    "float": {"low", "high", "log", "step"},
+    "categorical": {"choices"},
+    "list": {"length", "of"},
+}
 
 
 def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
@@ -93,38 +90,43 @@ def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
     Raises:
         ConfigError: The entry is not of this form, or its range is empty.
     """
-    kinds: dict[str, tuple[set[str], Callable[[str, Mapping[str, Any]], Domain]]] = {
-        "int": ({"low", "high", "log", "step"}, _integers),
-        "float": ({"low", "high", "log", "step"}, _reals),
-        "categorical": ({"choices"}, _choices),
-        "list": ({"length", "of"}, _lists),
-    }
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
     kind = str(entry.get("type"))
-    if kind not in kinds:
-        raise ConfigError(f"Parameter {name!r} has type {kind!r}: choose {', '.join(kinds)}.")
-    known, read = kinds[kind]
-    unknown = sorted(set(entry) - known - {"type"})
+    if kind not in KINDS:
+        raise ConfigError(f"Parameter {name!r} has type {kind!r}: choose {', '.join(KINDS)}.")
+    unknown = sorted(set(entry) - KINDS[kind] - {"type"})
     if unknown:
         raise ConfigError(
             f"Parameter {name!r} of type {kind} has {', '.join(unknown)}: it takes "
-            f"{', '.join(sorted(known))}, key and when."
+            f"{', '.join(sorted(KINDS[kind]))}, key and when."
         )
-    return read(name, entry)
+    if kind == "categorical":
+        return _choices(name, entry)
+    return _lists(name, entry) if kind == "list" else _numbers(name, entry, kind)
 
 
-def _integers(name: str, entry: Mapping[str, Any]) -> Integers:
-    low, high, step = _range(name, entry)
-    for what, value in (("low", low), ("high", high), ("step", step)):
-        if value is not None and value != int(value):
-            raise ConfigError(f"{what} of {name!r} is {value}: an int takes whole numbers.")
-    return Integers(int(low), int(high), entry.get("log", False), int(step or 1))
-
-
-def _reals(name: str, entry: Mapping[str, Any]) -> Reals:
-    low, high, step = _range(name, entry)
-    return Reals(low, high, entry.get("log", False), step)
+def _numbers(name: str, entry: Mapping[str, Any], kind: str) -> Numbers:
+    """Return a range as Optuna makes it, which refuses what is impossible."""
+    low, high, step = (_number(name, entry, what) for what in ("low", "high", "step"))
+    if low is None or high is None:
+        raise ConfigError(f"Parameter {name!r} needs low and high.")
+    log = entry.get("log", False)
+    if not isinstance(log, bool):
+        raise ConfigError(f"log of {name!r} is {log!r}: give true or false.")
+    found: IntDistribution | FloatDistribution
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # steps need not reach the highest value
+            if kind == "float":
+                found = FloatDistribution(low, high, log, step)
+            else:
+                numbers = (low, high, 1 if step is None else step)
+                lowest, highest, each = (_whole(name, number) for number in numbers)
+                found = IntDistribution(lowest, highest, log, each)
+    except ValueError as error:
+        raise ConfigError(f"Parameter {name!r}: {error}") from error
+    if found.single() and low != high:
+        raise ConfigError(f"step of {name!r} is {step:g}: more than from low to high.")
+    return Numbers(found)
 
 
 def _number(name: str, entry: Mapping[str, Any], what: str) -> float | None:
@@ -140,30 +142,10 @@ def _number(name: str, entry: Mapping[str, Any], what: str) -> float | None:
     return number
 
 
-def _range(name: str, entry: Mapping[str, Any]) -> tuple[float, float, float | None]:
-    """Return low, high and step of a range that holds something."""
-    low, high, step = (_number(name, entry, what) for what in ("low", "high", "step"))
-    if low is None or high is None:
-        raise ConfigError(f"Parameter {name!r} needs low and high.")
-    if low > high:
-        raise ConfigError(
-            f"The range of {name!r} is upside down: low is {low:g}, high {high:g}. Exchange them."
-        )
-    if step is not None and (step <= 0 or 0 < high - low < step):
-        raise ConfigError(
-            f"step of {name!r} is {step:g}: it must be positive, and no more than from low to high."
-        )
-    _check_log(name, low, step, entry.get("log", False))
-    return low, high, step
-
-
-def _check_log(name: str, low: float, step: float | None, log: Any) -> None:
-    if not isinstance(log, bool):
-        raise ConfigError(f"log of {name!r} is {log!r}: give true or false.")
-    if log and low <= 0:
-        raise ConfigError(f"low of {name!r} is {low:g}: with log it must be positive.")
-    if log and step is not None:
-        raise ConfigError(f"Parameter {name!r} has both log and step: leave one out.")
+def _whole(name: str, value: float) -> int:
+    if value != int(value):
+        raise ConfigError(f"The range of {name!r} has {value:g}: an int takes whole numbers.")
+    return int(value)
 
 
 def _choices(name: str, entry: Mapping[str, Any]) -> Choices:
@@ -183,4 +165,5 @@ def _lists(name: str, entry: Mapping[str, Any]) -> Lists:
             f"Parameter {name!r} needs length, such as {{low: 1, high: 3}}, and of, such as "
             "{type: int, low: 16, high: 512}."
         )
-    return Lists(_integers(f"{name}.length", length), parse_domain(f"{name}.of", each))
+    lengths = _numbers(f"{name}.length", length, "int")
+    return Lists(lengths, parse_domain(f"{name}.of", each))

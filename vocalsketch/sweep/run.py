@@ -1,23 +1,32 @@
 """Running a study on this machine, from the study file to the report."""
 
-import dataclasses
-from collections.abc import Sequence
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import write_text
+from vocalsketch.files import make_folder
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.pool import End, Failure, Pool, Watcher
+from vocalsketch.jobs.slots import Slot
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.launcher import Launcher
-from vocalsketch.sweep.report import write_report
-from vocalsketch.sweep.storages import check_exists, make_folder, open_storage, patiently
-from vocalsketch.sweep.study import best_trial, load_study, open_study
-from vocalsketch.sweep.tally import Tally, take_tally
-from vocalsketch.sweep.tracking import track_summary
+from vocalsketch.sweep.report import summarise
+from vocalsketch.sweep.storages import check_exists, check_url, open_storage, patiently
+from vocalsketch.sweep.study import StudyError, load_study, open_study
+from vocalsketch.sweep.trials import Tally, left_on_this_host, retry_running, take_tally
+from vocalsketch.sweep.worker import STORAGE_VARIABLE
+
+# W&B would list every installed package anew for each trial, in half a second; the summary run does
+QUICK_START = {"WANDB__SAVE_REQUIREMENTS": "false"}
+RESTARTS = 10  # of a worker that was killed
+LOOK = 1.0  # seconds between looks at the study
 
 
 @dataclass(frozen=True)
@@ -39,14 +48,19 @@ class Place:
 
 
 def place_of(definition: Definition, storage: str | None, folder: Path | None) -> Place:
-    """Return where a study is; ``runs/sweeps/NAME`` and a SQLite file there by default."""
+    """Return where a study is; ``runs/sweeps/NAME`` and a SQLite file there by default.
+
+    Raises:
+        ConfigError: The storage's url has another form.
+    """
     folder = folder or Path("runs") / "sweeps" / definition.name
     url = storage or definition.storage or f"sqlite:///{folder / 'study.db'}"
+    check_url(url)
     return Place(definition.name, url, folder)
 
 
 def run_study(
-    definition: Definition, place: Place, total: int, environments: Sequence[dict[str, str]]
+    definition: Definition, place: Place, total: int, slots: Sequence[Slot]
 ) -> tuple[Tally, bool]:
     """Run a study until ``total`` trials are finished, over all machines and restarts.
 
@@ -54,7 +68,7 @@ def run_study(
         definition: The study, as read from its file.
         place: Where it is.
         total: How many trials are to be complete or pruned in all.
-        environments: The environment variables of each worker of this machine.
+        slots: Where the workers of this machine run.
 
     Returns:
         The tally, and whether the total was reached; False where Ctrl-C came first.
@@ -71,32 +85,119 @@ def run_study(
             f"{place.folder / 'trials'} holds the trials of another study, but study "
             f"{place.name!r} in the storage has none: choose another --folder, or remove it."
         )
-    launcher = Launcher(study, place.storage, place.folder, total, environments)
-    complete = launcher.run()
+    complete = run_workers(study, place, total, slots)
     if complete:
-        summarise(study, definition, place)
-    return launcher.tally(), complete
+        summarise(study, definition, place.folder)
+    return tally_of(study, place), complete
 
 
-def summarise(study: optuna.Study, definition: Definition, place: Place) -> Path | None:
-    """Write the report and the best config into the study's folder, and W&B's summary run.
+def tally_of(study: optuna.Study, place: Place) -> Tally:
+    """Count a study's trials."""
+    return patiently(lambda: take_tally(study.get_trials(deepcopy=False)), place.storage)
 
-    Returns:
-        The folder of an offline W&B run, if there is one.
+
+def run_workers(
+    study: optuna.Study,
+    place: Place,
+    total: int,
+    slots: Sequence[Slot],
+    say: Callable[[str], None] = tqdm.write,
+) -> bool:
+    """Work until the total is reached; return False where Ctrl-C or SIGTERM came first.
 
     Raises:
-        StudyError: No trial is complete.
+        StudyError: All workers ended before the total was reached.
+        StorageError: The storage does not answer.
     """
-    best = best_trial(study)
-    pictures = write_report(study, definition, place.folder / "report")
-    config = place.folder / "best.yaml"
-    write_text(config, export(definition, best))
-    tally = take_tally(study.get_trials(deepcopy=False))
-    summary = {
-        "best/trial": best.number,
-        "best/value": best.value,
-        "best/parameters": best.params,
-        "trials": dataclasses.asdict(tally),
-        "corpus": definition.corpus,
-    }
-    return track_summary(definition, place.folder, summary, pictures, config)
+    if tally_of(study, place).finished >= total:
+        return True
+    with StudyWatcher(study, place, total, say) as watcher:
+        watcher.retry("its worker is gone")
+        pool = Pool(slots, watcher, restarts=RESTARTS)
+        try:
+            failures = pool.run([worker_job(place, total, number) for number in range(len(slots))])
+        except KeyboardInterrupt:
+            watcher.retry("interrupted")
+            return False
+    finished = tally_of(study, place).finished
+    if finished < total:
+        raise StudyError(_why_it_ended(failures, place, finished, total))
+    return True
+
+
+def worker_job(place: Place, total: int, number: int) -> Job:
+    """Return the job of a worker, whose state is the study's."""
+    worker = ("-m", "vocalsketch.sweep.worker", place.name, str(place.folder), str(total))
+    return Job(
+        f"workers/{number}",
+        place.folder / "workers" / f"{socket.gethostname()}-{number}",
+        command=(sys.executable, *worker),
+        environment={**QUICK_START, STORAGE_VARIABLE: place.storage},
+    )
+
+
+class StudyWatcher(Watcher):
+    """Shows how far a study is, and puts back the trials of workers that were killed.
+
+    Args:
+        study: The study.
+        place: Where it is.
+        total: How many trials are to finish.
+        say: Tells the user something.
+    """
+
+    def __init__(
+        self, study: optuna.Study, place: Place, total: int, say: Callable[[str], None]
+    ) -> None:
+        self.study = study
+        self.place = place
+        self.total = total
+        self.say = say
+
+    def __enter__(self) -> "StudyWatcher":
+        """Begin the progress bar."""
+        done = tally_of(self.study, self.place).finished
+        self._bar = tqdm(total=self.total, initial=done, unit="trial", desc="trials")
+        self._looked = time.monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the progress bar."""
+        self._bar.close()
+
+    def ended(self, job: Job, end: End, seconds: float, reason: str) -> None:
+        """Say what became of a worker; put the trial of a killed one back."""
+        number = job.name.rpartition("/")[2]
+        if reason.startswith("ended by"):
+            self.say(f"Worker {number} was {reason}.")
+            self.retry("its worker was killed")
+        if end == "killed":
+            self.say(f"Another worker takes place {number}.")
+
+    def waited(self) -> None:
+        """Show how far the study is, once a second."""
+        now = time.monotonic()
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        tally = tally_of(self.study, self.place)
+        self._bar.n = min(tally.finished, self.total)
+        states = {"complete": tally.complete, "pruned": tally.pruned, "running": tally.running}
+        states["failed"] = tally.failed
+        self._bar.set_postfix_str(", ".join(f"{n} {state}" for state, n in states.items() if n))
+
+    def retry(self, why: str) -> None:
+        """Put the trials of this host's dead workers back into the queue."""
+        for number in patiently(
+            lambda: retry_running(self.study, left_on_this_host), self.place.storage
+        ):
+            self.say(f"Trial {number} is tried again: {why}.")
+
+
+def _why_it_ended(failures: Sequence[Failure], place: Place, finished: int, total: int) -> str:
+    reasons = dict.fromkeys(each.reason.rstrip(".") for each in failures)
+    told = "; ".join(reasons) or "they were ended from outside"
+    return (
+        f"The workers ended with {finished} of {total} trials finished: {told}. "
+        f"What they said is in {place.folder / 'workers'}; the same command goes on."
+    )

@@ -1,41 +1,30 @@
-"""Where a study is kept: SQLite or a journal on one machine, PostgreSQL or gRPC for many."""
+"""Where a study is kept: SQLite on one machine, PostgreSQL for many."""
 
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
-from optuna.storages.journal import JournalFileBackend
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.sweep.experimental import experimental
-from vocalsketch.sweep.retry import requeue
+from vocalsketch.files import make_folder
+from vocalsketch.sweep.trials import experimental, requeue
 
 HEARTBEAT = 15  # seconds between a running trial's signs of life
 GRACE = 60  # seconds without one after which another worker takes the trial over
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each further attempt to reach a storage
-FORMS = "sqlite:///FILE, journal:FILE, postgresql://USER:PASSWORD@HOST/DATABASE or grpc://HOST:PORT"
-
-
-def _database_faults() -> tuple[type[Exception], ...]:
-    """Return what databases raise, and Optuna's proxy where its driver is installed."""
-    faults: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError)
-    if find_spec("grpc") is not None:
-        faults = (*faults, import_module("grpc").RpcError)
-    return faults
-
-
-DATABASE_FAULTS: tuple[type[Exception], ...] = _database_faults()
-# OSError is what a journal meets, and too common elsewhere to blame on a database
-STORAGE_FAULTS: tuple[type[Exception], ...] = (*DATABASE_FAULTS, OSError)
+SQLITE = "sqlite:///"
+FORMS = f"{SQLITE}FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+STORAGE_FAULTS: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError)
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +34,7 @@ class PersistentStorage(optuna.storages.RDBStorage):
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Record that a trial is alive, where the database can be told so."""
-        with suppress(*DATABASE_FAULTS):
+        with suppress(*STORAGE_FAULTS):
             super().record_heartbeat(trial_id)
 
 
@@ -59,8 +48,8 @@ def open_storage(
     """Open a storage, made where it does not exist yet.
 
     Args:
-        url: One of ``FORMS``.
-        heartbeat: Seconds between a running trial's signs of life (SQLite and PostgreSQL).
+        url: One of ``FORMS``; a file's name stands there as it is, whatever is in it.
+        heartbeat: Seconds between a running trial's signs of life.
         grace: Seconds without one after which the trial is retried.
         sleep: Waits between attempts.
 
@@ -68,13 +57,40 @@ def open_storage(
         ConfigError: The url has another form, or its driver is not installed.
         StorageError: The storage does not answer, after several attempts.
     """
-    if url.startswith("journal:"):
-        return patiently(lambda: _journal(url.removeprefix("journal:")), url, sleep)
-    if url.startswith("grpc://"):
-        return patiently(lambda: _proxy(url), url, sleep)
-    if not url.startswith(("sqlite:///", "postgresql", "postgres://", "mysql")):
+    settings: dict[str, Any]
+    if url.startswith(SQLITE):
+        file = Path(url.removeprefix(SQLITE))
+        if not file.exists():
+            make_folder(file.parent)
+        # opened here: in a url ? and # would not belong to the name
+        engine, settings = f"{SQLITE}study.db", {"creator": partial(_connected, file)}
+    else:
+        check_url(url)
+        engine = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+        settings = {"pool_pre_ping": True}  # a connection that broke is opened anew
+    return patiently(lambda: _database(engine, url, settings, heartbeat, grace), url, sleep)
+
+
+def check_url(url: str) -> None:
+    """Check the form of a storage's url.
+
+    Raises:
+        ConfigError: It is another; nothing of a password is shown.
+    """
+    if url.startswith(SQLITE):
+        return
+    if not url.startswith(("postgresql://", "postgresql+", "postgres://")):
         raise ConfigError(f"storage is {shown(url)!r}: give {FORMS}.")
-    return patiently(lambda: _database(url, heartbeat, grace), url, sleep)
+    try:
+        sound = url.count("@") < 2 and bool(make_url(url))
+    except (ArgumentError, ValueError):
+        sound = False
+    if not sound:
+        raise ConfigError(
+            f"storage is {shown(url)!r}, which cannot be taken apart: in a name or a password "
+            "write special characters percent-encoded, %40 for @, %3A for :, %2F for /, %23 for #, "
+            "%3F for ?, %25 for %."
+        )
 
 
 def patiently(
@@ -102,12 +118,15 @@ def patiently(
 
 
 def shown(url: str) -> str:
-    """Return a storage's url without its password.
+    """Return a storage's url without its password, whatever is in that.
 
     >>> shown("postgresql://me:secret@host/studies")
     'postgresql://me:***@host/studies'
     """
-    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+    if url.startswith(SQLITE):
+        return url
+    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    return re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
 def check_exists(url: str) -> None:
@@ -116,43 +135,27 @@ def check_exists(url: str) -> None:
     Raises:
         ConfigError: There is no such file.
     """
-    file = re.fullmatch(r"(?:sqlite:///|journal:)(.+)", url)
-    if file and not Path(file[1]).exists():
+    file = url.removeprefix(SQLITE)
+    if url.startswith(SQLITE) and not Path(file).exists():
         raise ConfigError(
-            f"No study at {file[1]}: begin one with `vocalsketch sweep run`, or check --folder and "
+            f"No study at {file}: begin one with `vocalsketch sweep run`, or check --folder and "
             "--storage."
         )
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder, and those above it, where there is none; return it.
-
-    Raises:
-        StorageError: It cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"Cannot make the folder {path} ({error.strerror}): check --folder and --storage."
-        ) from error
-    return path
+def _connected(file: Path) -> sqlite3.Connection:
+    """Open a file, in which a writer waits a minute for the others before it gives up."""
+    return sqlite3.connect(file, timeout=60, check_same_thread=False)
 
 
-def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
-    if url.startswith("sqlite:///"):
-        make_folder(Path(url.removeprefix("sqlite:///")).parent)
-        # a writer waits this long for the others before it gives up
-        options: dict[str, Any] = {"connect_args": {"timeout": 60}}
-    else:
-        # a connection that broke since it was last used is opened anew
-        options = {"pool_pre_ping": True}
-    url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+def _database(
+    engine: str, url: str, settings: dict[str, Any], heartbeat: int, grace: int
+) -> BaseStorage:
     try:
         with experimental():
             return PersistentStorage(
-                url,
-                engine_kwargs=options,
+                engine,
+                engine_kwargs=settings,
                 heartbeat_interval=heartbeat,
                 grace_period=grace,
                 heartbeat_stale_trial_callback=requeue,
@@ -164,33 +167,8 @@ def _database(url: str, heartbeat: int, grace: int) -> BaseStorage:
         ) from error
 
 
-def _journal(path: str) -> BaseStorage:
-    make_folder(Path(path).parent)
-    backend = JournalFileBackend(path)
-    try:
-        return optuna.storages.JournalStorage(backend)
-    except (AssertionError, LookupError, TypeError, ValueError) as error:
-        raise StorageError(
-            f"{path} is no journal of studies, or damaged ({error}): restore it, or give another."
-        ) from error
-
-
-def _proxy(url: str) -> BaseStorage:
-    form = re.fullmatch(r"grpc://([^:/]+):(\d+)", url)
-    if not form:
-        raise ConfigError(f"storage is {url!r}: give grpc://HOST:PORT.")
-    try:
-        with experimental():
-            return optuna.storages.GrpcStorageProxy(host=form[1], port=int(form[2]))
-    except ImportError as error:
-        raise ConfigError(
-            "grpc:// needs grpcio and protobuf: pip install 'vocalsketch[proxy]'."
-        ) from error
-
-
 def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
-    details = getattr(origin, "details", None)  # gRPC's
-    lines = str(details() if callable(details) else origin).strip().splitlines()
+    lines = str(origin).strip().splitlines()
     return lines[0] if lines else type(origin).__name__

@@ -7,8 +7,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.search import make_pruner, make_sampler
+from vocalsketch.sweep.definition import Definition, make_pruner, make_sampler
 
 DEFINITION = "definition"  # user attribute of a study
 

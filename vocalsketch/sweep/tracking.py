@@ -1,15 +1,116 @@
-"""A study in W&B, beside the runs that its trials make themselves."""
+"""What a trial's training tells the study and W&B, and the study's own run there."""
 
-from collections.abc import Mapping
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytorch_lightning as pl
 import wandb
 
 from vocalsketch.callbacks import WandbTracker
+from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.sweep.definition import Definition
+
+
+class TrialReporter(pl.Callback):
+    """Reports the metric of every epoch, ends trials that the pruner gives up, notes the state.
+
+    Args:
+        trial: The trial.
+        metric: What is reported, such as ``val/mrr``.
+        parameters: The trial's parameters, for W&B.
+        reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
+
+    Attributes:
+        seconds: How long the training took, and the ranking with the best checkpoint after it.
+        told: Whether W&B was told of the trial, where it is tracked.
+    """
+
+    def __init__(
+        self, trial: optuna.Trial, metric: str, parameters: dict[str, Any], reports: bool
+    ) -> None:
+        self.trial = trial
+        self.metric = metric
+        self.parameters = parameters
+        self.reports = reports
+        self.seconds = 0.0
+        self.told = False
+        self._began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell W&B which trial this is."""
+        self._began = time.perf_counter()
+        about = {"trial": {"number": self.trial.number, "parameters": self.parameters}}
+        self._tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note how long the training took."""
+        self.seconds += time.perf_counter() - self._began
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when the ranking after the training began."""
+        if trainer.state.fn == "validate":
+            self._began = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch; raise TrialPruned where the pruner gives the trial up.
+
+        Raises:
+            optuna.TrialPruned: The pruner ends the trial.
+        """
+        value = float(trainer.callback_metrics.get(self.metric, math.nan))
+        if trainer.state.fn == "validate":
+            self.seconds += time.perf_counter() - self._began
+            summary = {"trial/state": "complete", "trial/value": value}
+            self._tell(trainer, lambda run: run.summary.update(summary))
+            return
+        if not self.reports or math.isnan(value):
+            return
+        with warnings.catch_warnings():
+            # a resumed trial reports the epoch again in which it broke off
+            warnings.filterwarnings("ignore", message=".*already reported")
+            self.trial.report(value, trainer.current_epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(
+                f"{self.metric} {value:.4f} at epoch {trainer.current_epoch}, behind other trials"
+            )
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Tell W&B how the trial ended."""
+        summary = {"trial/state": state_of(exception), "trial/reason": str(exception)[:500]}
+        self._tell(trainer, lambda run: run.summary.update(summary))
+
+    def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
+        """Tell something to the W&B run of each tracker."""
+        self.told = True
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbTracker):
+                logger.safely(partial(_told, logger, tell))
+
+
+def _told(tracker: WandbTracker, tell: Callable[[Any], object]) -> object:
+    return tell(tracker.experiment)
+
+
+def state_of(error: BaseException) -> str:
+    """Return what an error makes of its trial: pruned, interrupted or failed.
+
+    A config that cannot be built and a training that diverged belong to the trial's parameters;
+    any other error that a user can meet is wrong for every trial.
+    """
+    # the base class itself speaks of the scores: they are NaN
+    diverged = type(error) is VocalSketchError
+    if isinstance(error, optuna.TrialPruned | ConfigError) or diverged:
+        return "pruned"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
 def track_unbegun(
@@ -30,13 +131,16 @@ def track_unbegun(
 
 
 def track_summary(
-    definition: Definition,
-    folder: Path,
-    summary: Mapping[str, Any],
-    pictures: Mapping[str, Path],
-    best_config: Path | None,
+    definition: Definition, folder: Path, summary: Mapping[str, Any], history: Path, best: Path
 ) -> Path | None:
     """Write the study's summary run; a later one goes on with the same run.
+
+    Args:
+        definition: The study.
+        folder: Its folder.
+        summary: Figures.
+        history: A picture.
+        best: The best trial's config.
 
     Returns:
         The folder of the run where W&B is offline, else None.
@@ -48,13 +152,11 @@ def track_summary(
         return None
 
     def log() -> None:
-        images = {f"study/{name}": wandb.Image(str(path)) for name, path in pictures.items()}
-        tracker.experiment.log(images)
+        tracker.experiment.log({"study/history": wandb.Image(str(history))})
         tracker.experiment.summary.update(dict(summary))
 
     tracker.safely(log)
-    if best_config is not None:
-        tracker.add_file(best_config, "config", f"{definition.name}-best")
+    tracker.add_file(best, "config", f"{definition.name}-best")
     return tracker.finish()
 
 
@@ -63,7 +165,7 @@ def _tracker(
 ) -> WandbTracker | None:
     if definition.tracker is None:
         return None
-    settings = definition.tracker.get("init_args") or {}
+    settings = definition.tracker
     tracker = WandbTracker(
         project=settings.get("project", "vocalsketch"),
         name=name,

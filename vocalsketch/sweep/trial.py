@@ -2,30 +2,32 @@
 
 import gc
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import optuna
 import torch
 
-from vocalsketch.errors import CheckpointError, VocalSketchError
+from vocalsketch.errors import VocalSketchError
 from vocalsketch.experiment import Outcome, run_experiment
-from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
+from vocalsketch.jobs.run import Run, train
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.reporter import TrialReporter, state_of
-from vocalsketch.sweep.retry import WORKER, first_attempt, worker_name
-from vocalsketch.sweep.search import trial_sampler
-from vocalsketch.sweep.storages import DATABASE_FAULTS
+from vocalsketch.sweep.definition import Definition, trial_sampler
+from vocalsketch.sweep.storages import STORAGE_FAULTS
 from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.tally import SURPLUS, is_within
-from vocalsketch.sweep.tracking import track_unbegun
-
-REASON = "reason"  # user attribute: why a trial was pruned or failed
-VALUES = "values"  # user attribute: the metric of each seed that is done
-OVERHEAD = "overhead"  # user attribute: seconds beyond training and ranking
+from vocalsketch.sweep.tracking import TrialReporter, state_of, track_unbegun
+from vocalsketch.sweep.trials import (
+    OVERHEAD,
+    REASON,
+    SURPLUS,
+    VALUES,
+    WORKER,
+    first_attempt,
+    is_within,
+    trial_folder,
+    worker_name,
+)
 
 
 class TrialFailedError(Exception):
@@ -52,7 +54,7 @@ class Objective:
         definition: Definition,
         folder: Path,
         total: int,
-        run: Callable[..., Outcome] = run_experiment,
+        run: Run = run_experiment,
     ) -> None:
         self.definition = definition
         self.space = definition.parameters
@@ -90,7 +92,7 @@ class Objective:
             raise optuna.TrialPruned(str(error)) from error
         except SystemExit as error:
             raise KeyboardInterrupt from error  # Lightning ends an interrupted fit so
-        except DATABASE_FAULTS:
+        except STORAGE_FAULTS:
             raise
         except Exception as error:
             reason = "out of memory" if is_out_of_memory(error) else _short(error)
@@ -121,27 +123,17 @@ class Objective:
     def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
         """Train with one seed, going on from a checkpoint where there is one."""
         name = f"trial_{folder.name}_seed_{seed}"
-        config, run = folder / f"{name}.yaml", RunFolder(folder / f"seed_{seed}")
+        config, run_dir = folder / f"{name}.yaml", folder / f"seed_{seed}"
         write_text(config, write_tree(assigned(tree, self._about_the_run(tree, name))))
-        arguments = ["--config", str(config), "--run_dir", str(run.path), "--ckpt_path", "last"]
-        arguments += ["--seed_everything", str(seed), "--test_after_fit", "false"]
-        try:
-            outcome = self._fit(arguments, reporter)
-        except CheckpointError:  # damaged
-            run.clear()
-            outcome = self._fit(arguments, reporter)
-        (run.checkpoints / "last.ckpt").unlink(missing_ok=True)  # only to go on from
-        return self._metric(outcome)
-
-    def _fit(self, arguments: list[str], reporter: TrialReporter) -> Outcome:
+        arguments = ["--config", str(config), "--seed_everything", str(seed)]
+        arguments += ["--test_after_fit", "false"]
         self.training = True
         try:
-            outcome = self.run("fit", arguments, callbacks=[reporter])
+            outcome = train(run_dir, arguments, [reporter], self.run)
         finally:
             self.training = False
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-        return outcome
+        (run_dir / "checkpoints" / "last.ckpt").unlink(missing_ok=True)  # only to go on from
+        return self._metric(outcome)
 
     def _about_the_run(self, tree: Tree, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
@@ -171,11 +163,6 @@ class Objective:
         trial.set_user_attr(REASON, reason)
         if self.reporter is None or not self.reporter.told:
             track_unbegun(self.definition, self.folder, trial, state, reason)
-
-
-def trial_folder(folder: Path, first: int) -> Path:
-    """Return the folder of a trial, named after the number of its first attempt."""
-    return folder / "trials" / f"{first:05d}"
 
 
 def _free_memory() -> None:

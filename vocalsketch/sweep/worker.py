@@ -3,8 +3,10 @@
 import copy
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,13 +15,23 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.sweep.experimental import experimental
-from vocalsketch.sweep.retry import WORKER, requeue, retry_running, worker_name
+from vocalsketch.jobs.pool import INTERRUPTED
 from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
 from vocalsketch.sweep.study import StudyError, load_study
-from vocalsketch.sweep.tally import SURPLUS, Tally, take_tally
-from vocalsketch.sweep.trial import REASON, Objective, TrialFailedError
+from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.trials import (
+    REASON,
+    SURPLUS,
+    WORKER,
+    Tally,
+    experimental,
+    requeue,
+    retry_running,
+    take_tally,
+    worker_name,
+)
 
+STORAGE_VARIABLE = "VOCALSKETCH_SWEEP_STORAGE"  # in the environment: a url may hold a password
 MAX_FAILURES = 10  # one after the other: then it is not the trials that fail
 POLL = 1.0  # seconds between looks at a study whose last trials others run
 
@@ -43,10 +55,10 @@ class Worker:
         goes_on: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.goes_on = goes_on
         self.study = study
         self.objective = objective
         self.url = url
-        self.goes_on = goes_on
         self.sleep = sleep
         self.interrupted = False
         self.failures = 0
@@ -141,7 +153,7 @@ class Worker:
 
 
 def work(url: str, name: str, folder: Path, total: int) -> bool:
-    """Run a worker in this process, until the study is complete or its launcher is gone.
+    """Run a worker in this process until the study is complete, or who started it is gone.
 
     Returns:
         Whether the study is complete.
@@ -150,12 +162,26 @@ def work(url: str, name: str, folder: Path, total: int) -> bool:
         VocalSketchError: The study cannot go on.
     """
     study, definition = patiently(lambda: load_study(open_storage(url), name), url)
-    launcher = os.getppid()
-    worker = Worker(
-        study,
-        Objective(definition, folder, total),
-        url,
-        goes_on=lambda: os.getppid() == launcher,
-    )
+    parent = os.getppid()
+    goes_on = partial(_is_parent, parent)  # once orphaned it ends with the trial that it has begun
+    worker = Worker(study, Objective(definition, folder, total), url, goes_on)
     signal.signal(signal.SIGINT, worker.interrupt)
     return worker.run()
+
+
+def _is_parent(process: int) -> bool:
+    return os.getppid() == process
+
+
+def main(name: str, folder: str, total: str) -> int:
+    """Run a worker as `vocalsketch sweep run` starts it; return the exit status."""
+    try:
+        complete = work(os.environ[STORAGE_VARIABLE], name, Path(folder), int(total))
+    except VocalSketchError as error:
+        print(f"vocalsketch: error: {error}", file=sys.stderr)
+        return 1
+    return 0 if complete else INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

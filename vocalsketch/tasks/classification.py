@@ -120,11 +120,15 @@ class ClassificationTask(pl.LightningModule):
         """Add what is needed to use the tower without its config: plain values only."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
         checkpoint["vocalsketch"] = {
-            "system": "classifier",
-            "input_shape": list(self.input_shape),
-            "tower": asdict(self.geometry),
-            "classes": list(self.classes),
-            **data.provenance(),
+            "description": {
+                "system": "classifier",
+                "side": data.side,
+                "input_shape": list(self.input_shape),
+                "tower": asdict(self.geometry),
+                "classes": list(self.classes),
+                "front_end": data.front_end.describe(),
+            },
+            "provenance": data.provenance(),
         }
 
     def _counts(self, prefix: Prefix) -> MulticlassConfusionMatrix:

@@ -8,18 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.datamodules.batches import ClipBatch
-from vocalsketch.domain import Kind, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.autoencoder import (
-    PATCH_FRAMES,
-    PATCH_HOP,
-    Activation,
-    StackedAutoencoder,
-    clip_features,
-    cosine_similarities,
-    patches,
-    sounding_patches,
-)
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.models.autoencoder import PATCH_FRAMES, PATCH_HOP, Activation
+from vocalsketch.systems.imisound import Imisound
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 
@@ -40,14 +33,14 @@ class ImisoundTask(RetrievalTask):
         delta_width: Patches, an odd number, over which the delta's slope is taken.
         layer_epochs: Epochs that train each layer alone.
         optimizer: Makes the optimizer from the parameters.
-        imitation_shape: (bins, frames); taken from the data.
-        recording_shape: (bins, frames); taken from the data.
+        imitation_front_end: Taken from the data.
+        recording_front_end: Taken from the data.
 
     Raises:
         ConfigError: A geometry does not fit, or both sides do not have the same bins.
     """
 
-    score_kind: Kind = "cosine"
+    system: Imisound
 
     def __init__(
         self,
@@ -58,24 +51,24 @@ class ImisoundTask(RetrievalTask):
         delta_width: int = 3,
         layer_epochs: int = 6,
         optimizer: OptimizerCallable = torch.optim.Adam,
-        imitation_shape: tuple[int, int] = (72, 129),
-        recording_shape: tuple[int, int] = (72, 129),
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
     ) -> None:
-        super().__init__()
-        bins = imitation_shape[0]
-        if recording_shape[0] != bins:
-            raise ConfigError(
-                f"One autoencoder serves both sides: imitations have {bins} bins, recordings "
-                f"{recording_shape[0]}. Use front ends with the same bins."
-            )
         if layer_epochs < 0:
             raise ConfigError(f"layer_epochs is {layer_epochs}: give 0 or more.")
-        for shape in (imitation_shape, recording_shape):
-            patches(torch.zeros(1, *shape), patch_frames, patch_hop)
-        self.network = StackedAutoencoder((bins * patch_frames, *hidden), activation)
-        self.patch_frames = patch_frames
-        self.patch_hop = patch_hop
-        self.delta_width = delta_width
+        super().__init__(
+            Imisound(
+                {
+                    "imitation": imitation_front_end or CQT(),
+                    "recording": recording_front_end or CQT(),
+                },
+                hidden,
+                activation,
+                patch_frames,
+                patch_hop,
+                delta_width,
+            )
+        )
         self.layer_epochs = layer_epochs
         self.optimizer = optimizer
 
@@ -85,10 +78,11 @@ class ImisoundTask(RetrievalTask):
         Raises:
             ConfigError: It does not.
         """
-        alone, epochs = self.layer_epochs * self.network.layers, self.trainer.max_epochs or 0
+        layers, epochs = self.system.autoencoder.layers, self.trainer.max_epochs or 0
+        alone = self.layer_epochs * layers
         if 0 <= epochs <= alone and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
             raise ConfigError(
-                f"trainer.max_epochs is {epochs}, but {self.network.layers} layers are trained "
+                f"trainer.max_epochs is {epochs}, but {layers} layers are trained "
                 f"alone for layer_epochs {self.layer_epochs} each: give more than {alone} epochs, "
                 "so that the stack is trained as a whole."
             )
@@ -97,20 +91,11 @@ class ImisoundTask(RetrievalTask):
     def layer_alone(self) -> int | None:
         """The layer that the running epoch trains alone; None where it trains the whole."""
         layer = self.current_epoch // self.layer_epochs if self.layer_epochs else 0
-        return layer if self.layer_epochs and layer < self.network.layers else None
-
-    def cut(self, spectrograms: Tensor) -> tuple[Tensor, Tensor]:
-        """Cut clips (clips, bins, frames) into patches.
-
-        Returns:
-            (clips, patches, values), and (clips,) how many of them come before the padding.
-        """
-        windows = patches(spectrograms, self.patch_frames, self.patch_hop)
-        return windows, sounding_patches(windows)
+        return layer if self.layer_epochs and layer < self.system.autoencoder.layers else None
 
     def sounding(self, spectrograms: Tensor) -> Tensor:
         """Return the patches of all clips that come before the padding, (patches, values)."""
-        windows, counts = self.cut(spectrograms)
+        windows, counts = self.system.cut(spectrograms)
         return windows[torch.arange(windows.shape[1], device=counts.device) < counts[:, None]]
 
     def training_step(self, batch: ClipBatch) -> Tensor:
@@ -118,11 +103,11 @@ class ImisoundTask(RetrievalTask):
         inputs = self.sounding(batch.features)
         layer = self.layer_alone
         if layer is None:
-            loss, name = functional.mse_loss(self.network(inputs), inputs), "whole"
+            loss, name = functional.mse_loss(self.system.autoencoder(inputs), inputs), "whole"
         else:
             with torch.no_grad():
-                inputs = self.network.encode(inputs, layer)
-            rebuilt = self.network.reconstruct_layer(layer, inputs)
+                inputs = self.system.autoencoder.encode(inputs, layer)
+            rebuilt = self.system.autoencoder.reconstruct_layer(layer, inputs)
             loss, name = functional.mse_loss(rebuilt, inputs), f"layer{layer + 1}"
         options: dict[str, Any] = {"on_step": False, "on_epoch": True, "batch_size": len(inputs)}
         self.log(f"train/loss_{name}", loss, **options)
@@ -133,24 +118,10 @@ class ImisoundTask(RetrievalTask):
         super().validation_step(batch)
         if batch.side == "imitation":
             inputs = self.sounding(batch.features)
-            loss = functional.mse_loss(self.network(inputs), inputs)
+            loss = functional.mse_loss(self.system.autoencoder(inputs), inputs)
             options: dict[str, Any] = {"batch_size": len(inputs), "sync_dist": True}
             self.log("val/loss", loss, on_epoch=True, prog_bar=True, **options)
-
-    def embed(self, side: Side, features: Tensor) -> Tensor:
-        """Map clips to statistics of codes and their deltas, (clips, 12 * hidden[-1])."""
-        windows, counts = self.cut(features)
-        return clip_features(self.network.encode(windows), counts, self.delta_width)
-
-    def score_matrix(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map clip features to cosine similarities (queries, candidates)."""
-        return cosine_similarities(imitations, recordings)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return one optimizer of all layers; it passes over those without a gradient."""
         return self.optimizer(self.parameters())
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of: plain values only."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
-        checkpoint["vocalsketch"] = {"system": "imisound", **data.provenance()}

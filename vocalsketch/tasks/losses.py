@@ -38,3 +38,41 @@ LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
     "softmax": functional.cross_entropy,
     "sum_normalised_sigmoid": sum_normalised_sigmoid,
 }
+
+
+def contrastive_loss(logits: Tensor, positive: Tensor, *, symmetric: bool = True) -> Tensor:
+    """Return the normalised temperature-scaled cross-entropy of a batch (NT-Xent).
+
+    Each imitation is to have a higher logit with its sound than with all others, and, symmetric,
+    each sound with each of its imitations. Several imitations of one sound are no rivals of each
+    other: a row's loss is the mean over its positives.
+
+    Args:
+        logits: Similarities over the temperature, (imitations, sounds).
+        positive: Whether a sound is the one imitated, (imitations, sounds); one or more a row.
+        symmetric: Whether both directions count, each half.
+    """
+    marked = positive.to(logits.dtype)
+
+    def one_way(axis: int) -> Tensor:
+        counts = marked.sum(axis)
+        found = counts > 0  # a sound without an imitation here has nothing to find
+        total = (functional.log_softmax(logits, axis) * marked).sum(axis)
+        return -(total[found] / counts[found]).mean()
+
+    return (one_way(1) + one_way(0)) / 2 if symmetric else one_way(1)
+
+
+def triplet_loss(similarities: Tensor, positive: Tensor, rivals: Tensor, margin: float) -> Tensor:
+    """Return how far the hardest rival comes within a margin of each imitation's sound.
+
+    Args:
+        similarities: Cosines, (imitations, sounds).
+        positive: Whether a sound is the one imitated, likewise.
+        rivals: Whether a sound may be a hard negative, such as those of the same category.
+        margin: In cosine.
+    """
+    right = similarities.masked_fill(~positive, -torch.inf).amax(1)
+    wrong = similarities.masked_fill(positive | ~rivals, -torch.inf).amax(1)
+    gaps = (wrong - right + margin).clamp(min=0)
+    return torch.where(torch.isfinite(gaps), gaps, torch.zeros_like(gaps)).mean()

@@ -1,7 +1,6 @@
-"""What every retrieval system shares: embed each clip once, then score every pair."""
+"""What training any system has in common: embed each clip once, then score every pair."""
 
-from abc import abstractmethod
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,33 +10,28 @@ from torch import Tensor
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.datamodules.evaluation import EvaluationSet
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
-from vocalsketch.domain import SIDES, Indices, Kind, Side
+from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.retrieval.scores import CategoryScores
+from vocalsketch.systems.checkpoints import description_used
+from vocalsketch.systems.system import System
+
+Embeddings = dict[Side, Tensor]
 
 
 class RetrievalTask(pl.LightningModule):
-    """A system that represents each clip by a vector and scores pairs of vectors.
+    """Trains a system; a subclass says by what loss.
 
-    Validation, testing and prediction pass each clip of a half through the network once, share
-    the vectors among all processes, and score pairs from vectors. A subclass says how a clip
-    becomes a vector and how two vectors are scored.
+    Validation, testing and prediction pass each clip of a half through the system once, share the
+    embeddings among all processes, and score from them, once an evaluation.
+
+    Args:
+        system: What is trained.
     """
 
-    score_kind: Kind
-
-    def __init__(self) -> None:
+    def __init__(self, system: System) -> None:
         super().__init__()
-        self._vectors: dict[Side, Tensor] = {}
-        self._seen: dict[Side, Tensor] = {}
-        self._gathered = False
-
-    @abstractmethod
-    def embed(self, side: Side, features: Tensor) -> Tensor:
-        """Map clips (clips, bins, frames) of one side to vectors (clips, width)."""
-
-    @abstractmethod
-    def score_matrix(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map vectors (queries, width), (candidates, width) to scores (queries, candidates)."""
+        self.system = system
+        self.begin_evaluation()
 
     @property
     def evaluation_set(self) -> EvaluationSet:
@@ -45,23 +39,26 @@ class RetrievalTask(pl.LightningModule):
         data = cast("RetrievalDataModule", self.trainer.datamodule)  # type: ignore[attr-defined]  # set by fit
         return data.evaluation_set(self.trainer.state.fn)
 
-    def clear_vectors(self) -> None:
-        """Forget the vectors of the last evaluation."""
-        self._vectors, self._seen, self._gathered = {}, {}, False
+    def begin_evaluation(self) -> None:
+        """Forget what the last evaluation came to."""
+        self._held: Embeddings = {}
+        self._seen: Embeddings = {}
+        self._gathered = False
+        self._scores: list[CategoryScores] | None = None
 
-    on_validation_epoch_start = clear_vectors
-    on_test_epoch_start = clear_vectors
-    on_predict_epoch_start = clear_vectors
+    on_validation_epoch_start = begin_evaluation
+    on_test_epoch_start = begin_evaluation
+    on_predict_epoch_start = begin_evaluation
 
     def validation_step(self, batch: ClipBatch) -> None:
-        """Embed the clips of a batch and remember their vectors."""
-        vectors = self.embed(batch.side, batch.features).float()
-        if batch.side not in self._vectors:
-            evaluated = self.evaluation_set
-            clips = evaluated.imitations if batch.side == "imitation" else evaluated.sounds
-            self._vectors[batch.side] = vectors.new_zeros((len(clips), vectors.shape[1]))
-            self._seen[batch.side] = vectors.new_zeros(len(clips))
-        self._vectors[batch.side][batch.rows] = vectors
+        """Embed the clips of a batch and remember their embeddings."""
+        # where a cache keeps waveforms, the front end has yet to hear them
+        waveforms = self.system.front_ends[batch.side].cached == "waveform"
+        heard = self.system.hear if waveforms else self.system.embed
+        embeddings = heard(batch.side, batch.features).float()
+        if batch.side not in self._held:
+            self._allocate(batch.side, embeddings.shape[1])
+        self._held[batch.side][batch.rows] = embeddings
         self._seen[batch.side][batch.rows] = 1.0
 
     test_step = validation_step
@@ -71,41 +68,65 @@ class RetrievalTask(pl.LightningModule):
         self.validation_step(batch)
         return batch.rows
 
-    def vectors(self) -> dict[Side, Tensor] | None:
-        """Return the vectors of every clip of the half, from all processes.
+    def embeddings(self) -> Embeddings | None:
+        """Return the embeddings of every clip of the half, from all processes.
 
         Every process must call this. None where the clips were not all evaluated, as under
         ``fast_dev_run`` or ``limit_val_batches``: a ranking among some is not a result.
         """
-        if not self._gathered:
+        if not self._gathered and self.trainer.world_size > 1:
             self._gather()
-            self._gathered = True
-        complete = len(self._seen) == len(SIDES) and all(
-            bool((seen > 0).all()) for seen in self._seen.values()
-        )
-        return self._vectors if complete else None
-
-    def _gather(self) -> None:
-        """Add up what the processes hold: each clip is another process's row of zeros."""
-        if self.trainer.world_size == 1:
-            return
-        for side in SIDES:
-            for held in (self._vectors, self._seen):
-                held[side] = cast(
-                    "Tensor", self.trainer.strategy.reduce(held[side], reduce_op="sum")
-                )
+        self._gathered = True
+        complete = all(side in self._seen and bool((self._seen[side] > 0).all()) for side in SIDES)
+        return self._held if complete else None
 
     @torch.no_grad()
     def category_scores(self) -> list[CategoryScores] | None:
         """Score each category's queries against its candidates; None where clips are missing."""
-        vectors = self.vectors()
-        if vectors is None:
-            return None
+        embeddings = self.embeddings()
+        if embeddings is not None and self._scores is None:
+            evaluated = self.evaluation_set
+            self._scores = [
+                self._scores_of(evaluated, category, queries, candidates, embeddings)
+                for category, queries, candidates in evaluated.categories()
+            ]
+        return self._scores
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what is needed to use the system without its config: plain values only."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
+        checkpoint["vocalsketch"] = {
+            "description": self.system.description(),
+            "provenance": {**data.provenance(), **self.system.provenance},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint is of this system, before its weights are loaded.
+
+        Raises:
+            CheckpointError: It is of another; the first key that differs is named.
+        """
+        with description_used("The checkpoint"):
+            self.system.require("The checkpoint", checkpoint["vocalsketch"]["description"])
+
+    def _allocate(self, side: Side, width: int) -> None:
         evaluated = self.evaluation_set
-        return [
-            self._scores_of(evaluated, category, queries, candidates, vectors)
-            for category, queries, candidates in evaluated.categories()
-        ]
+        clips = len(evaluated.imitations if side == "imitation" else evaluated.sounds)
+        self._held[side] = torch.zeros(clips, width, device=self.device)
+        self._seen[side] = torch.zeros(clips, device=self.device)
+
+    def _gather(self) -> None:
+        """Add up what the processes hold: each clip is another process's row of zeros."""
+        here = [self._held[side].shape[1] if side in self._held else 0 for side in SIDES]
+        widths = cast("Tensor", self.all_gather(torch.tensor(here, device=self.device)))
+        for side, width in zip(SIDES, widths.reshape(-1, len(SIDES)).amax(0).tolist(), strict=True):
+            if not width:
+                continue  # no process has seen that side
+            if side not in self._held:
+                self._allocate(side, width)
+            for held in (self._held, self._seen):
+                total = self.trainer.strategy.reduce(held[side], reduce_op="sum")
+                held[side] = cast("Tensor", total)
 
     def _scores_of(
         self,
@@ -113,11 +134,11 @@ class RetrievalTask(pl.LightningModule):
         category: str,
         queries: Indices,
         candidates: Indices,
-        vectors: dict[Side, Tensor],
+        embeddings: Embeddings,
     ) -> CategoryScores:
-        scores = self.score_matrix(
-            vectors["imitation"][torch.from_numpy(queries)],
-            vectors["recording"][torch.from_numpy(candidates)],
+        scores = self.system.score(
+            embeddings["imitation"][torch.from_numpy(queries)],
+            embeddings["recording"][torch.from_numpy(candidates)],
         )
         column = {int(sound): index for index, sound in enumerate(candidates)}
         return CategoryScores(

@@ -7,8 +7,10 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from vocalsketch.datamodules.batches import PairBatch
-from vocalsketch.domain import Kind, Side
-from vocalsketch.models import Sharing, Siamese, SiameseGeometry, TowerGeometry
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.models import TowerGeometry
+from vocalsketch.systems.siamese import Sharing, Siamese, SiameseGeometry
 from vocalsketch.tasks.retrieval import RetrievalTask
 from vocalsketch.tasks.schedules import with_keras_decay
 from vocalsketch.tasks.transfer import (
@@ -39,11 +41,11 @@ class SiameseTask(RetrievalTask):
         transfer: Which convolutions a training starts from, and the checkpoints they are in.
         freeze: ``conv1``, ``conv12`` or ``conv123`` of both towers stay as they start: neither
             weights nor batch norm's statistics change.
-        imitation_shape: (bins, frames); taken from the data.
-        recording_shape: (bins, frames); taken from the data.
+        imitation_front_end: Taken from the data.
+        recording_front_end: Taken from the data.
     """
 
-    score_kind: Kind = "logit"
+    system: Siamese
 
     def __init__(
         self,
@@ -58,13 +60,13 @@ class SiameseTask(RetrievalTask):
         channels_last: bool = False,
         transfer: Transfer | None = None,
         freeze: Layers | None = None,
-        imitation_shape: tuple[int, int] = (72, 129),
-        recording_shape: tuple[int, int] = (72, 129),
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
     ) -> None:
-        super().__init__()
+        imitations, recordings = imitation_front_end or CQT(), recording_front_end or CQT()
         geometry = SiameseGeometry(
-            imitation_shape=imitation_shape,
-            recording_shape=recording_shape,
+            imitation_shape=imitations.shape,
+            recording_shape=recordings.shape,
             imitation_tower=imitation_tower,
             recording_tower=recording_tower or imitation_tower,
             sharing=sharing,
@@ -72,16 +74,15 @@ class SiameseTask(RetrievalTask):
             hidden=tuple(hidden),
             dropout=dropout,
         )
-        self.network = Siamese(geometry)
+        super().__init__(Siamese({"imitation": imitations, "recording": recordings}, geometry))
         if channels_last:
-            self.network.to(memory_format=torch.channels_last)
+            self.system.to(memory_format=torch.channels_last)
         self.criterion = nn.BCEWithLogitsLoss()
         self.optimizer = optimizer
         self.learning_rate_decay = learning_rate_decay
         self.transfer = transfer
-        self.copied: list[dict[str, Any]] = []
         self.resumed = False
-        self.frozen = list(frozen_stages(self.network, freeze)) if freeze else []
+        self.frozen = list(frozen_stages(self.system, freeze)) if freeze else []
         for stage in self.frozen:
             stage.requires_grad_(False)
 
@@ -98,10 +99,9 @@ class SiameseTask(RetrievalTask):
         """Copy the pre-trained layers, where a training starts that is no resumption."""
         if self.transfer is None or self.resumed:
             return
-        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
-        copied = transfer_layers(self.network, self.transfer, data.front_ends)
+        copied = transfer_layers(self.system, self.transfer)
         self.print("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
-        self.copied = [layer.to_dict() for layer in copied]
+        self.system.provenance["transferred"] = [layer.to_dict() for layer in copied]
 
     def train(self, mode: bool = True) -> "SiameseTask":
         """Set the mode of every layer; frozen ones always evaluate."""
@@ -112,7 +112,7 @@ class SiameseTask(RetrievalTask):
 
     def forward(self, batch: PairBatch) -> Tensor:
         """Return the logits of a batch's pairs, (pairs,)."""
-        logits: Tensor = self.network(
+        logits: Tensor = self.system(
             batch.imitations, batch.recordings, batch.imitation_index, batch.recording_index
         )
         return logits
@@ -130,25 +130,15 @@ class SiameseTask(RetrievalTask):
         )
         return loss
 
-    def embed(self, side: Side, features: Tensor) -> Tensor:
-        """Map clips to their shares of the head, (clips, hidden[0])."""
-        if side == "imitation":
-            return self.network.imitation_shares(features)
-        return self.network.recording_shares(features)
-
-    def score_matrix(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map shares to logits (queries, candidates)."""
-        return self.network.head.score_matrix(imitations, recordings)
-
     def on_validation_epoch_end(self) -> None:
-        """Log the loss over all validation pairs, computed from shares."""
-        vectors = self.vectors()
-        if vectors is None:
+        """Log the loss over all validation pairs, computed from embeddings."""
+        embeddings = self.embeddings()
+        if embeddings is None:
             return
         pairs = self.evaluation_set.pairs
-        logits = self.network.head.score(
-            vectors["imitation"][torch.from_numpy(pairs.imitation)],
-            vectors["recording"][torch.from_numpy(pairs.recording)],
+        logits = self.system.head.score(
+            embeddings["imitation"][torch.from_numpy(pairs.imitation)],
+            embeddings["recording"][torch.from_numpy(pairs.recording)],
         )
         labels = torch.from_numpy(pairs.label).to(logits.device)
         # every process holds every vector, so the value is already the same on all of them
@@ -159,17 +149,9 @@ class SiameseTask(RetrievalTask):
         trained = [each for each in self.parameters() if each.requires_grad]
         return with_keras_decay(self.optimizer(trained), self.learning_rate_decay)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to use the network without its config: plain values only."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in fit
-        checkpoint["vocalsketch"] = {
-            "system": "siamese",
-            "geometry": self.network.geometry.to_dict(),
-            "transferred": self.copied,
-            **data.provenance(),
-        }
-
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what the checkpoint's training started from."""
+        """Remember what the checkpoint's training started from, and check what it is of."""
+        super().on_load_checkpoint(checkpoint)
         self.resumed = True
-        self.copied = checkpoint.get("vocalsketch", {}).get("transferred", [])
+        held = checkpoint["vocalsketch"]["provenance"]
+        self.system.provenance = {key: held[key] for key in ("transferred",) if key in held}

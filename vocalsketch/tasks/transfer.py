@@ -11,10 +11,16 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models import Siamese, Tower
+from vocalsketch.models import Tower
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.models.tower import ConvBlock
-from vocalsketch.tasks.checkpoints import description_of, description_used, read_checkpoint
+from vocalsketch.systems.checkpoints import (
+    PREFIX,
+    description_of,
+    description_used,
+    read_checkpoint,
+)
+from vocalsketch.systems.siamese import Siamese
 
 Layers = Literal["conv1", "conv12", "conv123"]
 STAGES: dict[Layers, int] = {"conv1": 1, "conv12": 2, "conv123": 3}
@@ -91,9 +97,7 @@ def require_checkpoints(transfer: Transfer) -> None:
             )
 
 
-def transfer_layers(
-    network: Siamese, transfer: Transfer, front_ends: Mapping[Side, FrontEnd]
-) -> list[CopiedLayer]:
+def transfer_layers(network: Siamese, transfer: Transfer) -> list[CopiedLayer]:
     """Copy pre-trained convolutions into both towers; return what was copied.
 
     Raises:
@@ -106,7 +110,7 @@ def transfer_layers(
             "transfer names no checkpoint: give transfer.imitation, transfer.recording or both, "
             "or leave transfer out."
         )
-    towers = {"imitation": network.imitation_tower, "recording": network.recording_tower}
+    towers = network.towers()
     for side, tower in towers.items():
         _check_depth(side, tower, transfer.layers)
     count = STAGES[transfer.layers]
@@ -120,7 +124,7 @@ def transfer_layers(
     for side in SIDES:
         path: str | None = getattr(transfer, side)
         if path is not None:
-            copied += _copy_tower(Path(path), side, towers[side], count, front_ends[side])
+            copied += _copy_tower(Path(path), side, towers[side], count, network.front_ends[side])
     return copied
 
 
@@ -130,10 +134,7 @@ def frozen_stages(network: Siamese, layers: Layers) -> Iterator[nn.Module]:
     Raises:
         ConfigError: A tower has fewer.
     """
-    for side, tower in (
-        ("imitation", network.imitation_tower),
-        ("recording", network.recording_tower),
-    ):
+    for side, tower in network.towers().items():
         _check_depth(side, tower, layers)
         yield from list(tower.stages)[: STAGES[layers]]
 
@@ -197,7 +198,7 @@ def _read_tower(path: Path, side: Side) -> tuple[dict[str, Tensor], Mapping[str,
             prefix, front_end = "network.tower.", made["front_end"]
     elif system == "siamese":
         with description_used(path):
-            prefix, front_end = f"network.{side}_tower.", made["front_ends"][side]
+            prefix, front_end = f"{PREFIX}{side}_tower.", made["front_ends"][side]
     else:
         raise CheckpointError(
             f"{path} holds {system or 'something unknown'!r}, no tower that can be copied: give a "

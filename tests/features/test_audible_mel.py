@@ -1,0 +1,44 @@
+"""The dual encoder's front end, held to librosa."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.audible_mel import AudibleMel
+
+
+def test_it_is_librosas_mel_spectrogram_in_decibels() -> None:
+    front_end = AudibleMel(seconds=0.5)
+    waveform = np.random.default_rng(0).normal(0, 0.1, front_end.samples).astype(np.float32)
+    power = librosa.feature.melspectrogram(
+        y=np.pad(waveform, (0, 512)),
+        sr=16_000,
+        n_fft=1024,
+        win_length=512,
+        hop_length=160,
+        n_mels=64,
+        fmin=50.0,
+        fmax=8_000.0,
+        center=True,
+        pad_mode="constant",
+    )[:, :50]
+    expected = librosa.power_to_db(power, ref=np.max, top_db=80.0) + 80.0
+    found = front_end(torch.from_numpy(waveform)[None])[0].numpy()
+    assert found.shape == front_end.shape == (64, 50)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_level_makes_no_difference_and_silence_is_the_floor() -> None:
+    front_end = AudibleMel(seconds=0.5)
+    waveform = torch.randn(1, front_end.samples) * 0.1
+    torch.testing.assert_close(front_end(waveform), front_end(waveform * 0.5), atol=1e-3, rtol=0)
+    half = waveform.clone()
+    half[:, front_end.samples // 2 :] = 0
+    assert float(front_end(half)[0, :, -5:].max()) == 0.0
+
+
+def test_bands_beyond_half_of_the_rate_are_refused() -> None:
+    with pytest.raises(ConfigError, match="half of the sample rate 8000"):
+        AudibleMel(sample_rate=8_000)

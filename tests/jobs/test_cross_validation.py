@@ -1,0 +1,171 @@
+"""Cross-validation: a fresh model per fold, and folds that are done stay done."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from labelled_corpora import write_classification_config, write_languages, write_urban
+
+from vocalsketch.commands import crossvalidate
+from vocalsketch.errors import ConfigError
+from vocalsketch.experiment import run_experiment
+from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
+from vocalsketch.jobs.pool import JobError
+from vocalsketch.systems.checkpoints import read_checkpoint
+from vocalsketch.tasks.confusion import Confusion
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    root = write_urban(tmp_path / "urban")
+    return write_classification_config(tmp_path / "tower.yaml", "UrbanSoundDataModule", root)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"]
+
+
+def test_each_fold_is_what_its_training_alone_would_be(config: Path, tmp_path: Path) -> None:
+    """The second fold starts afresh: nothing of the first fold's model is carried over."""
+    arguments = ["--config", str(config)]
+    result = cross_validate(arguments, tmp_path / "cv", [1, 2, 3])
+    alone = run_experiment(
+        "fit", [*arguments, "--data.init_args.fold", "2", "--run_dir", str(tmp_path / "alone")]
+    )
+    assert result.folds[2].counts.tolist() == alone.confusions["test"].counts.tolist()
+    for name, value in weights(tmp_path / "alone").items():
+        assert torch.equal(weights(tmp_path / "cv" / "fold2")[name], value), name
+
+    written = json.loads((tmp_path / "cv" / "cross_validation.json").read_text())
+    accuracies = [confusion.accuracy for confusion in result.folds.values()]
+    assert list(written["accuracy"].values()) == accuracies
+    assert written["mean"] == pytest.approx(np.mean(accuracies))
+    assert written["all"]["clips"] == 12
+    assert (tmp_path / "cv" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_folds_that_are_done_are_not_done_again(config: Path, tmp_path: Path) -> None:
+    arguments = ["--config", str(config)]
+    first = cross_validate(arguments, tmp_path / "cv", [1, 2])
+    times = {
+        fold: (tmp_path / "cv" / f"fold{fold}" / "accuracy_test.json").stat().st_mtime_ns
+        for fold in (1, 2)
+    }
+    (tmp_path / "cv" / "fold2" / "accuracy_test.json").unlink()
+    second = cross_validate(arguments, tmp_path / "cv", [1, 2])
+    assert second.accuracies == first.accuracies
+    for fold, again in ((1, False), (2, True)):
+        path = tmp_path / "cv" / f"fold{fold}" / "accuracy_test.json"
+        assert (path.stat().st_mtime_ns != times[fold]) is again
+
+
+def test_a_fold_that_stopped_in_its_first_epoch_is_begun_again(
+    config: Path, tmp_path: Path
+) -> None:
+    arguments = ["--config", str(config)]
+    cross_validate(arguments, tmp_path / "cv", [1])
+    stopped = tmp_path / "cv" / "fold2" / "config.yaml"
+    stopped.parent.mkdir()
+    stopped.write_text("seed_everything: 1\n")
+    result = cross_validate(arguments, tmp_path / "cv", [1, 2])
+    assert list(result.folds) == [1, 2]
+
+
+def test_a_fold_that_was_interrupted_goes_on_from_its_last_epoch(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--config", str(config)]
+    folder = tmp_path / "cv" / "fold2"
+
+    def interrupted(run_dir: Path, given: list[str]) -> None:
+        stopped = ["--trainer.max_epochs", "1", "--test_after_fit", "false"]
+        run_experiment("fit", [*given, "--run_dir", str(run_dir), *stopped])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vocalsketch.jobs.run.train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(arguments, tmp_path / "cv", [2])
+    begun = (folder / "checkpoints" / "last.ckpt").stat().st_ino
+    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["epoch"] == 0
+    cross_validate(arguments, tmp_path / "cv", [1, 2])
+    assert begun != (folder / "checkpoints" / "last.ckpt").stat().st_ino
+    assert not (folder.parent / "replaced").exists()
+    fold = ["--data.init_args.fold", "2"]
+    run_experiment("fit", [*arguments, *fold, "--run_dir", str(tmp_path / "whole")])
+    checkpoints = [
+        read_checkpoint(folder / "checkpoints" / "last.ckpt")
+        for folder in (tmp_path / "cv" / "fold2", tmp_path / "whole")
+    ]
+    assert checkpoints[0]["global_step"] == checkpoints[1]["global_step"]
+    for name, value in checkpoints[1]["state_dict"].items():
+        torch.testing.assert_close(checkpoints[0]["state_dict"][name], value, msg=name)
+
+
+def test_a_fold_that_fails_is_said_and_the_others_are_done(config: Path, tmp_path: Path) -> None:
+    arguments = ["--config", str(config)]
+    clips = sorted((tmp_path / "urban").rglob("fold2/*.wav"))
+    content = clips[0].read_bytes()
+    clips[0].write_bytes(b"no audio")
+    with pytest.raises(JobError, match="(?s)tower/fold1 failed: .*fold2.*the same command goes on"):
+        cross_validate(arguments, tmp_path / "cv", [1, 2])
+    clips[0].write_bytes(content)
+    assert list(cross_validate(arguments, tmp_path / "cv", [1, 2]).folds) == [1, 2]
+
+
+def test_another_config_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:
+    arguments = ["--config", str(config)]
+    cross_validate(arguments, tmp_path / "cv", [1])
+    with pytest.raises(ConfigError, match="holds folds of another config"):
+        cross_validate([*arguments, "--trainer.max_epochs", "3"], tmp_path / "cv", [1])
+
+
+def test_a_folder_of_other_things_is_left_alone(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "precious"
+    (other / "fold1").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="holds other files"):
+        cross_validate(["--config", str(config)], other, [1])
+    assert (other / "fold1").is_dir()
+
+
+@pytest.mark.parametrize("folds", [[0], [11], [1, 1], []])
+def test_folds_that_do_not_exist_are_refused(
+    config: Path, tmp_path: Path, folds: list[int]
+) -> None:
+    with pytest.raises(ConfigError, match="name folds 1 to 10, each once"):
+        cross_validate(["--config", str(config)], tmp_path / "cv", folds)
+
+
+def test_a_config_without_folds_is_refused(tmp_path: Path) -> None:
+    root = write_languages(tmp_path / "speech")
+    config = write_classification_config(tmp_path / "tower.yaml", "LanguageDataModule", root)
+    with pytest.raises(ConfigError, match="LanguageDataModule has no folds"):
+        cross_validate(["--config", str(config)], tmp_path / "cv", [1])
+
+
+def test_mean_and_deviation_by_hand() -> None:
+    def fold(right: int, wrong: int) -> Confusion:
+        return Confusion(("a", "b"), np.array([[right, wrong], [0, 0]]))
+
+    result = CrossValidation("system", "demo", {1: fold(1, 1), 2: fold(3, 1), 3: fold(1, 0)})
+    assert result.accuracies == {1: 0.5, 2: 0.75, 3: 1.0}
+    assert result.mean == 0.75
+    assert result.deviation == 0.25  # sqrt((0.25^2 + 0 + 0.25^2) / 2)
+    assert CrossValidation("system", "demo", {1: fold(1, 1)}).deviation == 0.0
+
+
+def test_the_command_takes_overrides_after_two_dashes(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    crossvalidate.add_arguments(parser)
+    arguments = ["--config", str(config), "--run_dir", str(tmp_path / "cv"), "--folds", "3"]
+    status = crossvalidate.run(parser.parse_args([*arguments, "--", "--trainer.max_epochs", "1"]))
+    assert status == 0
+    written = yaml.safe_load((tmp_path / "cv" / "fold3" / "config.yaml").read_text())
+    assert written["trainer"]["max_epochs"] == 1
+    assert "standard deviation" in capsys.readouterr().out

@@ -1,0 +1,254 @@
+"""Jobs side by side: what is run, skipped, retried, killed, ended and resumed."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.pool import End, Pool, Watcher, start_here
+from vocalsketch.jobs.slots import Slot
+
+FAIL = "print('it was too much'); raise SystemExit(1)"
+SHORT = "import time; time.sleep(0.3)"
+ENDLESS = "import time\nwhile True: time.sleep(0.1)"
+# as a training does, whatever it is doing just now
+GOES_ON = "import pathlib, os, signal\nif not pathlib.Path('{0}').exists():\n    "
+GOES_ON += "pathlib.Path('{0}').touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
+
+
+class Notes(Watcher):
+    """Remembers what it is told; may interrupt."""
+
+    def __init__(self, interrupt_after: str = "") -> None:
+        self.events: list[str] = []
+        self.at_once = self.most = 0
+        self.interrupt_after = interrupt_after
+
+    def started(self, job: Job, slot: Slot) -> None:
+        self.events.append(f"+{job.name}")
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+
+    def ended(self, job: Job, end: End, seconds: float, reason: str) -> None:
+        sign = {"done": "=", "failed": "!", "killed": "~"}[end]
+        self.events.append(sign + job.name)
+        self.at_once -= 1
+
+    def waited(self) -> None:
+        if self.interrupt_after in self.events:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., Job]:
+    """Make a job that is a short script."""
+
+    def make(name: str, script: str = "pass", *needs: Job, fingerprint: str = "one") -> Job:
+        command = (sys.executable, "-S", "-c", script)
+        return Job(name, tmp_path / name, (), fingerprint, needs, command=command)
+
+    return make
+
+
+def run(*jobs: Job, slots: int = 1, retry: bool = False, **options: object) -> Pool:
+    pool = Pool([Slot("here")] * slots, Notes(), **options)  # type: ignore[arg-type]
+    pool.failures = pool.run(jobs, retry=retry)  # type: ignore[attr-defined]
+    return pool
+
+
+def events(pool: Pool) -> list[str]:
+    watcher = pool.watcher
+    assert isinstance(watcher, Notes)
+    return watcher.events
+
+
+def test_jobs_that_are_done_are_not_run_again(job: Callable[..., Job]) -> None:
+    run(job("a"), job("b"))
+    assert events(run(job("a"), job("b"), job("c"))) == ["+c", "=c"]
+    assert job("a").seconds() is not None
+
+
+def test_a_job_whose_result_is_gone_is_run_again(tmp_path: Path) -> None:
+    script = f"open({str(tmp_path / 'a' / 'result.csv')!r}, 'w')"
+    job = Job("a", tmp_path / "a", (), "one", (), "result.csv", (sys.executable, "-c", script))
+    run(job)
+    assert events(run(job)) == []
+    (tmp_path / "a" / "result.csv").unlink()
+    assert events(run(job)) == ["+a", "=a"]
+    assert not (tmp_path / "replaced").exists()
+
+
+def test_a_job_that_keeps_no_state_runs_each_time(job: Callable[..., Job], tmp_path: Path) -> None:
+    for _ in range(2):
+        assert events(run(job("a", fingerprint=""))) == ["+a", "=a"]
+    assert not (tmp_path / "replaced").exists()
+
+
+def test_a_job_that_fails_is_told_and_the_others_go_on(job: Callable[..., Job]) -> None:
+    a, b = job("a", FAIL), job("b")
+    pool = run(a, b)
+    assert events(pool) == ["+a", "!a", "+b", "=b"]
+    (failure,) = pool.failures  # type: ignore[attr-defined]
+    assert (failure.name, failure.reason, failure.log) == ("a", "it was too much", a.log)
+    assert (a.state(), b.state(), a.seconds()) == ("failed", "done", None)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("epoch 3\nvocalsketch: error: 2 files are bad:\n  a\n  b\n", "2 files are bad:\n  a\n  b"),
+        ("vocalsketch: error: of before\nTraceback ...\nValueError: 3\n\n", "ValueError: 3"),
+        ("", "it printed nothing"),
+    ],
+)
+def test_why_a_job_failed_is_what_it_said_last(tmp_path: Path, said: str, reason: str) -> None:
+    job = Job("a", tmp_path)
+    job.log.write_text(said)
+    assert job.reason() == reason
+
+
+def test_what_failed_is_told_again_and_run_again_only_on_request(job: Callable[..., Job]) -> None:
+    run(job("a", FAIL))
+    left = run(job("a"))
+    assert events(left) == []
+    assert [each.reason for each in left.failures] == ["it was too much"]  # type: ignore[attr-defined]
+    assert events(run(job("a"), retry=True)) == ["+a", "=a"]
+
+
+def test_a_job_waits_for_what_it_needs(job: Callable[..., Job]) -> None:
+    a = job("a", SHORT)
+    told = events(run(job("b", "pass", a), job("c"), a, slots=3))
+    assert told.index("=a") < told.index("+b")
+    assert "=b" in told
+
+
+def test_what_needs_a_failed_job_is_not_run(job: Callable[..., Job]) -> None:
+    a = job("a", FAIL)
+    b = job("b", "pass", a)
+    assert events(run(a, b, job("d", "pass", b), job("c"))) == ["+a", "!a", "+c", "=c"]
+
+
+def test_no_more_jobs_run_at_once_than_there_are_slots(job: Callable[..., Job]) -> None:
+    pool = run(*(job(name, SHORT) for name in "abcd"), slots=2)
+    assert isinstance(pool.watcher, Notes)
+    assert pool.watcher.most == 2
+
+
+def test_a_run_of_another_fingerprint_is_set_aside_whole(
+    job: Callable[..., Job], tmp_path: Path
+) -> None:
+    run(job("a", "print('first')"))
+    second = job("a", "print('second')", fingerprint="two")
+    run(second)
+    assert second.reason() == "second"
+    assert (tmp_path / "replaced" / "a-1" / "log.txt").read_text() == "first\n"
+
+
+def test_ctrl_c_ends_what_runs_and_it_is_begun_again(
+    job: Callable[..., Job], tmp_path: Path
+) -> None:
+    pool = Pool([Slot("here")], Notes(interrupt_after="+b"))
+    with pytest.raises(KeyboardInterrupt):
+        pool.run([job("a"), job("b", f"import os; print(os.getpid(), flush=True)\n{ENDLESS}")])
+    assert is_gone(int((tmp_path / "b" / "log.txt").read_text().split()[0]))
+    assert events(run(job("a"), job("b"), job("c"))) == ["+b", "=b", "+c", "=c"]
+    assert not (tmp_path / "replaced").exists()
+
+
+def test_sigterm_ends_what_runs_as_ctrl_c_does(job: Callable[..., Job], tmp_path: Path) -> None:
+    endless = job("a", f"import os, signal; os.kill(os.getppid(), signal.SIGTERM)\n{ENDLESS}")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        run(endless)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert endless.state() == "started"
+
+
+def test_a_killed_job_is_started_again(job: Callable[..., Job], tmp_path: Path) -> None:
+    assert events(run(job("a", GOES_ON.format(tmp_path / "seen")))) == ["+a", "~a", "+a", "=a"]
+
+
+def test_a_job_that_kills_its_process_each_time_is_given_up(job: Callable[..., Job]) -> None:
+    pool = run(job("a", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), restarts=1)
+    assert events(pool) == ["+a", "~a", "+a", "!a"]
+    assert [each.reason for each in pool.failures] == ["ended by SIGKILL"]  # type: ignore[attr-defined]
+
+
+def test_an_interrupt_while_a_job_starts_leaves_none_behind(job: Callable[..., Job]) -> None:
+    begun = []
+
+    def start(each: Job, slot: Slot) -> object:
+        from vocalsketch.jobs.pool import start_process
+
+        begun.append(start_process(each, slot))
+        os.kill(os.getpid(), signal.SIGINT)
+        return begun[-1]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(job("a", ENDLESS), start=start)
+    assert [each.poll() is None for each in begun] == [False]
+
+
+def test_a_training_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    """As after kill -9 of the parent: its end of the pipe is closed by the system."""
+    script = "from vocalsketch.jobs.run import end_with_parent\nimport time\nend_with_parent()\n"
+    child = f"{script}print('begun', flush=True)\ntime.sleep(600)"
+    mother = (
+        "import subprocess, sys, os, signal\n"
+        f"c = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=-1, stdout=-1)\n"
+        "c.stdout.readline(); print(c.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    import subprocess
+
+    said = subprocess.run([sys.executable, "-c", mother], capture_output=True, check=False)
+    assert is_gone(int(said.stdout))
+
+
+def test_jobs_may_run_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from vocalsketch.errors import AudioError
+
+    told: list[tuple[Path, list[str]]] = []
+
+    def train(folder: Path, arguments: list[str]) -> None:
+        told.append((folder, arguments))
+        if folder.name == "b":
+            raise AudioError("x.wav is silent: replace it.")
+
+    monkeypatch.setattr("vocalsketch.jobs.run.train", train)
+    jobs = [Job(name, tmp_path / name, ("--seed_everything", "3"), "one") for name in "ab"]
+    pool = run(*jobs, start=start_here)
+    assert told == [
+        (tmp_path / name, ["--seed_everything", "3", "--trainer.devices=1"]) for name in "ab"
+    ]
+    assert events(pool) == ["+a", "=a", "+b", "!b"]
+    assert jobs[1].reason() == "x.wav is silent: replace it."
+
+
+def test_ctrl_c_in_this_process_leaves_the_job_to_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(folder: Path, arguments: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vocalsketch.jobs.run.train", train)
+    job = Job("a", tmp_path / "a", (), "one")
+    with pytest.raises(KeyboardInterrupt):
+        run(job, start=start_here)
+    assert job.state() == "started"
+
+
+def is_gone(process: int) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if " Z " in Path(f"/proc/{process}/stat").read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,287 @@
+"""Batches of distinct sounds, each with one or more of its imitations, real or synthesised."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from vocalsketch.datamodules.batches import Clips
+from vocalsketch.datamodules.imitated import imitated_corpus
+from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
+from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.datasets.records import Imitation, Sound
+from vocalsketch.domain import Indices
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.front_end import FrontEnd
+
+
+class ContrastiveBatch(NamedTuple):
+    """Clips to train on; sounds are numbered alike in all processes.
+
+    Attributes:
+        imitations: (imitations, bins, frames).
+        recordings: (sounds, bins, frames).
+        targets: (imitations,), the number of the sound that each imitates.
+        sounds: (sounds,), the number of each sound, none twice.
+        target_categories: (imitations,), the number of the target's category.
+        categories: (sounds,), the number of each sound's category.
+    """
+
+    imitations: Tensor
+    recordings: Tensor
+    targets: Tensor
+    sounds: Tensor
+    target_categories: Tensor
+    categories: Tensor
+
+
+class Drawn(NamedTuple):
+    """What a batch is of: rows of sounds, and rows of imitations of them."""
+
+    sounds: Indices
+    imitations: Indices
+
+
+class ContrastiveSampler(RowBatchSampler[Drawn]):
+    """Draws each batch's sounds without repetition, and for each some of its imitations.
+
+    Args:
+        parts: Rows of the sounds of each part, and how many of them a batch holds.
+        imitations_of: For each sound, the rows of its imitations.
+        each: Imitations of a sound in a batch; those of a sound with fewer come again.
+        steps: Batches in an epoch, of each process.
+        seed: Of all drawing.
+        rank: Which process this is.
+        processes: How many processes train.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[Indices, int]],
+        imitations_of: Sequence[Indices],
+        *,
+        each: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        size = sum(count for _, count in parts)
+        super().__init__(
+            steps * size * processes,
+            batch_size=size,
+            order_seed=seed,
+            rank=rank,
+            processes=processes,
+        )
+        self.processes = processes
+        self.parts = parts
+        self.imitations_of = imitations_of
+        self.each = each
+        self.steps = steps
+
+    def __len__(self) -> int:
+        """Batches of this process in an epoch."""
+        return self.steps
+
+    def __iter__(self) -> Iterator[Drawn]:
+        """Yield what each batch of this process is of."""
+        rng = np.random.default_rng([self.order_seed or 0, self.epoch])
+        streams = [self._stream(rows, count, rng) for rows, count in self.parts]
+        own = np.random.default_rng([self.order_seed or 0, self.epoch, self.rank])
+        for _ in range(self.steps):
+            sounds = np.concatenate([next(stream) for stream in streams])
+            drawn = [self._some(self.imitations_of[sound], own) for sound in sounds]
+            yield Drawn(sounds, np.concatenate(drawn))
+
+    def _stream(self, rows: Indices, count: int, rng: np.random.Generator) -> Iterator[Indices]:
+        """Yield this process's sounds of each batch; all come before one comes again."""
+        together = count * self.processes
+        left = np.empty(0, dtype=np.int64)
+        while True:
+            if len(left) < together:
+                order = rng.permutation(rows)
+                left = np.concatenate(
+                    [left, order[~np.isin(order, left)], order[np.isin(order, left)]]
+                )
+            batch, left = left[:together], left[together:]
+            yield batch[self.rank * count : (self.rank + 1) * count]
+
+    def _some(self, rows: Indices, rng: np.random.Generator) -> Indices:
+        order = rng.permutation(rows)
+        return np.resize(order, self.each)
+
+
+class ContrastiveClips(Dataset[ContrastiveBatch]):
+    """Turns what was drawn into spectrograms."""
+
+    def __init__(
+        self, imitations: Clips, recordings: Clips, targets: Indices, categories: Indices
+    ) -> None:
+        self.imitations = imitations
+        self.recordings = recordings
+        self.targets = targets
+        self.categories = categories
+
+    def __getitem__(self, drawn: Drawn) -> ContrastiveBatch:
+        """Read the clips of a batch."""
+        targets = self.targets[drawn.imitations]
+        numbers = (targets, drawn.sounds, self.categories[targets], self.categories[drawn.sounds])
+        return ContrastiveBatch(
+            self.imitations.read(drawn.imitations),
+            self.recordings.read(drawn.sounds),
+            *(torch.from_numpy(each) for each in numbers),
+        )
+
+
+class ContrastiveDataModule(RetrievalDataModule):
+    """A corpus's development sounds, sounds with synthesised imitations, or a mixture of both.
+
+    Validation and test are those of the corpus. Imitations of further sounds are made once, in the
+    cache folder. An epoch passes through the imitations of each part once on average.
+
+    Args:
+        root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
+            (imitation, sound, category).
+        imitation_front_end: Turns imitations into spectrograms; ``AudibleMel`` if left out.
+        recording_front_end: Likewise for recordings.
+        batch_size: Distinct sounds in a batch of one process.
+        imitations: Imitations of each sound in a batch.
+        sounds: Folders of sounds whose imitations are synthesised.
+        procedural: Number of procedural sounds beside them.
+        people: Synthetic people, each of whom imitates every such sound once.
+        real: Share of a batch that comes from the corpus's development half; the rest comes from
+            sounds with synthesised imitations. All of it if left out and there are none of those.
+        options: As ``RetrievalDataModule``.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        root: str = "demo",
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
+        batch_size: int = 128,
+        imitations: int = 1,
+        sounds: list[str] = [],  # noqa: B006 - never changed; jsonargparse shows it in help
+        procedural: int = 0,
+        people: int = 6,
+        real: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            root,
+            imitation_front_end=imitation_front_end or AudibleMel(),
+            recording_front_end=recording_front_end or AudibleMel(),
+            **options,
+        )
+        synthesised = bool(sounds or procedural)
+        self.real = (0.0 if synthesised else 1.0) if real is None else real
+        _check(batch_size, imitations, people, self.real, synthesised)
+        self.batch_size = batch_size
+        self.each = imitations
+        self.folders = sounds
+        self.procedural = procedural
+        self.people = people
+        self._trained: tuple[ContrastiveClips, list[tuple[Indices, int]]] | None = None
+
+    def prepare_data(self) -> None:
+        """Make imitations, and the features that the coming stage needs, on one process."""
+        super().prepare_data()
+        if self.trainer is None or self.trainer.state.fn == "fit":
+            sounds, imitations = self._wanted()
+            self._readable("recording", sounds, True)
+            self._readable("imitation", imitations, True)
+
+    def setup(self, stage: str) -> None:
+        """Open the features that the stage needs."""
+        super().setup(stage)
+        if stage == "fit" and self._trained is None:
+            self._trained = self._opened()
+
+    def train_dataloader(self) -> DataLoader[ContrastiveBatch]:
+        """Return batches; the same for the same seed and number of processes."""
+        assert self._trained is not None, "setup('fit') comes first"
+        clips, parts = self._trained
+        process = process_of(self.trainer)
+        imitations_of = [
+            np.flatnonzero(clips.targets == sound) for sound in range(len(clips.recordings))
+        ]
+        rounds = [
+            sum(len(imitations_of[row]) for row in rows) / (count * self.each)
+            for rows, count in parts
+        ]
+        sampler = ContrastiveSampler(
+            parts,
+            imitations_of,
+            each=self.each,
+            steps=max(1, round(max(rounds) / process["processes"])),
+            seed=self.seed,
+            **process,
+        )
+        return batch_loader(clips, sampler, self.reading.workers)
+
+    def _wanted(self) -> tuple[tuple[Sound, ...], tuple[Imitation, ...]]:
+        """Return all sounds that train, those of the corpus first, and their imitations."""
+        sounds: list[Sound] = []
+        imitations: list[Imitation] = []
+        if self.real > 0:
+            sounds += self.sounds_of("validation")
+            imitations += self.imitations_of("train")
+        if self.real < 1:
+            made = imitated_corpus(
+                self.folders, self.procedural, self.people, self.seed, self.reading.jobs
+            )
+            sounds += made.sounds
+            imitations += made.imitations
+        return tuple(sounds), tuple(imitations)
+
+    def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
+        wanted, made = self._wanted()
+        sounds, recordings, _ = self._readable("recording", wanted, False)
+        kept = {sound.id for sound in sounds}
+        mine = tuple(each for each in made if each.sound_id in kept)
+        imitations, clips, _ = self._readable("imitation", mine, False)
+        row = {sound.id: number for number, sound in enumerate(sounds)}
+        targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
+        names = sorted({sound.category for sound in sounds})
+        categories = np.array([names.index(sound.category) for sound in sounds], dtype=np.int64)
+        development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
+        imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
+        is_real = np.array([sounds[row].id in development for row in imitated])
+        count = round(self.real * self.batch_size)
+        parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
+        trained = ContrastiveClips(clips, recordings, targets, categories)
+        return trained, [self._part(rows, size) for rows, size in parts if size]
+
+    def _part(self, rows: Indices, count: int) -> tuple[Indices, int]:
+        processes = process_of(self.trainer)["processes"]
+        most = len(rows) // processes
+        if most < 2:
+            raise ConfigError(
+                f"{len(rows)} sounds cannot be told apart in batches of {processes} processes: "
+                "contrast needs two or more each; give more sounds, or another share of real ones."
+            )
+        return rows, min(count, most)
+
+
+def _check(batch_size: int, imitations: int, people: int, real: float, synthesised: bool) -> None:
+    for name, value, least in (
+        ("batch_size", batch_size, 2),
+        ("imitations", imitations, 1),
+        ("people", people, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"{name} is {value}: give {least} or more.")
+    if not 0 <= real <= 1:
+        raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
+    if real < 1 and not synthesised:
+        raise ConfigError(
+            f"real is {real}, but there is nothing else to train on: give sounds or procedural."
+        )

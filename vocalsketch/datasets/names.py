@@ -1,0 +1,87 @@
+"""Files found by the names that tables give them."""
+
+import os
+import posixpath
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+
+
+def composed(name: str) -> str:
+    """Return a name in one Unicode form (NFC): macOS and Linux write letters with accents apart.
+
+    >>> composed("o" + chr(0x308)) == chr(0xF6)
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+class Files:
+    """The files below a folder, found by relative names; each folder is listed once.
+
+    A name may have its letters in another Unicode form, other capitals where no two files are
+    alike but for these, and backslashes between folders.
+
+    Args:
+        root: Where relative names begin.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listed: dict[Path, tuple[dict[str, Path], dict[str, list[Path]]]] = {}
+
+    def find(self, name: str) -> Path | None:
+        """Return the regular file of that name, or None."""
+        found = self._walk(spelling(name)) or self._walk(spelling(name.replace("\\", "/")))
+        return found if found is not None and found.is_file() else None
+
+    def identity(self, name: str, found: Path | None) -> str:
+        """Return one id for the spellings of a file: as it is found on disk, else as it is named.
+
+        Names outside ``root`` are kept as they are written.
+        """
+        if found is not None and found.is_relative_to(self.root):
+            name = found.relative_to(self.root).as_posix()
+        return composed(spelling(name.replace("\\", "/")))
+
+    def _walk(self, name: str) -> Path | None:
+        here: Path | None = Path("/") if name.startswith("/") else self.root
+        for part in name.strip("/").split("/"):
+            if here is None or part in ("", "."):
+                break
+            here = here / ".." if part == ".." else self._entry(here, part)
+        return here
+
+    def _entry(self, folder: Path, name: str) -> Path | None:
+        if folder not in self._listed:
+            self._listed[folder] = _listing(folder)
+        exact, alike = self._listed[folder]
+        if name in exact:
+            return exact[name]
+        for candidates in (
+            alike.get(composed(name), []),
+            alike.get(composed(name).casefold(), []),
+        ):
+            if len(candidates) == 1:
+                return candidates[0]
+        return None
+
+
+def spelling(name: str) -> str:
+    """Return one spelling for the several that a relative path may have.
+
+    >>> spelling("./lib/../q/a.wav")
+    'q/a.wav'
+    """
+    return posixpath.normpath(name)
+
+
+def _listing(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
+    exact: dict[str, Path] = {}
+    alike: dict[str, list[Path]] = defaultdict(list)
+    if folder.is_dir():
+        for name in os.listdir(folder):  # noqa: PTH208 - the names, without an object for each
+            exact[name] = folder / name
+            for key in {composed(name), composed(name).casefold()}:
+                alike[key].append(exact[name])
+    return exact, dict(alike)

@@ -1,0 +1,130 @@
+"""What Lightning and torch refuse, said in one line, and as early as it can be known."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
+
+from vocalsketch.datamodules import ClassificationDataModule
+from vocalsketch.errors import ConfigError
+
+# an error that one of these raises itself is about a setting, not about this program
+LIBRARIES = (
+    "pytorch_lightning.",
+    "lightning_fabric.",
+    "torch.optim.",
+    "torch.utils.data.dataloader",
+)
+KINDS = (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError)
+METRICS = ("train/loss", "val/loss", "val/mrr", "val/accuracy")
+OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory", re.IGNORECASE)
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
+
+
+@contextmanager
+def refusals_explained() -> Iterator[None]:
+    """Turn what a library refuses within the block into one clear error.
+
+    Raises:
+        ConfigError: It refused a setting.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(f"The run is refused: {_in_a_line(error)}") from error
+    except KINDS as error:
+        if not is_raised_by(error, LIBRARIES) or OUT_OF_MEMORY.search(str(error)):
+            raise
+        raise ConfigError(f"The run is refused: {_in_a_line(error)}{_remedy(error)}") from error
+
+
+def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
+    """Return whether a package raised an error itself, rather than what it had called."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    return f"{module}.".startswith(packages)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse a seed that NumPy does not take.
+
+    Raises:
+        ConfigError: It is negative or too large.
+    """
+    if isinstance(seed, int) and not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(
+            f"seed_everything is {seed}: give a whole number from 0 to {LARGEST_SEED}."
+        )
+
+
+def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, test: bool) -> None:
+    """Refuse what Lightning would notice after an epoch, or not at all.
+
+    Args:
+        settings: The config's ``trainer``.
+        data: What is trained on.
+        trainer: What trains.
+        test: Whether the test half is ranked at the end.
+
+    Raises:
+        ConfigError: A setting leaves nothing to train, to validate or to rank.
+    """
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        value = getattr(settings, key)
+        if value is not None and value < 1:
+            raise ConfigError(f"trainer.{key} is {value}: give a whole number from 1.")
+    validates = not (isinstance(data, ClassificationDataModule) and not data.validates)
+    for part, used in (("train", True), ("val", validates), ("test", test)):
+        if used and getattr(settings, f"limit_{part}_batches") == 0:
+            raise ConfigError(
+                f"trainer.limit_{part}_batches is 0, which leaves nothing to "
+                f"{'train on' if part == 'train' else 'rank'}: give a share above 0, a number of "
+                "batches, or leave it out."
+            )
+    if settings.overfit_batches:
+        raise ConfigError(
+            f"trainer.overfit_batches is {settings.overfit_batches}: Lightning would replace how "
+            "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
+        )
+    _check_callbacks(trainer)
+
+
+def _check_callbacks(trainer: pl.Trainer) -> None:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # which Lightning sets
+        name = type(callback).__name__
+        if name in ("LearningRateMonitor", "DeviceStatsMonitor") and not trainer.loggers:
+            raise ConfigError(
+                f"{name} logs, and trainer.logger is false: give a logger, or leave {name} out."
+            )
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, Checkpoint | EarlyStopping) and isinstance(monitor, str):
+            near = difflib.get_close_matches(monitor, METRICS, n=1, cutoff=0.85)
+            if near and monitor not in METRICS and not monitor.startswith(f"{near[0]}/"):
+                raise ConfigError(
+                    f"{name} monitors {monitor!r}, which nothing logs: did you mean {near[0]!r}?"
+                )
+
+
+def _in_a_line(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+        if text.isidentifier():  # what an optimizer looks for in another's state
+            text = f"{text!r} is missing; is the checkpoint of another optimizer?"
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _remedy(error: BaseException) -> str:
+    if not str(error).startswith(("DataLoader worker", "DataLoader timed out")):
+        return ""
+    return (
+        ". The processes that read batches share memory (/dev/shm), which may be exhausted: give "
+        "--data.init_args.workers 0, or the machine more of it."
+    )

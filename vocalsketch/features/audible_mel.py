@@ -1,0 +1,113 @@
+"""A log-mel spectrogram of what is audible in a clip, as the dual encoder hears it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.log_mel import band_edges, mel_filters
+
+
+@dataclass
+class AudibleMel(FrontEnd):
+    """Power in mel bands, dB above a floor ``top_db`` below the clip's maximum; 0 is the floor.
+
+    Silence at both ends is cut before the clip is taken, and what follows its end is 0. Frames are
+    centred Hann windows; the bands are Slaney's, of equal area. It is not standardised: that is
+    done after augmentation.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: The most of a clip that is looked at.
+        window: Samples in a window.
+        hop_length: Samples between frames.
+        bands: Number of mel bands.
+        minimum_frequency: Lower end of the lowest band, Hz.
+        maximum_frequency: Upper end of the highest band, Hz.
+        top_db: Range below the maximum that is kept, dB.
+        audible: Frames at either end whose loudest band lies further than this below the clip's
+            loudest, dB, are cut: people's recordings begin and end with breath and clicks.
+
+    Raises:
+        ConfigError: A parameter is out of range.
+    """
+
+    VERSION: ClassVar[int] = 1
+    standardise = False
+
+    sample_rate: int = 16_000
+    seconds: float = 5.0
+    window: int = 512
+    hop_length: int = 160
+    bands: int = 64
+    minimum_frequency: float = 50.0
+    maximum_frequency: float = 8_000.0
+    top_db: float = 80.0
+    audible: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands", "top_db")
+        check_positive(self, "audible")
+        if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
+            raise ConfigError(
+                f"AudibleMel: bands from {self.minimum_frequency} to {self.maximum_frequency} Hz: "
+                f"they must rise, within 0 and half of the sample rate {self.sample_rate} Hz."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(bands, frames)."""
+        return self.bands, self.samples // self.hop_length
+
+    @property
+    def hop(self) -> float:
+        """Samples from one frame to the next."""
+        return self.hop_length
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """Return the centre of each band, Hz, (bands,)."""
+        return band_edges(self)[1:-1]
+
+    def inverted(
+        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
+    ) -> NDArray[np.float32]:
+        """Return a sound whose standardised features come close; phases are the seed's at first."""
+        from vocalsketch.features.inversion import from_mel, magnitudes
+
+        heard = magnitudes(features, self.top_db, levels)
+        filters = self._filters().T
+        return from_mel(heard, filters, 2 * self.window, self.window, self.hop_length, seed)
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return dB between 0 and ``top_db``, (clips, bands, frames)."""
+        padded = functional.pad(waveforms, (self.window // 2, self.window))
+        windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
+        windows = windows * self.constant("analysis", self._hann, waveforms)
+        spectra = torch.fft.rfft(windows, n=2 * self.window)
+        power = spectra.real.square() + spectra.imag.square()
+        bands = power @ self.constant("filters", self._filters, waveforms)
+        return self._trimmed(decibels(bands.transpose(1, 2), self.top_db) + self.top_db)
+
+    def _trimmed(self, levels: Tensor) -> Tensor:
+        """Begin with the first audible frame; what follows the last one is the floor."""
+        loudest = levels.amax(1)
+        heard = (loudest >= loudest.amax(1, keepdim=True) - self.audible).to(levels.dtype)
+        frames = levels.shape[2]
+        first = heard.argmax(1, keepdim=True)
+        last = frames - 1 - heard.flip(1).argmax(1, keepdim=True)
+        place = torch.arange(frames, device=levels.device) + first
+        taken = place.clamp(max=frames - 1)[:, None, :].expand_as(levels)
+        return levels.gather(2, taken) * (place <= last)[:, None, :]
+
+    def _hann(self) -> NDArray[np.float64]:
+        return np.hanning(self.window + 1)[:-1]
+
+    def _filters(self) -> NDArray[np.float64]:
+        # zero-padding to twice the window lays the bins closer, so that every band hears one
+        return mel_filters(self, 2 * self.window).T

@@ -1,0 +1,132 @@
+"""From features to a sound: undo standardisation, dB, mel or constant Q, and find phases."""
+
+import librosa
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchaudio.functional import griffinlim
+
+from vocalsketch.features.front_end import Levels
+
+Array = NDArray[np.float64]
+OVERLAP = 4  # windows over each sample while phases are sought
+ITERATIONS = 32  # of Griffin-Lim
+MOMENTUM = 0.99  # of its fast variant (Perraudin, Balazs and Søndergaard, 2013)
+PEAK = 0.7  # of the waveform; how loud a pattern is, nothing tells
+
+
+def magnitudes(features: Tensor, range_db: float | None, levels: Levels) -> Array:
+    """Return magnitudes (bins, frames) with the features' shape, 1 at their maximum.
+
+    In dB, a mean would only change loudness: values count down from the maximum. A constant
+    pattern is silence.
+
+    Args:
+        features: Standardised dB, or magnitudes, (bins, frames).
+        range_db: What lies further below the maximum is 0; None for magnitudes, which become 0
+            where they are below it.
+        levels: What the scale is taken to be.
+    """
+    values = features.double().numpy()
+    if np.ptp(values) == 0:
+        return np.zeros_like(values)
+    if range_db is None:
+        linear = np.maximum(values + levels.mean, 0.0)
+        return np.asarray(linear / max(linear.max(), 1e-12))
+    decibels = np.maximum((values - values.max()) * levels.deviation, -range_db)
+    return np.asarray(np.where(decibels > -range_db, 10.0 ** (decibels / 20.0), 0.0))
+
+
+def closer_frames(values: Array, hop_length: int, close: int) -> Array:
+    """Interpolate magnitudes (bins, frames) linearly to a smaller hop.
+
+    Frames that hardly overlap, or leave gaps, tell nothing about phases; at closer ones Griffin
+    and Lim's iteration (1984) has neighbours to agree with.
+
+    Args:
+        values: Frames every ``hop_length`` samples.
+        hop_length: Samples.
+        close: The smaller hop, samples.
+
+    Returns:
+        (bins, 1 + (frames - 1) * hop_length // close).
+    """
+    frames = values.shape[1]
+    places = np.arange((frames - 1) * hop_length // close + 1) * close / hop_length
+    return np.stack([np.interp(places, np.arange(frames), row) for row in values])
+
+
+def from_mel(
+    values: Array, filters: Array, points: int, window: int, hop_length: int, seed: int
+) -> NDArray[np.float32]:
+    """Return a sound (samples,) of mel magnitudes (bands, frames).
+
+    Args:
+        values: Of each band and frame.
+        filters: (bands, points // 2 + 1).
+        points: Of the transform.
+        window: Samples of a frame.
+        hop_length: Samples between frames.
+        seed: Of the first phases.
+    """
+    power: Array = librosa.util.nnls(filters, values**2)
+    close = min(window // OVERLAP, hop_length)
+    linear = torch.from_numpy(closer_frames(np.sqrt(power), hop_length, close))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        waveform = griffinlim(
+            linear,
+            window=torch.hann_window(window, dtype=linear.dtype),
+            n_fft=points,
+            hop_length=close,
+            win_length=window,
+            power=1.0,
+            n_iter=ITERATIONS,
+            momentum=MOMENTUM,
+            length=(values.shape[1] - 1) * hop_length,
+            rand_init=True,
+        )
+    return _at_one_level(waveform.numpy())
+
+
+def from_constant_q(
+    values: Array,
+    frequencies: Array,
+    bins_per_octave: int,
+    hop_length: int,
+    sample_rate: int,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Return a sound (samples,) of constant-Q magnitudes (bins, frames).
+
+    Frames are brought as close as the power of two below half of the shortest window, as librosa
+    then treats low octaves at low rates.
+
+    Args:
+        values: Of each bin and frame.
+        frequencies: Of each bin, Hz.
+        bins_per_octave: Bins in an octave.
+        hop_length: Samples between frames.
+        sample_rate: Hz.
+        seed: Of the first phases.
+    """
+    ratio = 4.0 ** (1 / bins_per_octave)
+    shortest = (ratio + 1) / (ratio - 1) * sample_rate / frequencies[-1]
+    close = min(2 ** int(np.log2(max(shortest / 2, 1.0))), hop_length)
+    waveform: Array = librosa.griffinlim_cqt(
+        closer_frames(values, hop_length, close),
+        n_iter=ITERATIONS,
+        sr=sample_rate,
+        hop_length=close,
+        fmin=frequencies[0],
+        bins_per_octave=bins_per_octave,
+        length=(values.shape[1] - 1) * hop_length,
+        random_state=seed,
+    )
+    return _at_one_level(waveform)
+
+
+def _at_one_level(waveform: Array) -> NDArray[np.float32]:
+    peak = np.abs(waveform).max(initial=0.0)
+    return (waveform * (PEAK / peak if peak > 0 else 0.0)).astype(np.float32)

@@ -1,0 +1,224 @@
+"""Ten-fold cross-validation: a fresh model for each fold, and all of them counted together."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from vocalsketch.callbacks.confusion import show_picture, write_counts, write_picture
+from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.datamodules import UrbanSoundDataModule
+from vocalsketch.datasets.urbansound8k import FOLDS, UrbanSoundCorpus
+from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.parser import ExperimentCLI
+from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.files import remove_leftovers, write_text
+from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
+from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.progress import complete
+from vocalsketch.jobs.slots import Slot
+from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.tasks.confusion import Confusion, summed
+
+CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
+FIGURES = "accuracy_test.json"  # of a fold
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What each fold came to.
+
+    Attributes:
+        system: Name of what was trained, such as ``pretrain_urbansound8k``.
+        corpus: Name of the corpus.
+        folds: The confusion on each held-out fold.
+    """
+
+    system: str
+    corpus: str
+    folds: dict[int, Confusion]
+
+    @property
+    def accuracies(self) -> dict[int, float]:
+        """Accuracy on each held-out fold."""
+        return {fold: confusion.accuracy for fold, confusion in self.folds.items()}
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over folds."""
+        return float(np.mean(list(self.accuracies.values())))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the folds' accuracies (n - 1 in the denominator); 0 for one."""
+        values = list(self.accuracies.values())
+        return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+    @property
+    def pooled(self) -> Confusion:
+        """The clips of all folds counted together."""
+        return summed(list(self.folds.values()))
+
+    @property
+    def title(self) -> str:
+        """What stands above tables and pictures."""
+        return f"{self.system}, {len(self.folds)} folds\n{corpus_tag(self.corpus)}"
+
+    def table(self) -> Table:
+        """Return accuracy per fold, mean and standard deviation, to be printed."""
+        table = Table(title=self.title)
+        for column in ("held-out fold", "clips", "accuracy", "chance"):
+            table.add_column(column, justify="right")
+        for fold, confusion in self.folds.items():
+            row = (f"{confusion.accuracy:.3f}", f"{confusion.chance:.3f}")
+            table.add_row(str(fold), str(confusion.clips), *row)
+        table.add_section()
+        table.add_row("mean", "", f"{self.mean:.3f}", "")
+        table.add_row("standard deviation", "", f"{self.deviation:.3f}", "")
+        pooled = self.pooled
+        row = (f"{pooled.accuracy:.3f}", f"{pooled.chance:.3f}")
+        table.add_row("all clips", str(pooled.clips), *row)
+        table.add_row("p (binomial)", "", f"{pooled.p_value:.2g}", "")
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as the result file holds them."""
+        return {
+            "system": self.system,
+            "corpus": self.corpus,
+            "accuracy": {str(fold): value for fold, value in self.accuracies.items()},
+            "mean": self.mean,
+            "standard_deviation": self.deviation,
+            "all": self.pooled.to_dict(),
+        }
+
+
+def cross_validate(
+    arguments: list[str],
+    folder: Path,
+    folds: Sequence[int] = tuple(FOLDS),
+    slots: Sequence[Slot] = (),
+) -> CrossValidation:
+    """Train and test a fresh model per fold; print and write what they came to.
+
+    Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not
+    done again. When the last is done, ``cross_validation.json`` and the confusion matrix over all
+    folds (CSV and PNG, and in W&B) are written.
+
+    Args:
+        arguments: As of ``vocalsketch fit``, without ``--run_dir``.
+        folder: Where everything goes.
+        folds: Which folds are held out, in this order.
+        slots: Where folds run side by side; without any, one after the other in this process.
+
+    Raises:
+        ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
+            cross-validation of another config.
+        JobError: A fold failed; the same call goes on.
+        KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
+        StorageError: Another process is at work in the folder.
+    """
+    _check_folds(folds)
+    cli = ExperimentCLI("fit", [*arguments, "--run_dir", str(folder)])
+    data = cli.datamodule
+    if not isinstance(data, UrbanSoundDataModule):
+        raise ConfigError(
+            f"{type(data).__name__} has no folds: cross-validate a config whose data is "
+            "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
+        )
+    with RunFolder(folder).alone():
+        config = _claim(RunFolder(folder), cli)
+        if len(slots) > 1:
+            data.prepare_data()  # once, not by each
+        jobs = _jobs(arguments, folder, folds, cli.name, config, data.corpus)
+        complete(jobs, slots)
+        done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
+        result = CrossValidation(cli.name, data.corpus.name, done)
+        _write(folder, result, cli)
+    return result
+
+
+def _jobs(
+    arguments: list[str],
+    folder: Path,
+    folds: Sequence[int],
+    name: str,
+    config: Any,
+    corpus: UrbanSoundCorpus,
+) -> list[Job]:
+    clips = {clip.path: (clip.id, clip.class_name, str(clip.fold)) for clip in corpus.clips}
+    content = clips_fingerprint(corpus.name, clips)
+    seed = config["seed_everything"]
+    return [
+        Job(
+            f"{name}/fold{fold}",
+            folder / f"fold{fold}",
+            (*arguments, "--data.init_args.fold", str(fold)),
+            fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
+            makes=FIGURES,
+        )
+        for fold in folds
+    ]
+
+
+def _check_folds(folds: Sequence[int]) -> None:
+    wrong = [fold for fold in folds if fold not in FOLDS]
+    if wrong or not folds or len(set(folds)) < len(folds):
+        raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
+
+
+def _claim(folder: RunFolder, cli: ExperimentCLI) -> Any:
+    """Write down what is cross-validated, or check that it is the same as before; return it."""
+    config = yaml.safe_load(cli.resolved())
+    config.pop("run_dir", None)
+    config["data"]["init_args"].pop("fold")
+    text = yaml.safe_dump(config)
+    remove_leftovers(folder.path)
+    path = folder.path / CONFIG
+    if not path.exists():
+        if any(each != folder.lock for each in folder.path.glob("*")):
+            raise ConfigError(
+                f"{folder.path} holds other files: choose a new folder for --run_dir."
+            )
+        write_text(path, text)
+    elif yaml.safe_load(path.read_text(encoding="utf-8")) != yaml.safe_load(text):
+        raise ConfigError(
+            f"{folder.path} holds folds of another config ({path}): choose another --run_dir, or "
+            "use that config again to go on."
+        )
+    return config
+
+
+def _confusion(folder: Path) -> Confusion:
+    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
+
+
+def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
+    text = json.dumps(result.to_dict(), indent=2) + "\n"
+    write_text(folder / "cross_validation.json", text)
+    write_counts(folder / "confusion.csv", result.pooled)
+    picture = folder / "confusion.png"
+    write_picture(picture, result.pooled, result.title)
+    for tracker in cli.trainer.loggers:
+        if isinstance(tracker, WandbTracker):
+            tracker.describe(
+                name=f"{result.system} cross-validation",
+                run_id=RunFolder(folder).wandb_id(),
+                job_type="crossvalidate",
+                tags=[f"corpus={result.corpus}"],
+                config=yaml.safe_load(cli.resolved()),
+            )
+            figures = {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
+            tracker.log_metrics(figures)
+            show_picture(tracker, "test/confusion", picture)
+            tracker.finish()
+    console = Console()
+    console.print(result.table())
+    console.print(f"Saved in {folder}")

@@ -1,0 +1,115 @@
+"""A job: one run of many, what counts as the same run, and how it stands in its folder."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from vocalsketch.files import write_text
+
+State = Literal["started", "done", "failed"]
+TAIL = 4096  # bytes of a log in which its last line is looked for
+ERROR = "vocalsketch: error: "  # before what a user can mend
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: what it is told, where it leaves what it makes, and what its result depends on.
+
+    Attributes:
+        name: ``group/member``, such as ``iminet_tied/seed3``; those of a group take equally long.
+        folder: Its run folder, which also holds ``job.json`` and ``log.txt``.
+        arguments: What ``vocalsketch fit`` is told, but for its folder, its device and where to
+            go on.
+        fingerprint: Hash of all that its result depends on (``jobs.fingerprint``). An empty one
+            is of what keeps no state: it is never done before.
+        needs: Jobs that have to be done before.
+        makes: Name of the file in its folder without which it is not done.
+        command: A program that is run instead of a training, and its arguments.
+        environment: Variables of its process, beside those of its slot.
+    """
+
+    name: str
+    folder: Path
+    arguments: tuple[str, ...] = ()
+    fingerprint: str = ""
+    needs: tuple["Job", ...] = ()
+    makes: str = ""
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def group(self) -> str:
+        """What it belongs to."""
+        return self.name.partition("/")[0]
+
+    @property
+    def log(self) -> Path:
+        """All that its process printed."""
+        return self.folder / "log.txt"
+
+    def state(self) -> State | None:
+        """Return how it stands; None where it was not begun, or another run was."""
+        kept = self._kept()
+        if not self.fingerprint or kept.get("fingerprint") != self.fingerprint:
+            return None
+        state: State | None = kept.get("state")
+        lost = state == "done" and self.makes and not (self.folder / self.makes).is_file()
+        return "started" if lost else state
+
+    def seconds(self) -> float | None:
+        """Return how long it took; None where it is not done."""
+        return self._kept().get("seconds") if self.state() == "done" else None
+
+    def reason(self) -> str:
+        """Return why it failed: what it said last."""
+        return str(self._kept().get("reason") or last_words(self.log))
+
+    def begin(self) -> None:
+        """Make the folder ready for a run.
+
+        A run of another fingerprint is moved aside, to ``replaced`` beside it; nothing is deleted.
+        """
+        if self.fingerprint and self.state() is None and _holds_something(self.folder):
+            replaced, number = self.folder.parent / "replaced", 1
+            replaced.mkdir(parents=True, exist_ok=True)
+            while (aside := replaced / f"{self.folder.name}-{number}").exists():
+                number += 1
+            self.folder.rename(aside)
+        self.note("started")
+
+    def note(self, state: State, seconds: float | None = None, reason: str = "") -> None:
+        """Write down how it stands."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.fingerprint:
+            content = {"fingerprint": self.fingerprint, "state": state, "seconds": seconds}
+            content |= {"reason": reason} if reason else {}
+            write_text(self.folder / "job.json", json.dumps(content) + "\n")
+
+    def _kept(self) -> dict[str, Any]:
+        try:
+            kept = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether there is more in a folder than who was killed on entering it leaves."""
+    return folder.is_dir() and any(each.suffix != ".tmp" for each in folder.iterdir())
+
+
+def last_words(log: Path) -> str:
+    """Return a process's error as it told it, else the last line that it printed."""
+    try:
+        with log.open("rb") as handle:
+            handle.seek(max(0, os.fstat(handle.fileno()).st_size - TAIL))
+            said = handle.read().decode("utf-8", errors="replace").strip()
+    except OSError:
+        said = ""
+    error = said.rpartition(ERROR)[2]
+    if error != said and "Traceback" not in error:
+        return error
+    return said.rpartition("\n")[2].strip() or "it printed nothing"

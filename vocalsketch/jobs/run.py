@@ -1,0 +1,62 @@
+"""One job in this process: a training that is begun, gone on with, or begun anew."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from vocalsketch.errors import DamagedCheckpointError
+from vocalsketch.experiment import Outcome, run_experiment
+from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.systems.checkpoints import read_checkpoint
+
+Run = Callable[..., Outcome]  # as run_experiment
+
+
+def train(
+    folder: Path,
+    arguments: Sequence[str],
+    callbacks: Sequence[pl.Callback] = (),
+    run: Run = run_experiment,
+) -> Outcome:
+    """Train and evaluate; go on from the last whole epoch where there is one.
+
+    Args:
+        folder: The run's folder.
+        arguments: As of ``vocalsketch fit``, but for the folder and where to go on.
+        callbacks: Beside those of the config.
+        run: What trains.
+
+    Raises:
+        VocalSketchError: Bad input, whatever it is; the checkpoints stay.
+        KeyboardInterrupt: Ctrl-C ended the training.
+    """
+    kept = RunFolder(folder)
+    last = kept.checkpoints / "last.ckpt"
+    try:
+        whole = last.is_file() and bool(read_checkpoint(last))
+    except DamagedCheckpointError:
+        whole = False
+    if not whole:
+        kept.clear()  # nothing is lost by beginning anew
+    options = ["--run_dir", str(folder), "--ckpt_path", "last"]
+    outcome = run("fit", [*arguments, *options], callbacks=callbacks)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return outcome
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone.
+
+    It holds this one's standard input open; what is interrupted so can be gone on with.
+    """
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,110 @@
+"""An encoder that keeps coarse places in time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vocalsketch.errors import ConfigError
+
+Recurrent = Literal["gru", "lstm"]
+
+
+@dataclass(frozen=True)
+class EncoderGeometry:
+    """All that must be known to build an encoder.
+
+    Attributes:
+        filters: Of each convolution; the first has 5 x 5 kernels and a stride of 2, the others
+            3 x 3 kernels and max-pooling by 2.
+        places: In time, that are kept: imitations keep the order of what happens, and pooling all
+            of time away loses it.
+        width: Numbers in an embedding.
+        batch_norm: Whether batch normalisation follows each convolution.
+        recurrent: A recurrent layer over time, in both directions, before places are kept.
+        units: Of the recurrent layer, in each direction.
+        dropout: Before the projection.
+    """
+
+    filters: tuple[int, ...] = (16, 32, 64, 96)
+    places: int = 8
+    width: int = 128
+    batch_norm: bool = True
+    recurrent: Recurrent | None = None
+    units: int = 96
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("places", "width", "units"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give 1 or more.")
+        if not self.filters or min(self.filters) < 1:
+            raise ConfigError(f"filters is {list(self.filters)}: give 1 or more of each.")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}: give at least 0 and less than 1.")
+
+
+class Encoder(nn.Module):
+    """Maps spectrograms (clips, bins, frames) to embeddings of length 1, (clips, width).
+
+    Args:
+        bins: Of a spectrogram; each convolution halves them.
+        geometry: All else.
+
+    Raises:
+        ConfigError: There are too few bins for that many convolutions.
+    """
+
+    def __init__(self, bins: int, geometry: EncoderGeometry) -> None:
+        super().__init__()
+        rows = -(-bins // 2) // 2 ** (len(geometry.filters) - 1)
+        if rows < 1:
+            raise ConfigError(
+                f"{len(geometry.filters)} convolutions halve {bins} bins away: give fewer filters, "
+                "or a front end of more bands."
+            )
+        first, *others = geometry.filters
+        stages: list[nn.Module] = [_stage(1, first, 5, geometry.batch_norm, stride=2)]
+        for before, after in zip(geometry.filters, others, strict=False):
+            stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
+        self.convolutions = nn.Sequential(*stages)
+        self.places = geometry.places
+        values = geometry.filters[-1] * rows
+        self.recurrent: nn.Module | None = None
+        if geometry.recurrent:
+            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[geometry.recurrent]
+            self.recurrent = kind(values, geometry.units, batch_first=True, bidirectional=True)
+            values = 2 * geometry.units
+        self.dropout = nn.Dropout(geometry.dropout)
+        self.projection = nn.Linear(values * geometry.places, geometry.width)
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        """Return embeddings."""
+        maps = self.convolutions(spectrograms.unsqueeze(1))  # (clips, filters, rows, frames)
+        steps = maps.flatten(1, 2)
+        if self.recurrent is not None:
+            steps = self.recurrent(steps.transpose(1, 2))[0].transpose(1, 2)
+        kept = _averages(steps, self.places).flatten(1)
+        return functional.normalize(self.projection(self.dropout(kept)).float(), dim=1)
+
+
+def _stage(before: int, after: int, kernel: int, norm: bool, stride: int = 1) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=not norm)
+    ]
+    return nn.Sequential(*layers, *([nn.BatchNorm2d(after)] if norm else []), nn.ReLU())
+
+
+def _averages(steps: Tensor, places: int) -> Tensor:
+    """Return averages over equal parts of time, (clips, values, frames) to (clips, values, places).
+
+    The same as adaptive average pooling, as a matrix product that every exporter knows.
+    """
+    frames = steps.shape[2]
+    weights = torch.zeros(frames, places)
+    for place in range(places):
+        first, last = place * frames // places, -(-(place + 1) * frames // places)
+        weights[first:last, place] = 1 / (last - first)
+    return steps @ weights.to(steps)

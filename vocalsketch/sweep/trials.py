@@ -1,0 +1,251 @@
+"""A study's trials: who runs one, how many count, which go back into the queue."""
+
+import os
+import shutil
+import socket
+import statistics
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.trial import FrozenTrial, TrialState
+
+MAX_RETRIES = 3  # of a trial whose worker died: it may be what kills them
+CLAIMING = timedelta(seconds=60)  # more than a worker needs to sign a trial that it has taken
+
+# user attributes of a trial
+WORKER = "worker"  # who runs it
+REASON = "reason"  # why it was pruned or failed
+VALUES = "values"  # the metric of each seed that is done
+OVERHEAD = "overhead"  # seconds beyond training and ranking
+SURPLUS = "surplus"  # it came after the total was reached
+
+
+@contextmanager
+def experimental() -> Iterator[None]:
+    """Use what Optuna calls experimental (heartbeat, retry, some samplers) without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
+
+
+def first_attempt(trial: FrozenTrial) -> int:
+    """Return the number under which a trial was first run, after which its folder is named."""
+    with experimental():
+        first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return trial.number if first is None else int(first)
+
+
+def trial_folder(folder: Path, first: int) -> Path:
+    """Return the folder of a trial, named after the number of its first attempt."""
+    return folder / "trials" / f"{first:05d}"
+
+
+def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = MAX_RETRIES) -> None:
+    """Put a failed trial back into the queue, with its parameters and what it reported.
+
+    Args:
+        study: The study.
+        trial: The failed trial.
+        max_retry: How often at most; None for always.
+    """
+    # what waits has no owner: an old signature would pass for that of whoever takes it next
+    trial.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != WORKER}
+    with experimental():
+        RetryHeartbeatStaleTrialCallback(max_retry=max_retry, inherit_intermediate_values=True)(
+            study, trial
+        )
+
+
+def retry_running(
+    study: optuna.Study,
+    is_abandoned: Callable[[FrozenTrial], bool],
+    max_retry: int | None = MAX_RETRIES,
+) -> list[int]:
+    """Fail and requeue the running trials that were abandoned; return their numbers.
+
+    Several processes may do so at once: the storage lets one of them fail a trial.
+    """
+    retried = []
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        if not is_abandoned(trial):
+            continue
+        try:
+            study.tell(trial.number, state=TrialState.FAIL)
+        except (UpdateFinishedTrialError, ValueError):
+            continue  # another process was faster
+        requeue(study, trial, max_retry)
+        retried.append(trial.number)
+    return retried
+
+
+def worker_name(pid: int | None = None) -> str:
+    """Return the signature of a process: host, process id and when the process began."""
+    pid = os.getpid() if pid is None else pid
+    return f"{socket.gethostname()}/{pid}/{_began(pid)}"
+
+
+def left_on_this_host(trial: FrozenTrial) -> bool:
+    """Return whether a running trial's worker was on this host and lives no more.
+
+    A trial that nobody signed within a minute was taken by a worker that died just then.
+    """
+    signature = trial.user_attrs.get(WORKER)
+    if signature is None:
+        begun = trial.datetime_start
+        return begun is not None and datetime.now() - begun > CLAIMING
+    host, pid, began = str(signature).rsplit("/", 2)
+    return host == socket.gethostname() and _began(int(pid)) != began
+
+
+def _began(pid: int) -> str:
+    """Return when a process began; an empty text where there is none (any more)."""
+    if not Path("/proc/self").exists():
+        return _signalled(pid)
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if status[0] == "Z" else status[19]
+
+
+def _signalled(pid: int) -> str:
+    """Without /proc: whether there is such a process at all."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Trials of a study by what became of them.
+
+    Attributes:
+        complete: Trained and scored.
+        pruned: Ended early, or impossible to build.
+        running: Being trained.
+        waiting: In the queue to be tried again.
+        failed: Ended by an error, and not tried again.
+        retried: Attempts that broke off; a later trial is their next attempt.
+    """
+
+    complete: int
+    pruned: int
+    running: int
+    waiting: int
+    failed: int
+    retried: int
+
+    @property
+    def finished(self) -> int:
+        """Trials that count towards the total: complete or pruned."""
+        return self.complete + self.pruned
+
+
+def take_tally(trials: Sequence[FrozenTrial]) -> Tally:
+    """Count the trials of a study."""
+    states = Counter(trial.state for trial in trials)
+    with experimental():
+        history = RetryHeartbeatStaleTrialCallback.retry_history
+        again = {number for trial in trials for number in history(trial)}
+    failed = [
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL and not trial.user_attrs.get(SURPLUS)
+    ]
+    retried = sum(trial.number in again for trial in failed)
+    return Tally(
+        complete=states[TrialState.COMPLETE],
+        pruned=states[TrialState.PRUNED],
+        running=states[TrialState.RUNNING],
+        waiting=states[TrialState.WAITING],
+        failed=len(failed) - retried,
+        retried=retried,
+    )
+
+
+def is_within(trials: Sequence[FrozenTrial], number: int, total: int) -> bool:
+    """Return whether trial ``number`` may run in a study of ``total`` finished trials.
+
+    It may if fewer than ``total`` trials before it have not failed. Trials are numbered by the
+    storage, one after the other, and a trial that failed stays so; hence no more than ``total``
+    can finish however many workers ask at once: the last of ``total + 1`` would have found
+    ``total`` before it.
+    """
+    before = sum(trial.number < number and trial.state != TrialState.FAIL for trial in trials)
+    return before < total
+
+
+def running_lines(trials: Sequence[FrozenTrial], now: datetime | None = None) -> Iterator[str]:
+    """Yield a line for each running trial: who runs it, for how long."""
+    now = now or datetime.now()
+    for trial in trials:
+        if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
+            minutes = (now - trial.datetime_start).total_seconds() / 60
+            worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
+            yield f"trial {trial.number} runs for {minutes:.1f} min on {worker}"
+
+
+def median_overhead(trials: Sequence[FrozenTrial]) -> float | None:
+    """Return the median over trials of the seconds beyond training; None of no trial."""
+    seconds = [
+        float(trial.user_attrs[OVERHEAD])
+        for trial in trials
+        if trial.state == TrialState.COMPLETE and OVERHEAD in trial.user_attrs
+    ]
+    return statistics.median(seconds) if seconds else None
+
+
+def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """Count why trials were pruned or failed, the most frequent first."""
+    ended = (TrialState.PRUNED, TrialState.FAIL)
+    counts = Counter(
+        trial.user_attrs[REASON]
+        for trial in trials
+        if trial.state in ended and trial.user_attrs.get(REASON)
+    )
+    return dict(counts.most_common())
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What was done.
+
+    Attributes:
+        retried: Numbers of the trials of dead workers that were put back into the queue.
+        removed: Folders that were removed.
+        freed: Bytes that they held.
+    """
+
+    retried: list[int]
+    removed: list[Path]
+    freed: int
+
+
+def prune_failed(study: optuna.Study, folder: Path) -> Cleaning:
+    """Queue the trials of this host's dead workers; remove the folders of failed trials.
+
+    A folder that a waiting, running or finished attempt uses is kept: attempts of one trial share
+    the folder named after the first.
+    """
+    retried = retry_running(study, left_on_this_host)
+    trials = study.get_trials(deepcopy=False)
+    used = {first_attempt(trial) for trial in trials if trial.state != TrialState.FAIL}
+    failed = {first_attempt(trial) for trial in trials if trial.state == TrialState.FAIL}
+    removed, freed = [], 0
+    for number in sorted(failed - used):
+        path = trial_folder(folder, number)
+        if path.is_dir():
+            freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            shutil.rmtree(path)
+            removed.append(path)
+    return Cleaning(retried, removed, freed)

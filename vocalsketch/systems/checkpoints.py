@@ -1,0 +1,254 @@
+"""Systems and checkpoints read back: nothing in them is run, and all is checked before use."""
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import safetensors
+import torch
+from torch import Tensor, nn
+
+from vocalsketch.errors import CheckpointError, DamagedCheckpointError
+from vocalsketch.files import written_whole
+from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
+from vocalsketch.systems.system import System
+
+PREFIX = "system."  # of a system's weights in a checkpoint of a fit
+
+DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
+
+
+class Held(NamedTuple):
+    """What a file holds of a system: what it is, where it comes from, and its weights."""
+
+    description: Mapping[str, Any]
+    provenance: dict[str, Any]
+    weights: Mapping[str, Tensor]
+
+
+def load_system(spec: Path | str) -> System:
+    """Load a system, ready to embed and score, on the CPU.
+
+    Args:
+        spec: A file that ``System.save`` wrote, a checkpoint of a fit, or the name of a system that
+            needs no training, such as ``contours``; ``default`` is the one of whoever names none.
+
+    Raises:
+        CheckpointError: There is no such file, or it cannot be read or holds no system.
+        ConfigError: It holds a system or a front end that this program does not know, or of a
+            package that is not trusted; or a name is of a system that has to be trained.
+    """
+    name = str(spec)
+    path = DEFAULT if name == "default" else Path(spec)
+    if path.is_file():
+        return _rebuilt(path, read_system(path))
+    if name in SYSTEMS or is_extension(name):
+        return class_named(name, SYSTEMS, System).untrained().eval()  # type: ignore[type-abstract]
+    raise CheckpointError(
+        f"No system at {path}: give a checkpoint of a fit, a file of a saved system, or the name "
+        "of one that needs no training, such as contours."
+    )
+
+
+def default_system() -> System:
+    """Return the system of whoever names none."""
+    return load_system("default")
+
+
+def read_system(path: Path) -> Held:
+    """Read what a saved system or a checkpoint of a fit holds, without building it.
+
+    Raises:
+        CheckpointError: It cannot be read, or does not say what it holds.
+    """
+    if _is_safetensors(path):
+        return _read_saved(path)
+    checkpoint = read_checkpoint(path)
+    described = description_of(path, checkpoint)
+    weights = {
+        name.removeprefix(PREFIX): value
+        for name, value in checkpoint["state_dict"].items()
+        if name.startswith(PREFIX)
+    }
+    with description_used(path):
+        return Held(described, dict(checkpoint["vocalsketch"]["provenance"]), weights)
+
+
+def _read_saved(path: Path) -> Held:
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            made = json.loads((file.metadata() or {})["vocalsketch"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
+        raise CheckpointError(
+            f"{path} holds no system, or is damaged ({error}): save it again."
+        ) from error
+    with description_used(path):
+        return Held(made["description"], dict(made["provenance"]), weights)
+
+
+def _rebuilt(path: Path, held: Held) -> System:
+    with description_used(path):
+        name = held.description["system"]
+        if name not in SYSTEMS and "." not in name:
+            raise CheckpointError(
+                f"{path} holds no system but {name!r}: give a checkpoint of {', '.join(SYSTEMS)}."
+            )
+        kind = class_named(name, SYSTEMS, System)  # type: ignore[type-abstract]
+        with torch.device("meta"):  # whose memory is nobody's, however large the description
+            check_weights(path, kind.from_description(held.description), held.weights)
+        system = kind.from_description(held.description)
+        system.load_state_dict(held.weights)
+    system.provenance = held.provenance
+    return system.eval()
+
+
+# what torch's reader stumbles over, by what a file holds instead of a checkpoint
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
+    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
+    safetensors.SafetensorError,  # torch goes by the name
+)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's plain values and tensors; nothing in it is run.
+
+    Raises:
+        CheckpointError: It is missing, or cannot be read.
+        DamagedCheckpointError: It is damaged, or holds more than plain values and tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"No checkpoint at {path}: check the path.")
+    try:
+        _check_stored(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
+    except UNREADABLE as error:
+        # torch's own message advises to load it unsafely
+        raise DamagedCheckpointError(
+            f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
+            "`vocalsketch fit`."
+        ) from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise DamagedCheckpointError(
+            f"{path} holds no state_dict: give a checkpoint made by a fit."
+        )
+    for name, value in checkpoint["state_dict"].items():
+        if not _is_whole(value):
+            raise DamagedCheckpointError(
+                f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
+                "not made by `vocalsketch fit`."
+            )
+    return cast("dict[str, Any]", checkpoint)
+
+
+def description_of(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a checkpoint says of its network; to be used within ``description_used``.
+
+    Raises:
+        CheckpointError: It says nothing.
+    """
+    made = checkpoint.get("vocalsketch")
+    described = made.get("description") if isinstance(made, dict) else None
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{path} does not say what it holds: give a checkpoint of a fit.")
+    return described
+
+
+@contextmanager
+def description_used(path: Path | str) -> Iterator[None]:
+    """Turn what goes wrong where a checkpoint's description is damaged into one clear error.
+
+    Raises:
+        CheckpointError: A value of it is missing, or of another type than it must be.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: what it says of its network cannot be used ({type(error).__name__}: "
+            f"{error}): it is damaged, or was not made by `vocalsketch fit`."
+        ) from error
+
+
+def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    # to memory first: of a full disk torch says less than the system does
+    buffer = io.BytesIO()
+    torch.save(dict(checkpoint), buffer)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def check_fits(path: Path, module: nn.Module) -> None:
+    """Check that a checkpoint is of what a module trains, before its weights are loaded.
+
+    Raises:
+        CheckpointError: It cannot be read, is of another system, or a weight is missing, unknown
+            or of another shape.
+    """
+    checkpoint = read_checkpoint(path)
+    system = getattr(module, "system", None)
+    if isinstance(system, System):
+        with description_used(path):
+            system.require(path, description_of(path, checkpoint))
+    check_weights(path, module, checkpoint["state_dict"])
+
+
+def check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a module.
+
+    Raises:
+        CheckpointError: One is missing, unknown or of another shape.
+    """
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if expected == found:
+        return
+    name = next(
+        name
+        for name in (*expected, *found)
+        if expected.get(name, "nothing") != found.get(name, "nothing")
+    )
+    raise CheckpointError(
+        f"{path} is of another architecture: {name} is {found.get(name, 'missing')} there, and "
+        f"{expected.get(name, 'missing')} here. Use the config it was trained with (config.yaml in "
+        "its run's folder)."
+    )
+
+
+def _check_stored(path: Path) -> None:
+    """Refuse an archive with compressed members: torch makes none, and they may be of any size."""
+    if not zipfile.is_zipfile(path):
+        return  # of the old format, which is read as it stands
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise DamagedCheckpointError(
+                f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
+            )
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a tensor that takes no more memory when it is copied than it does now."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as one: the header's length in 8 bytes, and the header, JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"

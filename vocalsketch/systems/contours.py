@@ -1,0 +1,83 @@
+"""The baseline that learns nothing: how far two clips' contours lie apart."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from vocalsketch.domain import SIDES, Side
+from vocalsketch.features.contours import FAMILIES, ContourFeatures
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.systems.system import System
+
+FITTED = Path(__file__).with_name("contours.safetensors")  # to the built-in corpus
+
+
+class Contours(System):
+    """The negated squared distance of contours and averages, each side standardised by itself.
+
+    A voice differs from a sound in ways that say nothing about which sound is meant: each side has
+    its own mean and deviation of every feature, from clips that it was fitted to and never from
+    those that are ranked. Each family of features (a contour, the mel bands, the duration) counts
+    as much as any other, however many numbers it has.
+
+    An embedding holds what makes the distance an inner product: 2a, -|a|^2, 1 of an imitation and
+    b, 1, -|b|^2 of a recording.
+    """
+
+    kind = "distance"
+    inner_product = True
+
+    def __init__(self, front_ends: Mapping[Side, FrontEnd] | None = None) -> None:
+        super().__init__(front_ends or dict.fromkeys(SIDES, ContourFeatures()))
+        weight = torch.cat([torch.full((size,), size**-0.5) for size in FAMILIES])
+        self.register_buffer("weight", weight, persistent=False)
+        for side in SIDES:
+            self.register_buffer(f"{side}_mean", torch.zeros(len(weight)))
+            self.register_buffer(f"{side}_deviation", torch.ones(len(weight)))
+
+    @classmethod
+    def untrained(cls) -> Self:
+        """Return it as fitted to the built-in corpus."""
+        from vocalsketch.systems.checkpoints import load_system  # which knows all systems
+
+        loaded = load_system(FITTED)
+        assert isinstance(loaded, cls)
+        return loaded
+
+    def fit(self, features: Mapping[Side, Tensor]) -> Self:
+        """Take mean and deviation of every feature from clips of both sides.
+
+        Args:
+            features: (clips, bins, 1) of each side, from its front end. Clips that are ranked
+                later must not be among them.
+        """
+        for side in SIDES:
+            values = features[side].double().flatten(1)
+            deviation = values.std(0, correction=0)
+            constant = deviation <= 1e-9  # says nothing
+            self.get_buffer(f"{side}_mean").copy_(values.mean(0))
+            self.get_buffer(f"{side}_deviation").copy_(deviation.masked_fill(constant, torch.inf))
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: it is all in the front ends."""
+        return {}
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map (clips, bins, 1) to vectors (clips, bins + 2)."""
+        centred = features.flatten(1) - self.get_buffer(f"{side}_mean")
+        vectors = centred / self.get_buffer(f"{side}_deviation") * self.get_buffer("weight")
+        squared = vectors.square().sum(1, keepdim=True)
+        parts = (
+            (2 * vectors, -squared, torch.ones_like(squared))
+            if side == "imitation"
+            else (vectors, torch.ones_like(squared), -squared)
+        )
+        return torch.cat(parts, dim=1)
+
+    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
+        """Map vectors to negated squared distances (queries, candidates)."""
+        return imitations @ recordings.T

@@ -1,0 +1,159 @@
+"""Several systems as one: each embeds and scores, and their calibrated scores are added."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+from torch import Tensor, nn
+
+from vocalsketch.domain import SIDES, Side
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.audio import clip_of
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.waveform import Waveform
+from vocalsketch.retrieval.scores import CategoryScores
+from vocalsketch.systems.registry import SYSTEMS, class_named
+from vocalsketch.systems.system import System
+
+Weights = NDArray[np.float64]
+
+
+class Ensemble(System):
+    """The sum of its members' scores, each times a weight that is never negative.
+
+    An embedding is that of every member, side by side. What it is given is the waveform, at the
+    highest rate and of the greatest length that a member needs; each takes its own clip from it.
+    Scores enter a fusion as negated distances do, by their softmax over the candidates: that is
+    the likelihood by which the weights are fitted.
+
+    Args:
+        members: Systems, at least one.
+        front_ends: Of both sides; by default as the members need.
+        widths: Numbers of each member's embedding; by default found by embedding silence.
+
+    Attributes:
+        weights: (members,); each 1 before a fit.
+
+    Raises:
+        ConfigError: There is no member.
+    """
+
+    kind = "distance"
+
+    def __init__(
+        self,
+        members: Sequence[System],
+        front_ends: Mapping[Side, FrontEnd] | None = None,
+        widths: Sequence[int] | None = None,
+    ) -> None:
+        if not members:
+            raise ConfigError("An ensemble needs at least one member: name some systems.")
+        super().__init__(front_ends or {side: _widest(members, side) for side in SIDES})
+        self.members = nn.ModuleList(members)
+        self.register_buffer("weights", torch.ones(len(members)))
+        self.widths = list(widths) if widths else [_width(member) for member in members]
+        self.inner_product = all(member.inner_product for member in members)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the members' descriptions, and how wide their embeddings are."""
+        members = [member.description() for member in self._systems()]
+        return {"members": members, "widths": self.widths}
+
+    @classmethod
+    def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
+        """Build every member, and the ensemble of them."""
+        members = [
+            class_named(each["system"], SYSTEMS, System).from_description(each)  # type: ignore[type-abstract]
+            for each in settings["members"]
+        ]
+        return cls(members, front_ends, settings["widths"])
+
+    def parts(self) -> Sequence[System]:
+        """Return the members."""
+        return self._systems()
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map waveforms (clips, 1, samples) to all members' embeddings (clips, sum of widths).
+
+        Those of a recording are multiplied by the weights where scores are inner products.
+        """
+        clips, rate = features[:, 0].detach().cpu().numpy(), self.front_ends[side].sample_rate
+        parts = []
+        for member, weight in zip(self._systems(), self.get_buffer("weights"), strict=True):
+            own = np.stack([clip_of(clip, rate, member.front_ends[side]) for clip in clips])
+            heard = member.hear(side, torch.from_numpy(own).to(features.device))
+            weighted = self.inner_product and side == "recording"
+            parts.append(heard * weight if weighted else heard)
+        return torch.cat(parts, dim=1)
+
+    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
+        """Map embeddings to the weighted sum of the members' scores (queries, candidates)."""
+        if self.inner_product:
+            return imitations @ recordings.T
+        total = imitations.new_zeros(len(imitations), len(recordings))
+        sides = (torch.split(each, self.widths, dim=1) for each in (imitations, recordings))
+        for member, weight, (asked, found) in zip(
+            self._systems(), self.get_buffer("weights"), zip(*sides, strict=True), strict=True
+        ):
+            total = total + weight * member.score(asked, found)
+        return total
+
+    def fit(self, scores: Sequence[Sequence[CategoryScores]]) -> Self:
+        """Weigh the members so that the targets of a half become as likely as they can.
+
+        The likelihood of a candidate is the softmax of the weighted sum over its category. Which
+        order a member alone gives is never turned around.
+
+        Args:
+            scores: Of each member, its scores of the same queries of the same categories: those
+                of a validation half, never of the half that is reported.
+        """
+        stacked = [
+            (np.stack([each.scores for each in category]), category[0].targets)
+            for category in zip(*scores, strict=True)
+        ]
+        # in units of each member's own spread, which makes every weight's search alike
+        spread = np.sqrt(np.mean([each.var(axis=(1, 2)) for each, _ in stacked], axis=0)) + 1e-12
+        found = minimize(
+            _unlikelihood,
+            np.ones(len(spread)),
+            args=([(each / spread[:, None, None], targets) for each, targets in stacked],),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0.0, None)] * len(spread),
+        )
+        self.get_buffer("weights").copy_(torch.from_numpy(found.x / spread))
+        return self
+
+    def _systems(self) -> list[System]:
+        return [cast("System", member) for member in self.members]
+
+
+def _unlikelihood(
+    weights: Weights, categories: Sequence[tuple[NDArray[np.float64], NDArray[np.int64]]]
+) -> tuple[float, Weights]:
+    """Return the mean negative log likelihood of the targets, and its gradient."""
+    queries = sum(len(targets) for _, targets in categories)
+    total, gradient = 0.0, np.zeros_like(weights)
+    for scores, targets in categories:  # (members, queries, candidates), (queries,)
+        logs = log_softmax(np.tensordot(weights, scores, 1), axis=1)
+        rows = np.arange(len(targets))
+        total -= logs[rows, targets].sum()
+        expected = (np.exp(logs) * scores).sum(axis=(1, 2))
+        gradient += expected - scores[:, rows, targets].sum(axis=1)
+    return total / queries, gradient / queries
+
+
+def _widest(members: Sequence[System], side: Side) -> Waveform:
+    ends = [member.front_ends[side] for member in members]
+    return Waveform(max(end.sample_rate for end in ends), max(end.seconds for end in ends))
+
+
+@torch.no_grad()
+def _width(member: System) -> int:
+    silence = torch.zeros(1, member.front_ends["recording"].samples)
+    return member.hear("recording", silence).shape[1]

@@ -1,0 +1,131 @@
+"""Which systems and front ends there are, and of whose packages a file may name others."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import import_module
+from types import NoneType
+from typing import Any, TypeVar, get_args
+
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import FrontEnd
+
+EXTENSIONS = "VOCALSKETCH_EXTENSIONS"  # packages, parted by commas
+
+Class = TypeVar("Class")
+
+SYSTEMS = {
+    "siamese": "vocalsketch.systems.siamese.Siamese",
+    "imisound": "vocalsketch.systems.imisound.Imisound",
+    "contours": "vocalsketch.systems.contours.Contours",
+    "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
+    "ensemble": "vocalsketch.systems.ensemble.Ensemble",
+}
+FRONT_ENDS = {
+    "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
+    "CQT": "vocalsketch.features.cqt.CQT",
+    "LogMel": "vocalsketch.features.log_mel.LogMel",
+    "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
+    "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
+    "Waveform": "vocalsketch.features.waveform.Waveform",
+    "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",
+}
+
+
+def extensions() -> list[str]:
+    """Return the packages that the user trusts beside those that come with the program.
+
+    Raises:
+        ConfigError: One is no package's name.
+    """
+    named = [each.strip() for each in os.environ.get(EXTENSIONS, "").split(",") if each.strip()]
+    for name in named:
+        if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+            raise ConfigError(
+                f"{EXTENSIONS} holds {name!r}, which is no package's name: give names such as "
+                "mypackage, parted by commas."
+            )
+    return named
+
+
+def is_extension(path: str) -> bool:
+    """Return whether an import path, such as ``mypackage.module.Class``, lies in one of them.
+
+    Raises:
+        ConfigError: As ``extensions``.
+    """
+    return any(path.startswith(f"{package}.") for package in extensions())
+
+
+def class_named(name: object, known: Mapping[str, str], kind: type[Class]) -> type[Class]:
+    """Return a class by its name: one that comes with the program, or one of an extension.
+
+    Args:
+        name: One of ``known``, or an import path in a package that the user trusts.
+        known: Import paths by name.
+        kind: What the class must be a subclass of.
+
+    Raises:
+        ConfigError: There is none, or its package is not trusted.
+    """
+    if isinstance(name, str) and (name in known or is_extension(name)):
+        module, _, attribute = known.get(name, name).rpartition(".")
+        found = getattr(import_module(module), attribute, None)
+        if isinstance(found, type) and issubclass(found, kind):
+            return found
+    what = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+    raise ConfigError(
+        f"Unknown {what} {name!r}: choose one of {', '.join(known)}. If it is of a "
+        f"package of your own that you trust, name that package in {EXTENSIONS}."
+    )
+
+
+def name_of(kind: type[object], known: Mapping[str, str]) -> str:
+    """Return the name by which ``class_named`` finds a class."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return next((name for name, own in known.items() if own == path), path)
+
+
+def front_end_from(description: Mapping[str, object]) -> FrontEnd:
+    """Rebuild a front end from what ``describe()`` returned, as a checkpoint holds it.
+
+    Raises:
+        ConfigError: The class is unknown, its version is another one, or a parameter is unknown,
+            of the wrong type or out of range.
+    """
+    kind = class_named(description.get("class"), FRONT_ENDS, FrontEnd)  # type: ignore[type-abstract]
+    version = description.get("version")
+    if version != kind.VERSION:
+        raise ConfigError(
+            f"The front end {kind.__name__} is of version {version!r}, this program makes version "
+            f"{kind.VERSION}: use the program that made the checkpoint, or train again."
+        )
+    parameters = {key: v for key, v in description.items() if key not in ("class", "version")}
+    _check_types(kind, parameters)
+    return kind(**parameters)
+
+
+def _check_types(kind: type[FrontEnd], parameters: Mapping[str, object]) -> None:
+    types: dict[str, Any] = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    for name, value in parameters.items():
+        if name not in types:
+            raise ConfigError(
+                f"{kind.__name__} has no parameter {name!r}: it takes {', '.join(types)}."
+            )
+        allowed = _allowed(types[name])
+        if type(value) not in allowed:
+            raise ConfigError(
+                f"{kind.__name__}: {name} is {value!r}: it must be of type {allowed[0].__name__}."
+            )
+
+
+def _allowed(annotation: Any) -> tuple[type, ...]:
+    """Return the types that a parameter's value may have."""
+    if annotation in (int, bool, NoneType):
+        return (annotation,)
+    if annotation is float:
+        return float, int
+    united = [each for each in get_args(annotation) if isinstance(each, type)]
+    # the rest are names, such as a scaling
+    return tuple(kind for each in united for kind in _allowed(each)) or (str,)

@@ -1,0 +1,200 @@
+"""What every system is: it embeds clips, scores them, and can be saved and loaded."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, cast
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vocalsketch.domain import SIDES, Kind, Side
+from vocalsketch.errors import CheckpointError, ConfigError
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.files import written_whole
+from vocalsketch.systems.registry import SYSTEMS, front_end_from, name_of
+
+Floats = NDArray[np.float32]
+
+
+class Scorer(Protocol):
+    """The scores of a system, computed faster for many stored embeddings."""
+
+    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+        """Score queries (q, width) against blocks (n, width) each; return (q, all n)."""
+        ...
+
+
+class System(nn.Module, ABC):
+    """How well an imitation and a recording go together, by way of an embedding of each.
+
+    Whoever trains, evaluates, fuses, indexes, searches, explains or exports one knows no more of
+    it than this. A subclass gives its constructor's first argument on, says in ``settings`` what
+    the others were, and implements ``embed`` and ``score``.
+
+    Args:
+        front_ends: The front end of each side; copied, since they move with the system.
+
+    Attributes:
+        kind: What a score is, which decides how it enters a fusion.
+        inner_product: Whether ``score(a, b)`` is ``a @ b.T``, as an approximate index needs it.
+        version: Raised whenever the same description and weights come to mean something else.
+        front_ends: The front end of each side.
+        provenance: Where it comes from, as plain values; not what it does.
+    """
+
+    kind: Kind
+    inner_product: bool = False
+    version: ClassVar[int] = 1
+    front_ends: Mapping[Side, FrontEnd]
+
+    def __init__(self, front_ends: Mapping[Side, FrontEnd]) -> None:
+        super().__init__()
+        own = nn.ModuleDict({side: deepcopy(front_ends[side]) for side in SIDES})
+        self.front_ends = cast("Mapping[Side, FrontEnd]", own)
+        self.provenance: dict[str, Any] = {}
+
+    @abstractmethod
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map features (clips, bins, frames) of one side to embeddings (clips, width)."""
+
+    @abstractmethod
+    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
+        """Map embeddings (queries, width), (candidates, width) to (queries, candidates).
+
+        Higher is closer.
+        """
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what the constructor was given beside the front ends, as plain values.
+
+        All that changes the function belongs there, and nothing that only changes the training.
+        """
+
+    @classmethod
+    def untrained(cls) -> Self:
+        """Return the system as it is without any training of yours, where that makes sense.
+
+        Raises:
+            ConfigError: It has to be trained.
+        """
+        raise ConfigError(
+            f"The system {name_of(cls, SYSTEMS)} has to be trained: give a file that holds it."
+        )
+
+    def parts(self) -> Sequence["System"]:
+        """Return the systems whose scores this one's are made of; none where it scores itself."""
+        return ()
+
+    def hear(self, side: Side, waveforms: Tensor) -> Tensor:
+        """Map clips (clips, samples) at the side's sample rate to embeddings (clips, width)."""
+        return self.embed(side, self.front_ends[side](waveforms))
+
+    def scorer(self, threads: int | None = None) -> Scorer | None:
+        """Return exact, faster scores of many stored embeddings; None where there are none."""
+        return None
+
+    def fast(self) -> Self:
+        """Return the same function, to rounding, rearranged to embed a library; perhaps itself."""
+        return self
+
+    @property
+    def corpus(self) -> str:
+        """What it was trained on; empty if nothing."""
+        return str(self.provenance.get("corpus", ""))
+
+    def description(self) -> dict[str, Any]:
+        """Return the plain values from which ``from_description`` rebuilds it, without weights."""
+        values = {
+            "system": name_of(type(self), SYSTEMS),
+            "version": self.version,
+            "front_ends": {side: self.front_ends[side].describe() for side in SIDES},
+            **self.settings(),
+        }
+        return cast("dict[str, Any]", json.loads(json.dumps(values)))
+
+    @classmethod
+    def from_description(cls, values: Mapping[str, Any]) -> Self:
+        """Build the system that ``description`` described, with weights still to be loaded.
+
+        Raises:
+            ConfigError: It is of another version, or a value of it cannot be used.
+        """
+        settings = dict(values)
+        name, version = settings.pop("system"), settings.pop("version")
+        if version != cls.version:
+            raise ConfigError(
+                f"The system {name} is of version {version!r}, this program makes version "
+                f"{cls.version}: use the program that made it, or train again."
+            )
+        described = settings.pop("front_ends")
+        front_ends = {side: front_end_from(described[side]) for side in SIDES}
+        return cls.from_settings(front_ends, settings)
+
+    @classmethod
+    def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
+        """Build it from its front ends and what ``settings`` returned: the constructor's names."""
+        return cls(front_ends, **settings)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of description and weights: what every stored embedding depends on."""
+        digest = hashlib.sha256(json.dumps(self.description(), sort_keys=True).encode())
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write weights, description and provenance into one file, whole or not at all.
+
+        Args:
+            path: Where to; a safetensors file.
+            provenance: Plain values; by default the system's own.
+
+        Raises:
+            StorageError: The disk is full, or the folder cannot be written.
+        """
+        held = {"description": self.description(), "provenance": provenance or self.provenance}
+        # copies, as towers may share what they hold
+        weights = {
+            name: value.detach().cpu().contiguous().clone()
+            for name, value in self.state_dict().items()
+        }
+        written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
+        with written_whole(path) as temporary:
+            temporary.write_bytes(written)
+
+    def require(self, path: Path | str, described: Mapping[str, Any]) -> None:
+        """Check that the system a file holds is this one but for its weights.
+
+        Raises:
+            CheckpointError: It is not; the first key that differs is named.
+        """
+        found = _difference(described, self.description())
+        if found is None:
+            return
+        key, theirs, ours = found
+        raise CheckpointError(
+            f"{path} holds another system than this config's: {key} is {theirs!r} there and "
+            f"{ours!r} here. Use the config it was trained with (config.yaml in its run's folder), "
+            "or give a checkpoint of this one."
+        )
+
+
+def _difference(theirs: Any, ours: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """Return the first key whose values differ, and both values."""
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        for name in dict.fromkeys((*ours, *theirs)):
+            inner = f"{key}.{name}" if key else str(name)
+            found = _difference(theirs.get(name), ours.get(name), inner)
+            if found:
+                return found
+        return None
+    return None if theirs == ours else (key, theirs, ours)

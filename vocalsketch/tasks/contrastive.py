@@ -1,0 +1,170 @@
+"""Training by contrast: a sound's imitations nearer to it than to all other sounds of a batch."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning.cli import OptimizerCallable
+from torch import Tensor, nn
+
+from vocalsketch.datamodules.contrastive import ContrastiveBatch
+from vocalsketch.domain import Side
+from vocalsketch.errors import ConfigError
+from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.augmentation import Augmentation
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.systems.checkpoints import load_system
+from vocalsketch.systems.dual_encoder import DualEncoder
+from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
+from vocalsketch.tasks.retrieval import RetrievalTask
+
+HOTTEST = math.log(100.0)  # of a learned temperature's inverse; beyond it training diverges
+
+
+class ContrastiveTask(RetrievalTask):
+    """A dual encoder, by the symmetric normalised cross-entropy of a batch (NT-Xent).
+
+    Source: Chen et al., ICML 2020, arXiv:2002.05709; with several imitations of a sound each is a
+    positive (Khosla et al., NeurIPS 2020, arXiv:2004.11362).
+
+    Args:
+        encoder: Geometry of both encoders.
+        shared: Whether both sides have the same weights.
+        frames: That an encoder looks at, after ``pooling``.
+        pooling: Frames of the front end that become one.
+        temperature: Of the softmax.
+        learn_temperature: Whether it is trained, from ``temperature`` on.
+        symmetric: Whether recordings look for imitations too; otherwise imitations for recordings
+            only.
+        triplet: Weight of a triplet term on the hardest other sound of the same category.
+        margin: Of the triplet term, in cosine.
+        imitation_augmentation: Of imitations; none if left out.
+        recording_augmentation: Of recordings; none if left out.
+        optimizer: Makes the optimizer from the parameters.
+        warm_up: Share of the steps in which the rate rises; a cosine brings it down in the rest.
+        start: A checkpoint, or saved system, whose weights a training begins with.
+        imitation_front_end: Taken from the data.
+        recording_front_end: Taken from the data.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    system: DualEncoder
+
+    def __init__(
+        self,
+        encoder: EncoderGeometry,
+        shared: bool = False,
+        frames: int = 200,
+        pooling: int = 2,
+        temperature: float = 0.07,
+        learn_temperature: bool = False,
+        symmetric: bool = True,
+        triplet: float = 0.0,
+        margin: float = 0.2,
+        imitation_augmentation: Augmentation | None = None,
+        recording_augmentation: Augmentation | None = None,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        warm_up: float = 0.1,
+        start: str | None = None,
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
+    ) -> None:
+        for name, value, most in (
+            ("temperature", temperature, math.inf),
+            ("warm_up", warm_up, 1.0),
+        ):
+            if not 0 < value < most:
+                raise ConfigError(f"{name} is {value}: give more than 0 and less than {most:g}.")
+        if triplet < 0:
+            raise ConfigError(f"triplet is {triplet}: give 0 or more.")
+        front_ends: dict[Side, FrontEnd] = {
+            "imitation": imitation_front_end or AudibleMel(),
+            "recording": recording_front_end or AudibleMel(),
+        }
+        super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling))
+        heat = torch.tensor(-math.log(temperature))
+        self.log_heat = nn.Parameter(heat, requires_grad=learn_temperature)
+        self.symmetric = symmetric
+        self.triplet = triplet
+        self.margin = margin
+        self.augmentation: dict[Side, Augmentation | None] = {
+            "imitation": imitation_augmentation,
+            "recording": recording_augmentation,
+        }
+        self.optimizer = optimizer
+        self.warm_up = warm_up
+        self.start = start
+        self.resumed = False
+
+    def check_start(self) -> None:
+        """Check that what a training begins with is there, and is of this system.
+
+        Raises:
+            CheckpointError: It is not.
+        """
+        if self.start is not None:
+            self.system.require(self.start, load_system(self.start).description())
+
+    def on_fit_start(self) -> None:
+        """Take over the weights that a training begins with, unless it is resumed."""
+        if self.start is not None and not self.resumed:
+            begun = load_system(self.start)
+            self.system.load_state_dict(begun.state_dict())
+            self.system.provenance["started_from"] = begun.fingerprint
+
+    def training_step(self, batch: ContrastiveBatch) -> Tensor:
+        """Return the batch's loss, over the clips of all processes."""
+        imitations = self._from_all(self._embedded("imitation", batch.imitations))
+        recordings = self._from_all(self._embedded("recording", batch.recordings))
+        targets = self._from_all(batch.targets)
+        loss = contrastive_loss(
+            imitations @ recordings.T * self.log_heat.clamp(max=HOTTEST).exp(),
+            targets[:, None] == self._from_all(batch.sounds)[None, :],
+            symmetric=self.symmetric,
+        )
+        if self.triplet:
+            rivals = self._from_all(batch.categories)
+            loss = loss + self.triplet * triplet_loss(
+                imitations @ recordings.T,
+                targets[:, None] == self._from_all(batch.sounds)[None, :],
+                self._from_all(batch.target_categories)[:, None] == rivals[None, :],
+                self.margin,
+            )
+        if not torch.isfinite(loss):
+            raise ConfigError(
+                f"The loss became {float(loss)} at step {self.global_step}: lower the learning "
+                "rate, or raise temperature."
+            )
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets))
+        return loss
+
+    def _embedded(self, side: Side, features: Tensor) -> Tensor:
+        change = self.augmentation[side]
+        with torch.autocast(self.device.type, enabled=False):
+            changed = features if change is None else change(features.float())
+        return self.system.embed(side, changed).float()
+
+    def _from_all(self, values: Tensor) -> Tensor:
+        """Return the values of all processes, one after the other; gradients flow back."""
+        if self.trainer.world_size == 1:
+            return values
+        gathered = self.all_gather(values, sync_grads=values.requires_grad)
+        assert isinstance(gathered, Tensor)
+        return gathered.flatten(0, 1)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer, and a rate that warms up and falls along a cosine."""
+        optimizer = self.optimizer([each for each in self.parameters() if each.requires_grad])
+        steps = max(2, int(self.trainer.estimated_stepping_batches))
+        rising = max(1, round(self.warm_up * steps))
+
+        def rate(step: int) -> float:
+            if step < rising:
+                return (step + 1) / rising
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / (steps - rising))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

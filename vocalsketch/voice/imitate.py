@@ -1,0 +1,242 @@
+"""Imitations of any recording, by anyone, in any manner."""
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from vocalsketch.errors import AudioError
+from vocalsketch.voice.listening import FLOOR, HOP, SAMPLE_RATE, Frames, Heard, heard
+from vocalsketch.voice.manner import Manner, Performance, manner, performed
+from vocalsketch.voice.microphone import taken_down
+from vocalsketch.voice.people import Person, _sung
+from vocalsketch.voice.voice import BANDWIDTHS, FOURTH_FORMANT, VOWELS, Voice
+
+WINDOW = 512  # samples of the frames in which the tract moves: 32 ms
+STRIDE = 256  # samples between them
+LOUD_ENOUGH = 1e-5  # of a full-scale sample: a peak below it is silence
+
+
+def anyone(rng: np.random.Generator) -> Person:
+    """Return someone drawn at random: a man, a woman or a child."""
+    kind = rng.integers(5)  # two men, two women, a child
+    lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[
+        0 if kind < 2 else 1 if kind < 4 else 2
+    ]
+    tract = 0.98 * (lowest / 100.0) ** 0.22 * rng.uniform(0.92, 1.08)
+    return Person(
+        name="anyone",
+        voice=Voice(
+            tract=tract,
+            breathiness=rng.uniform(0.05, 1.2),
+            openness=rng.uniform(0.4, 0.8),
+            jitter=rng.uniform(0.004, 0.03),
+        ),
+        lowest=lowest,
+        reach=rng.uniform(1.2, 2.3),
+        shrink=rng.uniform(0.4, 1.3),
+        compression=rng.uniform(0.5, 1.0),
+        tempo=rng.uniform(0.85, 1.2),
+        threshold=rng.uniform(0.5, 0.8),
+        reaction=rng.uniform(0.005, 0.035),
+    )
+
+
+def listen(waveform: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> Heard:
+    """Return what an imitator hears in a recording; listen once and imitate often.
+
+    Args:
+        waveform: (samples,), mono.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: The recording is silent or holds samples that are not finite.
+    """
+    clip = np.asarray(waveform, dtype=np.float64)
+    if not len(clip) or not np.isfinite(clip).all() or np.abs(clip).max() < LOUD_ENOUGH:
+        raise AudioError(
+            f"Nothing can be imitated in a recording of {len(clip)} samples at {sample_rate} Hz: "
+            "it is silent, or holds samples that are not finite. Give one that can be heard."
+        )
+    if sample_rate != SAMPLE_RATE:
+        clip = soxr.resample(clip, sample_rate, SAMPLE_RATE)
+    return heard(clip)
+
+
+def imitate(
+    waveform: NDArray[np.floating],
+    person: Person,
+    rng: np.random.Generator,
+    sample_rate: int = SAMPLE_RATE,
+) -> Frames:
+    """Return a vocal imitation of a recording, (samples,) at 16 kHz in [-1, 1], 4 s at most.
+
+    Args:
+        waveform: (samples,), mono.
+        person: Who imitates; ``anyone`` draws somebody.
+        rng: Draws the manner, the wavering and the device: the same state gives the same bytes.
+        sample_rate: Of the recording, Hz.
+
+    Raises:
+        AudioError: The recording is silent or holds samples that are not finite.
+    """
+    return imitated(listen(waveform, sample_rate), person, rng)
+
+
+def imitated(
+    sound: Heard, person: Person, rng: np.random.Generator, how: Manner | None = None
+) -> Frames:
+    """Return an imitation of what was heard, like ``imitate``; ``how`` is drawn by default."""
+    how = how or manner(sound, rng)
+    played = performed(sound, person, how, rng)
+    return taken_down(_spoken(played, person, how, rng), rng)
+
+
+def _spoken(played: Performance, person: Person, how: Manner, rng: np.random.Generator) -> Frames:
+    """Return the voice, (samples,), its peak at 1."""
+    sound = played.heard
+    samples = len(sound.loudness) * HOP
+    voicing = _voicing(sound, person, how, rng)
+    pitch = _sung(sound, person, rng) * (5.0 if how.source == "whistled" else 1.0)
+    noise = rng.standard_normal(samples).astype(np.float32)
+    level = _level(played, person, how)
+    brightness = _brightness(sound, how, rng)
+    voiced = _sampled(voicing, samples)
+    pulses = _source(person.voice, _sampled(pitch, samples), how, rng)
+    breath = (
+        pulses + 0.15 * person.voice.breathiness * noise if how.source != "whistled" else pulses
+    )
+    tract = None if how.source == "whistled" else _vowel_gains(brightness, person.voice, how)
+    friction = _friction_gains(brightness, how)
+    spoken = voiced * _levelled(_shaped(voiced * breath, tract))
+    spoken += (1.0 - voiced) * _levelled(_shaped((1.0 - voiced) * noise, friction))
+    spoken *= 10.0 ** (_sampled(level, samples) / 20.0)
+    for onset in played.onsets if how.consonant != "none" else ():
+        _articulate(spoken, onset, brightness[onset], how, rng)
+    return np.asarray(spoken / max(float(np.abs(spoken).max()), 1e-9))
+
+
+def _voicing(sound: Heard, person: Person, how: Manner, rng: np.random.Generator) -> Frames:
+    if how.source == "whispered":
+        return np.zeros(len(sound.pitch))
+    if how.source in ("hummed", "whistled"):
+        return np.ones(len(sound.pitch))
+    threshold = person.threshold + rng.normal(0.0, 0.08)
+    voicing = 1.0 / (1.0 + np.exp(-(sound.periodicity - threshold) / 0.06))
+    if how.consonant in ("plosive", "fricative") and rng.random() < 0.3:
+        return np.maximum(voicing, 0.0) * (0.2 if voicing.mean() < 0.3 else 1.0)
+    return np.asarray(voicing)
+
+
+def _level(played: Performance, person: Person, how: Manner) -> Frames:
+    """Return dB below full level; a trill interrupts it."""
+    loudness = played.heard.loudness
+    level = np.where(loudness < FLOOR + 8.0, FLOOR, person.compression * loudness)
+    if how.consonant == "plosive" and how.syllabic:
+        for onset in played.onsets:  # the lips are shut for a moment
+            level[max(onset - 5, 0) : max(onset - 1, 0)] -= 30.0
+    level = np.asarray(ndimage.gaussian_filter1d(level, 0.6))
+    if how.trill:
+        turn = 2.0 * np.pi * how.trill * np.arange(len(level)) * HOP / SAMPLE_RATE
+        level = level - 9.0 * (1.0 + np.sin(turn))
+    return level
+
+
+def _brightness(sound: Heard, how: Manner, rng: np.random.Generator) -> Frames:
+    """Return octaves above 55 Hz, as the mouth renders them."""
+    weight = 10.0 ** (sound.loudness / 20.0)
+    middle = float(np.average(sound.brightness, weights=weight))
+    motion = how.bright_slope * (sound.brightness - middle)
+    wander = ndimage.gaussian_filter1d(rng.normal(0.0, 0.6, len(motion)), 12)
+    return np.asarray(middle + how.bright_offset + motion + wander)
+
+
+def _source(voice: Voice, pitch: Frames, how: Manner, rng: np.random.Generator) -> Frames:
+    """Return glottal pulses, or a whistle's sine."""
+    tremble = rng.standard_normal(len(pitch) // HOP + 1)
+    place = np.cumsum(pitch * 2.0 ** (voice.jitter * _sampled(tremble, len(pitch)))) / SAMPLE_RATE
+    if how.source == "whistled":
+        return np.sin(2.0 * np.pi * place)
+    opened = place % 1.0 / voice.openness
+    return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
+
+
+def _vowel_gains(brightness: Frames, voice: Voice, how: Manner) -> np.ndarray:
+    """Return the tract's gains, (frames of ``_shaped``, bins), from a table over the vowels."""
+    axis = np.linspace(0.0, len(VOWELS) - 1.0, 33)
+    frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[None, :]
+    table = np.ones((len(axis), frequency.shape[1]))
+    for order, bandwidth in enumerate(BANDWIDTHS):
+        formant = (
+            np.interp(axis, np.arange(len(VOWELS)), VOWELS[:, order])
+            if order < 3
+            else np.full(len(axis), FOURTH_FORMANT)
+        )
+        centre = (formant * voice.tract)[:, None]
+        table *= centre**2 / np.hypot(centre**2 - frequency**2, bandwidth * frequency + 1.0)
+    if how.source == "hummed" and how.consonant == "nasal":  # the mouth is shut: mm
+        table *= 1.0 / (1.0 + (frequency / 450.0) ** 3)
+    vowel = np.clip(1.1 * (_framed(brightness) - 2.0), 0.0, 4.0)
+    return np.asarray(table[np.round(8.0 * vowel).astype(int)].astype(np.float32))
+
+
+def _friction_gains(brightness: Frames, how: Manner) -> np.ndarray:
+    """Return the gains of a noise made at a narrow place, (frames of ``_shaped``, bins)."""
+    centre = np.clip(0.85 * _framed(brightness) + 1.2, 2.0, 7.0)[:, None]  # octaves above 55 Hz
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), 30.0) / 55.0)
+    away = (octaves[None, :] - centre) / how.friction_width
+    return np.asarray(np.exp(-0.5 * away**2) + 0.01, dtype=np.float32)
+
+
+def _articulate(
+    spoken: Frames, onset: int, brightness: float, how: Manner, rng: np.random.Generator
+) -> None:
+    """Add an onset's consonant: a burst of the lips or the tongue, a click, a short friction."""
+    seconds = {"plosive": 0.012, "click": 0.004, "fricative": 0.06, "nasal": 0.02}[how.consonant]
+    length = round(seconds * rng.uniform(0.6, 1.8) * SAMPLE_RATE)
+    start = onset * HOP - (length // 2 if how.consonant == "fricative" else 0)
+    start = max(start, 0)
+    room = len(spoken) - start
+    noise = rng.standard_normal(2 * length)
+    centre = 55.0 * 2.0 ** float(np.clip(brightness + rng.normal(0.5, 0.4), 1.5, 6.8))
+    spectrum = fft.rfft(noise)
+    frequency = np.maximum(fft.rfftfreq(2 * length, 1 / SAMPLE_RATE), 30.0)
+    spectrum *= np.exp(-0.5 * (np.log2(frequency / centre) / 0.8) ** 2)
+    burst = fft.irfft(spectrum, 2 * length)
+    places = np.arange(2 * length) / length
+    burst *= np.exp(-2.0 * places) if how.consonant != "fricative" else np.sin(np.pi * places / 2)
+    near = np.abs(spoken[start : start + 1_600])
+    strength = rng.uniform(0.3, 1.5) * max(float(near.max(initial=0.0)), 1e-4)
+    burst *= strength / max(float(np.abs(burst).max()), 1e-9)
+    spoken[start : start + 2 * length] += burst[:room]
+
+
+def _sampled(contour: Frames, samples: int) -> Frames:
+    return np.interp(np.arange(samples) / HOP, np.arange(len(contour)), contour)
+
+
+def _framed(contour: Frames) -> Frames:
+    """Return a contour at the frames of ``_shaped``."""
+    places = np.arange(0, len(contour) * HOP + WINDOW, STRIDE) / HOP
+    return np.interp(places - WINDOW / 2 / HOP, np.arange(len(contour)), contour)
+
+
+def _shaped(source: Frames, gains: np.ndarray | None) -> Frames:
+    """Return ``source`` with each frame's spectrum multiplied by ``gains``, (frames, bins)."""
+    if gains is None:
+        return source
+    padded = np.pad(source.astype(np.float32), (WINDOW - STRIDE, WINDOW))
+    window = np.sin(np.pi * (np.arange(WINDOW, dtype=np.float32) + 0.5) / WINDOW)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STRIDE] * window
+    count = min(len(frames), len(gains))
+    shaped = fft.irfft(fft.rfft(frames[:count], axis=1) * gains[:count], axis=1) * window
+    halves = shaped.reshape(count, 2, STRIDE)
+    added = np.concatenate([halves[:, 0], np.zeros((1, STRIDE), np.float32)])
+    added[1:] += halves[:, 1]
+    return np.asarray(added.ravel()[WINDOW - STRIDE :][: len(source)], dtype=np.float64)
+
+
+def _levelled(sound: Frames) -> Frames:
+    """Return ``sound`` at an even power, so that the articulation alone says how loud it is."""
+    power = np.maximum(ndimage.uniform_filter1d(sound**2, round(0.03 * SAMPLE_RATE)), 0.0)
+    return np.asarray(sound / np.sqrt(power + 1e-4 * max(float(power.max()), 1e-12)))
