@@ -278,7 +278,6 @@ def test_a_bad_recording_is_said_to_be_one(page: Page, content: bytes, reason: s
         ({"count": 101}, "less than or equal to 100"),
         ({"count": "ten"}, "valid integer"),
         ({"system": "no such system"}, "choose one or two or one + two"),
-        ({"aspect": "pitch"}, "give NAME=WEIGHT"),
     ],
 )
 def test_a_bad_wish_is_said_to_be_one(page: Page, root: Path, asked: dict, reason: str) -> None:

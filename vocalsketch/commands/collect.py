@@ -1,4 +1,4 @@
-"""`vocalsketch collect`: imitations by people, one sound after another, and a study of the search."""
+"""`vocalsketch collect`: imitations by people, and a study of how they search."""
 
 import argparse
 import json

@@ -77,11 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
     with listening(arguments.host, arguments.port) as listener:
         warn_of_others(arguments.host)
         give_large_arrays_back()
-        notes, examples = [], {}
+        notes: list[str] = []
+        examples: dict[str, Path] = {}
         if not folders and not arguments.index:
-            from vocalsketch.datasets.synthetic import demo_examples
+            from vocalsketch.web.synthetic import sounds_and_examples
 
-            library, examples = demo_examples()
+            library, examples = sounds_and_examples()
             folders, notes = [library], [SYNTHETIC]
         libraries = Libraries(arguments.index, folders)
         app = build_app(

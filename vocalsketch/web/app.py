@@ -1,8 +1,6 @@
 """The page and its API, which describes itself at ``/api/openapi.json``."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,9 +14,12 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
 
 from vocalsketch import __version__
+from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, DatasetError, VocalSketchError
+from vocalsketch.features.audio import clip_of
 from vocalsketch.features.threads import available_cores
-from vocalsketch.search.query import prepared
+from vocalsketch.search import reveal
+from vocalsketch.search.query import Waveform, prepared
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
 from vocalsketch.web.guard import Guard, Limits
 from vocalsketch.web.libraries import Libraries, Systems
@@ -51,7 +52,6 @@ class SystemState(BaseModel):
 
     name: str
     trained_on: list[str] = Field(description="corpora; those that are synthetic say so")
-    aspects: list[str] = Field(description="what can be weighed in a search")
 
 
 class LibraryState(BaseModel):
@@ -162,7 +162,7 @@ class _Pages:
         get("/file", response_class=FileResponse)(self.file)
         get("/example", response_class=FileResponse)(self.example)
         if reveal:
-            post("/reveal", status_code=204, response_class=Response)(self.reveal)
+            post("/reveal", status_code=204, response_class=Response)(self.show)
 
     def state(self) -> State:
         """Tell what can be searched, and how far its indexes are."""
@@ -174,7 +174,6 @@ class _Pages:
                 SystemState(
                     name=name,
                     trained_on=sorted({index.corpus for index in each.indexes if index.corpus}),
-                    aspects=list(each.aspects),
                 )
                 for name, each in systems.searchers.items()
             ],
@@ -230,11 +229,12 @@ class _Pages:
     def _explanation(
         self, systems: Systems, limits: Limits, wish: Wish, recording: bytes, place: Place
     ) -> str:
-        from vocalsketch.interpret.explanation import explain_waveforms
+        # Imported here because it draws: most visitors only search.
+        from vocalsketch.interpret.explanation import explained, explanation_page
 
         waveform, rate = query_of(systems, wish.similar_to, recording, limits)
         target, target_rate = sound_of(systems, place)
-        names = {
+        names: dict[Side, str] = {
             "imitation": Path(wish.like).name or "your recording",
             "recording": Path(place.path).name,
         }
@@ -243,11 +243,15 @@ class _Pages:
             for index in systems.searcher(wish.system).indexes
             if index.library == systems.indexes[place.library].library
         ]
-        return explain_waveforms(
-            [(index.name, index.system) for index in searched],
-            {"imitation": (prepared(waveform, rate), rate), "recording": (target, target_rate)},
-            names,
-        )
+        query, sections = prepared(waveform, rate), []
+        for index in searched:
+            ends = index.system.front_ends
+            clips: dict[Side, Waveform] = {
+                "imitation": clip_of(query, rate, ends["imitation"]),
+                "recording": clip_of(target, target_rate, ends["recording"]),
+            }
+            sections += explained(index.system, clips, names, f"What {index.name} used")
+        return explanation_page(sections, [index.corpus for index in searched], names)
 
     def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
         """Play a part of a sound: wav of 16 bits, ``LONGEST_CLIP`` seconds at most."""
@@ -272,9 +276,9 @@ class _Pages:
             raise DatasetError(f"There is no example {name!r}.")
         return FileResponse(self.examples[name])
 
-    def reveal(self, place: Place) -> None:
+    def show(self, place: Place) -> None:
         """Show a sound in the file manager of this machine."""
-        reveal_file(self._file(place))
+        reveal(self._file(place))
 
     def _file(self, place: Place) -> Path:
         indexes = self.libraries.now().indexes
@@ -287,23 +291,6 @@ class _Pages:
         return await anyio.to_thread.run_sync(
             lambda: work(self.libraries.now(), limits=self.limits), limiter=self.searches
         )
-
-
-def reveal_file(file: Path) -> None:
-    """Show a file in the file manager.
-
-    Raises:
-        VocalSketchError: There is none.
-    """
-    commands: dict[str, list[str]] = {
-        "darwin": ["open", "-R", str(file)],
-        "win32": ["explorer", f"/select,{file}"],
-    }
-    command = commands.get(sys.platform, ["xdg-open", str(file.parent)])
-    try:
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except OSError as error:
-        raise VocalSketchError(f"There is no file manager to open ({error}).") from error
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.search import Index, Searcher, build_index, index_of_library
+from vocalsketch.search import Index, Searcher, build_index
+from vocalsketch.search.library import index_of
+from vocalsketch.search.manifest import Manifest
+from vocalsketch.systems import System, load_system
 
 RESCAN = 60.0  # seconds between two looks for new and removed files
 
@@ -57,7 +60,12 @@ class Systems:
 
     def folders(self, most: int) -> list[str]:
         """Return the names of folders around most sounds, in alphabetical order."""
-        counts = Counter(tag for index in self.indexes for tag in index.tags())
+        counts = Counter(
+            tag
+            for index in self.indexes
+            for tags in index.table.live.column("tags").to_pylist()
+            for tag in tags
+        )
         return sorted(tag for tag, _ in counts.most_common(most))
 
 
@@ -102,7 +110,9 @@ class Libraries:
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
-        self._kept = {each: index_of_library(each) for each in dict.fromkeys(libraries)}
+        self._system: System | None = load_system("default") if libraries else None
+        mark = self._system.fingerprint if self._system else ""
+        self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
         self._changed = changed
         self._lock = threading.Lock()
@@ -124,7 +134,10 @@ class Libraries:
         An index that cannot be read at the moment stays as it was, and is tried again next time.
         """
         with self._lock:
-            wanted = [*self._folders, *(each for each in self._kept.values() if each.exists())]
+            wanted = [
+                *self._folders,
+                *(each for each in self._kept.values() if Manifest.exists(each)),
+            ]
             known = {index.folder: index for index in self._systems.indexes}
             opened = [self._opened(folder, known.get(folder)) for folder in wanted]
             indexes = [index for index in opened if index is not None]
@@ -157,10 +170,9 @@ class Libraries:
             state.done, state.total = done, total
 
         try:
-            report = build_index(library, index, progress=progressed)
+            report = build_index(library, index, self._system, progress=progressed)
             state.error = ""
-            if report is not None:
-                state.skipped = dict(Counter(report.skipped.values()))
+            state.skipped = dict(Counter(report.skipped.values()))
             self._changed()
         except VocalSketchError as error:
             state.error = str(error)

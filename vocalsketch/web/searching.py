@@ -1,7 +1,6 @@
 """From what the page sends to what it is told; nothing is kept between two requests."""
 
 import io
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import urlencode
@@ -10,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.features.audio import MARGIN, read_audio
-from vocalsketch.search import Hit, Searcher
-from vocalsketch.search.query import LONGEST, Waveform, heard_part
+from vocalsketch.search import Hit, Index, Searcher
+from vocalsketch.search.query import LONGEST, Waveform
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 
@@ -38,33 +37,12 @@ class Wish(BaseModel):
     like: str = Field("", max_length=4096, description="path of a sound to search with instead")
     library: int = Field(0, ge=0, le=9999, description="the library of that sound")
     start: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
-    aspect: list[Word] = Field(
-        [], max_length=20, description="how much an aspect counts: NAME=WEIGHT, 1 as it is"
-    )
 
     @property
     def similar_to(self) -> Place | None:
         """The sound to search with; None for the recording."""
         place = Place(library=self.library, path=self.like, start=self.start)
         return place if self.like else None
-
-    @property
-    def aspects(self) -> dict[str, float]:
-        """The weights that were given, by aspect.
-
-        Raises:
-            ConfigError: One is no NAME=WEIGHT with a weight from 0 to 10.
-        """
-        weights = {}
-        for each in self.aspect:
-            name, _, value = each.partition("=")
-            try:
-                weights[name] = float(value)
-            except ValueError:
-                weights[name] = -1.0
-            if not 0 <= weights[name] <= 10:
-                raise ConfigError(f"{each!r} weighs no aspect: give NAME=WEIGHT, 0 to 10.")
-        return weights
 
 
 class Found(BaseModel):
@@ -114,18 +92,19 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     """
     searcher = systems.searcher(wish.system)
     waveform, rate = query_of(systems, wish.similar_to, recording, limits)
-    part = heard_part(waveform, rate)
+    seconds = len(waveform) / rate
     hits = searcher.search(
         waveform,
         rate,
         wish.count,
         tags=[each for each in wish.folder if each.strip()],
         text=wish.words,
-        **({"aspects": wish.aspects} if wish.aspect else {}),
     )
     return Results(
         hits=[found(hit, systems) for hit in hits],
-        heard=Heard(seconds=len(waveform) / rate, start=part.start, end=part.end, note=part.note),
+        heard=Heard(
+            seconds=seconds, start=seconds - len(prepared(waveform, rate)) / rate, end=seconds
+        ),
         sounds=sum(index.sounds for index in _distinct(searcher)),
         missing=list(searcher.missing),
     )
@@ -168,7 +147,9 @@ def sound_of(systems: Systems, place: Place) -> tuple[Waveform, int]:
 
 def found(hit: Hit, systems: Systems) -> Found:
     """Return a hit as the page is told it."""
-    library = next(n for n, each in enumerate(systems.indexes) if each.library == hit.library)
+    library = next(
+        n for n, each in enumerate(systems.indexes) if each.library / hit.path == hit.file
+    )
     path = PurePosixPath(hit.path)
     whole = {"library": library, "path": hit.path}
     place = urlencode({**whole, "start": f"{hit.start:g}"})
@@ -190,6 +171,6 @@ def found(hit: Hit, systems: Systems) -> Found:
     )
 
 
-def _distinct(searcher: Searcher) -> Sequence:
+def _distinct(searcher: Searcher) -> list[Index]:
     """Return one index of each library."""
     return list({index.library: index for index in searcher.indexes}.values())
