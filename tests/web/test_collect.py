@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from small_networks import RATE, chirp, write_library
+from small_networks import RATE, chirp, write_library, write_sound
 from starlette.testclient import TestClient
 
 from vocalsketch.datasets.open import open_corpus
@@ -45,7 +45,11 @@ def joined(client: TestClient) -> tuple[str, list[int]]:
     return answer["participant"], answer["order"]
 
 
-def test_what_is_collected_is_a_corpus_that_fit_takes(client: TestClient, tmp_path: Path) -> None:
+def test_what_is_collected_is_a_corpus_that_fit_takes(tmp_path: Path) -> None:
+    for number in range(3):
+        write_sound(tmp_path / "plain" / "bells" / f"{number}.wav", chirp(number))
+    collection = Collection(tmp_path / "plain", tmp_path / "out", Limits(), "Do you agree?")
+    client = TestClient(build_app(Libraries(), Limits(), ["*"], routers=[collection.router]))
     assert client.get("/api/collect/invitation").json()["consent"] == "Do you agree?"
     people = [joined(client) for _ in range(2)]
     for participant, order in people:

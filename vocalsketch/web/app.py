@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from vocalsketch import __version__
 from vocalsketch.domain import Side
@@ -127,6 +129,8 @@ def build_app(
     )
     app.add_exception_handler(VocalSketchError, _refused)
     app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(HTTPException, _not_there)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.include_router(_Pages(libraries, limits, notes, examples, reveal).router, prefix="/api")
     for router in routers:
         app.include_router(router, prefix="/api")
@@ -322,6 +326,15 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": "There is no such sound here."}, 404)
     status = 422 if isinstance(error, AudioError) else 400
     return JSONResponse({"error": str(error)}, status)
+
+
+async def _not_there(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException), "added for it"
+    return JSONResponse({"error": error.detail}, error.status_code)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
 
 
 async def _misread(_: Request, error: Exception) -> JSONResponse:

@@ -1,11 +1,14 @@
 """What stands before every request: who may ask, how much may be sent, what a browser is told."""
 
 import asyncio
+import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -65,10 +68,6 @@ class Limits:
         return max(1, round(self.megabytes * MEGABYTE))
 
 
-class TooLong(Exception):  # noqa: N818 - it is a condition on the way to an answer
-    """A request's body is longer than is taken."""
-
-
 class Guard:
     """Refuses what must not reach the application, and passes the rest on.
 
@@ -102,7 +101,7 @@ class Guard:
         if reason:
             await JSONResponse({"error": reason}, 400)(scope, receive, send)
         elif int(_digits(headers.get("content-length"))) > self.limits.bytes:
-            await self._too_long(receive, send)
+            await self._refuse(receive, send)
         else:
             within = scope["path"].removeprefix(self.root_path) or "/"
             scope = {**scope, "path": within if within.startswith("/") else scope["path"]}
@@ -131,32 +130,34 @@ class Guard:
         return ""
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken, answered = 0, False
+        taken = 0
 
         async def counted() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self.limits.bytes:
-                raise TooLong
+                raise HTTPException(413, self._too_large)
             return message
 
         async def noted(message: Message) -> None:
-            nonlocal answered
             if message["type"] == "http.response.start":
-                answered = True
                 message["headers"] = [*message.get("headers", []), *HEADERS]
+            elif taken > self.limits.bytes and not message.get("more_body"):
+                await send({**message, "more_body": True})
+                await _noticed(receive)
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        try:
-            await self.app(scope, counted, noted)
-        except TooLong:
-            if not answered:
-                await self._too_long(receive, send)
+        await self.app(scope, counted, noted)
 
-    async def _too_long(self, receive: Receive, send: Send) -> None:
-        """Answer at once, and let go a little later: a client that still sends has to notice."""
-        text = f'{{"error": "Too large: at most {self.limits.megabytes:g} MB are taken."}}'.encode()
+    @property
+    def _too_large(self) -> str:
+        return f"Too large: at most {self.limits.megabytes:g} MB are taken."
+
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        """Answer at once to a request whose length is too large."""
+        text = json.dumps({"error": self._too_large}).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(text)).encode()),
@@ -164,13 +165,16 @@ class Guard:
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": text, "more_body": True})
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while (await receive()).get("more_body"):
-                    pass
-        except TimeoutError:
-            pass
+        await _noticed(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _noticed(receive: Receive) -> None:
+    """Let go of a refused client a little later: one that still sends has to notice."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while (await receive()).get("more_body"):
+                pass
 
 
 def _digits(value: str | None) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit, Index, Searcher
-from vocalsketch.search.query import LONGEST, Waveform
+from vocalsketch.search.query import LONGEST, Waveform, prepared
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 

@@ -1,5 +1,6 @@
 """Serving the page, on the loopback address unless another is asked for."""
 
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -57,6 +58,7 @@ def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object])
         app, log_level="error", access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
     )
     server = _Server(config, lambda: ready(address))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's wish to end
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended in order
         server.run(sockets=[listener])
     print("The page is closed.", file=sys.stderr)
