@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.datasets.discovery import counted
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
@@ -76,9 +77,15 @@ def _info(arguments: argparse.Namespace) -> int:
         _print_headers(kind, headers["all", kind])
     for note in inventory.notes:
         print(note)
+    _print_left_out(inventory)
+    return 0
+
+
+def _print_left_out(inventory: "Inventory") -> None:
     for reason, names in inventory.left_out.items():
         print(f"left out: {len(names)} {reason} ({_shown(names)})")
-    return 0
+    if inventory.others:
+        print(counted(inventory.others))
 
 
 def _print_headers(kind: str, headers: "Headers") -> None:
@@ -104,6 +111,8 @@ def _check(arguments: argparse.Namespace) -> int:
     broken += inventory.damaged
     for text in broken:
         print(text)
+    if inventory.name == "folder":
+        _print_left_out(inventory)
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
 

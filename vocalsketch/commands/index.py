@@ -3,9 +3,10 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.datasets.discovery import counted, suffix_of
 from vocalsketch.errors import ConfigError
 
 SHOWN = 10
@@ -38,7 +39,7 @@ def _build(arguments: argparse.Namespace) -> int:
         accelerator=arguments.accelerator,
         devices=arguments.devices,
     )
-    for line in skipped_lines(report.skipped):
+    for line in skipped_lines(report.skipped, report.others):
         print(line)
     print(
         f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
@@ -70,7 +71,7 @@ def _info(arguments: argparse.Namespace) -> int:
         for path, reason in manifest.skipped.items():
             print(f"skipped {path}: {reason}")
     else:
-        for line in skipped_lines(manifest.skipped):
+        for line in skipped_lines(manifest.skipped, manifest.others):
             print(line)
     return 0
 
@@ -92,21 +93,23 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if found.problems else 0
 
 
-def skipped_lines(skipped: Mapping[str, str]) -> Iterator[str]:
-    """Count files that cannot be used by suffix and reason, the commonest first.
+def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iterator[str]:
+    """Count files that cannot be used by suffix and reason, the commonest first; and all others.
 
-    >>> list(skipped_lines({"a.wav": "truncated: 1 of 2", "b.wav": "truncated: 3 of 9"}))
-    ['skipped 2 .wav: truncated (such as a.wav)']
+    >>> cut = {"a.wav": "truncated: 1 of 2", "b.wav": "truncated: 3 of 9"}
+    >>> list(skipped_lines(cut, {".txt": 2, ".pdf": 1}))
+    ['skipped 2 .wav: truncated (such as a.wav)', 'no sounds, left out: 2 .txt, 1 .pdf']
     """
     first: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for path, reason in skipped.items():
-        suffix = PurePosixPath(path).suffix.lower() or "without a suffix"
-        key = suffix, reason.split(":")[0].rstrip(".")
+        key = suffix_of(path), reason.split(":")[0].rstrip(".")
         first.setdefault(key, path)
         counts[key] += 1
     for key, count in counts.most_common():
         yield f"skipped {count:,} {key[0]}: {key[1]} (such as {first[key]})"
+    if others:
+        yield counted(others)
 
 
 def _most_common(tags: Iterable[str]) -> str:

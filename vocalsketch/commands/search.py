@@ -128,7 +128,7 @@ def _up_to_date(library: Path, system: str | None) -> Path:
         print(f"{error} The version before is searched.", file=sys.stderr)
         return index
     if report.embedded or report.removed:
-        for line in skipped_lines(report.skipped):
+        for line in skipped_lines(report.skipped, report.others):
             print(line, file=sys.stderr)
         print(
             f"{report.sounds:,} sounds: {report.embedded:,} new, {report.removed:,} removed, "
