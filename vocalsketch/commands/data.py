@@ -14,7 +14,7 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import AudioFile
+    from vocalsketch.datasets.inventory import AudioFile, Inventory
     from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
