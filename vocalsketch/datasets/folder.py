@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.tables import has_columns, read_rows
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 CSV_COLUMNS = ("imitation", "sound", "category")
 
 
@@ -18,7 +18,7 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 
     Args:
         root: A folder with ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and
-            ``imitations/<sound stem>/*.wav`` (any of ``AUDIO_SUFFIXES``).
+            ``imitations/<sound stem>/*.wav``, of any format that is decoded.
         on_bad_audio: Unused: what a folder holds is there.
 
     Raises:
@@ -28,7 +28,7 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     sounds = _read_sounds(root / "sounds", faults)
     imitations = list(_read_imitations(root / "imitations", sounds, faults))
     if not imitations:
-        how = f"put audio ({', '.join(AUDIO_SUFFIXES)}) into imitations/<sound>/"
+        how = "put audio into imitations/<sound>/"
         faults.add("holds no imitation", how, "Such a folder is named after the sound's file.")
     return faults.corpus("folder", sounds.values(), imitations)
 
@@ -84,11 +84,8 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 
 def _audio_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Yield each audio file and the names that lead to it from ``folder``; hidden ones aside."""
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            yield path, tuple(map(composed, parts))
+    for found in list_audio(folder).files if folder.is_dir() else ():
+        yield folder / found.path, tuple(map(composed, PurePosixPath(found.path).parts))
 
 
 def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:

@@ -8,9 +8,8 @@ from typing import Any
 
 from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.audio import MARGIN, clip_of, read_audio
-from vocalsketch.interpret.explanation import explained, explanation_page
-from vocalsketch.interpret.page import Section
+from vocalsketch.features.audio import MARGIN, read_audio
+from vocalsketch.interpret.explanation import explain_waveforms
 from vocalsketch.search import Hit, Searcher
 from vocalsketch.search.query import LONGEST, Waveform, prepared
 from vocalsketch.web.limits import Limits
@@ -131,23 +130,16 @@ class Finder:
         origin = None if like is None else Place.of(like)
         place = Place.of(sound)
         waveform, rate = self._query(recording, origin, searcher)
-        query = prepared(waveform, rate)
-        target, target_rate = _sound(searcher, place)
+        clips: dict[Side, tuple[Waveform, int]] = {
+            "imitation": (prepared(waveform, rate), rate),
+            "recording": _sound(searcher, place),
+        }
         names: dict[Side, str] = {
             "imitation": "your recording" if origin is None else Path(origin.path).name,
             "recording": Path(place.path).name,
         }
-        sections: list[Section] = []
-        for index in searcher.indexes:
-            front_ends = index.system.front_ends
-            clips: dict[Side, Waveform] = {
-                "imitation": clip_of(query, rate, front_ends["imitation"]),
-                "recording": clip_of(target, target_rate, front_ends["recording"]),
-            }
-            heading = f"What the network of {index.name} used"
-            sections += explained(index.system, clips, names, heading)
-        corpora = [index.corpus for index in searcher.indexes]
-        return explanation_page(sections, corpora, names)
+        systems = [(f"the network of {index.name}", index.system) for index in searcher.indexes]
+        return explain_waveforms(systems, clips, names)
 
     def _query(
         self, recording: str | None, like: Place | None, searcher: Searcher
