@@ -11,8 +11,9 @@ import soundfile
 
 from vocalsketch.commands import data
 from vocalsketch.datasets import download, synthetic, voxforge
+from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import paper_split, read_manifest
+from vocalsketch.datasets.splits import paper_split
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
 
@@ -69,6 +70,19 @@ def test_info_names_what_cannot_be_read_or_is_left_out(
     out = capsys.readouterr().out
     assert "imitations that cannot be read: imitations/a/1.wav" in out
     assert "left out: 2 files that the tables name and the disk lacks (gone.mp3, gone.wav)" in out
+
+
+@pytest.mark.parametrize("command", ["info", "check"])
+def test_files_that_are_no_sounds_are_counted(
+    command: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("notes.txt", "sounds/beasts/a.PDF", "sounds/beasts/b.pdf"):
+        (root / name).write_text("no sound")
+    (root / "sounds/nowhere.mp3").symlink_to(root / "gone.mp3")
+    assert run(command, root) == 0
+    said = capsys.readouterr().out
+    assert "no sounds, left out: 2 .pdf, 1 .txt" in said
+    assert "left out: 1 a link that leads nowhere (sounds/nowhere.mp3)" in said
 
 
 def test_check_lists_every_broken_file_and_fails(

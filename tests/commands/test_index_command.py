@@ -21,6 +21,7 @@ def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """An index of six sounds, with a file that cannot be used."""
     library = write_library(tmp_path / "library")
     (library / "text.wav").write_text("no audio")
+    (library / "text.txt").write_text("no audio")
     checkpoint = write_checkpoint(tmp_path / "best.ckpt")
     folder = tmp_path / "index"
     assert run("build", library, "--checkpoint", checkpoint, "--index", folder) == 0
@@ -33,6 +34,7 @@ def test_build_says_what_it_did_and_what_it_skipped(
     said = capsys.readouterr().out
     assert "skipped 1 .wav: not audio that can be decoded" in said
     assert "(such as text.wav)" in said
+    assert "no sounds, left out: 1 .txt" in said
     assert "6 sounds (8 windows): 6 new, 0 unchanged, 0 removed, 1 skipped; version 1" in said
     write_sound(folder.parent / "library" / "new.wav", chirp(7))
     assert run("build", folder.parent / "library", "--index", folder) == 0
@@ -52,6 +54,7 @@ def test_info_counts_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lines["system"].endswith("corpus=folder")
     assert lines["stored"].startswith("1 segments, ")
     assert lines["skipped"] == "1 files that cannot be used"
+    assert "no sounds, left out: 1 .txt" in said
     assert run("info", folder, "--skipped") == 0
     assert "skipped text.wav: not audio" in capsys.readouterr().out
 
@@ -101,7 +104,7 @@ def test_skipped_files_are_counted_by_suffix_and_reason() -> None:
         "d.mp3": "nothing but silence.",
         "folder": "a folder that cannot be read (Permission denied)",
     }
-    assert list(index.skipped_lines(skipped)) == [
+    assert list(index.skipped_lines(skipped, {})) == [
         "skipped 2 .wav: truncated (such as a.wav)",
         "skipped 1 .mp3: nothing but silence (such as d.mp3)",
         "skipped 1 without a suffix: a folder that cannot be read (Permission denied) "

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -19,7 +19,6 @@ from vocalsketch.errors import DatasetError, StorageError
 from vocalsketch.files import cache_folder, locked
 
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
-LARGEST_MEMBER = 256 * 2**20  # bytes
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
 _BLOCK = 2**20  # bytes
 _MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
@@ -148,28 +147,6 @@ def _top(content: Path, marker: str, files: Sequence[Path]) -> Path:
 
 def _is_archive(file: Path) -> bool:
     return file.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
-
-
-def read_members(archive: Path, names: Container[str]) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield (name, content) of the named files of a ``.tgz``, in one pass over it.
-
-    Raises:
-        DatasetError: The archive is damaged or cut short, holds more than 20 times its size, or a
-            named file of more than 256 MiB.
-    """
-    with (
-        _damage_named(archive),
-        _decompressed(archive, _limit_of(archive)) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as tar,
-    ):
-        for member in tar:
-            content = tar.extractfile(member) if member.name in names else None
-            if content is None:
-                continue
-            if member.size > LARGEST_MEMBER:
-                reason = f"is of {member.size:,} bytes, more than {LARGEST_MEMBER:,}"
-                raise _refused(archive, member.name, reason)
-            yield member.name, io.BytesIO(content.read())
 
 
 class _Limited(io.RawIOBase):

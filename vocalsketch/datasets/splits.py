@@ -8,23 +8,9 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from vocalsketch.datasets.manifest import Split, check_rankable, read_manifest, write_manifest
+from vocalsketch.datasets.manifest import Split, check_rankable, read_manifest
 from vocalsketch.datasets.records import Corpus, Sound, named
 from vocalsketch.errors import ConfigError, DatasetError
-
-__all__ = [
-    "PROTOCOLS",
-    "Split",
-    "coarse_split",
-    "corpora_split",
-    "fold_split",
-    "make_split",
-    "paper_split",
-    "random_split",
-    "read_manifest",
-    "write_manifest",
-]
-
 
 # What a published protocol trains on and what it tests
 PROTOCOLS = {

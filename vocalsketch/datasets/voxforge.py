@@ -1,4 +1,4 @@
-"""VoxForge: read speech in several languages.
+"""VoxForge: read speech in several languages, GPL-3.0-or-later, http://www.voxforge.org.
 
 The layout is ``<root>/<language>/<speaker>-<YYYYMMDD>-<xxx>`` (a folder, or a ``.tgz`` that is
 unpacked when it is first read), or the same below the folders that the repository and its mirrors
@@ -221,8 +221,6 @@ LAYOUT = Layout(
     name=NAME,
     title="VoxForge",
     source=SOURCE,
-    licence="GPL-3.0-or-later",
-    citation="VoxForge, free speech corpus and acoustic model repository, http://www.voxforge.org",
     tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "
     f".tgz), or the submissions in ROOT/<language>/{MIRRORED}/",
     needs=(("*/*/wav/", "*/*/flac/", "*/*/etc/", "*/*.tgz", f"*/{MIRRORED}/"),),

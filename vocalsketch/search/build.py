@@ -55,6 +55,7 @@ class BuildReport:
         unchanged: Files that were in the version before.
         removed: Paths that were in the version before and are not any more.
         skipped: Files that cannot be used, by path within the library, and why.
+        others: How many files are no sounds, by suffix.
     """
 
     version: int
@@ -64,6 +65,7 @@ class BuildReport:
     unchanged: int
     removed: int
     skipped: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,6 +292,7 @@ def _publish(
         windows=int(plan.keep.sum()),
         built=old.built if old else "",
         skipped=skipped,
+        others=listing.others,
     )
     was, new = plan.keep[: before.rows.num_rows], plan.keep[before.rows.num_rows :]
     if new.any() or not np.array_equal(was, before.counting):
@@ -307,6 +310,7 @@ def _publish(
         unchanged=unchanged,
         removed=_without_successor(stored, plan, len(was)),
         skipped=skipped,
+        others=listing.others,
     )
 
 

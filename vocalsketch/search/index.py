@@ -147,13 +147,19 @@ class Index:
         """Return where an indexed file lies.
 
         Raises:
-            DatasetError: No such file is indexed, it is gone, or a link leads out of the library.
+            DatasetError: No such file is indexed, it is gone, or a link leads out to another.
         """
         root = self.library.resolve()
-        if pc.index(self.table.live.column("path"), path).as_py() < 0:
+        row = pc.index(self.table.live.column("path"), path).as_py()
+        if row < 0:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
         file = (root / path).resolve()
-        if not file.is_relative_to(root) or not file.is_file():
+        there = file.is_file()
+        if there and not file.is_relative_to(root):  # through a link: only what was indexed
+            known = self.table.live.slice(row, 1).select(["size", "changed"]).to_pylist()[0]
+            status = file.stat()
+            there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
+        if not there:
             raise DatasetError(
                 f"{path!r} is not in the library any more: bring the index {self.name} up to date."
             )

@@ -51,6 +51,7 @@ class Manifest:
         windows: Rows that count.
         built: When, ISO 8601.
         skipped: Files that cannot be used, by path within the library, and why.
+        others: How many files of the library are no sounds, by suffix.
         stamp: Of the file that it was read from.
     """
 
@@ -65,6 +66,7 @@ class Manifest:
     windows: int
     built: str
     skipped: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
     stamp: Stamp = field(default=(0, 0, 0), compare=False)
 
     @staticmethod
@@ -183,7 +185,7 @@ def _checked(values: dict[str, Any], stamp: Stamp) -> Manifest:
     kinds: dict[type, tuple[str, ...]] = {
         int: ("version", "removed_checksum", "sounds", "windows"),
         str: ("removed", "library", "fingerprint", "corpus", "built"),
-        dict: ("skipped",),
+        dict: ("skipped", "others"),
     }
     found = [
         (name, getattr(manifest, name), kind) for kind, names in kinds.items() for name in names

@@ -167,7 +167,7 @@ def _strings(rng: Rng) -> Curve:
     times = _times(seconds, rng)[:12]
     base, sustain = _between(rng, 70.0, 700.0), rng.uniform(0.96, 0.998)
     placed = [
-        (time, plucked(base * 2.0 ** (rng.integers(-5, 8) / 12), seconds - time, rng, sustain))
+        (time, plucked(base * 2.0 ** (rng.integers(-5, 8) / 12), seconds - time, sustain, rng=rng))
         for time in times
     ]
     return mixed(seconds, *placed)
