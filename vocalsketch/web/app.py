@@ -18,10 +18,9 @@ from starlette.requests import ClientDisconnect
 from vocalsketch import __version__
 from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, DatasetError, VocalSketchError
-from vocalsketch.features.audio import clip_of
 from vocalsketch.features.threads import available_cores
 from vocalsketch.search import reveal
-from vocalsketch.search.query import Waveform, prepared
+from vocalsketch.search.query import prepared
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
 from vocalsketch.web.guard import Guard, Limits
 from vocalsketch.web.libraries import Libraries, Systems
@@ -234,7 +233,7 @@ class _Pages:
         self, systems: Systems, limits: Limits, wish: Wish, recording: bytes, place: Place
     ) -> str:
         # Imported here because it draws: most visitors only search.
-        from vocalsketch.interpret.explanation import explained, explanation_page
+        from vocalsketch.interpret.explanation import explain_waveforms
 
         waveform, rate = query_of(systems, wish.similar_to, recording, limits)
         target, target_rate = sound_of(systems, place)
@@ -247,15 +246,11 @@ class _Pages:
             for index in systems.searcher(wish.system).indexes
             if index.library == systems.indexes[place.library].library
         ]
-        query, sections = prepared(waveform, rate), []
-        for index in searched:
-            ends = index.system.front_ends
-            clips: dict[Side, Waveform] = {
-                "imitation": clip_of(query, rate, ends["imitation"]),
-                "recording": clip_of(target, target_rate, ends["recording"]),
-            }
-            sections += explained(index.system, clips, names, f"What {index.name} used")
-        return explanation_page(sections, [index.corpus for index in searched], names)
+        return explain_waveforms(
+            [(index.name, index.system) for index in searched],
+            {"imitation": (prepared(waveform, rate), rate), "recording": (target, target_rate)},
+            names,
+        )
 
     def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
         """Play a part of a sound: wav of 16 bits, ``LONGEST_CLIP`` seconds at most."""
