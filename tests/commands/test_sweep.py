@@ -47,7 +47,7 @@ def searched(study_file: str) -> str:
     definition = read_definition(Path(study_file))
     storage = open_storage("sqlite:///runs/sweeps/rates/study.db")
     kept = json.loads(json.dumps({**definition.to_dict(), "corpus": "demo"}))
-    study = open_study(storage, definition.from_dict(kept))
+    study = open_study(storage, type(definition)(**kept))
 
     def objective(trial: optuna.Trial) -> float:
         trial.suggest_float("rate", 1e-4, 1e-2, log=True)
