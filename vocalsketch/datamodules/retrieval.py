@@ -46,7 +46,7 @@ class RetrievalDataModule(pl.LightningDataModule):
         root: ``demo``, or a corpus in any layout that holds imitations (docs/corpora.md).
         imitation_front_end: Turns imitations into spectrograms; IMINET's CQT if left out.
         recording_front_end: Likewise for recordings.
-        split: ``paper``, ``random``, ``fold K/N``, ``qbv_coarse K``, or the path of a manifest; with
+        split: ``paper``, ``random``, ``fold K/N``, ``qbv_coarse K``, or a manifest; with
             a ``test_root`` ``qvim``, ``qbv_fine`` or ``corpora``.
         evaluation_batch_size: Clips embedded at once when evaluating.
         test_root: A second corpus, which only tests.

@@ -1,6 +1,6 @@
 """The page of `vocalsketch explain`: two spectrograms, what spoke for the pair, and the sounds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.domain import SIDES, Side
-from vocalsketch.features.audio import clip_of, load_clip
+from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.attribution import attribute, in_words
 from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram
@@ -40,34 +40,51 @@ def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
 
     Raises:
         AudioError: A file cannot be read.
+        ConfigError: The scores cannot be traced back to the features.
     """
     paths: dict[Side, Path] = {"imitation": query, "recording": sound}
-    clips = {side: load_clip(paths[side], system.front_ends[side]) for side in SIDES}
-    names = {side: paths[side].name for side in SIDES}
-    sections = explained(system, clips, names)
-    html = explanation_page(sections, [system.corpus], names)
+    read = {
+        side: read_audio(paths[side], seconds=system.front_ends[side].seconds + MARGIN)
+        for side in SIDES
+    }
+    names = {side: path.name for side, path in paths.items()}
+    html = explain_waveforms([("the system", system)], read, names)
     with torch.no_grad():
-        heard = [system.hear(side, torch.from_numpy(clips[side])[None]) for side in SIDES]
+        clips = [torch.from_numpy(clip_of(*read[side], system.front_ends[side])) for side in SIDES]
+        heard = [system.hear(side, clip[None]) for side, clip in zip(SIDES, clips, strict=True)]
         return html, in_words(float(system.score(*heard)), system.kind)
 
 
-def explained(
-    system: System,
-    clips: Mapping[Side, Waveform],
+def explain_waveforms(
+    systems: Sequence[tuple[str, System]],
+    clips: Mapping[Side, tuple[Waveform, int]],
     names: Mapping[Side, str],
-    heading: str = "What the system used",
-) -> list[Section]:
-    """Return what the page says of one system: a section, or one for each of its parts.
+) -> str:
+    """Return a self-contained HTML page on why a sound scores as it does by each system.
 
     Args:
-        system: What scored them.
-        clips: (samples,) of each side, as long as its front end wants and at its rate.
-        names: What each side is called.
-        heading: Of the section.
+        systems: What scored them, each with what the page calls it; of an ensemble, each member
+            is explained.
+        clips: Of each side the waveform (samples,) and its rate in Hz.
+        names: What the page calls each side.
 
     Raises:
         ConfigError: The scores cannot be traced back to the features.
     """
+    sections = []
+    for name, system in systems:
+        own = {side: clip_of(*clips[side], system.front_ends[side]) for side in SIDES}
+        sections += _explained(system, own, names, f"What {name} used")
+    tags = dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
+    trained = f"trained on {', '.join(tags)}" if tags else ""
+    title = f"Why {names['recording']} for {names['imitation']}"
+    return page(title, trained, [READING], sections)
+
+
+def _explained(
+    system: System, clips: Mapping[Side, Waveform], names: Mapping[Side, str], heading: str
+) -> list[Section]:
+    """Return what the page says of one system: a section, or one for each of its parts."""
     parts = system.parts()
     if not parts:
         return [_section(system, clips, names, heading)]
@@ -77,7 +94,7 @@ def explained(
             side: clip_of(clips[side], system.front_ends[side].sample_rate, part.front_ends[side])
             for side in SIDES
         }
-        sections += explained(part, own, names, f"{heading}: part {number} of {len(parts)}")
+        sections += _explained(part, own, names, f"{heading}: part {number} of {len(parts)}")
     return sections
 
 
@@ -109,21 +126,6 @@ def _section(
         f"{abs(found.gap):.1g}."
     )
     return Section(heading, text, cards)
-
-
-def explanation_page(
-    sections: Sequence[Section], corpora: Iterable[str], names: Mapping[Side, str]
-) -> str:
-    """Return the page on one pair.
-
-    Args:
-        sections: What ``explained`` says of each system.
-        corpora: What they were trained on.
-        names: What each side is called.
-    """
-    tags = ", ".join(dict.fromkeys(corpus_tag(corpus) for corpus in corpora if corpus))
-    title = f"Why {names['recording']} for {names['imitation']}"
-    return page(title, f"trained on {tags}" if tags else "", [READING], sections)
 
 
 def _card(
