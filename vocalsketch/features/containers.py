@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -49,7 +49,12 @@ class Container:
             self._file = av.open(self._stream, "r", options=options, metadata_errors="replace")
         except (av.FFmpegError, ValueError) as error:
             raise AudioError(f"{self._name}: not audio that can be decoded.") from error
-        tracks = [track for track in self._file.streams.audio if track.rate and track.channels]
+        # a track whose codec is not known has neither
+        tracks = [
+            track
+            for track in self._file.streams.audio
+            if getattr(track, "rate", 0) and getattr(track, "channels", 0)
+        ]
         if not tracks:
             self._file.close()
             raise AudioError(f"{self._name}: holds no sound.")
@@ -81,13 +86,21 @@ class Container:
         """How many there are; where the header does not say it, packets are counted."""
         seconds = self._seconds
         if not seconds and self._track.time_base is not None:
-            self.seek(0)
-            packets = list(self._file.demux(self._track))
+            packets = self._packets()
             length = sum(packet.duration or 0 for packet in packets)
             length = length or max((packet.pts or 0 for packet in packets), default=0)
             seconds = float(length * self._track.time_base)
             self.seek(0)
         return round(seconds * self.samplerate)
+
+    def _packets(self) -> list[Any]:
+        import av
+
+        self.seek(0)
+        try:
+            return list(self._file.demux(self._track))
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
 
     def seek(self, frame: int) -> None:
         """Go on at a frame."""
