@@ -37,21 +37,13 @@ COLUMNS = ("imitation", "sound", "person", "seed")
 
 @dataclass(frozen=True)
 class ImitatedSound:
-    """A sound to imitate.
+    """A sound to imitate."""
 
-    Attributes:
-        name: Under which its imitations are filed.
-        file: Where it lies in the corpus that is made.
-        folder: Of its imitations.
-        people: How many imitate it.
-        seed: Of all drawing.
-    """
-
-    name: str
-    file: Path
-    folder: Path
-    people: int
-    seed: int
+    name: str  # under which its imitations are filed
+    file: Path  # where it lies in the corpus that is made
+    folder: Path  # of its imitations
+    people: int  # how many imitate it
+    seed: int  # of all drawing
 
     def path_of(self, person: int) -> Path:
         """Return where a person's imitation lies."""
@@ -60,17 +52,11 @@ class ImitatedSound:
 
 @dataclass(frozen=True)
 class Imitating:
-    """What making imitations came to.
+    """What making imitations came to."""
 
-    Attributes:
-        sounds: That have imitations.
-        imitations: Of them, those made before included.
-        unusable: Files that cannot be imitated, and why.
-    """
-
-    sounds: int
-    imitations: int
-    unusable: dict[str, str] = field(default_factory=dict)
+    sounds: int  # that have imitations
+    imitations: int  # of them, those made before included
+    unusable: dict[str, str] = field(default_factory=dict)  # files that cannot be imitated, and why
 
 
 def imitate_folders(
