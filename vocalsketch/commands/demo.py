@@ -8,35 +8,27 @@ import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
+from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.errors import ConfigError
 
-PORT = 7860
+OPTIONS: Options = {
+    "--index": (
+        [Path],
+        "an index's folder; may be given several times, each is a system to choose, and so is "
+        "their fusion. Without one, a small network is trained and searched with on synthetic "
+        "sounds, once",
+    ),
+    "--host": ("127.0.0.1", "what to listen on; any other than the default lets others in"),
+    "--port": (7860, "of the page"),
+    "--max-seconds": (30.0, "of a recording"),
+    "--max-megabytes": (20.0, "of a file"),
+    "--open": (False, "open the page in a browser"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "--index",
-        type=Path,
-        action="append",
-        default=[],
-        help="an index's folder; may be given several times, each is a system to choose, and so is "
-        "their fusion. Without one, a small network is trained and searched with on synthetic "
-        "sounds, once",
-    )
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="what to listen on; any other than the default lets others in (default: %(default)s)",
-    )
-    parser.add_argument("--port", type=int, default=PORT, help="(default: %(default)s)")
-    parser.add_argument(
-        "--max-seconds", type=float, default=30.0, help="of a recording (default: %(default)g)"
-    )
-    parser.add_argument(
-        "--max-megabytes", type=float, default=20.0, help="of a file (default: %(default)g)"
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

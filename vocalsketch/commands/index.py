@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.commands.actions import Action, Options, add_actions, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
 from vocalsketch.errors import ConfigError
 
@@ -14,37 +14,15 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    for action, subparser in action_parsers(parser, ACTIONS):
-        action.add_arguments(subparser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    return ACTIONS[arguments.action].run(arguments)
+    add_actions(parser, ACTIONS)
 
 
 def _build_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("library", type=Path, metavar="LIBRARY", help="the folder of sounds")
-    parser.add_argument(
-        "--index", type=Path, required=True, help="the index's folder, made if need be"
-    )
     parser.add_argument(
         "--system",
         "--checkpoint",
         help="what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
         "needed to bring an index up to date (default: the system that comes with the program)",
-    )
-    parser.add_argument(
-        "--jobs", type=int, help="threads of each process (default: all cores, shared)"
-    )
-    parser.add_argument(
-        "--accelerator", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--devices",
-        type=int,
-        default=1,
-        help="processes, each with a device of its own (default: %(default)s)",
     )
 
 
@@ -69,17 +47,6 @@ def _build(arguments: argparse.Namespace) -> int:
         f"{len(report.skipped):,} skipped; version {report.version} of {arguments.index}"
     )
     return 0
-
-
-def _index_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("index", type=Path, metavar="INDEX", help="the index's folder")
-
-
-def _info_arguments(parser: argparse.ArgumentParser) -> None:
-    _index_argument(parser)
-    parser.add_argument(
-        "--skipped", action="store_true", help="list every file that cannot be used, and why"
-    )
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -151,10 +118,23 @@ def _most_common(tags: Iterable[str]) -> str:
     return ", ".join(common) or "none"
 
 
+INDEX: Options = {"index": (Path, "the index's folder")}
+BUILD: Options = {
+    "library": (Path, "the folder of sounds"),
+    "--index!": (Path, "the index's folder, made if need be"),
+    "--jobs": (int, "threads of each process (default: all cores, shared)"),
+    "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
+    "--devices": (1, "processes, each with a device of its own"),
+}
+SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, and why")}
 ACTIONS = {
     "build": Action(
-        "index a folder of sounds; again, only what is new or changed", _build_arguments, _build
+        "index a folder of sounds; again, only what is new or changed",
+        _build,
+        BUILD,
+        _build_arguments,
     ),
-    "info": Action("say what an index holds", _info_arguments, _info),
-    "check": Action("read an index whole and compare it with its library", _index_argument, _check),
+    "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
+    "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
+run = run_action

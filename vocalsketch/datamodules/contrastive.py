@@ -136,8 +136,7 @@ class ContrastiveDataModule(RetrievalDataModule):
     cache folder. An epoch passes through the imitations of each part once on average.
 
     Args:
-        root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
-            (imitation, sound, category).
+        root: As ``RetrievalDataModule``.
         imitation_front_end: Turns imitations into spectrograms; ``AudibleMel`` if left out.
         recording_front_end: Likewise for recordings.
         batch_size: Distinct sounds in a batch of one process.
