@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from vocalsketch.datamodules.batches import PairBatch, PairFeatures
+from vocalsketch.datamodules.batches import Clips
 from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.domain import Indices
@@ -127,6 +129,36 @@ class PairBatchSampler(RowBatchSampler[Pairs]):
         for rows in self.row_batches():
             wanted = rows[:, None] * self.pairs_per_row + np.arange(self.pairs_per_row)
             yield pairs.take(wanted.reshape(-1))
+
+
+class PairBatch(NamedTuple):
+    """Pairs to train on; each distinct clip is there once."""
+
+    imitations: Tensor  # (distinct imitations, bins, frames)
+    recordings: Tensor  # (distinct recordings, bins, frames)
+    imitation_index: Tensor  # (pairs,), the row of each pair's imitation
+    recording_index: Tensor  # (pairs,), the row of each pair's recording
+    labels: Tensor  # (pairs,) float32, 1 for a positive pair
+
+
+class PairFeatures(Dataset[PairBatch]):
+    """Turns the pairs of a batch into spectrograms; indexed by ``Pairs``."""
+
+    def __init__(self, imitations: Clips, recordings: Clips) -> None:
+        self.imitations = imitations
+        self.recordings = recordings
+
+    def __getitem__(self, pairs: Pairs) -> PairBatch:
+        """Read each distinct clip of the pairs once."""
+        imitations, imitation_index = np.unique(pairs.imitation, return_inverse=True)
+        recordings, recording_index = np.unique(pairs.recording, return_inverse=True)
+        return PairBatch(
+            self.imitations.read(imitations),
+            self.recordings.read(recordings),
+            torch.from_numpy(imitation_index),
+            torch.from_numpy(recording_index),
+            torch.from_numpy(pairs.label),
+        )
 
 
 class PairsDataModule(RetrievalDataModule):
