@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from training import pair_by_pair
 
-from vocalsketch.datamodules.pairing import PairBatch
+from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.tasks import SiameseTask
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from vocalsketch.datamodules import PairsDataModule
-from vocalsketch.datamodules.pairing import PairBatch
+from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.experiment.parser import ExperimentCLI
 
 CONFIG = Path(__file__).resolve().parents[1] / "conf" / "iminet_tied.yaml"

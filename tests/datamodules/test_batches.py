@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from vocalsketch.datamodules.batches import ClipFeatures, ClipSampler
-from vocalsketch.datamodules.pairing import PairFeatures, Pairs
+from vocalsketch.datamodules.batches import ClipFeatures, ClipSampler, PairFeatures
+from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.domain import Indices
 
 

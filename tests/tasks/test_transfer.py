@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocalsketch.datamodules.pairing import PairBatch
+from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry

@@ -1,7 +1,7 @@
 from .classification import ClassificationDataModule
 from .contrastive import ContrastiveDataModule
 from .imitations import ImitationsDataModule
-from .pairing import PairsDataModule
+from .pairs import PairsDataModule
 from .pretraining import LanguageDataModule, UrbanSoundDataModule
 from .retrieval import RetrievalDataModule
 

@@ -1,16 +1,28 @@
-"""Clips as they are read, and batches of them to evaluate."""
+"""What a model is given: pairs over distinct clips to train on, clips alone to evaluate."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from vocalsketch.datamodules.loading import RowBatchSampler
+from vocalsketch.datamodules.pairing import Pairs
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.features.store import FeatureTable
+
+
+class PairBatch(NamedTuple):
+    """Pairs to train on; each distinct clip is there once."""
+
+    imitations: Tensor  # (distinct imitations, bins, frames)
+    recordings: Tensor  # (distinct recordings, bins, frames)
+    imitation_index: Tensor  # (pairs,), the row of each pair's imitation
+    recording_index: Tensor  # (pairs,), the row of each pair's recording
+    labels: Tensor  # (pairs,) float32, 1 for a positive pair
 
 
 class ClipBatch(NamedTuple):
@@ -44,6 +56,26 @@ class Clips:
     def take(self, rows: Indices) -> "Clips":
         """Return the clips of the given rows, unread."""
         return Clips(self.table, [self.sources[row] for row in rows])
+
+
+class PairFeatures(Dataset[PairBatch]):
+    """Turns the pairs of a batch into spectrograms; indexed by ``Pairs``."""
+
+    def __init__(self, imitations: Clips, recordings: Clips) -> None:
+        self.imitations = imitations
+        self.recordings = recordings
+
+    def __getitem__(self, pairs: Pairs) -> PairBatch:
+        """Read each distinct clip of the pairs once."""
+        imitations, imitation_index = np.unique(pairs.imitation, return_inverse=True)
+        recordings, recording_index = np.unique(pairs.recording, return_inverse=True)
+        return PairBatch(
+            self.imitations.read(imitations),
+            self.recordings.read(recordings),
+            torch.from_numpy(imitation_index),
+            torch.from_numpy(recording_index),
+            torch.from_numpy(pairs.label),
+        )
 
 
 class ClipSampler(DistributedSampler[tuple[Side, Indices]]):

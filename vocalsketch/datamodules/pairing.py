@@ -1,17 +1,12 @@
-"""Positive and negative pairs, the batches they are trained in, and the data module of both."""
+"""Positive and negative pairs, and the batches they are trained in."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from vocalsketch.datamodules.batches import Clips
-from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
-from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.datamodules.loading import RowBatchSampler
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError, DatasetError
 
@@ -129,76 +124,3 @@ class PairBatchSampler(RowBatchSampler[Pairs]):
         for rows in self.row_batches():
             wanted = rows[:, None] * self.pairs_per_row + np.arange(self.pairs_per_row)
             yield pairs.take(wanted.reshape(-1))
-
-
-class PairBatch(NamedTuple):
-    """Pairs to train on; each distinct clip is there once."""
-
-    imitations: Tensor  # (distinct imitations, bins, frames)
-    recordings: Tensor  # (distinct recordings, bins, frames)
-    imitation_index: Tensor  # (pairs,), the row of each pair's imitation
-    recording_index: Tensor  # (pairs,), the row of each pair's recording
-    labels: Tensor  # (pairs,) float32, 1 for a positive pair
-
-
-class PairFeatures(Dataset[PairBatch]):
-    """Turns the pairs of a batch into spectrograms; indexed by ``Pairs``."""
-
-    def __init__(self, imitations: Clips, recordings: Clips) -> None:
-        self.imitations = imitations
-        self.recordings = recordings
-
-    def __getitem__(self, pairs: Pairs) -> PairBatch:
-        """Read each distinct clip of the pairs once."""
-        imitations, imitation_index = np.unique(pairs.imitation, return_inverse=True)
-        recordings, recording_index = np.unique(pairs.recording, return_inverse=True)
-        return PairBatch(
-            self.imitations.read(imitations),
-            self.recordings.read(recordings),
-            torch.from_numpy(imitation_index),
-            torch.from_numpy(recording_index),
-            torch.from_numpy(pairs.label),
-        )
-
-
-class PairsDataModule(RetrievalDataModule):
-    """Positive and negative pairs of a corpus's development sounds (paper, section VI-A).
-
-    Args:
-        root: As ``RetrievalDataModule``.
-        batch_size: Pairs in a batch of one process.
-        grouped: Keep an imitation's positive and negative pair in one batch: faster, since the
-            imitation passes through its tower once for both; false draws pairs independently.
-        redraw: Draw new negative pairs each epoch; false draws them once, as in the paper.
-        options: As ``RetrievalDataModule``.
-    """
-
-    def __init__(
-        self,
-        root: str = "demo",
-        batch_size: int = 128,
-        grouped: bool = True,
-        redraw: bool = False,
-        **options: Any,
-    ) -> None:
-        check_batch_size(batch_size, grouped)
-        super().__init__(root, **options)
-        self.batch_size = batch_size
-        self.grouped = grouped
-        self.redraw = redraw
-
-    def train_dataloader(self) -> DataLoader[PairBatch]:
-        """Return batches of pairs; the same for the same seed and number of processes."""
-        recordings = self.sounds("validation").clips
-        _, imitations, targets = self.with_targets("train")
-        sampler = PairBatchSampler(
-            targets,
-            len(recordings),
-            batch_size=self.batch_size,
-            grouped=self.grouped,
-            redraw=self.redraw,
-            seed=self.seed,
-            **process_of(self.trainer),
-        )
-        features = PairFeatures(imitations, recordings)
-        return batch_loader(features, sampler, self.reading.workers)

@@ -6,7 +6,7 @@ import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
-from vocalsketch.datamodules.pairing import PairBatch
+from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models import TowerGeometry
