@@ -23,7 +23,8 @@ COMMANDS = {
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
     "search": "find sounds of an indexed library by a vocal imitation",
-    "demo": "a web page to search by voice; with nothing given, in synthetic sounds",
+    "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
+    "collect": "a web page on which people imitate sounds, and a study of how well they find them",
     "visualize": "see and hear what the units of a trained network look for",
     "explain": "show what in a query and in a sound a system's score rests on",
 }

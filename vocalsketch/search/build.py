@@ -2,7 +2,7 @@
 
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,6 +40,9 @@ BLOCK = 2**22  # bytes read at once for a checksum
 REASONS_SHOWN = 3
 
 
+Progress = bool | Callable[[int, int], object]
+
+
 @dataclass(frozen=True)
 class BuildReport:
     """What a build came to.
@@ -75,7 +78,7 @@ class Work:
     known: dict[str, Rows]  # by content, the rows of the index's current version that hold it
     jobs: int  # threads of each process
     devices: Sequence[str]  # where the system runs, one for each process
-    progress: bool  # whether the first process shows a progress bar on standard error
+    progress: Progress  # whether the first process shows a progress bar, or what is told
 
 
 def build_index(
@@ -86,7 +89,7 @@ def build_index(
     jobs: int | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> BuildReport:
     """Index a library, or bring its index up to date; readers see the old version until the end.
 
@@ -101,7 +104,8 @@ def build_index(
         jobs: Threads of each process; by default all cores are shared among the processes.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
         devices: Processes, each with a device of its own.
-        progress: Whether to show a progress bar on standard error.
+        progress: Whether to show a progress bar on standard error; or what is called with the
+            sounds done and the sounds to do, by one device.
 
     Raises:
         DatasetError: The library holds no audio.
@@ -231,7 +235,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
     todo = library_files(work.todo)[rank :: len(work.devices)]
     batches = [todo[start : start + FILES_AT_ONCE] for start in range(0, len(todo), FILES_AT_ONCE)]
     embedder = Embedder(system, work.library, work.devices[rank], before, work.known)
-    shown = work.progress and rank == 0
+    finished = 0
+    told = work.progress if callable(work.progress) else None
+    shown = work.progress is True and rank == 0
     with (
         tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
         closing(embedder.embed_batches(batches, work.jobs)) as done,
@@ -239,6 +245,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
         for file, embedded in zip(part_names(work.index, rank), done, strict=False):
             write_part(file, system.fingerprint, embedder.width, embedded)
             bar.update(len(embedded.files) + len(embedded.skipped))
+            finished += len(embedded.files) + len(embedded.skipped)
+            if told is not None:
+                told(finished, len(todo))
 
 
 def _publish(
