@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import wandb
 
@@ -12,7 +13,7 @@ from vocalsketch.datamodules.classification import ClassificationDataModule, Par
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
+from vocalsketch.retrieval.metrics import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.tasks.classification import ClassificationTask
@@ -93,6 +94,8 @@ def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
 class MRRPerCategory(pl.Callback):
     """Logs ``val/mrr/<category>`` and their unweighted mean ``val/mrr``; likewise ``test/...``.
 
+    The means of the other measures (``val/ndcg``, ``val/recall@10``, ...) stand beside it.
+
     All clips of the half are ranked, gathered from every process; where some were left out
     (``fast_dev_run``, ``limit_val_batches``) nothing is logged, since MRR among some of the
     candidates is another number.
@@ -117,13 +120,12 @@ def _log_mrr(prefix: str, module: pl.LightningModule) -> None:
     scores = module.category_scores()
     if scores is None:
         return
-    values = {
-        category.category: mean_reciprocal_rank(category.scores, category.targets)
-        for category in scores
-    }
-    for category, value in values.items():
-        module.log(f"{prefix}/mrr/{category.replace(' ', '_')}", value)
-    module.log(f"{prefix}/mrr", sum(values.values()) / len(values), prog_bar=True)
+    means = {each.category: measured(each).mean(axis=0) for each in scores}
+    for category, values in means.items():
+        module.log(f"{prefix}/mrr/{category.replace(' ', '_')}", float(values[0]))
+    macro = np.mean(list(means.values()), axis=0)
+    for name, value in zip(MEASURES, macro.tolist(), strict=True):
+        module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")
 
 
 DOTS_PER_INCH = 120

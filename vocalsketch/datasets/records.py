@@ -1,7 +1,7 @@
 """What a corpus of sounds and their vocal imitations is, whatever layout it has on disk."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -87,17 +87,6 @@ class Corpus:
     def categories(self) -> tuple[str, ...]:
         """The categories, sorted."""
         return tuple(sorted({sound.category for sound in self.sounds}))
-
-
-def relevant(target: Sound, candidates: Sequence[Sound]) -> list[bool]:
-    """Say of each candidate whether it answers a query for ``target``: itself, or of a kind.
-
-    >>> dog, puppy = (Sound(name, Path(name), "sounds", name, ("dog",)) for name in ("a", "b"))
-    >>> relevant(dog, [puppy, Sound("c", Path("c"), "sounds", "c"), dog])
-    [True, False, True]
-    """
-    kinds = set(target.classes)
-    return [each.id == target.id or not kinds.isdisjoint(each.classes) for each in candidates]
 
 
 class Faults:
