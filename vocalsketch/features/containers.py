@@ -34,8 +34,7 @@ def as_wav(source: BinaryIO, name: str) -> io.BytesIO:
                     break
     except (av.FFmpegError, AttributeError, ValueError) as error:  # a track without a known codec
         raise AudioError(
-            f"{name}: not audio that can be decoded ({error}): what libsndfile "
-            "and FFmpeg know is read."
+            f"{name}: not audio that can be decoded: what libsndfile and FFmpeg know is read."
         ) from error
     if not blocks:
         raise AudioError(f"{name}: holds no sound: its track is empty.")
