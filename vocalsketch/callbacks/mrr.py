@@ -1,14 +1,17 @@
-"""MRR per category, at every validation and test."""
+"""MRR per category and all other measures, at every validation and test."""
 
+import numpy as np
 import pytorch_lightning as pl
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
+from vocalsketch.retrieval.metrics import MEASURES, measured
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 
 class MRRPerCategory(pl.Callback):
     """Logs ``val/mrr/<category>`` and their unweighted mean ``val/mrr``; likewise ``test/...``.
+
+    The means of the other measures (``val/ndcg``, ``val/recall@10``, ...) stand beside it.
 
     All clips of the half are ranked, gathered from every process; where some were left out
     (``fast_dev_run``, ``limit_val_batches``) nothing is logged, since MRR among some of the
@@ -34,10 +37,9 @@ def _log_mrr(prefix: str, module: pl.LightningModule) -> None:
     scores = module.category_scores()
     if scores is None:
         return
-    values = {
-        category.category: mean_reciprocal_rank(category.scores, category.targets)
-        for category in scores
-    }
-    for category, value in values.items():
-        module.log(f"{prefix}/mrr/{category.replace(' ', '_')}", value)
-    module.log(f"{prefix}/mrr", sum(values.values()) / len(values), prog_bar=True)
+    means = {each.category: measured(each).mean(axis=0) for each in scores}
+    for category, values in means.items():
+        module.log(f"{prefix}/mrr/{category.replace(' ', '_')}", float(values[0]))
+    macro = np.mean(list(means.values()), axis=0)
+    for name, value in zip(MEASURES, macro.tolist(), strict=True):
+        module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")

@@ -1,7 +1,7 @@
 """What a corpus of sounds and their vocal imitations is, whatever layout it has on disk."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -89,24 +89,8 @@ class Corpus:
         return tuple(sorted({sound.category for sound in self.sounds}))
 
 
-def relevant(target: Sound, candidates: Sequence[Sound]) -> list[bool]:
-    """Say of each candidate whether it answers a query for ``target``: itself, or of a kind.
-
-    >>> dog, puppy = (Sound(name, Path(name), "sounds", name, ("dog",)) for name in ("a", "b"))
-    >>> relevant(dog, [puppy, Sound("c", Path("c"), "sounds", "c"), dog])
-    [True, False, True]
-    """
-    kinds = set(target.classes)
-    return [each.id == target.id or not kinds.isdisjoint(each.classes) for each in candidates]
-
-
 class Faults:
-    """What is wrong with a data set, gathered so that its owner meets all of it at once.
-
-    Args:
-        root: The data set's folder or file.
-        on_bad_audio: Whether absent files are a fault or are listed as missing.
-    """
+    """What is wrong with a data set, gathered so that its owner meets all of it at once."""
 
     def __init__(self, root: Path, on_bad_audio: OnBadAudio) -> None:
         self.root = root

@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
+from vocalsketch.features.containers import as_wav
 from vocalsketch.features.truncation import TOLERATED, truncation
 from vocalsketch.files import open_regular
 
@@ -176,13 +177,20 @@ def opened_audio(source: Path | BinaryIO, name: str) -> Iterator[soundfile.Sound
         raise _truncated(name, cut)
     source.seek(0)
     try:
-        with soundfile.SoundFile(_readable(source), closefd=False) as audio:
+        with _sound_file(source, name) as audio:
             yield audio
     except soundfile.SoundFileError as error:
         raise AudioError(
-            f"{name}: not audio that can be decoded, or damaged ({_reason(error)}): "
-            "wav, flac, ogg, mp3 and aiff are read."
+            f"{name}: not audio that can be decoded, or damaged ({_reason(error)})."
         ) from error
+
+
+def _sound_file(source: BinaryIO, name: str) -> soundfile.SoundFile:
+    """Open what libsndfile reads, or what else is decoded into memory first."""
+    try:
+        return soundfile.SoundFile(_readable(source), closefd=False)
+    except soundfile.SoundFileError:
+        return soundfile.SoundFile(as_wav(source, name))
 
 
 def _readable(source: BinaryIO) -> "int | _Stream":

@@ -2,7 +2,7 @@
 
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -38,6 +38,9 @@ FILES_AT_ONCE = 256  # embedded between two writes: what a killed build loses
 FANOUT = 8  # segments of about one size become one when there are so many
 BLOCK = 2**22  # bytes read at once for a checksum
 REASONS_SHOWN = 3
+
+
+Progress = bool | Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Work:
         known: By content, the rows of the index's current version that hold it.
         jobs: Threads of each process.
         devices: Where the system runs, one for each process.
-        progress: Whether the first process shows a progress bar on standard error.
+        progress: Whether the first process shows a progress bar on standard error, or what is told.
     """
 
     library: Path
@@ -85,7 +88,7 @@ class Work:
     known: dict[str, Rows]
     jobs: int
     devices: Sequence[str]
-    progress: bool
+    progress: Progress
 
 
 def build_index(
@@ -96,7 +99,7 @@ def build_index(
     jobs: int | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> BuildReport:
     """Index a library, or bring its index up to date; readers see the old version until the end.
 
@@ -111,7 +114,8 @@ def build_index(
         jobs: Threads of each process; by default all cores are shared among the processes.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
         devices: Processes, each with a device of its own.
-        progress: Whether to show a progress bar on standard error.
+        progress: Whether to show a progress bar on standard error; or what is called with the
+            sounds done and the sounds to do, by one device.
 
     Raises:
         DatasetError: The library holds no audio.
@@ -241,7 +245,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
     todo = library_files(work.todo)[rank :: len(work.devices)]
     batches = [todo[start : start + FILES_AT_ONCE] for start in range(0, len(todo), FILES_AT_ONCE)]
     embedder = Embedder(system, work.library, work.devices[rank], before, work.known)
-    shown = work.progress and rank == 0
+    finished = 0
+    told = work.progress if callable(work.progress) else None
+    shown = work.progress is True and rank == 0
     with (
         tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
         closing(embedder.embed_batches(batches, work.jobs)) as done,
@@ -249,6 +255,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
         for file, embedded in zip(part_names(work.index, rank), done, strict=False):
             write_part(file, system.fingerprint, embedder.width, embedded)
             bar.update(len(embedded.files) + len(embedded.skipped))
+            finished += len(embedded.files) + len(embedded.skipped)
+            if told is not None:
+                told(finished, len(todo))
 
 
 def _publish(

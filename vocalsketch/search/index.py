@@ -1,5 +1,6 @@
 """An index, opened for searching, and whether it is whole."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,12 @@ class Index:
     def version(self) -> int:
         """Counts the builds that changed something."""
         return self.manifest.version
+
+    @property
+    def update(self) -> str:
+        """The command that brings it up to date, for a shell."""
+        folders = [str(self.library), "--index", str(self.folder)]
+        return shlex.join(["vocalsketch", "index", "build", *folders])
 
     @property
     def fingerprint(self) -> str:

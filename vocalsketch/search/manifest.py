@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StorageError(
                 f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
-                f"--index {folder}`."
+                f"--index {shlex.quote(str(folder))}`."
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
