@@ -24,6 +24,7 @@ from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.datasets.splits import make_split
 from vocalsketch.domain import Side
 from vocalsketch.features.audio import load_clip
+from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.search import Index, Searcher, build_index, read_query
 from vocalsketch.systems import System, load_system
@@ -75,13 +76,6 @@ def fit(members: Sequence[str], pairs: Path, out: Path) -> None:
     print("weights", *(f"{float(weight):.5g}" for weight in ensemble.get_buffer("weights")))
 
 
-def mean_reciprocal_rank(scores: CategoryScores) -> np.ndarray:
-    """Return one over each target's rank, ties halfway."""
-    right = scores.scores[np.arange(len(scores.targets)), scores.targets][:, None]
-    ties = (scores.scores == right).sum(1) - 1
-    return 1 / (1 + (scores.scores > right).sum(1) + ties / 2)
-
-
 def searched(system: Path, library: Path, queries: Sequence[Path]) -> list[list[Path]]:
     """Return all files of an indexed library for each query, best first."""
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +125,8 @@ def test_half(system: System, root: Path) -> str:
         mine = [each for each in sounds if each.category == category]
         ids = {each.id for each in mine}
         asked = [each for each in imitations if each.sound_id in ids]
-        means.append(mean_reciprocal_rank(scored(system, category, mine, asked)).mean())
+        scores = scored(system, category, mine, asked)
+        means.append(mean_reciprocal_rank(scores.scores, scores.targets))
     return f"{root.name}: macro MRR {np.mean(means):.3f} of the test half"
 
 
