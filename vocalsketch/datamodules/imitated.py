@@ -86,11 +86,13 @@ def imitate_folders(
         DatasetError: There is no sound, or none that can be imitated.
         StorageError: The disk is full, or the folder cannot be written.
     """
-    if people < 1:
-        raise ConfigError(f"people is {people}: give 1 or more.")
+    for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
+        if value < least:
+            raise ConfigError(f"{name} is {value}: give {least} or more.")
     sounds = [*_linked(folders, out), *_procedural(procedural, out, seed)]
     if not sounds:
-        raise DatasetError(f"No sound lies in {', '.join(map(str, folders))}: give other folders.")
+        where = ", ".join(map(str, folders)) or "no folder at all"
+        raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
     todo = [
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
