@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from vocalsketch.callbacks.confusion import show_picture, write_counts, write_picture
+from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.urbansound8k import FOLDS, UrbanSoundCorpus

@@ -23,17 +23,11 @@ Stamp = tuple[int, int, int]  # of a file: what changes when it is replaced
 
 @dataclass(frozen=True)
 class Part:
-    """A segment of an index.
+    """A segment of an index."""
 
-    Attributes:
-        file: Its name.
-        rows: How many there are, also of those that do not count any more.
-        checksum: CRC-32 of the file.
-    """
-
-    file: str
-    rows: int
-    checksum: int
+    file: str  # its name
+    rows: int  # how many there are, also of those that do not count any more
+    checksum: int  # CRC-32 of the file
 
 
 @dataclass(frozen=True)
