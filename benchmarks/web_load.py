@@ -1,8 +1,8 @@
 """Many visitors of the web page at once: how long they wait, what fails, how memory grows.
 
-Starts `vocalsketch demo` on the loopback address and lets clients search one after the other, each
-as a browser does: it uploads a recording of its own, searches, and gets three pictures and one
-clip. Prints the median and the 99th percentile of the time from upload to results, of pictures and
+Starts `vocalsketch serve` on the loopback address and lets clients search one after the other, each
+as a browser does: it searches with a recording of its own, and gets three pictures and one clip.
+Prints the median and the 99th percentile of the time from upload to results, of pictures and
 of clips, how many requests failed, and the server's memory before, during and after.
 
     python benchmarks/web_load.py --index my-index
@@ -15,7 +15,6 @@ import argparse
 import io
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -23,14 +22,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import unescape
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import soundfile
 
-BOUNDARY = "a-part-of-the-form"
 START_WITHIN = 180.0  # seconds
 RATE = 16_000  # hz
 MEGABYTE = 1_000_000
@@ -98,7 +96,7 @@ def load(port: int, process: subprocess.Popen[str], arguments: argparse.Namespac
     return {
         "clients": arguments.clients,
         "seconds": arguments.seconds,
-        "searches": len(tally.times["search"]),
+        "searches": len(tally.times["upload and search"]),
         "failed": len(tally.failures),
         "failures": tally.failures[:5],
         "milliseconds": {kind: percentiles(times) for kind, times in tally.times.items()},
@@ -116,46 +114,27 @@ def load(port: int, process: subprocess.Popen[str], arguments: argparse.Namespac
 def visit(port: int, wav: bytes, system: str, tally: Tally) -> None:
     """Do as a browser does with a recording."""
     connection = HTTPConnection("127.0.0.1", port, timeout=120)
-    begun = time.perf_counter()
-    head, tail = form("imitation.wav")
-    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-    upload = "/gradio_api/upload"
-    path = json.loads(tally.timed("upload", connection, "POST", upload, head + wav + tail, kind))[0]
-    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    data = json.dumps({"data": [file, "", [], system, 10, None]})
-    kind = {"Content-Type": "application/json"}
-    answer = tally.timed("search", connection, "POST", "/gradio_api/run/search", data, kind)
-    tally.times["upload and search"].append(time.perf_counter() - begun)
-    html = json.loads(answer)["data"][0]
-    pictures = re.findall(r'<img src="(spectrogram[^"]*)"', html)
-    clips = re.findall(r'<audio[^>]* src="(clip[^"]*)"', html)
-    for picture in pictures[:3]:
-        tally.timed("picture", connection, "GET", f"/{unescape(picture)}")
-    tally.timed("clip", connection, "GET", f"/{unescape(clips[0])}")
+    wish = f"/api/search?{urlencode({'system': system})}"
+    answer = tally.timed("upload and search", connection, "POST", wish, wav)
+    hits = json.loads(answer)["hits"]
+    for hit in hits[:3]:
+        tally.timed("picture", connection, "GET", f"/api/{hit['spectrogram']}")
+    tally.timed("clip", connection, "GET", f"/api/{hits[0]['clip']}")
     connection.close()
 
 
 def refusal(port: int, megabytes: int = 200) -> dict:
     """Return how an upload of that size is refused, and after how long."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    head, tail = form("large.wav")
     begun = time.perf_counter()
-    connection.putrequest("POST", "/gradio_api/upload")
-    connection.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
-    connection.putheader("Content-Length", str(len(head) + megabytes * MEGABYTE + len(tail)))
-    connection.endheaders(head)
+    connection.putrequest("POST", "/api/search")
+    connection.putheader("Content-Length", str(megabytes * MEGABYTE))
+    connection.endheaders()
     answer = connection.getresponse()  # nothing of the file was sent
     text = answer.read().decode()
     seconds = time.perf_counter() - begun
     connection.close()
     return {"refusal": {"status": answer.status, "text": text, "milliseconds": 1000 * seconds}}
-
-
-def form(name: str) -> tuple[bytes, bytes]:
-    """Return what stands before and behind a file in a form."""
-    disposition = f'Content-Disposition: form-data; name="files"; filename="{name}"'
-    head = f"--{BOUNDARY}\r\n{disposition}\r\nContent-Type: audio/wav\r\n\r\n"
-    return head.encode(), f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def recording(number: int, seconds: float = 2.0) -> bytes:
@@ -173,10 +152,7 @@ def recording(number: int, seconds: float = 2.0) -> bytes:
 @contextmanager
 def server(indexes: list[Path]) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """Run the page's server on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "vocalsketch.cli", "demo", "--port", str(port)]
+    command = [sys.executable, "-m", "vocalsketch.cli", "serve", "--port", "0"]
     for index in indexes:
         command += ["--index", str(index)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -187,7 +163,7 @@ def server(indexes: list[Path]) -> Iterator[tuple[int, subprocess.Popen[str]]]:
         timer.cancel()
         if "http" not in line:
             raise SystemExit("The server did not start.")
-        yield port, process
+        yield int(line.split("127.0.0.1:")[1].split("/")[0]), process
     finally:
         process.terminate()
         process.wait(30)

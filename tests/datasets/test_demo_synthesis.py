@@ -62,7 +62,7 @@ def test_odd_tone_lacks_even_harmonics() -> None:
 
 @pytest.mark.parametrize("frequency", [98.0, 220.0, 440.0])
 def test_plucked_string_sounds_at_its_frequency(frequency: float) -> None:
-    sound = synthesis.plucked(frequency, 1.0, np.random.default_rng(0))
+    sound = synthesis.plucked(frequency, 1.0, rng=np.random.default_rng(0))
 
     harmonic = strongest(sound) / frequency
     assert harmonic == pytest.approx(round(harmonic), rel=0.01)

@@ -12,16 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vocalsketch.datasets.manifest import Split, read_manifest, write_manifest
 from vocalsketch.datasets.records import Corpus, Imitation, Sound, assemble
-from vocalsketch.datasets.splits import (
-    Split,
-    fold_split,
-    make_split,
-    paper_split,
-    random_split,
-    read_manifest,
-    write_manifest,
-)
+from vocalsketch.datasets.splits import fold_split, make_split, paper_split, random_split
 from vocalsketch.errors import ConfigError, DatasetError, VocalSketchError
 
 

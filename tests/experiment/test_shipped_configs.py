@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import published_trees
 import pytest
 from labelled_corpora import write_languages, write_urban
 
@@ -18,6 +19,8 @@ def variables(folder_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return {
         "VOCALSKETCH_CACHE": str(made / "cache"),
         "VOCALSKETCH_ROOT": str(folder_corpus),
+        "VIMSKETCH_ROOT": str(published_trees.write_vimsketch(made / "vimsketch")),
+        "QVIM_ROOT": str(published_trees.write_qvim(made / "qvim")),
         "VOXFORGE_ROOT": str(write_languages(made / "speech", LANGUAGES, speakers=2, clips=1)),
         "URBANSOUND8K_ROOT": str(write_urban(made / "urban", tuple("abcdefghij"), folds=2)),
         "IMITATION_TOWER": str(made / "pretrain_voxforge" / "checkpoints" / "last.ckpt"),

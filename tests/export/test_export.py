@@ -11,8 +11,8 @@ import soundfile
 import torch
 from small_networks import chirp, siamese
 
-pytest.importorskip("onnxscript", reason="an export needs onnxscript: pip install '.[export]'")
-onnx = pytest.importorskip("onnx", reason="an export needs onnx: pip install '.[export]'")
+pytest.importorskip("onnxscript", reason="an export needs onnxscript: pip install '.[onnx]'")
+onnx = pytest.importorskip("onnx", reason="an export needs onnx: pip install '.[onnx]'")
 ort = pytest.importorskip("onnxruntime", reason="an export needs onnxruntime")
 
 from vocalsketch.cli import main

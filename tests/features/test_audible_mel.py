@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.audible_mel import AudibleMel, own_time
 
 
 def test_it_is_librosas_mel_spectrogram_in_decibels() -> None:
@@ -42,3 +42,18 @@ def test_level_makes_no_difference_and_silence_is_the_floor() -> None:
 def test_bands_beyond_half_of_the_rate_are_refused() -> None:
     with pytest.raises(ConfigError, match="half of the sample rate 8000"):
         AudibleMel(sample_rate=8_000)
+
+
+@pytest.mark.parametrize("frames", [1, 100, 199, 200, 400])
+def test_own_time_interpolates_short_sounds_and_averages_long_ones(frames: int) -> None:
+    levels = torch.zeros(1, 3, 500)
+    levels[:, :, 20 : 20 + frames] = 65 + 15 * torch.rand(1, 3, frames)
+    sounding = levels[:, :, 20 : 20 + frames]
+    expected = (
+        torch.nn.functional.interpolate(sounding, size=100, mode="linear", align_corners=False)
+        if frames < 200
+        else torch.nn.functional.adaptive_avg_pool1d(sounding, 100)
+    )
+    stretched, count = own_time(levels, 20.0, 100)
+    assert int(count) == frames
+    torch.testing.assert_close(stretched, expected, atol=0.05, rtol=0)

@@ -1,12 +1,15 @@
 """Attribution: contributions by hand, and their sum."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 from small_networks import Pixels, siamese
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.attribution import attribute, in_words
+from vocalsketch.interpret.explanation import attribute, explain_waveforms, in_words
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
@@ -77,3 +80,19 @@ def test_what_cannot_be_traced_back_is_refused(network):
                 for side in SIDES}  # fmt: skip
     with pytest.raises(ConfigError, match="cannot be traced back"):
         attribute(both, features)
+
+
+def test_one_page_explains_several_systems_and_each_member_of_an_ensemble(network):
+    network.provenance["corpus"] = "demo"
+    both = Ensemble([network, load_system("contours")])
+    wave = np.random.default_rng(0).normal(size=(2, 44_100)).astype(np.float32)
+    clips = {"imitation": (wave[0], 44_100), "recording": (wave[1], 22_050)}
+    html = explain_waveforms(
+        [("a tower", network), ("an ensemble", both)], clips, {side: f"my {side}" for side in SIDES}
+    )
+    headings = ["a tower used", "an ensemble used: part 1 of 2", "an ensemble used: part 2 of 2"]
+    assert re.findall(r"<h2>What (.*)</h2>", html) == headings
+    alone, as_part = re.findall(r"Likelihood (\d\.\d{3})", html)
+    assert float(alone) == pytest.approx(float(as_part), abs=2e-3)
+    assert "trained on corpus=demo" in html
+    assert not re.search(r'(src|href)="(?!data:)', html)

@@ -40,20 +40,21 @@ def printed(results) -> str:
 
 def test_mrr_and_chance_per_category_and_unweighted_mean():
     results = results_dict(made_up())
-    assert results["categories"] == {
-        "bells": {
-            "queries": 3,
-            "candidates": 2,
-            "mrr": pytest.approx(13 / 18),
-            "chance": pytest.approx(3 / 4),
-        },
-        "dogs": {
-            "queries": 1,
-            "candidates": 3,
-            "mrr": pytest.approx(1 / 3),
-            "chance": pytest.approx(11 / 18),
-        },
+    # of two candidates the second rank discounts to 1 / log2(3), and so on
+    second, third = 1 / np.log2(3), 1 / 2
+    bells = {"mrr": 13 / 18, "chance": 3 / 4, "mean_rank": 1.5, "map": (1 + 1 / 2 + 3 / 4) / 3}
+    bells |= {"ndcg": (1 + second + (1 + second) / 2) / 3, "ndcg_chance": (1 + second) / 2}
+    bells |= {"recall@1": 1 / 3, "recall@5": 1.0, "recall@10": 1.0, "queries": 3, "candidates": 2}
+    dogs = {"mrr": 1 / 3, "chance": 11 / 18, "mean_rank": 3.0, "map": 1 / 3, "ndcg": third}
+    dogs |= {"ndcg_chance": (1 + second + third) / 3, "queries": 1, "candidates": 3}
+    dogs |= {"recall@1": 0.0, "recall@5": 1.0, "recall@10": 1.0}
+    intervals = {name: each.pop("intervals") for name, each in results["categories"].items()}
+    assert results["categories"] == {"bells": pytest.approx(bells), "dogs": pytest.approx(dogs)}
+    assert intervals["dogs"]["mrr"] == {
+        "queries": pytest.approx([1 / 3, 1 / 3]),
+        "targets": pytest.approx([1 / 3, 1 / 3]),
     }
+    assert intervals["bells"]["mrr"]["queries"] == pytest.approx([0.5, 1.0])
     assert results["macro"]["mrr"] == pytest.approx((13 / 18 + 1 / 3) / 2)
     assert results["macro"]["chance"] == pytest.approx((3 / 4 + 11 / 18) / 2)
     assert (results["corpus"], results["split"], results["half"]) == ("demo", "abc123", "test")
@@ -106,6 +107,15 @@ def test_the_table_shows_each_category_its_chance_and_the_ratio():
     macro = next(line for line in lines if "macro mean" in line)
     assert "0.528" in macro
     assert "0.681" in macro
+
+
+def test_qvim_asks_for_ndcg_over_classes_and_others_do_not():
+    shown = printed(results_dict(replace(made_up(), split_name="qvim"))).splitlines()
+    bells = next(line for line in shown if "bells" in line)
+    assert [cell.strip() for cell in bells.split("│")[4:-1]] == [
+        *("0.722", "0.750", "0.96", "0.815", "0.815")
+    ]
+    assert "NDCG" not in printed(results_dict(made_up()))
 
 
 def test_skipped_files_are_counted_under_the_table():

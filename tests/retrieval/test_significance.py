@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, ttest_ind
 
-from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
+from vocalsketch.retrieval.significance import (
+    Sample,
+    holm,
+    paired_bootstrap,
+    resampled_means,
+    welch,
+)
 
 
 def test_welch_agrees_with_scipy_on_samples_of_different_size_and_spread():
@@ -102,3 +108,20 @@ def test_bootstrap_repeats_with_its_seed():
 def test_bootstrap_refuses_other_queries(shapes):
     with pytest.raises(ValueError, match="the same queries"):
         paired_bootstrap(np.zeros(shapes[0]), np.zeros(shapes[1]), np.random.default_rng(0))
+
+
+def test_resampled_means_over_queries_agree_with_scipy():
+    values = np.random.default_rng(3).random(100)
+    draws = resampled_means(values[:, None], np.arange(100), np.random.default_rng(0), 4000)
+    expected = bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=4000, rng=1
+    ).confidence_interval
+    assert np.quantile(draws, [0.025, 0.975]) == pytest.approx(list(expected), abs=0.005)
+
+
+def test_queries_of_a_target_are_drawn_together():
+    # two targets, all or nothing: a set holds none, one or two of the good one
+    values, targets = np.array([[1.0], [1.0], [1.0], [0.0]]), np.array([0, 0, 0, 1])
+    draws = resampled_means(values, targets, np.random.default_rng(0), 1000)
+    assert sorted(set(draws.ravel())) == [0.0, 0.75, 1.0]
+    assert np.mean(draws == 0.75) == pytest.approx(0.5, abs=0.05)

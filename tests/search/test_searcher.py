@@ -190,6 +190,19 @@ def test_only_indexed_files_within_the_library_are_given_out(
         index.file_of("long.wav")
 
 
+def test_what_was_indexed_through_a_link_is_given_out(
+    library: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    pack = write_sound(tmp_path / "pack" / "kick.wav", chirp(0)).parent
+    (library / "pack").symlink_to(pack)
+    build_index(library, tmp_path / "index", checkpoint, progress=False)
+    index = Index.open(tmp_path / "index")
+    assert index.file_of("pack/kick.wav") == (pack / "kick.wav").resolve()
+    (pack / "kick.wav").write_bytes(b"something else")
+    with pytest.raises(DatasetError, match="any more"):
+        index.file_of("pack/kick.wav")
+
+
 def test_a_found_sound_is_a_query_for_more_like_it(index: Index, query: np.ndarray) -> None:
     hit = next(hit for hit in index.search(query, RATE, k=6) if hit.path == "long.wav")
     waveform, rate = read_query(hit.file, start=hit.start)

@@ -1,5 +1,6 @@
 """The dual encoder: shapes, what keeps time, what it is saved as."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.dual_encoder import DualEncoder
@@ -23,11 +25,12 @@ def encoder(geometry: EncoderGeometry = SMALL, **options: object) -> DualEncoder
 
 @pytest.mark.parametrize("recurrent", [None, "gru", "lstm"])
 @pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("view", ["absolute", "own"])
 def test_it_is_saved_and_loaded_as_it_was(
-    tmp_path: Path, recurrent: str | None, shared: bool
+    tmp_path: Path, recurrent: str | None, shared: bool, view: str
 ) -> None:
     geometry = EncoderGeometry(filters=(4, 6), places=4, width=8, recurrent=recurrent, units=5)
-    system = encoder(geometry, shared=shared)
+    system = encoder(geometry, shared=shared, view=view)
     clips = torch.randn(3, FRONT_END.samples)
     system.save(tmp_path / "system.safetensors")
     loaded = load_system(tmp_path / "system.safetensors").eval()
@@ -64,6 +67,25 @@ def test_the_order_of_time_matters() -> None:
         clips = torch.cat([rising, rising.flip(2)])
         forwards, backwards = system.embed("imitation", clips)
     assert float(forwards @ backwards) < 0.99
+
+
+def test_own_time_hears_a_sound_at_another_speed_alike_but_for_its_duration() -> None:
+    slow = torch.zeros(1, 16, 400)
+    for band in range(10):
+        slow[0, band, 32 * band : 32 * band + 32] = 60.0
+    quick = torch.nn.functional.pad(slow[..., ::4], (0, 300))
+    clips = [slow, quick]
+    seen = [encoder(view="own")._own("imitation", clip) for clip in clips]
+    torch.testing.assert_close(seen[0][:, 0], seen[1][:, 0])
+    assert seen[0][0, 1].unique().item() == pytest.approx(math.log(3.2))
+    assert seen[1][0, 1].unique().item() == pytest.approx(math.log(0.8))
+
+
+def test_own_time_needs_to_know_where_a_sound_is_audible() -> None:
+    with pytest.raises(ConfigError, match="view: own needs AudibleMel"):
+        DualEncoder(dict.fromkeys(ENDS, ContourFeatures()), SMALL, view="own")
+    with pytest.raises(ConfigError, match="view is 'mine'"):
+        encoder(view="mine")
 
 
 @pytest.mark.parametrize("batch_norm", [True, False])

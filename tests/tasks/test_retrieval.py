@@ -20,7 +20,7 @@ def task(processes: int) -> RetrievalTask:
     """A task in the middle of an evaluation of three imitations among two recordings."""
     torch.manual_seed(0)
     module = RetrievalTask(siamese(SiameseGeometry((8, 8), (8, 8), TOWER, TOWER, hidden=(4,))))
-    names = tuple(SimpleNamespace(id=str(number)) for number in range(3))
+    names = tuple(SimpleNamespace(id=str(number), classes=()) for number in range(3))
     evaluated = SimpleNamespace(
         imitations=names,
         sounds=names[:2],

@@ -10,6 +10,7 @@ from PIL import Image
 from small_networks import write_sound
 
 from vocalsketch.errors import AudioError
+from vocalsketch.web.app import ranged
 from vocalsketch.web.clips import (
     DYNAMIC_RANGE,
     PICTURE_RATE,
@@ -17,7 +18,6 @@ from vocalsketch.web.clips import (
     mel_levels,
     spectrogram_picture,
 )
-from vocalsketch.web.sounds import ranged, seconds_heard
 
 
 def tone(frequency: float, seconds: float = 1.0, rate: int = PICTURE_RATE) -> np.ndarray:
@@ -69,11 +69,6 @@ def test_a_clip_beyond_the_end_is_refused(tmp_path: Path) -> None:
     file = write_sound(tmp_path / "short.wav", tone(300.0, 0.5, 8000))
     with pytest.raises(AudioError, match="outside of its 0.50 s"):
         audible_clip(file, 3.0, 8.0)
-
-
-def test_a_clip_ends_with_its_sound() -> None:
-    assert seconds_heard(2.0, 5.5) == 3.5
-    assert seconds_heard(0.0, 100.0) == 8.0
 
 
 @pytest.mark.parametrize(

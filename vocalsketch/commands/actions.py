@@ -1,11 +1,27 @@
-"""What several commands have: subcommands (`vocalsketch COMMAND ACTION ...`), and jobs."""
+"""What several commands have: options by their defaults, subcommands, and jobs."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from vocalsketch.jobs.slots import Slot
+
+# Name (! where it has to be given) and placeholder -> default or type, and what it does
+Options = Mapping[str, tuple[Any, str]]
+
+DEVICES: Options = {
+    "--devices": (str, "GPUs such as 0,2, or cpu (default: all GPUs, else the processor)")
+}
+SLOTS: Options = {
+    "--jobs": (
+        int,
+        "runs at a time, each a process (default: one after the other in this process; with "
+        "--devices, one per device)",
+    ),
+    **DEVICES,
+}
 
 
 class Action(NamedTuple):
@@ -13,36 +29,65 @@ class Action(NamedTuple):
 
     Attributes:
         help: What it does, in lower case and without a full stop.
-        add_arguments: Declares its arguments.
         run: Runs it and returns its exit code.
+        options: What it takes.
+        more: Declares what ``options`` cannot.
     """
 
     help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    options: Options = MappingProxyType({})
+    more: Callable[[argparse.ArgumentParser], None] | None = None
 
 
-def action_parsers(
-    parser: argparse.ArgumentParser, actions: Mapping[str, Action]
-) -> Iterator[tuple[Action, argparse.ArgumentParser]]:
-    """Declare each action and yield it with its parser, for its arguments."""
+def add_options(parser: argparse.ArgumentParser, options: Options) -> None:
+    """Declare arguments.
+
+    False makes a flag, a list of a type may be given several times, a tuple names the choices, the
+    first of which is the default; any other default has the type that is asked for.
+    """
+    for names, (kind, text) in options.items():
+        name, _, metavar = names.partition(" ")
+        given: dict[str, Any] = {"help": text}
+        if kind is False:
+            given["action"] = "store_true"
+        elif isinstance(kind, list):
+            given |= {"type": kind[0], "action": "append", "default": []}
+        elif isinstance(kind, type):
+            given["type"] = kind
+        elif isinstance(kind, tuple):
+            given |= {"choices": kind, "default": kind[0]}
+        else:
+            given |= {"type": type(kind), "default": kind}
+        if not isinstance(kind, bool | list | type):
+            given["help"] += " (default: %(default)s)"
+        if metavar or not name.startswith("-"):
+            given["metavar"] = metavar or name.upper()
+        if name.endswith("!"):
+            given["required"] = True
+        parser.add_argument(name.removesuffix("!"), **given)
+
+
+def add_actions(
+    parser: argparse.ArgumentParser,
+    actions: Mapping[str, Action],
+    common: Options = MappingProxyType({}),
+) -> None:
+    """Declare subcommands (`vocalsketch COMMAND ACTION ...`), each with the common arguments."""
     parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, action in actions.items():
         description = f"{action.help[0].upper()}{action.help[1:]}."
-        yield action, parsers.add_parser(name, help=action.help, description=description)
+        subparser = parsers.add_parser(name, help=action.help, description=description)
+        add_options(subparser, {**common, **action.options})
+        if action.more:
+            action.more(subparser)
+        subparser.set_defaults(act=action.run)
 
 
-def slot_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare where runs that are done one after the other may be done side by side."""
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        help="runs at a time, each a process (default: one after the other in this process; with "
-        "--devices, one per device)",
-    )
-    parser.add_argument(
-        "--devices", help="GPUs such as 0,2, or cpu (default: all GPUs, else the processor)"
-    )
+def run_action(arguments: argparse.Namespace) -> int:
+    """Run the chosen subcommand and return its exit code."""
+    code: int = arguments.act(arguments)
+    return code
 
 
 def slots_of(arguments: argparse.Namespace) -> list["Slot"]:

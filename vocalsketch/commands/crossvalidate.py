@@ -3,27 +3,23 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import slot_arguments, slots_of
+from vocalsketch.commands.actions import SLOTS, add_options, slots_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "--config",
-        action="append",
-        required=True,
-        help="config of the training, such as conf/pretrain_urbansound8k.yaml; may be repeated",
+    add_options(
+        parser,
+        {
+            "--config!": (
+                [str],
+                "such as conf/pretrain_urbansound8k.yaml; may be repeated",
+            ),
+            "--run_dir!": (Path, "folder of all folds; those that are done are not done again"),
+            **SLOTS,
+        },
     )
-    parser.add_argument(
-        "--run_dir",
-        type=Path,
-        required=True,
-        help="folder of all folds; folds that are done in it are not done again",
-    )
-    parser.add_argument(
-        "--folds", type=int, nargs="+", help="folds to hold out, one after another (default: all)"
-    )
-    slot_arguments(parser)
+    parser.add_argument("--folds", type=int, nargs="+", help="to hold out (default: all)")
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -3,12 +3,13 @@
 import argparse
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.datasets.discovery import counted
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
@@ -25,13 +26,7 @@ DOWNLOADS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    for action, subparser in action_parsers(parser, ACTIONS):
-        action.add_arguments(subparser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    return ACTIONS[arguments.action].run(arguments)
+    add_actions(parser, ACTIONS)
 
 
 def _root_argument(parser: argparse.ArgumentParser) -> None:
@@ -44,26 +39,18 @@ def _root_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _demo_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--print-path",
-        action="store_true",
-        help="make the corpus of imitations only, and print its folder and nothing else",
-    )
-
-
 def _demo(arguments: argparse.Namespace) -> int:
     from vocalsketch.datasets import synthetic
 
     if arguments.print_path:
         print(synthetic.demo_corpus())
         return 0
-    made = [
-        ("imitations", str(synthetic.demo_corpus())),
-        ("languages", str(synthetic.demo_languages())),
-        ("urban sounds", str(synthetic.demo_urban())),
-    ]
-    _print_aligned(made)
+    rows = {
+        "imitations": synthetic.demo_corpus,
+        "languages": synthetic.demo_languages,
+        "urban sounds": synthetic.demo_urban,
+    }
+    _print_aligned([(name, str(make())) for name, make in rows.items()])
     return 0
 
 
@@ -90,9 +77,15 @@ def _info(arguments: argparse.Namespace) -> int:
         _print_headers(kind, headers["all", kind])
     for note in inventory.notes:
         print(note)
+    _print_left_out(inventory)
+    return 0
+
+
+def _print_left_out(inventory: "Inventory") -> None:
     for reason, names in inventory.left_out.items():
         print(f"left out: {len(names)} {reason} ({_shown(names)})")
-    return 0
+    if inventory.others:
+        print(counted(inventory.others))
 
 
 def _print_headers(kind: str, headers: "Headers") -> None:
@@ -102,38 +95,26 @@ def _print_headers(kind: str, headers: "Headers") -> None:
         print(f"{kind} that cannot be read: {_shown(headers.unreadable)}")
 
 
-def _check_arguments(parser: argparse.ArgumentParser) -> None:
-    _root_argument(parser)
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        default=available_cores(),
-        help="files at a time (default: all cores that may be used)",
-    )
-
-
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from vocalsketch.datasets.inventory import take_inventory
 
-    if arguments.jobs < 1:
-        raise ConfigError(f"--jobs is {arguments.jobs}: give 1 or more.")
+    jobs = available_cores() if arguments.jobs is None else arguments.jobs
+    if jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}: give 1 or more.")
     inventory = take_inventory(arguments.root)
-    complaints = _complaints(inventory, arguments.jobs)
     files = len(inventory.files)
-    broken = [text for text in tqdm(complaints, "decoding", files, unit="file") if text]
+    with ThreadPoolExecutor(jobs) as pool:
+        complaints = pool.map(_complaint, inventory.files)
+        broken = [text for text in tqdm(complaints, "decoding", files, unit="file") if text]
     broken += inventory.damaged
     for text in broken:
         print(text)
+    if inventory.name == "folder":
+        _print_left_out(inventory)
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
-
-
-def _complaints(inventory: "Inventory", jobs: int) -> Iterator[str]:
-    """Yield for each file what is wrong with it, empty where nothing is."""
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(_complaint, inventory.files)
 
 
 def _complaint(record: "AudioFile") -> str:
@@ -146,48 +127,24 @@ def _complaint(record: "AudioFile") -> str:
     return ""
 
 
-def _split_arguments(parser: argparse.ArgumentParser) -> None:
-    _root_argument(parser)
-    parser.add_argument("--out", type=Path, required=True, help="the manifest to write (JSON)")
-    parser.add_argument(
-        "--split",
-        default="paper",
-        metavar="HOW",
-        help="paper, random, 'fold K/N', 'qbv_coarse K', another manifest, or of two corpora qvim, "
-        "qbv_fine, corpora (default: paper)",
-    )
-    parser.add_argument("--test-root", help="a second corpus, which only tests")
-    parser.add_argument(
-        "--second-set", action="store_true", help="add the second set of VocalSketch v1.1"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="for random and fold (default: 0)")
-    parser.add_argument("--force", action="store_true", help="write over an existing file")
-
-
 def _split(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datasets.manifest import write_manifest
     from vocalsketch.datasets.open import open_corpora
-    from vocalsketch.datasets.splits import make_split, write_manifest
+    from vocalsketch.datasets.splits import make_split
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
     corpus = open_corpora(arguments.root, arguments.test_root, second_set=arguments.second_set)
     split = make_split(corpus, arguments.split, arguments.seed)
     write_manifest(split, arguments.out)
-    _print_aligned(
-        [
-            ("", "sounds", "imitations"),
-            ("train", str(len(split.development_sounds)), str(len(split.train_imitations))),
-            ("validation", "(the same)", str(len(split.validation_imitations))),
-            ("test", str(len(split.test_sounds)), str(len(split.test_imitations))),
-        ]
-    )
+    rows = [
+        ("train", len(split.development_sounds), len(split.train_imitations)),
+        ("validation", "(the same)", len(split.validation_imitations)),
+        ("test", len(split.test_sounds), len(split.test_imitations)),
+    ]
+    _print_aligned([("", "sounds", "imitations"), *(tuple(map(str, row)) for row in rows)])
     print(f"\ncorpus={split.corpus}, split {split.name}, {split.fingerprint}: {arguments.out}")
     return 0
-
-
-def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where the originals lie")
-    parser.add_argument("--root", type=Path, required=True, help="the VocalSketch folder")
 
 
 def _import_everyday(arguments: argparse.Namespace) -> int:
@@ -203,11 +160,7 @@ def _import_everyday(arguments: argparse.Namespace) -> int:
 
 def _download_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", choices=DOWNLOADS)
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
     parser.add_argument("--languages", nargs="+", help="of voxforge (default: the paper's seven)")
-    parser.add_argument(
-        "--limit", type=int, help="of voxforge: clips per language (default: the paper's 8000)"
-    )
 
 
 def _download(arguments: argparse.Namespace) -> int:
@@ -224,6 +177,27 @@ def _download(arguments: argparse.Namespace) -> int:
         done = download.download_voxforge(arguments.out, languages, limit)
     print(done)
     return 1 if done.damaged else 0
+
+
+def _imitate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folders of sounds")
+
+
+def _imitate(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datamodules.imitated import imitate_folders
+
+    made = imitate_folders(
+        arguments.folders,
+        arguments.out,
+        procedural=arguments.procedural,
+        people=arguments.people,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+    )
+    for name, reason in made.unusable.items():
+        print(f"not imitated: {name}: {reason}")
+    print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
+    return 0
 
 
 def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
@@ -243,15 +217,54 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:IDS_SHOWN]) + more
 
 
+DEMO: Options = {
+    "--print-path": (
+        False,
+        "make the corpus of imitations only, and print its folder and nothing else",
+    )
+}
+CHECK: Options = {"--jobs": (int, "files at a time (default: all cores that may be used)")}
+SPLIT: Options = {
+    "--out!": (Path, "the manifest to write (JSON)"),
+    "--split HOW": (
+        "paper",
+        "paper, random, 'fold K/N', 'qbv_coarse K', another manifest, or of two corpora qvim, "
+        "qbv_fine, corpora",
+    ),
+    "--test-root": (str, "a second corpus, which only tests"),
+    "--second-set": (False, "add the second set of VocalSketch v1.1"),
+    "--seed": (0, "for random and fold"),
+    "--force": (False, "write over an existing file"),
+}
+DOWNLOAD: Options = {
+    "--out!": (Path, "the folder to make"),
+    "--limit": (int, "of voxforge: clips per language (default: the paper's 8000)"),
+}
+IMITATE: Options = {
+    "--out!": (Path, "the corpus to make, or to go on with"),
+    "--people": (6, "synthetic, each of whom imitates every sound once"),
+    "--seed": (0, "of all drawing: the same gives the same bytes"),
+    "--procedural": (0, "sounds drawn at random beside those of the folders"),
+    "--jobs": (int, "processes (default: all cores that may be used)"),
+}
+IMPORT: Options = {
+    "folder": (Path, "where the originals lie"),
+    "--root!": (Path, "the VocalSketch folder"),
+}
 ACTIONS = {
-    "demo": Action("make the built-in data sets and print where they lie", _demo_arguments, _demo),
-    "info": Action("count what a data set holds, and what is missing", _root_argument, _info),
-    "check": Action("decode every file and list what is broken", _check_arguments, _check),
-    "split": Action("divide a corpus and write the manifest", _split_arguments, _split),
-    "download": Action("fetch a public data set", _download_arguments, _download),
+    "demo": Action("make the built-in data sets and print where they lie", _demo, DEMO),
+    "info": Action("count what a data set holds, and what is missing", _info, more=_root_argument),
+    "check": Action("decode every file and list what is broken", _check, CHECK, _root_argument),
+    "split": Action("divide a corpus and write the manifest", _split, SPLIT, _root_argument),
+    "download": Action("fetch a public data set", _download, DOWNLOAD, _download_arguments),
+    "imitate": Action(
+        "make a corpus of any sounds and synthesised imitations of them",
+        _imitate,
+        IMITATE,
+        _imitate_arguments,
+    ),
     "import-everyday": Action(
-        "copy the everyday originals into VocalSketch under its names",
-        _import_arguments,
-        _import_everyday,
+        "copy the everyday originals into VocalSketch under its names", _import_everyday, IMPORT
     ),
 }
+run = run_action

@@ -6,15 +6,10 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    system = "a checkpoint, a saved system, or the name of one that needs no training"
     parser.add_argument("query", type=Path, metavar="QUERY", help="a vocal imitation's audio file")
     parser.add_argument("sound", type=Path, metavar="SOUND", help="a sound's audio file")
-    parser.add_argument(
-        "--system",
-        "--checkpoint",
-        required=True,
-        metavar="SYSTEM",
-        help="a checkpoint, a saved system, or the name of one that needs no training",
-    )
+    parser.add_argument("--system", "--checkpoint", required=True, metavar="SYSTEM", help=system)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
 
 

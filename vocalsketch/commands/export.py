@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"An export needs {', '.join(missing)}: `pip install 'vocalsketch[export]'`."
+            f"An export needs {', '.join(missing)}: `pip install 'vocalsketch[onnx]'`."
         )
     from vocalsketch.export.folder import export_system
     from vocalsketch.systems import load_system

@@ -3,9 +3,10 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from vocalsketch.commands.actions import Action, action_parsers
+from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.datasets.discovery import counted, suffix_of
 from vocalsketch.errors import ConfigError
 
 SHOWN = 10
@@ -13,37 +14,15 @@ SHOWN = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    for action, subparser in action_parsers(parser, ACTIONS):
-        action.add_arguments(subparser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    return ACTIONS[arguments.action].run(arguments)
+    add_actions(parser, ACTIONS)
 
 
 def _build_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("library", type=Path, metavar="LIBRARY", help="the folder of sounds")
-    parser.add_argument(
-        "--index", type=Path, required=True, help="the index's folder, made if need be"
-    )
     parser.add_argument(
         "--system",
         "--checkpoint",
         help="what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
         "needed to bring an index up to date (default: the system that comes with the program)",
-    )
-    parser.add_argument(
-        "--jobs", type=int, help="threads of each process (default: all cores, shared)"
-    )
-    parser.add_argument(
-        "--accelerator", default="cpu", help="cpu, cuda, mps or auto (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--devices",
-        type=int,
-        default=1,
-        help="processes, each with a device of its own (default: %(default)s)",
     )
 
 
@@ -60,7 +39,7 @@ def _build(arguments: argparse.Namespace) -> int:
         accelerator=arguments.accelerator,
         devices=arguments.devices,
     )
-    for line in skipped_lines(report.skipped):
+    for line in skipped_lines(report.skipped, report.others):
         print(line)
     print(
         f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
@@ -68,17 +47,6 @@ def _build(arguments: argparse.Namespace) -> int:
         f"{len(report.skipped):,} skipped; version {report.version} of {arguments.index}"
     )
     return 0
-
-
-def _index_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("index", type=Path, metavar="INDEX", help="the index's folder")
-
-
-def _info_arguments(parser: argparse.ArgumentParser) -> None:
-    _index_argument(parser)
-    parser.add_argument(
-        "--skipped", action="store_true", help="list every file that cannot be used, and why"
-    )
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -103,13 +71,13 @@ def _info(arguments: argparse.Namespace) -> int:
         for path, reason in manifest.skipped.items():
             print(f"skipped {path}: {reason}")
     else:
-        for line in skipped_lines(manifest.skipped):
+        for line in skipped_lines(manifest.skipped, manifest.others):
             print(line)
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from vocalsketch.search import check_index
+    from vocalsketch.search import Index, check_index
 
     found = check_index(arguments.index)
     for problem in found.problems:
@@ -119,27 +87,29 @@ def _check(arguments: argparse.Namespace) -> int:
             more = f", and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
             print(f"{len(paths):,} {what} in the library: {', '.join(paths[:SHOWN])}{more}")
     if found.new or found.gone:
-        print("Bring the index up to date with `vocalsketch index build`.")
+        print(f"Bring the index up to date with `{Index.open(arguments.index).update}`.")
     if not found.problems:
         print(f"{arguments.index} is whole.")
     return 1 if found.problems else 0
 
 
-def skipped_lines(skipped: Mapping[str, str]) -> Iterator[str]:
-    """Count files that cannot be used by suffix and reason, the commonest first.
+def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iterator[str]:
+    """Count files that cannot be used by suffix and reason, the commonest first; and all others.
 
-    >>> list(skipped_lines({"a.wav": "truncated: 1 of 2", "b.wav": "truncated: 3 of 9"}))
-    ['skipped 2 .wav: truncated (such as a.wav)']
+    >>> cut = {"a.wav": "truncated: 1 of 2", "b.wav": "truncated: 3 of 9"}
+    >>> list(skipped_lines(cut, {".txt": 2, ".pdf": 1}))
+    ['skipped 2 .wav: truncated (such as a.wav)', 'no sounds, left out: 2 .txt, 1 .pdf']
     """
     first: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for path, reason in skipped.items():
-        suffix = PurePosixPath(path).suffix.lower() or "without a suffix"
-        key = suffix, reason.split(":")[0].rstrip(".")
+        key = suffix_of(path), reason.split(":")[0].rstrip(".")
         first.setdefault(key, path)
         counts[key] += 1
     for key, count in counts.most_common():
         yield f"skipped {count:,} {key[0]}: {key[1]} (such as {first[key]})"
+    if others:
+        yield counted(others)
 
 
 def _most_common(tags: Iterable[str]) -> str:
@@ -148,10 +118,23 @@ def _most_common(tags: Iterable[str]) -> str:
     return ", ".join(common) or "none"
 
 
+INDEX: Options = {"index": (Path, "the index's folder")}
+BUILD: Options = {
+    "library": (Path, "the folder of sounds"),
+    "--index!": (Path, "the index's folder, made if need be"),
+    "--jobs": (int, "threads of each process (default: all cores, shared)"),
+    "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
+    "--devices": (1, "processes, each with a device of its own"),
+}
+SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, and why")}
 ACTIONS = {
     "build": Action(
-        "index a folder of sounds; again, only what is new or changed", _build_arguments, _build
+        "index a folder of sounds; again, only what is new or changed",
+        _build,
+        BUILD,
+        _build_arguments,
     ),
-    "info": Action("say what an index holds", _info_arguments, _info),
-    "check": Action("read an index whole and compare it with its library", _index_argument, _check),
+    "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
+    "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
+run = run_action

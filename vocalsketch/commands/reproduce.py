@@ -2,11 +2,19 @@
 
 import argparse
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocalsketch.commands.actions import (
+    DEVICES,
+    Action,
+    Options,
+    add_actions,
+    run_action,
+)
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,101 +28,59 @@ QUICK_NOTE = (
 )
 
 
+RUNS: Options = {
+    "--add NAME=RUN": (
+        [str],
+        "put a finished run of your own (its folder, or its scores_test.npz) into a row NAME; "
+        "again with the same name for another seed",
+    )
+}
+TABLE: Options = {
+    "--out": (Path("reports/table1"), "folder"),
+    "--rows": (
+        "imisound,iminet,tl,fusion,contours",
+        "imisound, iminet (three rows), tl (four rows, and their pre-training), fusion (all that "
+        "can be fused), beyond (what is not the paper's), or single rows such as iminet_tied",
+    ),
+    "--seeds": (10, "initialisations of each system"),
+    "--quick": (False, "a few epochs each, to see that all works; the report says so"),
+    "--retry": (False, "run again what failed earlier"),
+    "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
+    **DEVICES,
+    "--conf": (Path("conf"), "folder of the configs"),
+    "--split": ("paper", "paper, random, fold K/N, or a manifest"),
+    "--on-bad-audio": (("error", "skip"), "stop at unusable audio, or go on without"),
+    **{
+        f"--{name} ROOT": (
+            str,
+            f"data that pre-train the {side} tower (default: what conf/pretrain_{name}.yaml says)",
+        )
+        for name, side in PRETRAINING_DATA.items()
+    },
+    "--note": ([str], "a sentence for the report"),
+    **RUNS,
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    table = actions.add_parser("table1", help="train and report every system of Table I")
-    _table_arguments(table)
-    table.set_defaults(act=_table1)
-    report = actions.add_parser("report", help="write the report of the finished runs again")
-    report.add_argument("--out", required=True, type=Path, help="the report's folder")
-    _add_runs(report)
-    report.set_defaults(act=_report)
-    fuse = actions.add_parser("fuse", help="multiply the likelihoods of finished runs")
-    fuse.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
-    fuse.add_argument("--out", required=True, type=Path, help="folder for the fusion's results")
-    fuse.set_defaults(act=_fuse)
+    add_actions(parser, ACTIONS)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    code: int = arguments.act(arguments)
-    return code
-
-
-def _table_arguments(parser: argparse.ArgumentParser) -> None:
+def _more_of_the_table(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train every system with several initialisations, fuse them, and write a report beside "
         "the paper's figures. Each run lies in OUT/cells; those that are done are not run again, "
         "and those that were interrupted go on from their last whole epoch: give the same command "
         "again after Ctrl-C or a crash."
     )
-    parser.add_argument(
-        "--root",
-        default=os.environ.get("VOCALSKETCH_ROOT", "demo"),
-        help="the corpus (default: $VOCALSKETCH_ROOT, else demo)",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("reports/table1"), help="folder (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--rows",
-        default="imisound,iminet,tl,fusion,contours",
-        help="imisound, iminet (three rows), tl (four rows, and their pre-training), fusion (all "
-        "that can be fused), beyond (what is not the paper's), or single rows such as iminet_tied "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=10, help="initialisations of each system (default: 10)"
-    )
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="a few epochs each, to see that all works; the report says so",
-    )
-    parser.add_argument("--retry", action="store_true", help="run again what failed earlier")
-    parser.add_argument(
-        "--jobs", type=int, help="runs at a time (default: one per GPU, or one per core)"
-    )
-    parser.add_argument(
-        "--devices", help="GPUs such as 0,2, or cpu (default: all GPUs, else the processor)"
-    )
-    _data_arguments(parser)
+    root = os.environ.get("VOCALSKETCH_ROOT", "demo")
+    told = "the corpus (default: $VOCALSKETCH_ROOT, else demo)"
+    parser.add_argument("--root", default=root, help=told)
 
 
-def _data_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--conf", type=Path, default=Path("conf"), help="folder of the configs (default: conf)"
-    )
-    parser.add_argument(
-        "--split", default="paper", help="paper, random, fold K/N, or a manifest (default: paper)"
-    )
-    parser.add_argument(
-        "--on-bad-audio",
-        choices=("error", "skip"),
-        default="error",
-        help="stop at unusable audio, or go on without (default: error)",
-    )
-    for name, side in PRETRAINING_DATA.items():
-        parser.add_argument(
-            f"--{name}",
-            metavar="ROOT",
-            help=f"data that pre-train the {side} tower (default: what conf/pretrain_{name}.yaml "
-            "says)",
-        )
-    parser.add_argument("--note", action="append", default=[], help="a sentence for the report")
-    _add_runs(parser)
-
-
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--add",
-        action="append",
-        default=[],
-        metavar="NAME=RUN",
-        help="put a finished run of your own (its folder, or its scores_test.npz) into a row NAME; "
-        "again with the same name for another seed",
-    )
+def _fused_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
 
 
 def _table1(arguments: argparse.Namespace) -> int:
@@ -141,7 +107,7 @@ def _table1(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(
             "The same command goes on with what is not done; `vocalsketch reproduce report --out "
-            f"{arguments.out}` reports on what is.",
+            f"{shlex.quote(str(arguments.out))}` reports on what is.",
             file=sys.stderr,
         )
         raise
@@ -209,3 +175,22 @@ def _fuse(arguments: argparse.Namespace) -> int:
     write_results(arguments.out, fused)
     Console().print(results_table(results_dict(fused)))
     return 0
+
+
+ACTIONS = {
+    "table1": Action(
+        "train and report every system of Table I", _table1, TABLE, _more_of_the_table
+    ),
+    "report": Action(
+        "write the report of the finished runs again",
+        _report,
+        {"--out!": (Path, "the report's folder"), **RUNS},
+    ),
+    "fuse": Action(
+        "multiply the likelihoods of finished runs",
+        _fuse,
+        {"--out!": (Path, "folder for the fusion's results")},
+        _fused_runs,
+    ),
+}
+run = run_action

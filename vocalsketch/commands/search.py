@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.commands.index import skipped_lines
 from vocalsketch.errors import ConfigError, StorageError
 
@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from vocalsketch.search.query import Waveform
 
 PARTIAL = 3  # exit status: answered, but not from all shards
+OPTIONS: Options = {
+    "--system": (str, "with --library, what listens (default: what comes with the program)"),
+    "--fuse": (
+        False,
+        "the indexes are of one library by several systems: rank by the product of their "
+        "likelihoods",
+    ),
+    "--top": (10, "how many results"),
+    "--tag": (
+        [str],
+        "only sounds in a folder of this name (whole words of it, in any case); may be given "
+        "several times",
+    ),
+    "--text": (str, "words: for each that a sound's path lacks it counts as a tenth as likely"),
+    "--no-trim": (False, "leave silence at the beginning of the query"),
+    "--play": (False, "play the results, best first"),
+    "--open": (False, "show the best result's file in the file manager"),
+    "--json": (False, "print the results as JSON"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,38 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an index's folder; given several times, for indexes of different libraries, they are "
         "searched as one",
     )
-    parser.add_argument(
-        "--system", help="with --library, what listens (default: what comes with the program)"
-    )
-    parser.add_argument(
-        "--fuse",
-        action="store_true",
-        help="the indexes are of one library by several systems: rank by the product of their "
-        "likelihoods",
-    )
-    parser.add_argument(
-        "--top", type=int, default=10, help="how many results (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--tag",
-        action="append",
-        default=[],
-        help="only sounds in a folder of this name (whole words of it, in any case); may be given "
-        "several times",
-    )
-    parser.add_argument(
-        "--text",
-        default="",
-        help="words: for each that a sound's path lacks it counts as a tenth as likely",
-    )
-    parser.add_argument(
-        "--no-trim", action="store_true", help="leave silence at the beginning of the query"
-    )
-    parser.add_argument("--play", action="store_true", help="play the results, best first")
-    parser.add_argument(
-        "--open", action="store_true", help="show the best result's file in the file manager"
-    )
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         *(query or _query(arguments)),
         arguments.top,
         tags=arguments.tag,
-        text=arguments.text,
+        text=arguments.text or "",
         trim=not arguments.no_trim,
     )
     if arguments.json:
@@ -139,7 +127,7 @@ def _up_to_date(library: Path, system: str | None) -> Path:
         print(f"{error} The version before is searched.", file=sys.stderr)
         return index
     if report.embedded or report.removed:
-        for line in skipped_lines(report.skipped):
+        for line in skipped_lines(report.skipped, report.others):
             print(line, file=sys.stderr)
         print(
             f"{report.sounds:,} sounds: {report.embedded:,} new, {report.removed:,} removed, "
@@ -158,12 +146,9 @@ def _say_what_lacks(searcher: "Searcher", hits: Sequence["Hit"]) -> None:
         index = next(
             each for each in searcher.indexes if gone[0].file == each.library / gone[0].path
         )
-        command = shlex.join(
-            ["vocalsketch", "index", "build", str(index.library), "--index", str(index.folder)]
-        )
         print(
             f"{len(gone)} of these sounds are gone since they were indexed. Bring the index up to "
-            f"date: {command}",
+            f"date: {index.update}",
             file=sys.stderr,
         )
 

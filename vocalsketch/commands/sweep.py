@@ -1,10 +1,19 @@
 """`vocalsketch sweep`: search hyperparameters in parallel, on validation results only."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocalsketch.commands.actions import Action, action_parsers, slot_arguments, slots_of
+from vocalsketch.commands.actions import (
+    DEVICES,
+    SLOTS,
+    Action,
+    Options,
+    add_actions,
+    run_action,
+    slots_of,
+)
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,13 +27,7 @@ INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
-    for action, subparser in action_parsers(parser, ACTIONS):
-        subparser.add_argument("study", type=Path, metavar="STUDY", help="study file (YAML)")
-        subparser.add_argument("--storage", metavar="URL", help="instead of the study file's")
-        subparser.add_argument(
-            "--folder", type=Path, help="the study's folder (default: runs/sweeps/NAME)"
-        )
-        action.add_arguments(subparser)
+    add_actions(parser, ACTIONS, STUDY)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,32 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return ACTIONS[arguments.action].run(arguments)
-
-
-def _run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--trials",
-        type=int,
-        required=True,
-        help="how many are to finish, over all machines and restarts",
-    )
-    parser.add_argument(
-        "--workers",
-        default="auto",
-        help="processes, or auto: one per GPU, else one per --cores-per-worker (default: auto)",
-    )
-    parser.add_argument("--cores-per-worker", type=int, metavar="N", help="CPU threads of a worker")
-    parser.add_argument(
-        "--devices", help="GPUs such as 0,2, or cpu (default: all GPUs, else the processor)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="set a config key of every trial, such as trainer.max_epochs=5",
-    )
+    return run_action(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -84,11 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _slots(arguments: argparse.Namespace) -> list["Slot"]:
-    """Return where workers run: one per GPU, else one per --cores-per-worker cores.
-
-    Raises:
-        ConfigError: A number is not positive, or there is no such GPU.
-    """
+    """Return where workers run: one per GPU, else one per --cores-per-worker cores."""
     from vocalsketch.jobs.slots import choose_slots
 
     workers = arguments.workers
@@ -117,17 +91,6 @@ def _status(arguments: argparse.Namespace) -> int:
     return _print_best(place) if tally.complete else 0
 
 
-def _best_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--export", type=Path, metavar="FILE", help="write a config for fit")
-    parser.add_argument(
-        "--retrain",
-        type=int,
-        metavar="SEEDS",
-        help="train it anew with so many seeds, and rank the test half",
-    )
-    slot_arguments(parser)
-
-
 def _best(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -143,7 +106,8 @@ def _best(arguments: argparse.Namespace) -> int:
     _print_best(place)
     if arguments.export is not None:
         write_text(arguments.export, export(definition, trial))
-        print(f"Written to {arguments.export}: vocalsketch fit --config {arguments.export}")
+        command = shlex.join(["vocalsketch", "fit", "--config", str(arguments.export)])
+        print(f"Written to {arguments.export}: {command}")
     if arguments.retrain is not None:
         done = retrain(definition, trial, place.folder, arguments.retrain, slots_of(arguments))
         Console().print(done.table(f"{place.name}, trial {trial.number}"))
@@ -158,7 +122,7 @@ def _report(arguments: argparse.Namespace) -> int:
     offline = summarise(study, definition, place.folder)
     print(f"Written to {place.folder / 'report'}: history.png, trials.csv")
     if offline:
-        print(f"W&B, offline: upload with `wandb sync {offline}`.")
+        print(f"W&B, offline: upload with `wandb sync {shlex.quote(str(offline))}`.")
     return 0
 
 
@@ -224,16 +188,29 @@ def _counts(tally: "Tally") -> str:
     )
 
 
-def _none(parser: argparse.ArgumentParser) -> None:
-    """Declare no arguments beyond the common ones."""
-
-
+STUDY: Options = {
+    "study": (Path, "study file (YAML)"),
+    "--storage URL": (str, "instead of the study file's"),
+    "--folder": (Path, "the study's folder (default: runs/sweeps/NAME)"),
+}
+RUN: Options = {
+    "--trials!": (int, "how many are to finish, over all machines and restarts"),
+    "--workers": ("auto", "processes, or auto: one per GPU, else one per --cores-per-worker"),
+    "--cores-per-worker N": (int, "CPU threads of a worker"),
+    "--set KEY=VALUE": ([str], "set a config key of every trial, such as trainer.max_epochs=5"),
+    **DEVICES,
+}
+BEST: Options = {
+    "--export FILE": (Path, "write a config for fit"),
+    "--retrain SEEDS": (int, "train it anew with so many seeds, and rank the test half"),
+    **SLOTS,
+}
 ACTIONS = {
-    "run": Action("run trials until so many are finished", _run_arguments, _run),
-    "status": Action("count trials by state, and say why some were pruned", _none, _status),
-    "best": Action("show, export or retrain the best trial", _best_arguments, _best),
-    "report": Action("write the history of values and a table of all trials", _none, _report),
+    "run": Action("run trials until so many are finished", _run, RUN),
+    "status": Action("count trials by state, and say why some were pruned", _status),
+    "best": Action("show, export or retrain the best trial", _best, BEST),
+    "report": Action("write the history of values and a table of all trials", _report),
     "prune-failed": Action(
-        "put trials of dead workers back, remove what failed ones left", _none, _prune_failed
+        "put trials of dead workers back, remove what failed ones left", _prune_failed
     ),
 }

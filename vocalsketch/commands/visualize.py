@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
 JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before it
 
 
+OPTIONS: Options = {
+    "--out! DIR": (Path, "where to write"),
+    "--layers NAMES": (str, "such as conv1,conv2,fc1 (default: all convolutions, fc1)"),
+    "--units": (4, "units drawn from each layer"),
+    "--only NUMBERS": (str, "these units instead, such as 0,5,11"),
+    "--position BIN,FRAME": (
+        str,
+        "maximise one position of a channel, or its centre, not its mean",
+    ),
+    "--steps": (1000, "limit"),
+    "--slope": (0.3, "of the leaky ReLU, the paper's"),
+    "--l2": (0.0, "weight of L2"),
+    "--total-variation": (0.0, "weight of it"),
+    "--jitter": (0, "bins and frames to move by"),
+    "--names": (str, "names of the checkpoints, separated by commas"),
+    "--seed": (0, "of units, starts and phases"),
+    "--device": ("cpu", "where the ascent runs: cpu, cuda, mps"),
+    "--wandb": (False, "log figures, sounds and page to W&B"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
@@ -29,35 +51,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CKPT",
         help="a checkpoint, or two to be shown side by side (without and with pre-training)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    _add_choice(parser)
-    _add_ascent(parser)
+    add_options(parser, OPTIONS)
+    parser.add_argument(
+        "--part", choices=("imitation", "recording", "pair"), help="only layers that see this"
+    )
     parser.add_argument(
         "--corpus",
         default=os.environ.get("VOCALSKETCH_ROOT"),
         metavar="ROOT",
         help="compare with this corpus' clips; demo, or a folder (default: $VOCALSKETCH_ROOT)",
     )
-    parser.add_argument("--names", help="names of the checkpoints, separated by commas")
-    parser.add_argument("--seed", type=int, default=0, help="of units, starts and phases")
-    parser.add_argument(
-        "--device", default="cpu", help="where the ascent runs: cpu, cuda, mps (default: cpu)"
-    )
-    parser.add_argument("--wandb", action="store_true", help="log figures, sounds and page to W&B")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the patterns, write everything and print where."""
     from vocalsketch.files import make_folder
     from vocalsketch.interpret.gallery import write_gallery
-    from vocalsketch.interpret.layers import check_slope
+    from vocalsketch.interpret.layers import check_alike, check_slope, selected_layers
+    from vocalsketch.interpret.subject import load_subjects
     from vocalsketch.interpret.tracking import track
     from vocalsketch.interpret.units import Activity
 
     settings, position = _settings(arguments), _position(arguments.position)
     check_slope(arguments.slope)
-    subjects = _subjects(arguments)
-    chosen = _layers(subjects, arguments)
+    names = None if arguments.names is None else arguments.names.split(",")
+    subjects = load_subjects(arguments.checkpoints, names, _device(arguments.device))
+    layers = None if arguments.layers is None else arguments.layers.split(",")
+    chosen = [selected_layers(subject.layers, layers, arguments.part) for subject in subjects]
+    check_alike(chosen)
     units = [_units(layer, arguments) for layer in chosen[0]]
     for layer in chosen[0]:
         Activity(layer, position)  # refuses a position that is not there, before any work
@@ -108,38 +129,6 @@ def _column(
     )
 
 
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--layers", metavar="NAMES", help="such as conv1,conv2,fc1 (default: all convolutions, fc1)"
-    )
-    parser.add_argument(
-        "--part", choices=("imitation", "recording", "pair"), help="only layers that see this"
-    )
-    parser.add_argument(
-        "--units", type=int, default=4, help="units drawn from each layer (default: 4)"
-    )
-    parser.add_argument("--only", metavar="NUMBERS", help="these units instead, such as 0,5,11")
-    parser.add_argument(
-        "--position",
-        metavar="BIN,FRAME",
-        help="maximise one position of a channel, or its centre, not its mean",
-    )
-
-
-def _add_ascent(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=int, default=1000, help="limit (default: 1000)")
-    parser.add_argument(
-        "--slope", type=float, default=0.3, help="of the leaky ReLU (default: 0.3, the paper's)"
-    )
-    parser.add_argument("--l2", type=float, default=0.0, help="weight of L2 (default: 0)")
-    parser.add_argument(
-        "--total-variation", type=float, default=0.0, help="weight of it (default: 0)"
-    )
-    parser.add_argument(
-        "--jitter", type=int, default=0, help="bins and frames to move by (default: 0)"
-    )
-
-
 def _settings(arguments: argparse.Namespace) -> "AscentSettings":
     from vocalsketch.interpret.ascent import AscentSettings
 
@@ -172,13 +161,6 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
         ) from error
 
 
-def _subjects(arguments: argparse.Namespace) -> "list[Subject]":
-    from vocalsketch.interpret.subject import load_subjects
-
-    names = None if arguments.names is None else arguments.names.split(",")
-    return load_subjects(arguments.checkpoints, names, _device(arguments.device))
-
-
 def _device(name: str) -> str:
     import torch
 
@@ -188,18 +170,6 @@ def _device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"--device is {name!r}, which cannot be used here: {reason}") from error
     return name
-
-
-def _layers(
-    subjects: "Sequence[Subject]", arguments: argparse.Namespace
-) -> "list[tuple[Layer, ...]]":
-    """Return the chosen layers of each checkpoint."""
-    from vocalsketch.interpret.layers import check_alike, selected_layers
-
-    names = None if arguments.layers is None else arguments.layers.split(",")
-    chosen = [selected_layers(subject.layers, names, arguments.part) for subject in subjects]
-    check_alike(chosen)
-    return chosen
 
 
 def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:

@@ -20,23 +20,14 @@ from vocalsketch.features.front_end import FrontEnd
 
 
 class ContrastiveBatch(NamedTuple):
-    """Clips to train on; sounds are numbered alike in all processes.
+    """Clips to train on; sounds are numbered alike in all processes."""
 
-    Attributes:
-        imitations: (imitations, bins, frames).
-        recordings: (sounds, bins, frames).
-        targets: (imitations,), the number of the sound that each imitates.
-        sounds: (sounds,), the number of each sound, none twice.
-        target_categories: (imitations,), the number of the target's category.
-        categories: (sounds,), the number of each sound's category.
-    """
-
-    imitations: Tensor
-    recordings: Tensor
-    targets: Tensor
-    sounds: Tensor
-    target_categories: Tensor
-    categories: Tensor
+    imitations: Tensor  # (imitations, bins, frames)
+    recordings: Tensor  # (sounds, bins, frames)
+    targets: Tensor  # (imitations,), the number of the sound that each imitates
+    sounds: Tensor  # (sounds,), the number of each sound, none twice
+    target_categories: Tensor  # (imitations,), the number of the target's category
+    categories: Tensor  # (sounds,), the number of each sound's category
 
 
 class Drawn(NamedTuple):
@@ -145,8 +136,7 @@ class ContrastiveDataModule(RetrievalDataModule):
     cache folder. An epoch passes through the imitations of each part once on average.
 
     Args:
-        root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
-            (imitation, sound, category).
+        root: As ``RetrievalDataModule``.
         imitation_front_end: Turns imitations into spectrograms; ``AudibleMel`` if left out.
         recording_front_end: Likewise for recordings.
         batch_size: Distinct sounds in a batch of one process.

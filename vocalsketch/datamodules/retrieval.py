@@ -15,9 +15,10 @@ from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, Clip
 from vocalsketch.datamodules.evaluation import EvaluationSet
 from vocalsketch.datamodules.loading import Reading, batch_loader, process_of
 from vocalsketch.datamodules.pairing import draw_pairs
-from vocalsketch.datasets.open import open_corpus
+from vocalsketch.datasets.manifest import Split
+from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Corpus, Imitation, Sound
-from vocalsketch.datasets.splits import Split, make_split
+from vocalsketch.datasets.splits import make_split
 from vocalsketch.domain import Half, Indices, Side
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
@@ -42,12 +43,14 @@ class RetrievalDataModule(pl.LightningDataModule):
     half.
 
     Args:
-        root: ``demo``, a VocalSketch tree, a folder with sounds/ and imitations/, or a CSV of
-            (imitation, sound, category).
+        root: ``demo``, or a corpus in any layout that holds imitations (docs/corpora.md).
         imitation_front_end: Turns imitations into spectrograms; IMINET's CQT if left out.
         recording_front_end: Likewise for recordings.
-        split: ``paper``, ``random``, ``fold K/N``, or the path of a manifest.
+        split: ``paper``, ``random``, ``fold K/N``, ``qbv_coarse K``, or a manifest; with
+            a ``test_root`` ``qvim``, ``qbv_fine`` or ``corpora``.
         evaluation_batch_size: Clips embedded at once when evaluating.
+        test_root: A second corpus, which only tests.
+        second_set: Whether to add the second set of VocalSketch 1.1.
         reading: As ``Reading``.
     """
 
@@ -58,10 +61,14 @@ class RetrievalDataModule(pl.LightningDataModule):
         recording_front_end: FrontEnd | None = None,
         split: str = "paper",
         evaluation_batch_size: int = 128,
+        test_root: str | None = None,
+        second_set: bool = False,
         **reading: Any,
     ) -> None:
         super().__init__()
         self.root = root
+        self.test_root = test_root
+        self.second_set = second_set
         self.front_ends: dict[Side, FrontEnd] = {
             # a front end as default would lend its parameters to another class named in a config
             "imitation": imitation_front_end or CQT(),
@@ -98,7 +105,12 @@ class RetrievalDataModule(pl.LightningDataModule):
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, read from its tables; no audio is opened."""
-        return open_corpus(self.root, on_bad_audio=self.reading.on_bad_audio)
+        return open_corpora(
+            self.root,
+            self.test_root,
+            on_bad_audio=self.reading.on_bad_audio,
+            second_set=self.second_set,
+        )
 
     @cached_property
     def split(self) -> Split:

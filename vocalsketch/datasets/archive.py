@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
@@ -19,7 +19,6 @@ from vocalsketch.errors import DatasetError, StorageError
 from vocalsketch.files import cache_folder, locked
 
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
-LARGEST_MEMBER = 256 * 2**20  # bytes
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
 _BLOCK = 2**20  # bytes
 _MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
@@ -37,12 +36,8 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     """Unpack a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` into an empty folder.
 
     Only plain files and folders are made, with this process's own permissions, and only below
-    ``folder``: the archive's links, devices, owners and modes never reach the disk.
-
-    Args:
-        archive: The file to unpack.
-        folder: An existing folder, best a temporary one: a refused archive leaves a part behind.
-        limit: The most bytes that may be written; by default 20 times the archive's size.
+    ``folder``: the archive's links, devices, owners and modes never reach the disk. By default at
+    most 20 times the archive's size is written. A refused archive leaves a part behind.
 
     Raises:
         DatasetError: The archive is damaged or cut short; a member is absolute, climbs out with
@@ -68,11 +63,7 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
     """Unpack submissions that are not unpacked yet, each to a folder of the archive's stem.
 
     A folder appears whole or not at all, so that what was interrupted goes on; several processes
-    may ask at once.
-
-    Args:
-        archives: The archives.
-        folder: Where to; the cache folder serves where nothing can be written there.
+    may ask at once. The cache folder serves where nothing can be written into ``folder``.
 
     Returns:
         The folders, and the archives that are damaged.
@@ -102,12 +93,8 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
 def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
     """Unpack archives into the folder ``target``, which appears whole or not at all.
 
-    A single folder at the top of what they hold, if it holds everything, is left out.
-
-    Args:
-        files: Archives; other files are taken as they are.
-        target: The folder; it does not exist or is empty.
-        marker: A file of the data set, relative to its own top folder, which may lie deeper.
+    A single folder at the top of what they hold, if it holds everything, is left out. ``marker`` is
+    a file of the data set, relative to its own top folder, which may lie deeper.
 
     Raises:
         DatasetError: An archive is damaged or unsafe, or no file is ``marker``.
@@ -148,28 +135,6 @@ def _top(content: Path, marker: str, files: Sequence[Path]) -> Path:
 
 def _is_archive(file: Path) -> bool:
     return file.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
-
-
-def read_members(archive: Path, names: Container[str]) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield (name, content) of the named files of a ``.tgz``, in one pass over it.
-
-    Raises:
-        DatasetError: The archive is damaged or cut short, holds more than 20 times its size, or a
-            named file of more than 256 MiB.
-    """
-    with (
-        _damage_named(archive),
-        _decompressed(archive, _limit_of(archive)) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as tar,
-    ):
-        for member in tar:
-            content = tar.extractfile(member) if member.name in names else None
-            if content is None:
-                continue
-            if member.size > LARGEST_MEMBER:
-                reason = f"is of {member.size:,} bytes, more than {LARGEST_MEMBER:,}"
-                raise _refused(archive, member.name, reason)
-            yield member.name, io.BytesIO(content.read())
 
 
 class _Limited(io.RawIOBase):

@@ -2,11 +2,26 @@
 
 import os
 import stat
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from vocalsketch.datasets.folder import AUDIO_SUFFIXES
+from vocalsketch.errors import DatasetError
+from vocalsketch.files import open_regular
+
+# What libsndfile or FFmpeg decode. A file of another name is one where its content begins so.
+SUFFIXES = frozenset(
+    f".{name}"
+    for names in (
+        "3gp aac ac3 aif aifc aiff amr ape au avi bwf caf flac m4a m4b mka mkv mov mp2 mp3 mp4",
+        "mpga oga ogg ogv opus rf64 snd sph voc w64 wav wave weba webm wma wv",
+    )
+    for name in names.split()
+)
+BEGINNINGS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff\x2e\x91\xcf\x11", b"RF64")
+FORMS = (b"WAVE", b"AIFF", b"AIFC")  # of a RIFF or FORM file, behind its size
 
 
 class FoundFile(NamedTuple):
@@ -29,40 +44,106 @@ class Listing:
 
     Attributes:
         files: That are taken for sounds, sorted by path.
-        left_out: How many files are not, by suffix.
+        unusable: Why others of a sound's name are not, and folders that cannot be read, by path.
+        others: How many files are no sounds, by suffix.
     """
 
     files: list[FoundFile] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    others: Counter[str] = field(default_factory=Counter)
 
 
 def list_audio(folder: Path) -> Listing:
-    """List the sounds below a folder; links to folders are followed once, hidden files left out."""
+    """List the sounds below a folder; hidden files and folders are left out.
+
+    Links are followed. A folder that is reached in several ways is listed once, under its own name
+    where it has one below ``folder``, so that loops of links end.
+
+    Raises:
+        DatasetError: The folder cannot be read.
+    """
     listing = Listing()
     seen: set[tuple[int, int]] = set()
-    for current, folders, names in os.walk(folder, followlinks=True):
-        here = Path(current)
-        status = here.stat()
-        if (status.st_dev, status.st_ino) in seen:  # a loop of links, or a second way here
-            folders.clear()
+    folders, links = [""], list[str]()
+    while folders or links:
+        within = (folders or links).pop()
+        try:
+            found = _entries(folder / within, seen)
+        except OSError as error:
+            if not within:
+                raise DatasetError(
+                    f"{folder} cannot be read ({error.strerror}): check its permissions."
+                ) from error
+            listing.unusable[within] = f"a folder that cannot be read ({error.strerror})"
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if not name.startswith("."):
-                _add(listing, folder, here / name)
+        for entry in found:
+            path = f"{within}/{entry.name}" if within else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(path)
+            elif entry.is_symlink() and Path(entry).is_dir():
+                links.append(path)
+            else:
+                _add(listing, path, entry)
     listing.files.sort()
     return listing
 
 
-def _add(listing: Listing, folder: Path, file: Path) -> None:
-    suffix = file.suffix.lower()
+def suffix_of(path: str) -> str:
+    """Return a path's suffix in small letters, or words where there is none.
+
+    >>> suffix_of("kicks/Deep.v2.WAV"), suffix_of("LICENSE")
+    ('.wav', 'without a suffix')
+    """
+    return PurePath(path).suffix.lower() or "without a suffix"
+
+
+def counted(others: Mapping[str, int]) -> str:
+    """Return counts by suffix, the commonest first.
+
+    >>> counted({".pdf": 1, ".txt": 2})
+    'no sounds, left out: 2 .txt, 1 .pdf'
+    """
+    counts = Counter(others).most_common()
+    return f"no sounds, left out: {', '.join(f'{count:,} {suffix}' for suffix, count in counts)}"
+
+
+def _entries(folder: Path, seen: set[tuple[int, int]]) -> "list[os.DirEntry[str]]":
+    """Return what is not hidden in a folder, first to be taken last; none the second time."""
+    status = folder.stat()
+    if (status.st_dev, status.st_ino) in seen:
+        return []
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(found, key=lambda entry: entry.name, reverse=True)
+
+
+def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
+    """Take a file for a sound, or note why it is not."""
+    named = suffix_of(path) in SUFFIXES
     try:
-        status = file.stat()
-    except OSError:  # a link that leads nowhere
-        status = None
-    if suffix in AUDIO_SUFFIXES and status is not None and stat.S_ISREG(status.st_mode):
-        path = file.relative_to(folder).as_posix()
-        listing.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
+        status = entry.stat()
+        regular = stat.S_ISREG(status.st_mode)
+        sound = named or (regular and _begins_as_sound(entry))
+        path.encode()
+    except OSError as error:
+        reason = "a link that leads nowhere" if entry.is_symlink() else str(error.strerror)
+    except UnicodeEncodeError:
+        path, reason = ascii(path), "its name is not UTF-8: rename it"
     else:
-        listing.left_out[suffix] = listing.left_out.get(suffix, 0) + 1
+        if sound and regular:
+            listing.files.append(FoundFile(path, status.st_size, status.st_mtime_ns))
+            return
+        reason = "a pipe, socket or device, not a file"
+    if named:
+        listing.unusable[path] = reason
+    else:
+        listing.others[suffix_of(path)] += 1
+
+
+def _begins_as_sound(entry: "os.DirEntry[str]") -> bool:
+    with open_regular(Path(entry)) as stream:
+        beginning = stream.read(12)
+    return beginning.startswith(BEGINNINGS) or (
+        beginning[:4] in (b"RIFF", b"FORM") and beginning[8:] in FORMS
+    )

@@ -4,32 +4,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
-from vocalsketch.datasets.records import (
-    FILE_GONE,
-    ONE_CATEGORY,
-    Corpus,
-    Faults,
-    Imitation,
-    OnBadAudio,
-    Sound,
-    assemble,
-)
+from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.tables import has_columns, read_rows
-from vocalsketch.errors import DatasetError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 CSV_COLUMNS = ("imitation", "sound", "category")
 
 
 def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read one's own sounds and imitations of them.
 
-    Args:
-        root: A folder with ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and
-            ``imitations/<sound stem>/*.wav`` (any of ``AUDIO_SUFFIXES``).
-        on_bad_audio: Unused: what a folder holds is there.
+    They lie in ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and ``imitations/<sound
+    stem>/*.wav``, in any format that is decoded.
 
     Raises:
         DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
@@ -37,22 +25,16 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     faults = Faults(root, on_bad_audio)
     sounds = _read_sounds(root / "sounds", faults)
     imitations = list(_read_imitations(root / "imitations", sounds, faults))
-    faults.refuse(sounds.values())
     if not imitations:
-        raise DatasetError(
-            f"{root / 'imitations'} holds no imitation: put audio ({', '.join(AUDIO_SUFFIXES)}) "
-            "into a folder named after the file of the sound, such as imitations/dog/1.wav."
-        )
-    return assemble("folder", root, sounds.values(), imitations, {})
+        how = "put audio into imitations/<sound>/"
+        faults.add("holds no imitation", how, "Such a folder is named after the sound's file.")
+    return faults.corpus("folder", sounds.values(), imitations)
 
 
 def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read the sounds and imitations that a table names, one imitation in a row.
 
-    Args:
-        table: A table with the columns imitation, sound and category; its paths are relative to
-            itself.
-        on_bad_audio: Whether a file that the table names and the disk lacks is an error.
+    The columns are imitation, sound and category; paths are relative to the table itself.
 
     Raises:
         DatasetError: A cell is empty, a name is given twice, a file is gone, or there is nothing.
@@ -91,18 +73,14 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
             faults.add("names imitations twice", f"line {line} repeats {name!r}", "Keep one row.")
         imitations[name] = Imitation(name, path, sound.id)
     present = [sound for sound in sounds.values() if sound.id not in gone]
-    faults.refuse(present)
     kept = [each for each in imitations.values() if each.id not in gone]
-    return assemble("folder", table, present, kept, {FILE_GONE: faults.gone})
+    return faults.corpus("folder", present, kept)
 
 
 def _audio_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Yield each audio file and the names that lead to it from ``folder``; hidden ones aside."""
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            yield path, tuple(map(composed, parts))
+    for found in list_audio(folder).files if folder.is_dir() else ():
+        yield folder / found.path, tuple(map(composed, PurePosixPath(found.path).parts))
 
 
 def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:
@@ -149,9 +127,6 @@ class _CsvLayout(Layout):
 FOLDER = Layout(
     name="folder",
     title="a folder of one's own",
-    source="",
-    licence="",
-    citation="",
     tree="ROOT/sounds/<sound>.wav or ROOT/sounds/<category>/<sound>.wav, and "
     "ROOT/imitations/<sound>/<any name>.wav",
     needs=(("sounds/",), ("imitations/",)),
@@ -160,9 +135,6 @@ FOLDER = Layout(
 CSV = _CsvLayout(
     name="csv",
     title="a table of one's own",
-    source="",
-    licence="",
-    citation="",
     tree="a .csv file with the columns imitation, sound and category, its paths relative to itself",
     needs=(("",),),
     load=load_csv,

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
 from vocalsketch.datasets.records import FILE_GONE
 from vocalsketch.datasets.urbansound8k import load_urbansound8k
@@ -39,6 +40,7 @@ class Inventory:
         groups: Group -> kind (``sounds``, ``imitations`` or ``clips``) -> the records.
         left_out: What is lacking or not used, by reason.
         notes: What else is known of the whole.
+        others: How many files there are no sounds, by suffix, where files and not tables say.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Inventory:
     groups: Mapping[str, Mapping[str, Sequence[AudioFile]]]
     left_out: Mapping[str, tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -100,8 +103,14 @@ def _of_corpus(root: str | Path, title: str) -> Inventory:
     people = {each.participant for each in corpus.imitations} - {""}
     notes = [f"{len(classes):,} classes"] if classes else []
     notes += [f"{len(people):,} people imitate"] if people else []
+    left_out, others = dict(corpus.missing), Counter[str]()
+    if corpus.name == "folder" and corpus.root.is_dir():  # else a table says what is what
+        found = list_audio(corpus.root)
+        others = found.others
+        for path, reason in found.unusable.items():
+            left_out[reason] = (*left_out.get(reason, ()), path)
     return Inventory(
-        corpus.name, title, corpus.root, "category", groups, corpus.missing, tuple(notes)
+        corpus.name, title, corpus.root, "category", groups, left_out, tuple(notes), others
     )
 
 

@@ -18,8 +18,6 @@ class Layout:
         name: What results are marked with, such as ``vimsketch``.
         title: What people call it.
         source: Where it is published.
-        licence: Its licence.
-        citation: How to cite it.
         tree: How it must lie, for people to read.
         needs: What has to be there, each a choice of patterns; a slash at the end means a folder.
         signs: What else tells that a folder was meant to be it.
@@ -29,11 +27,9 @@ class Layout:
 
     name: str
     title: str
-    source: str
-    licence: str
-    citation: str
     tree: str
     needs: tuple[tuple[str, ...], ...]
+    source: str = ""
     signs: tuple[str, ...] = ()
     load: Callable[[Path, OnBadAudio], Corpus] | None = None
     includes: tuple[str, ...] = ()

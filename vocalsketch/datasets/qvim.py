@@ -1,19 +1,10 @@
-"""QVIM-dev: the development set of the AES AIMLA challenge 2025."""
+"""QVIM-dev: the development set of the AES AIMLA challenge 2025; its licence is on its page."""
 
 from pathlib import Path, PurePosixPath
 
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files
-from vocalsketch.datasets.records import (
-    FILE_GONE,
-    ONE_CATEGORY,
-    Corpus,
-    Faults,
-    Imitation,
-    OnBadAudio,
-    Sound,
-    assemble,
-)
+from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.tables import read_rows
 
 TABLE = "DEV Dataset.csv"
@@ -22,10 +13,6 @@ QUERIES = ("Query 1", "Query 2", "Query 3")
 
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant.
-
-    Args:
-        root: The folder that holds ``DEV Dataset.csv``.
-        on_bad_audio: Whether absent files are an error or are listed as missing.
 
     Raises:
         DatasetError: The table is missing or damaged, a cell names no file or one twice.
@@ -56,18 +43,13 @@ def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
                 faults.add(f"names queries twice in {TABLE}", query, "Keep one cell of each.")
             if path is not None:
                 imitations[query] = Imitation(query, path, item)
-    faults.refuse(sounds.values())
-    gone = {FILE_GONE: faults.gone}
-    return assemble(LAYOUT.name, root, sounds.values(), imitations.values(), gone)
+    return faults.corpus(LAYOUT.name, sounds.values(), imitations.values())
 
 
 LAYOUT = Layout(
     name="qvim-dev",
     title="QVIM-dev",
     source="https://qvim-aes.github.io",
-    licence="as the organisers state on their page",
-    citation="AES AIMLA Challenge 2025, Query by Vocal Imitation: development set, "
-    "https://qvim-aes.github.io",
     tree=f"ROOT/{TABLE}, ROOT/Items/<class>/<item> and ROOT/Queries/<class>/<query>",
     needs=((TABLE,), ("Items/",), ("Queries/",)),
     load=load_qvim,

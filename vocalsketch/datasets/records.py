@@ -1,7 +1,7 @@
 """What a corpus of sounds and their vocal imitations is, whatever layout it has on disk."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -89,24 +89,8 @@ class Corpus:
         return tuple(sorted({sound.category for sound in self.sounds}))
 
 
-def relevant(target: Sound, candidates: Sequence[Sound]) -> list[bool]:
-    """Say of each candidate whether it answers a query for ``target``: itself, or of a kind.
-
-    >>> dog, puppy = (Sound(name, Path(name), "sounds", name, ("dog",)) for name in ("a", "b"))
-    >>> relevant(dog, [puppy, Sound("c", Path("c"), "sounds", "c"), dog])
-    [True, False, True]
-    """
-    kinds = set(target.classes)
-    return [each.id == target.id or not kinds.isdisjoint(each.classes) for each in candidates]
-
-
 class Faults:
-    """What is wrong with a data set, gathered so that its owner meets all of it at once.
-
-    Args:
-        root: The data set's folder or file.
-        on_bad_audio: Whether absent files are a fault or are listed as missing.
-    """
+    """What is wrong with a data set, gathered so that its owner meets all of it at once."""
 
     def __init__(self, root: Path, on_bad_audio: OnBadAudio) -> None:
         self.root = root
@@ -125,14 +109,26 @@ class Faults:
             remedy = "Restore it, or set on_bad_audio to skip to go on without."
             self.add("lacks audio that its tables name", name, remedy)
 
-    def refuse(self, sounds: Iterable[Sound] = ()) -> None:
-        """Raise what was noted, and with it which categories have a single sound.
+    def corpus(
+        self,
+        name: str,
+        sounds: Iterable[Sound],
+        imitations: Iterable[Imitation],
+        missing: Mapping[str, Iterable[str]] | None = None,
+    ) -> Corpus:
+        """Return the corpus of what was read, whose gone files are ``missing`` beside others.
 
         Raises:
-            DatasetError: Something was noted.
+            DatasetError: Something was noted, or no sound or imitation is left.
         """
-        if not self._found:
-            return
+        sounds = list(sounds)
+        if self._found:
+            self._refuse(sounds)
+        missing = {FILE_GONE: self.gone, **(missing or {})}
+        return assemble(name, self.root, sounds, imitations, missing)
+
+    def _refuse(self, sounds: Iterable[Sound]) -> None:
+        """Raise what was noted, and with it which categories have a single sound."""
         for category in single_categories(sounds):
             self.add("has a category of one sound", repr(category), MERGE)
         lines = [
@@ -166,7 +162,7 @@ def assemble(
         (imitation for imitation in imitations if imitation.sound_id in place),
         key=lambda imitation: (place[imitation.sound_id], imitation.id),
     )
-    lacking = {reason: tuple(sorted(names)) for reason, names in missing.items() if names}
+    lacking = {reason: tuple(sorted(set(names))) for reason, names in missing.items() if names}
     for found, noun in ((ordered, "sound recording"), (kept, "imitation of a sound")):
         if not found:
             raise DatasetError(f"No {noun} was found in {root}{_lacking_note(lacking)}.")

@@ -1,4 +1,8 @@
-"""UrbanSound8K: read its table of 8,732 urban sounds in ten classes and ten given folds."""
+"""UrbanSound8K: 8,732 urban sounds in ten classes and ten given folds.
+
+Source: zenodo record 1203745, CC BY-NC 4.0. J. Salamon, C. Jacoby and J. P. Bello, "A Dataset and
+Taxonomy for Urban Sound Research", ACM Multimedia 2014, doi:10.1145/2647868.2655045.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -60,11 +64,7 @@ class UrbanSoundCorpus:
 def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> UrbanSoundCorpus:
     """Read the table and find its files. No audio is decoded.
 
-    Args:
-        root: The folder that holds ``metadata/`` and ``audio/``, or as mirrors have it the table
-            and ``fold1/`` to ``fold10/``.
-        on_bad_audio: Whether files that are missing or of zero bytes are an error, which says
-            how many and which, or are left out and listed in ``skipped``.
+    Missing and zero-byte files are an error, or are left out and listed in ``skipped``.
 
     Raises:
         ConfigError: ``on_bad_audio`` is neither.
@@ -114,10 +114,9 @@ def split_fold(corpus: UrbanSoundCorpus, fold: int) -> tuple[tuple[str, ...], tu
 
 
 def _read_table(root: Path) -> tuple[UrbanSoundClip, ...]:
-    table = next(
-        (path for path in (root / "metadata" / TABLE, root / TABLE) if path.is_file()), None
-    )
-    if table is None:
+    table = root / "metadata" / TABLE
+    table = table if table.is_file() else root / TABLE
+    if not table.is_file():
         raise DatasetError(
             f"{root} does not hold metadata/{TABLE}, nor {TABLE}: give the folder of the data set, "
             "or run: vocalsketch data download urbansound8k"
@@ -158,9 +157,6 @@ LAYOUT = Layout(
     name=NAME,
     title="UrbanSound8K",
     source="https://zenodo.org/records/1203745",
-    licence="CC BY-NC 4.0",
-    citation="J. Salamon, C. Jacoby and J. P. Bello, A Dataset and Taxonomy for Urban Sound "
-    "Research, 22nd ACM International Conference on Multimedia, 2014, doi:10.1145/2647868.2655045",
     tree=f"ROOT/metadata/{TABLE} and ROOT/audio/fold1/ to fold10/, or ROOT/{TABLE} and ROOT/fold1/ "
     "to fold10/",
     needs=((f"metadata/{TABLE}", TABLE), ("audio/fold*/", "fold*/")),

@@ -1,20 +1,15 @@
-"""VimSketch: VocalSketch and the Vocal Imitation Set in one, 12,543 imitations of 542 sounds."""
+"""VimSketch: VocalSketch and the Vocal Imitation Set in one, 12,543 imitations of 542 sounds.
+
+Source: zenodo record 2596911, CC BY 4.0. B. Kim, M. Cartwright, F. Pishdadian and B. Pardo, 2019,
+doi:10.5281/zenodo.2596911.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
-from vocalsketch.datasets.records import (
-    FILE_GONE,
-    ONE_CATEGORY,
-    Corpus,
-    Faults,
-    Imitation,
-    OnBadAudio,
-    Sound,
-    assemble,
-)
+from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
 from vocalsketch.datasets.tables import read_text
 
 TABLES = {
@@ -30,10 +25,6 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     What follows the first underscore of a file's name is the key that links imitations to
     references; what follows the digits of a key is the class, which several references share.
     Every sound is ranked among all.
-
-    Args:
-        root: The folder that holds ``references/`` and ``vocal_imitations/``.
-        on_bad_audio: Whether absent files are an error or are listed as missing.
 
     Raises:
         DatasetError: A file is gone, a key is given twice, or an imitation has no reference.
@@ -60,9 +51,7 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
             faults.add("names imitations twice", name, "Keep one row of each.")
         elif path is not None and _key(name) in sounds:
             imitations[name] = Imitation(name, path, sounds[_key(name)].id)
-    faults.refuse(sounds.values())
-    gone = {FILE_GONE: faults.gone}
-    return assemble(LAYOUT.name, root, sounds.values(), imitations.values(), gone)
+    return faults.corpus(LAYOUT.name, sounds.values(), imitations.values())
 
 
 def class_of(key: str) -> str:
@@ -103,9 +92,6 @@ LAYOUT = Layout(
     name="vimsketch",
     title="VimSketch",
     source="https://zenodo.org/records/2596911",
-    licence="CC BY 4.0",
-    citation="B. Kim, M. Cartwright, F. Pishdadian and B. Pardo, VimSketch Dataset, 2019, "
-    "doi:10.5281/zenodo.2596911",
     tree="ROOT/references/<file>.wav and ROOT/vocal_imitations/<file>.wav, with "
     "reference_file_names.csv and vocal_imitation_file_names.csv beside these folders",
     needs=(("references/",), ("vocal_imitations/",)),

@@ -10,14 +10,12 @@ from pathlib import Path
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
 from vocalsketch.datasets.names import Files
 from vocalsketch.datasets.records import (
-    FILE_GONE,
     NOT_DISTRIBUTED,
     Corpus,
     Faults,
     Imitation,
     OnBadAudio,
     Sound,
-    assemble,
 )
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
@@ -31,7 +29,7 @@ ONE_ROW = "Keep one row of each."
 
 _CATEGORY_OF_SUBSET = {"everyday sounds": EVERYDAY}
 _TRUTH = {"true": True, "false": False, "": False}
-_COLUMNS = ("filename", "stimulus_type", "included", "draft", "training", "sound_recording")
+_COLUMNS = ("filename", "stimulus_type", "sound_recording")
 
 
 def load_vocalsketch(
@@ -42,12 +40,8 @@ def load_vocalsketch(
     The imitations are those made of a sound recording, included, neither draft nor training. They
     are linked to sounds by the recording's file name, since labels recur across categories.
     Everyday recordings that are absent are listed in ``Corpus.missing`` and left out with their
-    imitations: VocalSketch does not distribute them.
-
-    Args:
-        root: The folder that holds ``vocal_imitations.csv``.
-        on_bad_audio: Whether any other absent file is an error or is listed as missing too.
-        second_set: Whether to add v1.1's second set. Its ids are damaged: a file name is the key.
+    imitations: VocalSketch does not distribute them. ``second_set`` adds v1.1's, whose ids are
+    damaged: a file name is the key.
 
     Raises:
         DatasetError: A table is missing or damaged, a file is gone, or nothing is left.
@@ -58,7 +52,9 @@ def load_vocalsketch(
     imitations: dict[str, Imitation] = {}
     for table, folder in (FIRST_SET, SECOND_SET) if second_set else (FIRST_SET,):
         included = _included_folder(root, folder)
-        for row in _rows_of_the_task(root / table):
+        for row in rows_of_the_task(root / table, _COLUMNS):
+            if row["stimulus_type"].lower() != "sound recording":
+                continue
             name, target = row["filename"], row["sound_recording"]
             path = files.find(f"{included}/{name}")
             sound = files.find(f"sound_recordings/{target}")
@@ -72,17 +68,9 @@ def load_vocalsketch(
                 faults.add_gone(f"{included}/{name}")
             else:
                 imitations[name] = Imitation(name, path, target, row["participant_id"])
-    faults.refuse(sounds.values())
-    return assemble(
-        "demo" if (root / DEMO_MARKER).is_file() else LAYOUT.name,
-        root,
-        sounds.values(),
-        imitations.values(),
-        {
-            NOT_DISTRIBUTED: {name for name in absent if absent[name] == EVERYDAY},
-            FILE_GONE: faults.gone,
-        },
-    )
+    corpus = "demo" if (root / DEMO_MARKER).is_file() else LAYOUT.name
+    everyday = {name for name in absent if absent[name] == EVERYDAY}
+    return faults.corpus(corpus, sounds.values(), imitations.values(), {NOT_DISTRIBUTED: everyday})
 
 
 def _read_sounds(
@@ -108,23 +96,16 @@ def _read_sounds(
     return sounds, absent
 
 
-def _rows_of_the_task(table: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of imitations of a recording, included, neither draft nor training."""
-    for line, row in read_rows(table, _COLUMNS, optional=("participant_id",)):
-        included, draft, training = (
-            truth(table, line, row, name) for name in ("included", "draft", "training")
-        )
-        of_recording = row["stimulus_type"].lower() == "sound recording"
-        if of_recording and included and not draft and not training:
+def rows_of_the_task(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Yield the rows of imitations that are included, neither draft nor training."""
+    marks = ("included", "draft", "training")
+    for line, row in read_rows(table, (*columns, *marks), optional=("participant_id",)):
+        if [_truth(table, line, row, mark) for mark in marks] == [True, False, False]:
             yield row
 
 
-def truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
-    """Read a yes or no, in the several spellings of these tables.
-
-    Raises:
-        DatasetError: It is neither.
-    """
+def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
+    """Read a yes or no, in the several spellings of these tables."""
     try:
         return _TRUTH[row[column].lower()]
     except KeyError:
@@ -150,9 +131,6 @@ LAYOUT = Layout(
     name="vocalsketch",
     title="VocalSketch",
     source="https://zenodo.org/records/13862",
-    licence="CC BY 4.0",
-    citation="M. Cartwright and B. Pardo, VocalSketch: Vocally Imitating Audio Concepts, "
-    "CHI 2015, doi:10.1145/2702123.2702387",
     tree="ROOT/sound_recordings.csv, ROOT/sound_recordings/<file>, ROOT/vocal_imitations.csv and "
     "ROOT/vocal_imitations/included/<file>",
     needs=(

@@ -96,14 +96,11 @@ class AudibleMel(FrontEnd):
 
     def _trimmed(self, levels: Tensor) -> Tensor:
         """Begin with the first audible frame; what follows the last one is the floor."""
-        loudest = levels.amax(1)
-        heard = (loudest >= loudest.amax(1, keepdim=True) - self.audible).to(levels.dtype)
+        first, count = audible_part(levels, self.audible)
         frames = levels.shape[2]
-        first = heard.argmax(1, keepdim=True)
-        last = frames - 1 - heard.flip(1).argmax(1, keepdim=True)
-        place = torch.arange(frames, device=levels.device) + first
-        taken = place.clamp(max=frames - 1)[:, None, :].expand_as(levels)
-        return levels.gather(2, taken) * (place <= last)[:, None, :]
+        place = torch.arange(frames, device=levels.device)
+        taken = (place + first).clamp(max=frames - 1)[:, None, :].expand_as(levels)
+        return levels.gather(2, taken) * (place < count)[:, None, :]
 
     def _hann(self) -> NDArray[np.float64]:
         return np.hanning(self.window + 1)[:-1]
@@ -111,3 +108,46 @@ class AudibleMel(FrontEnd):
     def _filters(self) -> NDArray[np.float64]:
         # zero-padding to twice the window lays the bins closer, so that every band hears one
         return mel_filters(self, 2 * self.window).T
+
+
+def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:
+    """Return the first audible frame, and how many there are up to the last one, (clips, 1) each.
+
+    Args:
+        levels: Spectrograms (clips, bands, frames), dB.
+        audible: How far a frame's loudest band lies below the clip's loudest at most, dB.
+    """
+    loudest = levels.amax(1)
+    heard = (loudest >= loudest.amax(1, keepdim=True) - audible).to(levels.dtype)
+    first = heard.argmax(1, keepdim=True)
+    return first, levels.shape[2] - heard.flip(1).argmax(1, keepdim=True) - first
+
+
+def own_time(levels: Tensor, audible: float, places: int) -> tuple[Tensor, Tensor]:
+    """Stretch the audible part of each clip to the same number of places.
+
+    A place is the average of the frames that it covers, or, of a part of fewer than two frames a
+    place, lies on the line between two of them.
+
+    Args:
+        levels: Spectrograms (clips, bands, frames), dB.
+        audible: As ``audible_part``.
+        places: Of the result.
+
+    Returns:
+        (clips, bands, places), and how many frames were stretched, (clips, 1).
+    """
+    first, count = audible_part(levels, audible)
+    width = torch.where(count < 2 * places, torch.ones_like(count), count / places)
+    centre = (torch.arange(places, device=levels.device) + 0.5) * count / places
+    begin = first + torch.minimum((centre - width / 2).clamp(min=0), count - width)
+    sums = functional.pad(levels.cumsum(2), (1, 0))
+
+    def until(frame: Tensor) -> Tensor:
+        whole = frame.floor().clamp(max=levels.shape[2] - 1)
+        taken = whole.long()[:, None, :].expand(-1, levels.shape[1], -1)
+        return torch.lerp(
+            sums.gather(2, taken), sums.gather(2, taken + 1), (frame - whole)[:, None]
+        )
+
+    return (until(begin + width) - until(begin)) / width[:, None], count

@@ -47,17 +47,18 @@ class EncoderGeometry:
 
 
 class Encoder(nn.Module):
-    """Maps spectrograms (clips, bins, frames) to embeddings of length 1, (clips, width).
+    """Maps spectrograms (clips, channels, bins, frames) to embeddings of length 1, (clips, width).
 
     Args:
         bins: Of a spectrogram; each convolution halves them.
         geometry: All else.
+        channels: Of the input.
 
     Raises:
         ConfigError: There are too few bins for that many convolutions.
     """
 
-    def __init__(self, bins: int, geometry: EncoderGeometry) -> None:
+    def __init__(self, bins: int, geometry: EncoderGeometry, channels: int = 1) -> None:
         super().__init__()
         rows = -(-bins // 2) // 2 ** (len(geometry.filters) - 1)
         if rows < 1:
@@ -66,7 +67,7 @@ class Encoder(nn.Module):
                 "or a front end of more bands."
             )
         first, *others = geometry.filters
-        stages: list[nn.Module] = [_stage(1, first, 5, geometry.batch_norm, stride=2)]
+        stages: list[nn.Module] = [_stage(channels, first, 5, geometry.batch_norm, stride=2)]
         for before, after in zip(geometry.filters, others, strict=False):
             stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
         self.convolutions = nn.Sequential(*stages)
@@ -82,7 +83,7 @@ class Encoder(nn.Module):
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return embeddings."""
-        maps = self.convolutions(spectrograms.unsqueeze(1))  # (clips, filters, rows, frames)
+        maps = self.convolutions(spectrograms)  # (clips, filters, rows, frames)
         steps = maps.flatten(1, 2)
         if self.recurrent is not None:
             steps = self.recurrent(steps.transpose(1, 2))[0].transpose(1, 2)

@@ -1,10 +1,10 @@
-"""What is printed and saved of an evaluated half: MRR per category, and every query's rank."""
+"""What is printed and saved of an evaluated half: measures per category, every query's rank."""
 
 import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict, cast
 
 import numpy as np
 from rich.table import Table
@@ -12,27 +12,32 @@ from rich.table import Table
 from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank
+from vocalsketch.retrieval.metrics import MEASURES, Measures, chances, mean_measures, measured
+from vocalsketch.retrieval.ranking import Floats
 from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.significance import resampled_means
 
 FORMAT = 1  # of the JSON; raised when a key changes its meaning
+GRADED = ("qvim",)  # protocols that ask for NDCG over classes beside the MRR
 COLUMNS = ("query", "target", "category", "rank", "score", "candidates")
 
 
-class CategoryResult(TypedDict):
-    """One category: how many queries and candidates, the MRR, and what random scores reach."""
+# of each measure, the bounds of 95 % over the choice of queries and over that of targets
+Intervals = dict[str, dict[Literal["queries", "targets"], list[float]]]
+
+
+class CategoryResult(Measures):
+    """One category: how many queries and candidates, each measure, and what chance reaches."""
 
     queries: int
     candidates: int
-    mrr: float
-    chance: float
+    intervals: Intervals
 
 
-class MacroResult(TypedDict):
+class MacroResult(Measures):
     """The unweighted mean over categories."""
 
-    mrr: float
-    chance: float
+    intervals: Intervals
 
 
 class Results(TypedDict):
@@ -64,7 +69,7 @@ def corpus_tag(corpus: str) -> str:
 
 
 def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
-    """Return the MRR and chance of each category and their unweighted mean.
+    """Return the measures and chance of each category and their unweighted means.
 
     Args:
         scores: The scores of one half; every category needs a query.
@@ -75,7 +80,17 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     """
     if not scores.categories:
         raise VocalSketchError(f"No category in the {scores.half} half: there is nothing to rank.")
-    categories = {each.category: _category_result(each) for each in scores.categories}
+    for each in scores.categories:
+        if not each.queries:
+            raise VocalSketchError(
+                f"No query in category {each.category!r}: leave it out, or add imitations."
+            )
+    values = [measured(each) for each in scores.categories]
+    draws = [_resampled(each, own) for each, own in zip(scores.categories, values, strict=True)]
+    categories = {
+        each.category: _category_result(each, own, drawn)
+        for each, own, drawn in zip(scores.categories, values, draws, strict=True)
+    }
     return {
         "format": FORMAT,
         "corpus": scores.corpus,
@@ -85,8 +100,8 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
         "system": scores.system,
         "categories": categories,
         "macro": {
-            "mrr": float(np.mean([each["mrr"] for each in categories.values()])),
-            "chance": float(np.mean([each["chance"] for each in categories.values()])),
+            **mean_measures(list(categories.values())),
+            "intervals": _intervals(np.mean(draws, axis=0)),
         },
         "skipped": list(skipped),
     }
@@ -116,35 +131,59 @@ def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> 
 
 
 def results_table(results: Results) -> Table:
-    """Return category x (queries, candidates, MRR, chance, ratio to chance), to be printed."""
-    skipped = len(results["skipped"])
+    """Return category x (queries, candidates, MRR, chance, ratio to chance), to be printed.
+
+    Under the protocols that ask for it NDCG and its chance follow.
+    """
+    graded = results["split_name"] in GRADED
     table = Table(
         title=f"{results['system']}, {results['half']} half\n{corpus_tag(results['corpus'])}",
-        caption=f"{skipped} unreadable files were skipped" if skipped else None,
+        caption=_caption(results),
     )
     table.add_column("category")
-    for name in ("queries", "candidates", "MRR", "chance", "x chance"):
+    ndcg = ("NDCG", "chance") if graded else ()
+    for name in ("queries", "candidates", "MRR", "chance", "x chance", *ndcg):
         table.add_column(name, justify="right")
     for name, row in results["categories"].items():
         counts = (str(row["queries"]), str(row["candidates"]))
-        table.add_row(name, *counts, *_figures(row["mrr"], row["chance"]))
+        table.add_row(name, *counts, *_figures(row, graded=graded))
     table.add_section()
-    macro = results["macro"]
-    table.add_row("macro mean", "", "", *_figures(macro["mrr"], macro["chance"]))
+    table.add_row("macro mean", "", "", *_figures(results["macro"], graded=graded))
     return table
 
 
-def _category_result(category: CategoryScores) -> CategoryResult:
-    if not category.queries:
-        raise VocalSketchError(
-            f"No query in category {category.category!r}: leave it out, or add imitations."
-        )
-    return {
+def _caption(results: Results) -> str:
+    over = results["macro"]["intervals"]["mrr"]
+    bounds = [f"{low:.3f} to {high:.3f}" for low, high in (over["queries"], over["targets"])]
+    said = f"95 % of the mean MRR: {bounds[0]} over queries, {bounds[1]} over targets"
+    skipped = len(results["skipped"])
+    return said + (f"\n{skipped} unreadable files were skipped" if skipped else "")
+
+
+def _category_result(category: CategoryScores, values: Floats, draws: Floats) -> CategoryResult:
+    means = dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True))
+    chance, ndcg_chance = chances(category)
+    result = {
         "queries": len(category.queries),
         "candidates": len(category.candidates),
-        "mrr": mean_reciprocal_rank(category.scores, category.targets),
-        "chance": chance_mrr(len(category.candidates)),
+        **means,
+        "chance": chance,
+        "ndcg_chance": ndcg_chance,
+        "intervals": _intervals(draws),
     }
+    return cast("CategoryResult", result)
+
+
+def _resampled(category: CategoryScores, values: Floats) -> Floats:
+    """Return (2, resamples, measures): over queries, and over targets."""
+    generator = np.random.default_rng(0)
+    groups = (np.arange(len(values)), category.targets)
+    return np.stack([resampled_means(values, each, generator) for each in groups])
+
+
+def _intervals(draws: Floats) -> Intervals:
+    queries, targets = np.quantile(draws, [0.025, 0.975], axis=1).transpose(1, 2, 0).tolist()
+    return {name: {"queries": queries[n], "targets": targets[n]} for n, name in enumerate(MEASURES)}
 
 
 def _write_queries(path: Path, scores: Scores) -> None:
@@ -167,5 +206,7 @@ def _write_queries(path: Path, scores: Scores) -> None:
                 )
 
 
-def _figures(mrr: float, chance: float) -> tuple[str, str, str]:
-    return f"{mrr:.3f}", f"{chance:.3f}", f"{mrr / chance:.2f}"
+def _figures(row: Measures, *, graded: bool) -> list[str]:
+    mrr, chance = row["mrr"], row["chance"]
+    shown = [f"{mrr:.3f}", f"{chance:.3f}", f"{mrr / chance:.2f}"]
+    return [*shown, f"{row['ndcg']:.3f}", f"{row['ndcg_chance']:.3f}"] if graded else shown

@@ -30,6 +30,7 @@ class CategoryScores:
         candidates: Sound ids, one per column.
         targets: (queries,), the index of each query's target among ``candidates``.
         scores: (queries, candidates), higher is closer.
+        classes: What kinds of sound each candidate is; empty where none is known.
     """
 
     category: str
@@ -37,6 +38,7 @@ class CategoryScores:
     candidates: tuple[str, ...]
     targets: NDArray[np.integer]
     scores: Floats
+    classes: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.queries), len(self.candidates))
@@ -50,6 +52,21 @@ class CategoryScores:
             raise ValueError(f"{self.category}: a candidate is listed twice")
         if self.targets.size and not 0 <= self.targets.min() <= self.targets.max() < expected[1]:
             raise ValueError(f"{self.category}: a target is not among {expected[1]} candidates")
+        if len(self.classes) not in (0, expected[1]):
+            raise ValueError(
+                f"{self.category}: {len(self.classes)} classes of {expected[1]} sounds"
+            )
+
+    @property
+    def relevant(self) -> NDArray[np.bool_]:
+        """(queries, candidates), whether one answers: the target itself, or one of its classes."""
+        kinds = {name for names in self.classes for name in names}
+        alike = np.eye(len(self.candidates), dtype=bool)
+        for name in kinds:
+            held = np.flatnonzero([name in names for names in self.classes])
+            alike[np.ix_(held, held)] = True
+        answers: NDArray[np.bool_] = alike[self.targets]
+        return answers
 
     @property
     def ranks(self) -> Ranks:
@@ -138,8 +155,13 @@ class Scores:
             "half": self.half,
             "system": self.system,
             "categories": [
-                {"category": c.category, "queries": c.queries, "candidates": c.candidates}
-                for c in self.categories
+                {
+                    "category": category.category,
+                    "queries": category.queries,
+                    "candidates": category.candidates,
+                    **({"classes": category.classes} if category.classes else {}),
+                }
+                for category in self.categories
             ],
         }
 
@@ -154,6 +176,7 @@ class Scores:
                 candidates=tuple(entry["candidates"]),
                 targets=arrays[f"targets_{number}"],
                 scores=arrays[f"scores_{number}"],
+                classes=tuple(map(tuple, entry.get("classes", ()))),
             )
             for number, entry in enumerate(header.pop("categories"))
         )

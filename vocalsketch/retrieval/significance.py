@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import ttest_ind_from_stats
 
 from vocalsketch.retrieval.ranking import Floats
@@ -85,6 +86,32 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, p * (len(order) - done)))
         corrected[place] = largest
     return corrected
+
+
+def resampled_means(
+    values: Floats,
+    groups: NDArray[np.integer],
+    generator: np.random.Generator,
+    resamples: int = 1_000,
+) -> Floats:
+    """Return the means over queries in sets drawn with replacement, whole groups at a time.
+
+    Args:
+        values: (queries, measures).
+        groups: (queries,), which query belongs to which: each to its own, or to its target, whose
+            queries are hard or easy together.
+        generator: Where the draws come from.
+        resamples: How many sets are drawn.
+
+    Returns:
+        (resamples, measures).
+    """
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(sums, group, values)
+    drawn = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), resamples)
+    means: Floats = (drawn @ sums) / (drawn @ sizes)[:, None]
+    return means
 
 
 def paired_bootstrap(

@@ -2,7 +2,7 @@
 
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -40,6 +40,9 @@ BLOCK = 2**22  # bytes read at once for a checksum
 REASONS_SHOWN = 3
 
 
+Progress = bool | Callable[[int, int], object]
+
+
 @dataclass(frozen=True)
 class BuildReport:
     """What a build came to.
@@ -52,6 +55,7 @@ class BuildReport:
         unchanged: Files that were in the version before.
         removed: Paths that were in the version before and are not any more.
         skipped: Files that cannot be used, by path within the library, and why.
+        others: How many files are no sounds, by suffix.
     """
 
     version: int
@@ -61,29 +65,20 @@ class BuildReport:
     unchanged: int
     removed: int
     skipped: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What is to be embedded, by one process or by several that each take a share.
+    """What is to be embedded, by one process or by several that each take a share."""
 
-    Attributes:
-        library: The folder of sounds.
-        index: The index's folder, which holds the system.
-        todo: The files.
-        known: By content, the rows of the index's current version that hold it.
-        jobs: Threads of each process.
-        devices: Where the system runs, one for each process.
-        progress: Whether the first process shows a progress bar on standard error.
-    """
-
-    library: Path
-    index: Path
-    todo: pa.Table
-    known: dict[str, Rows]
-    jobs: int
-    devices: Sequence[str]
-    progress: bool
+    library: Path  # the folder of sounds
+    index: Path  # the index's folder, which holds the system
+    todo: pa.Table  # the files
+    known: dict[str, Rows]  # by content, the rows of the index's current version that hold it
+    jobs: int  # threads of each process
+    devices: Sequence[str]  # where the system runs, one for each process
+    progress: Progress  # whether the first process shows a progress bar, or what is told
 
 
 def build_index(
@@ -94,7 +89,7 @@ def build_index(
     jobs: int | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> BuildReport:
     """Index a library, or bring its index up to date; readers see the old version until the end.
 
@@ -109,7 +104,8 @@ def build_index(
         jobs: Threads of each process; by default all cores are shared among the processes.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
         devices: Processes, each with a device of its own.
-        progress: Whether to show a progress bar on standard error.
+        progress: Whether to show a progress bar on standard error; or what is called with the
+            sounds done and the sounds to do, by one device.
 
     Raises:
         DatasetError: The library holds no audio.
@@ -239,7 +235,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
     todo = library_files(work.todo)[rank :: len(work.devices)]
     batches = [todo[start : start + FILES_AT_ONCE] for start in range(0, len(todo), FILES_AT_ONCE)]
     embedder = Embedder(system, work.library, work.devices[rank], before, work.known)
-    shown = work.progress and rank == 0
+    finished = 0
+    told = work.progress if callable(work.progress) else None
+    shown = work.progress is True and rank == 0
     with (
         tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
         closing(embedder.embed_batches(batches, work.jobs)) as done,
@@ -247,6 +245,9 @@ def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
         for file, embedded in zip(part_names(work.index, rank), done, strict=False):
             write_part(file, system.fingerprint, embedder.width, embedded)
             bar.update(len(embedded.files) + len(embedded.skipped))
+            finished += len(embedded.files) + len(embedded.skipped)
+            if told is not None:
+                told(finished, len(todo))
 
 
 def _publish(
@@ -281,6 +282,7 @@ def _publish(
         windows=int(plan.keep.sum()),
         built=old.built if old else "",
         skipped=skipped,
+        others=listing.others,
     )
     was, new = plan.keep[: before.rows.num_rows], plan.keep[before.rows.num_rows :]
     if new.any() or not np.array_equal(was, before.counting):
@@ -298,6 +300,7 @@ def _publish(
         unchanged=unchanged,
         removed=_without_successor(stored, plan, len(was)),
         skipped=skipped,
+        others=listing.others,
     )
 
 

@@ -1,5 +1,6 @@
 """An index, opened for searching, and whether it is whole."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,12 @@ class Index:
         return self.manifest.version
 
     @property
+    def update(self) -> str:
+        """The command that brings it up to date, for a shell."""
+        folders = [str(self.library), "--index", str(self.folder)]
+        return shlex.join(["vocalsketch", "index", "build", *folders])
+
+    @property
     def fingerprint(self) -> str:
         """Of the system."""
         return self.manifest.fingerprint
@@ -147,13 +154,19 @@ class Index:
         """Return where an indexed file lies.
 
         Raises:
-            DatasetError: No such file is indexed, it is gone, or a link leads out of the library.
+            DatasetError: No such file is indexed, it is gone, or a link leads out to another.
         """
         root = self.library.resolve()
-        if pc.index(self.table.live.column("path"), path).as_py() < 0:
+        row = pc.index(self.table.live.column("path"), path).as_py()
+        if row < 0:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
         file = (root / path).resolve()
-        if not file.is_relative_to(root) or not file.is_file():
+        there = file.is_file()
+        if there and not file.is_relative_to(root):  # through a link: only what was indexed
+            known = self.table.live.slice(row, 1).select(["size", "changed"]).to_pylist()[0]
+            status = file.stat()
+            there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
+        if not there:
             raise DatasetError(
                 f"{path!r} is not in the library any more: bring the index {self.name} up to date."
             )
@@ -202,17 +215,11 @@ def _current(folder: Path) -> tuple[Manifest, Table]:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether an index is whole, and how far the library has moved on since it was built.
+    """Whether an index is whole, and how far the library has moved on since it was built."""
 
-    Attributes:
-        problems: What is wrong with the index itself; empty where it is whole.
-        new: Files that are new or changed in the library.
-        gone: Indexed files that are gone from it.
-    """
-
-    problems: list[str]
-    new: list[str]
-    gone: list[str]
+    problems: list[str]  # what is wrong with the index itself; empty where it is whole
+    new: list[str]  # files that are new or changed in the library
+    gone: list[str]  # indexed files that are gone from it
 
 
 def check_index(folder: Path) -> Check:

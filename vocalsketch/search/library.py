@@ -1,14 +1,12 @@
 """What audio a library folder holds."""
 
 import hashlib
-import os
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from vocalsketch.datasets.folder import AUDIO_SUFFIXES
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
 
@@ -22,49 +20,35 @@ COLUMNS = pa.schema(
 
 
 class Listing(NamedTuple):
-    """The audio files of a library, as ``COLUMNS``, and why others are left out, by path."""
+    """The audio files of a library, as ``COLUMNS``; why some cannot be used; what is no audio.
+
+    Attributes:
+        files: ``COLUMNS``, sorted by path.
+        skipped: Why, by path.
+        others: How many files there are beside, by suffix.
+    """
 
     files: pa.Table
     skipped: dict[str, str]
+    others: dict[str, int]
 
 
 def list_library(library: Path) -> Listing:
-    """Walk a folder for audio; hidden files and folders are passed over.
-
-    Links to folders are not followed, and links to files only within the library: nothing else
-    may be served from it.
+    """Walk a folder for audio, as ``list_audio``.
 
     Raises:
         DatasetError: It is no folder, cannot be read, or there is no audio in it.
     """
     if not library.is_dir():
         raise DatasetError(f"{library} is no folder: give the folder that holds the sounds.")
-    root = library.resolve()
-    paths: list[str] = []
-    sizes: list[int] = []
-    times: list[int] = []
-    skipped: dict[str, str] = {}
-    for entry, name in _audio_files(root, "", skipped):
-        try:
-            name.encode()
-            if entry.is_symlink() and not Path(entry).resolve(strict=True).is_relative_to(root):
-                skipped[name] = "a link that leads out of the library"
-                continue
-            stat = entry.stat()
-        except UnicodeEncodeError:
-            skipped[ascii(name)] = "its name is not UTF-8: rename it"
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
-            skipped[name] = f"cannot be read ({error})"
-        else:
-            paths.append(name)
-            sizes.append(stat.st_size)
-            times.append(stat.st_mtime_ns)
-    if not paths:
+    found = list_audio(library.resolve())
+    if not found.files:
         raise DatasetError(
-            f"{library} holds no audio ({', '.join(AUDIO_SUFFIXES)}) in any of its folders: give "
-            "the folder that holds the sounds."
+            f"{library} holds no audio in any of its folders: give the "
+            "folder that holds the sounds."
         )
-    return Listing(pa.table([paths, sizes, times], schema=COLUMNS).sort_by("path"), skipped)
+    columns = list(zip(*found.files, strict=True))
+    return Listing(pa.table(columns, schema=COLUMNS), found.unusable, dict(found.others))
 
 
 def tags_of(path: str) -> list[str]:
@@ -81,24 +65,3 @@ def index_of(library: Path, fingerprint: str) -> Path:
     of = f"{library.resolve()}\n{fingerprint}".encode(errors="surrogateescape")
     name = f"{library.resolve().name or 'root'}-{hashlib.sha256(of).hexdigest()[:8]}"
     return cache_folder() / "indexes" / name
-
-
-def _audio_files(
-    folder: Path, within: str, skipped: dict[str, str]
-) -> Iterator[tuple["os.DirEntry[str]", str]]:
-    """Yield the audio of a folder with its path within the library."""
-    try:
-        with os.scandir(folder) as found:
-            entries = [entry for entry in found if not entry.name.startswith(".")]
-    except OSError as error:
-        if not within:
-            raise DatasetError(
-                f"{folder} cannot be read ({error.strerror}): check its permissions."
-            ) from error
-        skipped[within.rstrip("/")] = f"a folder that cannot be read ({error.strerror})"
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _audio_files(Path(entry), f"{within}{entry.name}/", skipped)
-        elif entry.name.lower().endswith(AUDIO_SUFFIXES):
-            yield entry, f"{within}{entry.name}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,11 @@ Stamp = tuple[int, int, int]  # of a file: what changes when it is replaced
 
 @dataclass(frozen=True)
 class Part:
-    """A segment of an index.
+    """A segment of an index."""
 
-    Attributes:
-        file: Its name.
-        rows: How many there are, also of those that do not count any more.
-        checksum: CRC-32 of the file.
-    """
-
-    file: str
-    rows: int
-    checksum: int
+    file: str  # its name
+    rows: int  # how many there are, also of those that do not count any more
+    checksum: int  # CRC-32 of the file
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,7 @@ class Manifest:
         windows: Rows that count.
         built: When, ISO 8601.
         skipped: Files that cannot be used, by path within the library, and why.
+        others: How many files of the library are no sounds, by suffix.
         stamp: Of the file that it was read from.
     """
 
@@ -65,6 +61,7 @@ class Manifest:
     windows: int
     built: str
     skipped: dict[str, str] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
     stamp: Stamp = field(default=(0, 0, 0), compare=False)
 
     @staticmethod
@@ -110,7 +107,7 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StorageError(
                 f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
-                f"--index {folder}`."
+                f"--index {shlex.quote(str(folder))}`."
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
@@ -183,7 +180,7 @@ def _checked(values: dict[str, Any], stamp: Stamp) -> Manifest:
     kinds: dict[type, tuple[str, ...]] = {
         int: ("version", "removed_checksum", "sounds", "windows"),
         str: ("removed", "library", "fingerprint", "corpus", "built"),
-        dict: ("skipped",),
+        dict: ("skipped", "others"),
     }
     found = [
         (name, getattr(manifest, name), kind) for kind, names in kinds.items() for name in names

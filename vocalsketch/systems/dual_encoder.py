@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
 from vocalsketch.systems.system import System
+
+View = Literal["absolute", "own"]
 
 
 class DualEncoder(System):
@@ -25,6 +28,8 @@ class DualEncoder(System):
         shared: Whether both sides have the same weights.
         frames: That an encoder looks at, after ``pooling``.
         pooling: Frames of the front end that become one, by their maximum.
+        view: ``absolute`` time, or a sound's ``own``: its audible part stretched to ``frames``,
+            ``pooling`` left out, with the logarithm of its seconds as a second channel.
 
     Raises:
         ConfigError: An encoder does not fit its front end, or shared ones differ.
@@ -40,6 +45,7 @@ class DualEncoder(System):
         shared: bool = False,
         frames: int = 200,
         pooling: int = 2,
+        view: View = "absolute",
     ) -> None:
         super().__init__(front_ends)
         bins = {side: front_ends[side].shape[0] for side in SIDES}
@@ -50,12 +56,18 @@ class DualEncoder(System):
             )
         if min(frames, pooling) < 1:
             raise ConfigError(f"frames is {frames} and pooling {pooling}: give 1 or more of each.")
+        if view not in get_args(View):
+            raise ConfigError(f"view is {view!r}: give absolute or own.")
+        if view == "own" and not all(isinstance(front_ends[s], AudibleMel) for s in SIDES):
+            raise ConfigError("view: own needs AudibleMel, which tells where a sound is audible.")
         self.geometry = geometry
         self.shared = shared
         self.frames = frames
         self.pooling = pooling
-        imitation = Encoder(bins["imitation"], geometry)
-        recording = imitation if shared else Encoder(bins["recording"], geometry)
+        self.view = view
+        channels = 2 if view == "own" else 1
+        imitation = Encoder(bins["imitation"], geometry, channels)
+        recording = imitation if shared else Encoder(bins["recording"], geometry, channels)
         self.encoders = nn.ModuleDict({"imitation": imitation, "recording": recording})
 
     def settings(self) -> dict[str, Any]:
@@ -68,6 +80,7 @@ class DualEncoder(System):
             "shared": self.shared,
             "frames": self.frames,
             "pooling": self.pooling,
+            "view": self.view,
         }
 
     @classmethod
@@ -79,13 +92,25 @@ class DualEncoder(System):
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to embeddings of length 1, (clips, width)."""
+        seen = self._own(side, features) if self.view == "own" else self._absolute(features)
+        embeddings: Tensor = self.encoders[side](seen)
+        return embeddings
+
+    def _absolute(self, features: Tensor) -> Tensor:
+        """Return the first frames, standardised, (clips, 1, bins, frames)."""
         clips, bins, frames = features.shape
         whole = features[..., : frames // self.pooling * self.pooling]
         pooled = whole.reshape(clips, bins, -1, self.pooling).amax(3)[..., : self.frames]
-        missing = self.frames - pooled.shape[2]
-        pooled = torch.nn.functional.pad(pooled, (0, missing))
-        embeddings: Tensor = self.encoders[side](standardised(pooled))
-        return embeddings
+        padded = torch.nn.functional.pad(pooled, (0, self.frames - pooled.shape[2]))
+        return standardised(padded)[:, None]
+
+    def _own(self, side: Side, features: Tensor) -> Tensor:
+        """Return the audible part, standardised, and its duration, (clips, 2, bins, frames)."""
+        front_end = self.front_ends[side]
+        assert isinstance(front_end, AudibleMel)
+        stretched, count = own_time(features, front_end.audible, self.frames)
+        duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
+        return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings to cosine similarities (queries, candidates)."""

@@ -15,7 +15,7 @@ from vocalsketch.features.augmentation import Augmentation
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
-from vocalsketch.systems.dual_encoder import DualEncoder
+from vocalsketch.systems.dual_encoder import DualEncoder, View
 from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
@@ -33,6 +33,7 @@ class ContrastiveTask(RetrievalTask):
         shared: Whether both sides have the same weights.
         frames: That an encoder looks at, after ``pooling``.
         pooling: Frames of the front end that become one.
+        view: ``absolute`` time, or each sound's ``own``, stretched to ``frames``.
         temperature: Of the softmax.
         learn_temperature: Whether it is trained, from ``temperature`` on.
         symmetric: Whether recordings look for imitations too; otherwise imitations for recordings
@@ -59,6 +60,7 @@ class ContrastiveTask(RetrievalTask):
         shared: bool = False,
         frames: int = 200,
         pooling: int = 2,
+        view: View = "absolute",
         temperature: float = 0.07,
         learn_temperature: bool = False,
         symmetric: bool = True,
@@ -84,7 +86,7 @@ class ContrastiveTask(RetrievalTask):
             "imitation": imitation_front_end or AudibleMel(),
             "recording": recording_front_end or AudibleMel(),
         }
-        super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling))
+        super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling, view))
         heat = torch.tensor(-math.log(temperature))
         self.log_heat = nn.Parameter(heat, requires_grad=learn_temperature)
         self.symmetric = symmetric

@@ -141,10 +141,12 @@ class RetrievalTask(pl.LightningModule):
             embeddings["recording"][torch.from_numpy(candidates)],
         )
         column = {int(sound): index for index, sound in enumerate(candidates)}
+        kinds = tuple(evaluated.sounds[sound].classes for sound in candidates)
         return CategoryScores(
             category,
             tuple(evaluated.imitations[query].id for query in queries),
             tuple(evaluated.sounds[sound].id for sound in candidates),
             np.array([column[int(target)] for target in evaluated.targets[queries]]),
             scores.double().cpu().numpy(),
+            kinds if any(kinds) else (),
         )

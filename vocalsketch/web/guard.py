@@ -1,72 +1,94 @@
-"""What stands before every request: which addresses there are, and how much may be sent.
+"""What stands before every request: who may ask, how much may be sent, what a browser is told."""
 
-gradio answers many addresses that this page does not need: a proxy, a fetcher of other servers'
-files, monitoring. What is not on the list is not there.
-"""
+import asyncio
+import json
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
-import re
-from collections.abc import Callable, Sequence
-
-import anyio
-from starlette.responses import PlainTextResponse
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ANSWERED = re.compile(
-    r"/|/(?:config|theme\.css|manifest\.json|robots\.txt|favicon\.ico)/?"
-    r"|/(?:assets|static|svelte)/.*"
-    r"|/gradio_api/(?:info|startup-events|upload|upload_progress|heartbeat/[\w-]+)/?"
-    r"|/gradio_api/(?:run|api|call)/[\w/-]+|/gradio_api/(?:queue/(?:join|data)|cancel|reset)/?"
-    r"|/gradio_api/file=(?![a-zA-Z][\w+.-]*:).*"
-)
-UPLOAD = "/gradio_api/upload"
-ENVELOPE = 64_000  # bytes that an upload may have around the file
-LONGEST_REQUEST = 256_000  # bytes of anything but an upload
+from vocalsketch.errors import ConfigError
+
+MEGABYTE = 1_000_000  # bytes
+LONGEST = 60.0  # seconds; what is looked at of any query
 PATIENCE = 2.0  # seconds in which a client may notice that it is refused
+TOGETHER = 10  # recordings of the largest size that may be held at once
 # The page needs nothing from elsewhere, and a browser is told so.
 POLICY = "; ".join(
     (
-        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'",
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "style-src 'self' 'unsafe-inline'",  # of the explanations, which are pages of their own
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
         "frame-ancestors 'self'",
     )
 )
-HEADERS = {
-    b"content-security-policy": POLICY.encode(),
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-}
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
 
 
-class TooLong(Exception):  # noqa: N818 - it is a condition on the way to an answer
-    """A request's body is longer than its address takes."""
+@dataclass(frozen=True)
+class Limits:
+    """Limits on what is uploaded or recorded.
+
+    Attributes:
+        seconds: Of a recording, at most.
+        megabytes: Of a file, at most.
+
+    Raises:
+        ConfigError: One is out of range.
+    """
+
+    seconds: float = 30.0
+    megabytes: float = 20.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= LONGEST:
+            raise ConfigError(
+                f"--max-seconds is {self.seconds:g}: give more than 0 and at most {LONGEST:g}; the "
+                "systems listen to 4 s."
+            )
+        if not (math.isfinite(self.megabytes) and self.megabytes > 0):
+            raise ConfigError(f"--max-megabytes is {self.megabytes:g}: give more than 0.")
+
+    @property
+    def bytes(self) -> int:
+        """The size of a file, at most."""
+        return max(1, round(self.megabytes * MEGABYTE))
 
 
 class Guard:
-    """Passes on what the page needs and refuses the rest at once.
+    """Refuses what must not reach the application, and passes the rest on.
+
+    A page of another site can lead a browser to this machine under a name of its own, so only known
+    names are answered; and it can send requests without reading the answers, so what another
+    site's page sends is refused.
 
     Args:
         app: What answers.
-        own: First parts of further addresses, such as ``clip``.
-        upload: Bytes of a file, at most.
-        too_long: What to say to a file that is longer.
-        before_upload: Called before each upload.
+        limits: On what is sent. All requests together hold ``TOGETHER`` times as much at most;
+            those beyond it wait.
+        hosts: Names under which the page is reached, without ports; ``*`` for any.
+        root_path: Under which a proxy serves it, such as ``/search``; removed where it is there.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        own: Sequence[str],
-        upload: int,
-        too_long: str,
-        before_upload: Callable[[], None],
-    ) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, hosts: Sequence[str], root_path: str) -> None:
         self.app = app
-        self.own = {f"/{name}" for name in own}
-        self.upload = upload + ENVELOPE
-        self.too_long = too_long
-        self.before_upload = before_upload
+        self.limits = limits
+        self.hosts = {host.lower() for host in hosts}
+        self.root_path = root_path.rstrip("/")
+        self._room = asyncio.Semaphore(TOGETHER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -74,61 +96,86 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        uploads = path.rstrip("/") == UPLOAD
-        limit = self.upload if uploads else LONGEST_REQUEST
-        if path not in self.own and not ANSWERED.fullmatch(path):
-            await PlainTextResponse("Not found.", 404)(scope, receive, send)
-        elif _promised(scope) > limit:
-            await self._refuse(scope, receive, send)
+        headers = Headers(scope=scope)
+        reason = self._refusal(headers)
+        if reason:
+            await JSONResponse({"error": reason}, 400)(scope, receive, send)
+        elif int(_digits(headers.get("content-length"))) > self.limits.bytes:
+            await self._refuse(receive, send)
         else:
-            if uploads:
-                await anyio.to_thread.run_sync(self.before_upload)
-            await self._pass_on(scope, receive, send, limit)
+            within = scope["path"].removeprefix(self.root_path) or "/"
+            scope = {**scope, "path": within if within.startswith("/") else scope["path"]}
+            if scope["method"] == "POST":
+                async with self._room:
+                    await self._pass_on(scope, receive, send)
+            else:
+                await self._pass_on(scope, receive, send)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        taken, answered = 0, False
+    def _refusal(self, headers: Headers) -> str:
+        """Return why a request is not answered; empty where it is."""
+        host = headers.get("host", "")
+        name = (
+            host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+        ).lower()
+        if "*" not in self.hosts and name not in self.hosts:
+            return (
+                f"This page is not served under the name {name[:100]!r}. If that name is its own, "
+                "as behind a proxy, start it with --allow-host and that name."
+            )
+        if (
+            headers.get("sec-fetch-site") == "cross-site"
+            and headers.get("sec-fetch-mode") != "navigate"
+        ):
+            return "A page of another site may not ask."
+        return ""
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        taken = 0
 
         async def counted() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > limit:
-                raise TooLong
+            if taken > self.limits.bytes:
+                raise HTTPException(413, self._too_large)
             return message
 
         async def noted(message: Message) -> None:
-            nonlocal answered
             if message["type"] == "http.response.start":
-                answered = True
-                message["headers"] = [*message.get("headers", []), *HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *HEADERS]
+            elif taken > self.limits.bytes and not message.get("more_body"):
+                await send({**message, "more_body": True})
+                await _noticed(receive)
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        try:
-            await self.app(scope, counted, noted)
-        except TooLong:
-            if not answered:
-                await self._refuse(scope, receive, send)
+        await self.app(scope, counted, noted)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer at once, and let go a little later: a client that still sends has to notice."""
-        text = self.too_long.encode()
+    @property
+    def _too_large(self) -> str:
+        return f"Too large: at most {self.limits.megabytes:g} MB are taken."
+
+    async def _refuse(self, receive: Receive, send: Send) -> None:
+        """Answer at once to a request whose length is too large."""
+        text = json.dumps({"error": self._too_large}).encode()
         headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-type", b"application/json"),
             (b"content-length", str(len(text)).encode()),
             (b"connection", b"close"),
         ]
         await send({"type": "http.response.start", "status": 413, "headers": headers})
         await send({"type": "http.response.body", "body": text, "more_body": True})
-        with anyio.move_on_after(PATIENCE):
-            while (await receive()).get("more_body"):
-                pass
+        await _noticed(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _promised(scope: Scope) -> int:
-    """Return how long the body will be, as far as the request says."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+async def _noticed(receive: Receive) -> None:
+    """Let go of a refused client a little later: one that still sends has to notice."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while (await receive()).get("more_body"):
+                pass
+
+
+def _digits(value: str | None) -> str:
+    return value if value and value.isdigit() and len(value) < 20 else "0"

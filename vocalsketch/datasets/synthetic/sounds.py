@@ -1,20 +1,32 @@
-"""The demo's sound recordings: four categories of 24 synthesised sounds."""
+"""The demo's sound recordings: four categories of 24 sounds, synthesised as recipes.yaml says."""
 
+import operator
 import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from scipy import ndimage
 
-from vocalsketch.datasets.synthetic import acoustic, commercial, everyday, single
+from vocalsketch.datasets.synthetic import curves, synthesis
 from vocalsketch.datasets.synthetic.curves import Curve
-from vocalsketch.datasets.synthetic.synthesis import Recipe
 
 SEED = 13_862
-CATALOGUE: dict[str, dict[str, Recipe]] = {
-    "acoustic instruments": acoustic.RECIPES,
-    "commercial synthesizers": commercial.RECIPES,
-    "everyday": everyday.RECIPES,
-    "single synthesizer": single.RECIPES,
+# Category -> name -> what makes the sound
+CATALOGUE: dict[str, dict[str, Any]] = yaml.load(
+    Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"),
+    yaml.CSafeLoader,
+)
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "plus": operator.add,
+    "minus": operator.sub,
+    "times": operator.mul,
+    "over": operator.truediv,
+    "power": operator.pow,
+    "modulo": operator.mod,
+    "sorted": sorted,
 }
 
 
@@ -26,7 +38,31 @@ def generator(*names: str) -> np.random.Generator:
 def recording(category: str, name: str) -> Curve:
     """Return the sound's waveform at 44.1 kHz, its peak at 0.7, over a recording's faint noise."""
     rng = generator("sound", name)
-    sound = CATALOGUE[category][name](rng)
+    drawn = {name: getattr(synthesis, name) for name in ("hiss", "plucked")}
+    words: dict[str, Any] = {**vars(curves), **vars(synthesis), **_OPERATORS}
+    words |= {name: lambda *given, make=make: make(*given, rng=rng) for name, make in drawn.items()}
+    sound = _value(CATALOGUE[category][name], {**words, "uniform": rng.uniform})
     noise = 10.0 ** (rng.uniform(-62.0, -50.0) / 20.0) * rng.standard_normal(len(sound))
     noisy = sound / np.abs(sound).max() + ndimage.gaussian_filter1d(noise, 2.0)
     return np.asarray(0.7 * noisy / np.abs(noisy).max())
+
+
+def _value(recipe: Any, words: Mapping[str, Any]) -> Any:
+    """Return what a part of a recipe stands for: a number, a list of these, or a waveform."""
+    if isinstance(recipe, str):
+        return words[recipe]
+    if not isinstance(recipe, list):
+        return recipe
+    values = [value for part in recipe for value in _values(part, words)]
+    return values[0](*values[1:]) if callable(values[0]) else values
+
+
+def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the value of a part of a list, or the several that ``each`` stands for."""
+    if not isinstance(part, list) or part[0] != "each":
+        yield _value(part, words)
+        return
+    _, names, body = part
+    columns = [_value(column, words) for column in names.values()]
+    for row in zip(*columns, strict=True):
+        yield _value(body, {**words, **dict(zip(names, row, strict=True))})

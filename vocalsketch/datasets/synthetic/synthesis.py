@@ -3,14 +3,12 @@
 Every function returns a waveform at ``curves.SAMPLE_RATE``, float64, of no particular level.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import signal
 
 from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE, Curve
-
-Recipe = Callable[[np.random.Generator], Curve]  # draws what is random, returns the waveform
 
 WINDOW = 1024  # samples of the frames in which filters move: 23 ms
 HARMONICS = 1.0, 2.0, 3.0, 4.0, 5.0  # modes of a string or a tuned bar
@@ -48,15 +46,15 @@ def frequency_modulated(pitch: Curve, loudness: Curve, ratio: float, index: Curv
 
 
 def plucked(
-    frequency: float, seconds: float, rng: np.random.Generator, sustain: float = 0.996
+    frequency: float, seconds: float, sustain: float = 0.996, *, rng: np.random.Generator
 ) -> Curve:
     """Return a plucked string (Karplus and Strong, 1983): noise in a damped delay loop.
 
     Args:
         frequency: Hz.
         seconds: Length of the result.
-        rng: Draws the noise.
         sustain: Gain of one turn of the loop, below 1.
+        rng: Draws the noise.
     """
     period = round(SAMPLE_RATE / frequency - 0.5)
     excitation = np.zeros(round(seconds * SAMPLE_RATE))
@@ -111,9 +109,9 @@ def lowpassed(sound: Curve, cutoff: Curve | float, resonance: float = 0.0) -> Cu
     return _filtered(sound, cutoffs, gain)
 
 
-def layered(sounds: Iterable[Curve]) -> Curve:
+def layered(*sounds: Curve) -> Curve:
     """Return sounds of one length, added up."""
-    return np.asarray(np.sum(list(sounds), axis=0, dtype=np.float64))
+    return np.asarray(np.sum(sounds, axis=0, dtype=np.float64))
 
 
 def mixed(seconds: float, *placed: tuple[float, Curve]) -> Curve:

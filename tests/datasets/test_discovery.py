@@ -1,0 +1,67 @@
+"""Which files below a folder are sounds."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vocalsketch.datasets.discovery import list_audio
+
+
+def paths_in(folder: Path) -> list[str]:
+    return [each.path for each in list_audio(folder).files]
+
+
+def write(folder: Path, *names: str, content: bytes = b"x") -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+
+def test_every_format_is_listed_under_any_name(shared: Path) -> None:
+    folder = shared / "cases/unlisted-formats"
+    assert len(paths_in(folder)) == len(list(folder.iterdir())) == 11
+
+
+def test_upper_case_and_double_suffixes_are_sounds_and_others_are_counted(tmp_path: Path) -> None:
+    write(
+        tmp_path, "a.WAV", "b.tar.Mp3", "c.wav.txt", "d.TXT", "LICENSE", ".hidden.wav", ".h/x.wav"
+    )
+    listing = list_audio(tmp_path)
+    assert [each.path for each in listing.files] == ["a.WAV", "b.tar.Mp3"]
+    assert listing.others == {".txt": 2, "without a suffix": 1}
+    assert listing.unusable == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"RIFF....WAVE", b"RF64....WAVE", b"fLaC", b"OggS", b"FORM....AIFC", b"ID3", b"caff"],
+)
+def test_what_begins_as_a_sound_is_one_whatever_its_name(tmp_path: Path, content: bytes) -> None:
+    write(tmp_path, "kick", "kick.wav.bak", content=content)
+    write(tmp_path, "video.dat", content=b"RIFF....AVI ")
+    assert paths_in(tmp_path) == ["kick", "kick.wav.bak"]
+
+
+def test_loops_of_links_end_and_a_folder_is_listed_once_under_its_own_name(tmp_path: Path) -> None:
+    library, pack = tmp_path / "library", tmp_path / "elsewhere/pack"
+    write(library, "z/own.wav")
+    write(pack, "kick.wav")
+    for place, target in (("a", library / "z"), ("pack", pack), ("pack2", pack), ("z/up", library)):
+        (library / place).symlink_to(target)
+    (pack / "self").symlink_to(pack)
+    (library / "round.wav").symlink_to(library / "round.wav")
+    listing = list_audio(library)
+    assert [each.path for each in listing.files] == ["pack/kick.wav", "z/own.wav"]
+    assert list(listing.unusable) == ["round.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipes_are_not_opened_and_said(tmp_path: Path) -> None:
+    write(tmp_path, "sound.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    os.mkfifo(tmp_path / "pipe")
+    listing = list_audio(tmp_path)
+    assert [each.path for each in listing.files] == ["sound.wav"]
+    assert listing.unusable == {"pipe.wav": "a pipe, socket or device, not a file"}
+    assert listing.others == {"without a suffix": 1}

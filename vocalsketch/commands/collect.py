@@ -1,0 +1,101 @@
+"""`vocalsketch collect`: imitations by people, and a study of how they search."""
+
+import argparse
+import json
+from pathlib import Path
+
+from vocalsketch.commands.serve import (
+    add_serving_arguments,
+    announce,
+    check_folders,
+    require_web,
+    warn_of_others,
+)
+from vocalsketch.errors import ConfigError
+from vocalsketch.files import write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "sounds",
+        type=Path,
+        nargs="+",
+        metavar="SOUNDS",
+        help="the folder of sounds to imitate; `collect report DIR` says what DIR holds by now",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the corpus to write, which `fit` takes; continued if it is there"
+    )
+    parser.add_argument("--consent", type=Path, help="a text file that participants agree to")
+    parser.add_argument(
+        "--study", type=Path, help="a YAML file: search tasks after the imitations, and opinions"
+    )
+    add_serving_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C, or report."""
+    require_web()
+    first, *others = arguments.sounds
+    if str(first) == "report" and len(others) == 1:
+        return _report(others[0])
+    if others or arguments.out is None:
+        raise ConfigError("Give one folder of SOUNDS and --out, or `collect report DIR`.")
+    from vocalsketch.web.app import build_app
+    from vocalsketch.web.collect import CONSENT, Collection
+    from vocalsketch.web.guard import Limits
+    from vocalsketch.web.libraries import Libraries
+    from vocalsketch.web.server import allowed_hosts, listening, serve
+    from vocalsketch.web.study import Study, StudyPlan
+
+    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
+    plan = StudyPlan.read(arguments.study) if arguments.study else None
+    consent = _text(arguments.consent) if arguments.consent else CONSENT
+    [sounds] = check_folders([first])
+    collection = Collection(sounds, arguments.out, limits, consent, plan is not None)
+    libraries = Libraries((), [sounds] if plan else ())
+    routers = [collection.router]
+    if plan:
+        routers.append(Study(plan, collection, libraries, limits).router)
+    with listening(arguments.host, arguments.port) as listener:
+        warn_of_others(arguments.host)
+        hosts = allowed_hosts(arguments.host, arguments.allow_host)
+        app = build_app(libraries, limits, hosts, arguments.root_path, routers=routers)
+        libraries.start()
+        try:
+            serve(app, listener, lambda a: announce(f"{a}collect.html", arguments.open))
+        finally:
+            libraries.close()
+    return 0
+
+
+def _report(folder: Path) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from vocalsketch.web.collect import read_participants
+    from vocalsketch.web.study import figures
+
+    found = figures(read_participants(folder))
+    write_text(folder / "report.json", json.dumps(found, indent=2) + "\n")
+    counts = ", ".join(f"{found[name]} {name}" for name in ("participants", "imitations", "tasks"))
+    table = Table(title=counts, caption="95 % bootstrap intervals over participants")
+    for column in ("", "mean", "low", "high"):
+        table.add_column(column, justify="right")
+    for name, value in found.items():
+        if isinstance(value, dict):
+            table.add_row(
+                name.replace("_", " "), *(f"{value[k]:.3f}" for k in ("mean", "low", "high"))
+            )
+    console = Console()
+    console.print(table)
+    console.print(f"Saved in {folder / 'report.json'}")
+    return 0
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is no text (UTF-8) that can be read: {error}") from error

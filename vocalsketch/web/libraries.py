@@ -1,0 +1,191 @@
+"""What the page searches: indexes, and libraries whose index is kept up to date while it runs."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vocalsketch.errors import ConfigError, VocalSketchError
+from vocalsketch.search import Index, Searcher, build_index
+from vocalsketch.search.library import index_of
+from vocalsketch.search.manifest import Manifest
+from vocalsketch.systems import System, load_system
+
+RESCAN = 60.0  # seconds between two looks for new and removed files
+
+
+@dataclass(frozen=True, eq=False)
+class Systems:
+    """Indexes that were opened, and the ways to search them.
+
+    Attributes:
+        indexes: In their order, by which addresses of sounds name them.
+        searchers: By the name that the page shows: each index, then all of them together.
+        apart: Why they cannot be searched together; empty where they can.
+    """
+
+    indexes: tuple[Index, ...] = ()
+    searchers: dict[str, Searcher] = field(default_factory=dict)
+    apart: str = ""
+
+    @classmethod
+    def of(cls, indexes: Sequence[Index]) -> "Systems":
+        """Return the ways to search these indexes: of one library they fuse, of several add up."""
+        names = _names(indexes)
+        searchers = {n: Searcher([index]) for n, index in zip(names, indexes, strict=True)}
+        apart = ""
+        if len(indexes) > 1:
+            one_library = len({index.library.resolve() for index in indexes}) == 1
+            try:
+                together = Searcher(indexes, fuse=one_library)
+                searchers[" + ".join(names)] = together
+            except ConfigError as error:
+                apart = str(error)
+        return cls(tuple(indexes), searchers, apart)
+
+    def searcher(self, name: str) -> Searcher:
+        """Return the way to search that the page calls ``name``; the first where it is empty.
+
+        Raises:
+            ConfigError: There is none of this name.
+        """
+        if not name and self.searchers:
+            return next(iter(self.searchers.values()))
+        if name not in self.searchers:
+            choices = " or ".join(self.searchers) or "none is ready yet"
+            reason = f"There is no system {name[:80]!r}: choose {choices}."
+            raise ConfigError(f"{reason} {self.apart}".strip())
+        return self.searchers[name]
+
+    def folders(self, most: int) -> list[str]:
+        """Return the names of folders around most sounds, in alphabetical order."""
+        counts = Counter(
+            tag
+            for index in self.indexes
+            for tags in index.table.live.column("tags").to_pylist()
+            for tag in tags
+        )
+        return sorted(tag for tag, _ in counts.most_common(most))
+
+
+@dataclass
+class Upkeep:
+    """How far an index is behind its library.
+
+    Attributes:
+        library: The folder's name.
+        running: Whether it is being brought up to date now.
+        done: Sounds embedded in this run.
+        total: Sounds to embed in this run.
+        skipped: Files that cannot be used, by reason.
+        error: Why it could not be brought up to date; empty where it could.
+    """
+
+    library: str
+    running: bool = False
+    done: int = 0
+    total: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    error: str = ""
+
+
+class Libraries:
+    """The systems as their folders have them now; may be used by several threads at once.
+
+    Args:
+        indexes: Folders of indexes that somebody else builds.
+        libraries: Folders of sounds, indexed in the cache folder by the default system, and looked
+            at again every ``RESCAN`` seconds from ``start`` on.
+        changed: Called when a library has been brought up to date.
+
+    Raises:
+        StorageError: An index is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[Path] = (),
+        libraries: Sequence[Path] = (),
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
+        self._system: System | None = load_system("default") if libraries else None
+        mark = self._system.fingerprint if self._system else ""
+        self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
+        self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._systems = Systems.of([Index.open(folder) for folder in self._folders])
+
+    def start(self) -> None:
+        """Bring the libraries' indexes up to date, now and from time to time, in the background."""
+        if self._kept:
+            threading.Thread(target=self._keep_up, daemon=True, name="upkeep").start()
+
+    def close(self) -> None:
+        """End the background work after the build that runs."""
+        self._ended.set()
+
+    def now(self) -> Systems:
+        """Return the current systems, with each index opened again of which there is a new version.
+
+        An index that cannot be read at the moment stays as it was, and is tried again next time.
+        """
+        with self._lock:
+            wanted = [
+                *self._folders,
+                *(each for each in self._kept.values() if Manifest.exists(each)),
+            ]
+            known = {index.folder: index for index in self._systems.indexes}
+            opened = [self._opened(folder, known.get(folder)) for folder in wanted]
+            indexes = [index for index in opened if index is not None]
+            if indexes != [*self._systems.indexes]:
+                self._systems = Systems.of(indexes)
+            return self._systems
+
+    def _opened(self, folder: Path, known: Index | None) -> Index | None:
+        try:
+            if known is not None and known.is_current():
+                return known
+            return Index.open(folder)
+        except VocalSketchError:  # a build replaces it, or a disk is away
+            return known
+
+    def bring_up_to_date(self) -> None:
+        """Bring every library's index up to date."""
+        for state, (library, index) in zip(self.upkeep, self._kept.items(), strict=True):
+            self._bring_up_to_date(state, library, index)
+
+    def _keep_up(self) -> None:
+        while not self._ended.is_set():
+            self.bring_up_to_date()
+            self._ended.wait(RESCAN)
+
+    def _bring_up_to_date(self, state: Upkeep, library: Path, index: Path) -> None:
+        state.running, state.done, state.total = True, 0, 0
+
+        def progressed(done: int, total: int) -> None:
+            state.done, state.total = done, total
+
+        try:
+            report = build_index(library, index, self._system, progress=progressed)
+            state.error = ""
+            state.skipped = dict(Counter(report.skipped.values()))
+            self._changed()
+        except VocalSketchError as error:
+            state.error = str(error)
+        finally:
+            state.running = False
+
+
+def _names(indexes: Sequence[Index]) -> list[str]:
+    """Name indexes after their folders, with as much of the path as tells them apart."""
+    folders = [index.folder.resolve() for index in indexes]
+    names: list[str] = []
+    for parts in range(1, max((len(folder.parts) for folder in folders), default=0) + 1):
+        names = ["/".join(folder.parts[-parts:]) for folder in folders]
+        if len(set(names)) == len(names):
+            break
+    return names

@@ -1,0 +1,259 @@
+"""A usability study: people find sounds by voice, timed, and say how usable that is.
+
+A target is played; the person searches by voice until it is found or given up. Afterwards come
+the ten statements of the System Usability Scale (Brooke, 1996).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.web.collect import PARTICIPANT, Collection, Id
+from vocalsketch.web.guard import Limits
+from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.searching import MOST_RESULTS, Results, Wish, search
+
+SUS = (
+    "I think that I would like to use this system frequently.",
+    "I found the system unnecessarily complex.",
+    "I thought the system was easy to use.",
+    "I think that I would need the support of a technical person to be able to use this system.",
+    "I found the various functions in this system were well integrated.",
+    "I thought there was too much inconsistency in this system.",
+    "I would imagine that most people would learn to use this system very quickly.",
+    "I found the system very cumbersome to use.",
+    "I felt very confident using the system.",
+    "I needed to learn a lot of things before I could get going with this system.",
+)
+SHOWN = 10  # results of a search
+
+
+class StudyPlan(BaseModel):
+    """What ``--study`` names: a YAML file with these keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    targets: list[str] = Field(default=[], description="paths within the library; drawn if empty")
+    tasks: int = Field(5, ge=1, le=100, description="search tasks of each participant")
+    seconds: float = Field(120.0, gt=0, le=3600, description="for a task, at most")
+    system: str = Field("", description="which system searches; the first if left out")
+    seed: int = 0
+
+    @classmethod
+    def read(cls, file: Path) -> "StudyPlan":
+        """Read a plan.
+
+        Raises:
+            ConfigError: It cannot be read, or a key is unknown or out of range.
+        """
+        try:
+            return cls(**(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+            raise ConfigError(f"{file} is no study that can be read: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise ConfigError(f"{file}: {key} is {first['input']!r}: {first['msg']}.") from error
+
+
+class Tasks(BaseModel):
+    """The search tasks of a participant."""
+
+    count: int
+    seconds: float
+    statements: list[str]
+    done: int
+
+
+class TaskEnd(BaseModel):
+    """How a task ended: with the sound that was chosen, or given up."""
+
+    participant: str = Field(pattern=PARTICIPANT.pattern, max_length=12)
+    task: int = Field(ge=0)
+    chosen: str | None = Field(None, max_length=4096)
+
+
+class Opinion(BaseModel):
+    """Answers to the statements of the System Usability Scale, 1 (disagree) to 5 (agree)."""
+
+    participant: str = Field(pattern=PARTICIPANT.pattern, max_length=12)
+    answers: list[Annotated[int, Field(ge=1, le=5)]] = Field(min_length=10, max_length=10)
+
+
+class Study:
+    """Search tasks for the participants of a collection.
+
+    Args:
+        plan: What is asked.
+        collection: Who takes part.
+        libraries: What is searched.
+        limits: On recordings.
+    """
+
+    def __init__(
+        self, plan: StudyPlan, collection: Collection, libraries: Libraries, limits: Limits
+    ) -> None:
+        self.plan = plan
+        self.collection = collection
+        self.libraries = libraries
+        self.limits = limits
+        self.router = APIRouter(prefix="/study")
+        self.router.get("/tasks")(self.tasks)
+        self.router.get("/target", response_class=FileResponse)(self.target)
+        self.router.post("/search")(self.search)
+        self.router.post("/end", status_code=204)(self.end)
+        self.router.post("/opinion", status_code=204)(self.opinion)
+
+    def targets(self, participant: str) -> list[str]:
+        """Return the paths that a participant is to find.
+
+        Raises:
+            DatasetError: The library is not indexed yet, or lacks a target.
+        """
+        indexes = self.libraries.now().indexes
+        if not indexes:
+            raise DatasetError("The library is being indexed: wait a moment.")
+        paths = indexes[0].paths()
+        lacking = sorted(set(self.plan.targets) - set(paths))
+        if lacking:
+            raise DatasetError(f"The library has no sound {lacking[0]!r}, a target of the study.")
+        rng = np.random.default_rng([self.plan.seed, int(participant, 16)])
+        drawn = rng.permutation(self.plan.targets or paths)[: self.plan.tasks]
+        return [str(each) for each in drawn]
+
+    def tasks(self, participant: Id) -> Tasks:
+        """Tell how many tasks there are, and how many are done."""
+        done = [each for each in self._runs(participant) if "ended" in each]
+        count = len(self.targets(participant))
+        statements = list(SUS)
+        return Tasks(count=count, seconds=self.plan.seconds, statements=statements, done=len(done))
+
+    def target(self, participant: Id, task: Annotated[int, Query(ge=0)]) -> FileResponse:
+        """Play what is to be found; the first time, the clock of the task starts."""
+        path = self._target(participant, task)
+        runs = self._runs(participant)
+        if len(runs) <= task:
+            self._change(
+                participant,
+                lambda runs: runs.append({"target": path, "began": time.time(), "searches": []}),
+            )
+        index = self.libraries.now().indexes[0]
+        # under no name that gives the sound away
+        return FileResponse(index.file_of(path), headers={"Cache-Control": "no-store"})
+
+    async def search(
+        self, request: Request, participant: Id, task: Annotated[int, Query(ge=0)]
+    ) -> Results:
+        """Search for the target with the recording in the body."""
+        return await run_in_threadpool(self._search, await request.body(), participant, task)
+
+    def _search(self, recording: bytes, participant: str, task: int) -> Results:
+        target = self._target(participant, task)
+        wish = Wish(system=self.plan.system, count=MOST_RESULTS)
+        results = search(self.libraries.now(), wish, recording, self.limits)
+        rank = next((hit.rank for hit in results.hits if hit.path == target), None)
+        searched = {"at": time.time(), "rank": rank, "sounds": results.sounds}
+        self._change(participant, lambda runs: runs[task]["searches"].append(searched))
+        return results.model_copy(update={"hits": results.hits[:SHOWN]})
+
+    def end(self, end: TaskEnd) -> None:
+        """Keep how a task ended."""
+        target = self._target(end.participant, end.task)
+        ended = {"ended": time.time(), "found": end.chosen == target, "chosen": end.chosen}
+        self._change(end.participant, lambda runs: runs[end.task].update(ended))
+
+    def opinion(self, opinion: Opinion) -> None:
+        """Keep what a participant thinks of it all."""
+        self.collection.add(opinion.participant, lambda kept: kept.update(sus=opinion.answers))
+
+    def _target(self, participant: str, task: int) -> str:
+        targets = self.targets(participant)
+        if task >= len(targets):
+            raise DatasetError(f"There is no task {task}: there are {len(targets)}.")
+        return targets[task]
+
+    def _runs(self, participant: str) -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = self.collection.record(participant).get("tasks", [])
+        return runs
+
+    def _change(self, participant: str, change: Any) -> None:
+        self.collection.add(participant, lambda kept: change(kept.setdefault("tasks", [])))
+
+
+def usability(answers: Sequence[int]) -> float:
+    """Return the System Usability Scale's score of ten answers, 0 to 100.
+
+    >>> usability([5, 1] * 5), usability([3] * 10)
+    (100.0, 50.0)
+    """
+    gains = [answer - 1 if place % 2 == 0 else 5 - answer for place, answer in enumerate(answers)]
+    return 2.5 * sum(gains)
+
+
+def figures(participants: Mapping[str, Mapping[str, Any]], seed: int = 0) -> dict[str, Any]:
+    """Return what participants did, with 95 % bootstrap intervals over participants.
+
+    Returns:
+        ``participants``, ``imitations`` and ``tasks`` (counts), and each of ``satisfaction`` (1 to
+        5), ``success`` (share of tasks whose target was chosen), ``success_at_1`` and ``_10`` (of
+        tasks, target that high in any search), ``mrr`` (of first searches; a target beyond the
+        first 100 counts as 0), ``seconds`` (of successful tasks) and ``sus`` as mean, low, high.
+    """
+    kept = list(participants.values())
+    measured = {
+        "satisfaction": [_values(p["takes"].values(), "satisfaction") for p in kept],
+        "success": [[float(task["found"]) for task in _ended(p)] for p in kept],
+        "success_at_1": [[_within(task, 1) for task in _ended(p)] for p in kept],
+        "success_at_10": [[_within(task, 10) for task in _ended(p)] for p in kept],
+        "mrr": [[_reciprocal(task) for task in _ended(p) if task["searches"]] for p in kept],
+        "seconds": [[t["ended"] - t["began"] for t in _ended(p) if t["found"]] for p in kept],
+        "sus": [[usability(p["sus"])] if "sus" in p else [] for p in kept],
+    }
+    rng = np.random.default_rng(seed)
+    return {
+        "participants": len(kept),
+        "imitations": sum(len(p["takes"]) for p in kept),
+        "tasks": sum(len(_ended(p)) for p in kept),
+        **{name: _interval(values, rng) for name, values in measured.items()},
+    }
+
+
+def _ended(participant: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [task for task in participant.get("tasks", []) if "ended" in task]
+
+
+def _values(rows: Any, name: str) -> list[float]:
+    return [float(row[name]) for row in rows if name in row]
+
+
+def _within(task: Mapping[str, Any], k: int) -> float:
+    return float(any(each["rank"] and each["rank"] <= k for each in task["searches"]))
+
+
+def _reciprocal(task: Mapping[str, Any]) -> float:
+    rank = task["searches"][0]["rank"]
+    return 1 / rank if rank else 0.0
+
+
+def _interval(
+    groups: Sequence[Sequence[float]], rng: np.random.Generator, resamples: int = 2000
+) -> dict[str, float] | None:
+    """Return mean and interval of values, each participant's drawn together; None without any."""
+    filled = [np.asarray(group) for group in groups if len(group)]
+    if not filled:
+        return None
+    sums = np.array([group.sum() for group in filled])
+    sizes = np.array([len(group) for group in filled])
+    draws = rng.integers(0, len(filled), (resamples, len(filled)))
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {"mean": float(sums.sum() / sizes.sum()), "low": float(low), "high": float(high)}
