@@ -1,15 +1,14 @@
 """An encoder that keeps coarse places in time."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-
-Recurrent = Literal["gru", "lstm"]
+from vocalsketch.models.geometry import Recurrent
+from vocalsketch.models.tower import OverTime
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,16 @@ class Encoder(nn.Module):
         self.convolutions = nn.Sequential(*stages)
         self.places = geometry.places
         values = geometry.filters[-1] * rows
-        self.recurrent: nn.Module | None = None
+        self.recurrent: nn.Module = nn.Flatten(1, 2)
         if geometry.recurrent:
-            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[geometry.recurrent]
-            self.recurrent = kind(values, geometry.units, batch_first=True, bidirectional=True)
+            self.recurrent = OverTime(values, geometry.units, geometry.recurrent)
             values = 2 * geometry.units
         self.dropout = nn.Dropout(geometry.dropout)
         self.projection = nn.Linear(values * geometry.places, geometry.width)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return embeddings."""
-        maps = self.convolutions(spectrograms)  # (clips, filters, rows, frames)
-        steps = maps.flatten(1, 2)
-        if self.recurrent is not None:
-            steps = self.recurrent(steps.transpose(1, 2))[0].transpose(1, 2)
+        steps = self.recurrent(self.convolutions(spectrograms))  # (clips, values, frames)
         kept = _averages(steps, self.places).flatten(1)
         return functional.normalize(self.projection(self.dropout(kept)).float(), dim=1)
 

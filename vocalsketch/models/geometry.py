@@ -1,8 +1,12 @@
 """The sizes of a convolutional tower: what it is given, and whether it can be built."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from vocalsketch.errors import ConfigError
+
+Recurrent = Literal["gru", "lstm"]
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,25 @@ class TowerGeometry:
         stages: The convolutional stages.
         batch_norm: Whether each convolution is followed by batch normalisation (as in the
             authors' transfer-learning code; the paper does not speak of it).
+        recurrent: A recurrent layer over time, in both directions, after the stages (the paper's
+            future work).
+        units: Of the recurrent layer, in each direction.
     """
 
     stages: list[ConvStage]
     batch_norm: bool = False
+    recurrent: Recurrent | None = None
+    units: int = 32
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values without those of a recurrent layer where there is none."""
+        idle = () if self.recurrent else ("recurrent", "units")
+        return {name: value for name, value in asdict(self).items() if name not in idle}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TowerGeometry":
+        """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
+        return cls(**{**values, "stages": [_stage(stage) for stage in values["stages"]]})
 
     def sizes(self, input_shape: tuple[int, int]) -> list[tuple[int, int, int]]:
         """Return (filters, bins, frames) after each stage for inputs of (bins, frames).
@@ -42,6 +61,8 @@ class TowerGeometry:
         """
         if not self.stages:
             raise ConfigError("A tower needs at least one stage; stages is empty.")
+        if self.units < 1:
+            raise ConfigError(f"units is {self.units}: a recurrent layer needs at least 1.")
         bins, frames = input_shape
         sizes = []
         for number, stage in enumerate(self.stages, start=1):
@@ -57,7 +78,12 @@ class TowerGeometry:
     def width(self, input_shape: tuple[int, int]) -> int:
         """Return the length of a flattened embedding for inputs of (bins, frames)."""
         filters, bins, frames = self.sizes(input_shape)[-1]
-        return filters * bins * frames
+        return frames * (2 * self.units if self.recurrent else filters * bins)
+
+
+def _stage(values: Mapping[str, Any]) -> ConvStage:
+    pool = values["pool"]
+    return ConvStage(values["filters"], tuple(values["kernel"]), tuple(pool) if pool else None)
 
 
 def _check_positive(number: int, stage: ConvStage) -> None:

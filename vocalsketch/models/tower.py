@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vocalsketch.models.geometry import ConvStage, TowerGeometry
+from vocalsketch.models.geometry import ConvStage, Recurrent, TowerGeometry
 
 # Keras' defaults, under which the authors' networks were trained
 BATCH_NORM_MOMENTUM = 0.01
@@ -39,6 +39,26 @@ class ConvBlock(nn.Module):
         return outputs if self.pool is None else self.pool(outputs)
 
 
+class OverTime(nn.Module):
+    """A recurrent layer over time, in both directions.
+
+    Args:
+        values: Of a frame.
+        units: In each direction.
+        kind: ``gru`` or ``lstm``.
+    """
+
+    def __init__(self, values: int, units: int, kind: Recurrent) -> None:
+        super().__init__()
+        layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        self.layer = layer(values, units, batch_first=True, bidirectional=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (clips, filters, bins, frames) to (clips, 2 * units, frames)."""
+        steps: Tensor = self.layer(maps.flatten(1, 2).transpose(1, 2))[0]
+        return steps.transpose(1, 2)
+
+
 class Tower(nn.Module):
     """A stack of convolutional stages and a flattening (paper, figures 2 and 3).
 
@@ -59,12 +79,19 @@ class Tower(nn.Module):
             ConvBlock(channels[index], stage, geometry.batch_norm)
             for index, stage in enumerate(geometry.stages)
         )
+        filters, bins, _ = geometry.sizes(input_shape)[-1]
+        self.recurrent = (
+            OverTime(filters * bins, geometry.units, geometry.recurrent)
+            if geometry.recurrent
+            else nn.Identity()
+        )
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to embeddings (clips, width)."""
         outputs = spectrograms.unsqueeze(1)
         for stage in self.stages:
             outputs = stage(outputs)
+        outputs = self.recurrent(outputs)
         return outputs.flatten(start_dim=1)
 
 
@@ -82,4 +109,5 @@ def fast_tower(tower: Tower) -> nn.Module:
         conv = deepcopy(block.conv).eval()
         layers.append(conv if norm is None else fuse_conv_bn_eval(conv, deepcopy(norm).eval()))
         layers += [nn.ReLU()] if pool is None else [pool, nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten()).eval().to(memory_format=torch.channels_last)
+    layers += [deepcopy(tower.recurrent), nn.Flatten()]
+    return nn.Sequential(*layers).eval().to(memory_format=torch.channels_last)
