@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": "search hyperparameters in parallel: run, status, best, report, prune-failed",
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
+    "adapt": "fit the default system to a folder of sounds, and to recorded imitations",
     "search": "find sounds of an indexed library by a vocal imitation",
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
     "collect": "a web page on which people imitate sounds, and a study of how well they find them",

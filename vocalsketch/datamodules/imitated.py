@@ -67,6 +67,7 @@ def imitate_folders(
     people: int = 6,
     seed: int = 0,
     jobs: int | None = None,
+    most: int | None = None,
 ) -> Imitating:
     """Write a corpus of sounds and synthesised imitations of them, which ``fit`` takes.
 
@@ -81,6 +82,7 @@ def imitate_folders(
         people: Each imitates every sound once.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
+        most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
         DatasetError: There is no sound, or none that can be imitated.
@@ -89,7 +91,7 @@ def imitate_folders(
     for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
         if value < least:
             raise ConfigError(f"{name} is {value}: give {least} or more.")
-    sounds = [*_linked(folders, out), *_procedural(procedural, out, seed)]
+    sounds = [*_linked(folders, out, most, seed), *_procedural(procedural, out, seed)]
     if not sounds:
         where = ", ".join(map(str, folders)) or "no folder at all"
         raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
@@ -110,7 +112,12 @@ def imitate_folders(
 
 
 def imitated_corpus(
-    folders: Sequence[str], procedural: int, people: int, seed: int, jobs: int | None
+    folders: Sequence[str],
+    procedural: int,
+    people: int,
+    seed: int,
+    jobs: int | None,
+    most: int | None = None,
 ) -> Corpus:
     """Return such a corpus from the cache folder, where it is made if it is not there.
 
@@ -124,18 +131,22 @@ def imitated_corpus(
         for path in paths
         for each in list_audio(path).files
     ]
-    key = json.dumps([VERSION, listed, procedural, people, seed])
+    key = json.dumps([VERSION, listed, procedural, people, seed, most])
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     out = cache_folder() / "imitated" / name
     with locked(out.with_suffix(".lock"), "", wait=-1):
         if not (out / TABLE).exists():
-            imitate_folders(paths, out, procedural=procedural, people=people, seed=seed, jobs=jobs)
+            made = {"procedural": procedural, "people": people, "seed": seed}
+            imitate_folders(paths, out, **made, jobs=jobs, most=most)
     return load_folder(out)
 
 
-def _linked(folders: Sequence[Path], out: Path) -> Iterator[Path]:
+def _linked(folders: Sequence[Path], out: Path, most: int | None, seed: int) -> Iterator[Path]:
     """Link the sounds into the corpus, under names of their own; yield where."""
     found = [(folder, Path(each.path)) for folder in folders for each in list_audio(folder).files]
+    if most is not None and len(found) > most:
+        drawn = np.random.default_rng(seed).choice(len(found), most, replace=False)
+        found = [found[number] for number in sorted(drawn)]
     times = Counter(path.stem for _, path in found)
     for folder, path in found:
         whole = (folder / path).resolve()

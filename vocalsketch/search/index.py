@@ -1,9 +1,10 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ class Index:
         self.table = table
         self.system = system
         self._stamp = manifest.stamp
+        self._threads = threads
         self._scorer: Scorer = system.scorer(threads) or BlockScorer(system, threads)
 
     @classmethod
@@ -182,9 +184,20 @@ class Index:
         embeddings: Floats = torch.cat(heard).float().numpy()
         return embeddings
 
-    def scores(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
-        return self._scorer.scores(self.embeddings(queries), self.table.blocks)
+    def scores(
+        self,
+        queries: Sequence[tuple[Waveform, int]],
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> Floats:
+        """Score every row for prepared queries, also those that do not count: (queries, rows).
+
+        Args:
+            queries: Waveforms and their rates.
+            weights: Factors on aspects of the system.
+        """
+        own = {name: weights[name] for name in self.system.aspects if name in weights}
+        scorer = BlockScorer(self.system, self._threads, own) if own else self._scorer
+        return scorer.scores(self.embeddings(queries), self.table.blocks)
 
     def search(
         self,

@@ -1,6 +1,7 @@
 """Exact scores of stored embeddings by any system, in blocks and with all cores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,10 +20,17 @@ class BlockScorer:
     Args:
         system: Whose ``score`` is asked; what it gives for a pair depends on that pair alone.
         threads: By default a core each.
+        weights: Factors on aspects of the system; 1 where left out.
     """
 
-    def __init__(self, system: System, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        system: System,
+        threads: int | None = None,
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self._system = system
+        self._weights = weights
         self._pool = lasting_pool(threads or available_cores())
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
@@ -41,6 +49,10 @@ class BlockScorer:
     @torch.inference_mode()
     def _score(self, queries: torch.Tensor, rows: Floats, scores: Floats) -> None:
         """Fill ``scores`` (queries, rows)."""
+        if self._weights:
+            shares = self._system.aspect_scores(queries, torch.from_numpy(rows.copy()))
+            scores[:] = sum(self._weights.get(name, 1.0) * each for name, each in shares.items())
+            return
         if self._system.inner_product:
             np.matmul(queries.numpy(), rows.T, out=scores)
             return
