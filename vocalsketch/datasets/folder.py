@@ -1,6 +1,6 @@
 """People's own pairs: a folder of sounds and imitations, or a CSV file that names them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -23,8 +23,9 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
     """
     faults = Faults(root, on_bad_audio)
-    sounds = _read_sounds(root / "sounds", faults)
-    imitations = list(_read_imitations(root / "imitations", sounds, faults))
+    files = Files(root)
+    sounds = _read_sounds(files.place("sounds"), faults)
+    imitations = list(_read_imitations(files.place("imitations"), sounds, faults))
     if not imitations:
         how = "put audio into imitations/<sound>/"
         faults.add("holds no imitation", how, "Such a folder is named after the sound's file.")
@@ -106,9 +107,13 @@ def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:
 
 
 def _read_imitations(folder: Path, sounds: dict[str, Sound], faults: Faults) -> Iterator[Imitation]:
+    times = Counter(stem.casefold() for stem in sounds)
+    alike = {stem.casefold(): sound for stem, sound in sounds.items()}
+    alike = {stem: sound for stem, sound in alike.items() if times[stem] == 1} | sounds
     for path, parts in _audio_files(folder):
-        if len(parts) == 2 and parts[0] in sounds:
-            yield Imitation("/".join(parts), path, sounds[parts[0]].id)
+        sound = alike.get(parts[0]) or alike.get(parts[0].casefold())
+        if len(parts) == 2 and sound:
+            yield Imitation("/".join(parts), path, sound.id)
         else:
             remedy = "Imitations lie in imitations/<name of the sound's file without its ending>/."
             faults.add("holds in imitations/ what matches no sound", parts[0], remedy)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import Corpus, Imitation, Sound, named
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import write_text
@@ -143,7 +144,7 @@ def read_manifest(path: Path) -> Split:
     return Split(
         str(content.get("name")),
         str(content.get("corpus")),
-        *(tuple(content[side]) for side in sides),
+        *(tuple(map(composed, content[side])) for side in sides),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
+from vocalsketch.datasets.names import Files
 from vocalsketch.datasets.records import OnBadAudio, named
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import ConfigError, DatasetError
@@ -114,15 +115,16 @@ def split_fold(corpus: UrbanSoundCorpus, fold: int) -> tuple[tuple[str, ...], tu
 
 
 def _read_table(root: Path) -> tuple[UrbanSoundClip, ...]:
-    table = root / "metadata" / TABLE
-    table = table if table.is_file() else root / TABLE
-    if not table.is_file():
+    files = Files(root)
+    table = files.find(f"metadata/{TABLE}") or files.find(TABLE)
+    if table is None:
         raise DatasetError(
             f"{root} does not hold metadata/{TABLE}, nor {TABLE}: give the folder of the data set, "
             "or run: vocalsketch data download urbansound8k"
         )
-    folds = root / "audio" if (root / "audio").is_dir() else root
-    clips = [_clip(folds, row, f"{table}, line {line}") for line, row in read_rows(table, _COLUMNS)]
+    folds = "audio/" if files.place("audio").is_dir() else ""
+    rows = read_rows(table, _COLUMNS)
+    clips = [_clip(files, folds, row, f"{table}, line {line}") for line, row in rows]
     if not clips:
         raise DatasetError(f"{table} has no rows: restore it from {LAYOUT.source}")
     twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
@@ -135,7 +137,7 @@ def _read_table(root: Path) -> tuple[UrbanSoundClip, ...]:
     return tuple(sorted(clips, key=lambda clip: clip.id))
 
 
-def _clip(folds: Path, row: dict[str, str], where: str) -> UrbanSoundClip:
+def _clip(files: Files, folds: str, row: dict[str, str], where: str) -> UrbanSoundClip:
     name, fold, class_id, class_name = (row[column] for column in _COLUMNS)
     if not name or Path(name).name != name:
         raise DatasetError(f"{where}: slice_file_name is {name!r}, not a file's name. Repair it.")
@@ -143,7 +145,7 @@ def _clip(folds: Path, row: dict[str, str], where: str) -> UrbanSoundClip:
         raise DatasetError(f"{where}: fold is {fold!r}, not a number from 1 to 10. Repair it.")
     if not class_id.isdecimal():
         raise DatasetError(f"{where}: classID is {class_id!r}, not a number from 0. Repair it.")
-    path = folds / f"fold{int(fold)}" / name
+    path = files.place(f"{folds}fold{int(fold)}/{name}")
     return UrbanSoundClip(name, path, int(fold), int(class_id), class_name)
 
 
