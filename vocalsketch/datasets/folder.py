@@ -8,7 +8,7 @@ from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
-from vocalsketch.datasets.tables import has_columns, read_rows
+from vocalsketch.datasets.tables import has_columns, read_rows, read_text
 
 CSV_COLUMNS = ("imitation", "sound", "category")
 
@@ -45,6 +45,7 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     sounds: dict[str, Sound] = {}
     imitations: dict[str, Imitation] = {}
     gone: set[str] = set()
+    encoding = read_text(table)[1]
 
     def located(name: str) -> tuple[str, Path]:
         path = files.find(name)
@@ -52,6 +53,8 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         if path is None and identity not in gone:
             gone.add(identity)
             faults.add_gone(identity)
+            if on_bad_audio == "error" and encoding == "windows-1252" and not identity.isascii():
+                faults.add("is read as Windows-1252, no UTF-8", identity, "Save it as UTF-8.")
         return identity, path or table.parent / identity
 
     for line, row in read_rows(table, CSV_COLUMNS):

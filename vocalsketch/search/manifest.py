@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from vocalsketch.errors import StorageError
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import open_regular, write_text, written_whole
 from vocalsketch.search.segment import Rows, Segment, Table
 
 FORMAT = 2  # raised when a reader of the old layout could not read the new one
@@ -98,9 +98,9 @@ class Manifest:
         """
         file = folder / FILE
         try:
-            with file.open(encoding="utf-8") as stream:
+            with open_regular(file) as stream:
                 stamp = _stamp(os.fstat(stream.fileno()))
-                values = json.load(stream)
+                values = json.loads(stream.readall())
             form = values.pop("format")
             if form == FORMAT:
                 return _checked(values, stamp)
