@@ -1,6 +1,8 @@
 """Fixtures that every test may use."""
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,10 +27,17 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def fresh_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders that do not exist yet: pytest's own lists all that went before for each."""
+    root = tmp_path_factory.mktemp("caches")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_cache(fresh_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test an empty cache and keep W&B offline."""
-    monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("VOCALSKETCH_CACHE", str(next(fresh_names)))
     monkeypatch.setenv("WANDB_MODE", "offline")
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from vocalsketch import __version__
 from vocalsketch.errors import VocalSketchError
@@ -29,12 +30,19 @@ COMMANDS = {
     "visualize": "see and hear what the units of a trained network look for",
     "explain": "show what in a query and in a sound a system's score rests on",
 }
+CACHES = (  # of libraries, which lie in the home where nothing else is said
+    "MPLCONFIGDIR",
+    "NUMBA_CACHE_DIR",
+    "WANDB_CACHE_DIR",
+    "WANDB_CONFIG_DIR",
+    "WANDB_DATA_DIR",
+)
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 
 def run() -> int:
     """Run the command in ``sys.argv`` as this process's only work; return as ``main``."""
-    _take_any_terminal()
+    _take_any_environment()
     status = main()
     if status == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that another could end
@@ -62,8 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _take_any_terminal() -> None:
-    """Let no inherited setting of output or pictures end a command, nor one that it starts."""
+def _take_any_environment() -> None:
+    """Let no inherited setting of output, pictures or home end a command, nor one it starts."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -71,6 +79,11 @@ def _take_any_terminal() -> None:
     os.environ["PYTHONIOENCODING"] = f"{encoding}:backslashreplace"
     if "MPLBACKEND" in os.environ:  # such as a notebook's; pictures go to files here
         os.environ["MPLBACKEND"] = "agg"
+    cache = os.environ.get("VOCALSKETCH_CACHE")
+    if cache and not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - no home raises
+        for variable in CACHES:
+            folder = Path(cache).expanduser() / variable.partition("_")[0].lower()
+            os.environ.setdefault(variable, str(folder.absolute()))
 
 
 def _dispatch(arguments: list[str]) -> int:

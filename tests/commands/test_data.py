@@ -194,6 +194,39 @@ def test_damaged_downloads_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert run("download", "voxforge", "--out", tmp_path) == 1
 
 
+def test_sounds_are_imitated_by_people_and_what_cannot_be_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for stem, seconds in (("a", 0.3), ("b", 0.6)):
+        write_tone(tmp_path / f"sounds/birds/{stem}.wav", seconds)
+    soundfile.write(tmp_path / "sounds/birds/silent.wav", np.zeros(4000), 8000)
+    (tmp_path / "sounds/birds/broken.wav").write_bytes(b"not audio")
+    words = ("imitate", tmp_path / "sounds", "--people", 2, "--seed", 3, "--jobs", 1, "--out")
+    assert run(*words, tmp_path / "made") == 0
+    told = capsys.readouterr().out
+    assert "4 imitations of 2 sounds" in told
+    assert {line.split(":")[1].strip() for line in told.splitlines()[:2]} == {"silent", "broken"}
+    corpus = open_corpus(tmp_path / "made")
+    assert [(sound.label, sound.category) for sound in corpus.sounds] == [
+        ("a", "birds"),
+        ("b", "birds"),
+    ]
+    made = [each.path for each in corpus.imitations]
+    first = [path.read_bytes() for path in made]
+    made[0].unlink()  # as where a call was interrupted
+    assert run(*words, tmp_path / "made") == 0
+    assert [path.read_bytes() for path in made] == first
+    assert first[0] != first[1]
+
+
+def test_imitating_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="No sound lies in .*empty"):
+        run("imitate", tmp_path / "empty", "--out", tmp_path / "made")
+    with pytest.raises(VocalSketchError, match="people is 0"):
+        run("imitate", tmp_path / "empty", "--people", 0, "--out", tmp_path / "made")
+
+
 def test_demo_prints_where_the_corpora_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

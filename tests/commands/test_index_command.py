@@ -1,6 +1,7 @@
 """`vocalsketch index`: building, info and check from the command line."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def run(*arguments: object) -> int:
 @pytest.fixture
 def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """An index of six sounds, with a file that cannot be used."""
-    library = write_library(tmp_path / "library")
+    library = write_library(tmp_path / "it's $1 library")
     (library / "text.wav").write_text("no audio")
     (library / "text.txt").write_text("no audio")
     checkpoint = write_checkpoint(tmp_path / "best.ckpt")
@@ -36,8 +37,8 @@ def test_build_says_what_it_did_and_what_it_skipped(
     assert "(such as text.wav)" in said
     assert "no sounds, left out: 1 .txt" in said
     assert "6 sounds (8 windows): 6 new, 0 unchanged, 0 removed, 1 skipped; version 1" in said
-    write_sound(folder.parent / "library" / "new.wav", chirp(7))
-    assert run("build", folder.parent / "library", "--index", folder) == 0
+    write_sound(folder.parent / "it's $1 library" / "new.wav", chirp(7))
+    assert run("build", folder.parent / "it's $1 library", "--index", folder) == 0
     said = capsys.readouterr().out
     assert "7 sounds (9 windows): 1 new, 6 unchanged, 0 removed, 1 skipped; version 2" in said
 
@@ -48,7 +49,7 @@ def test_info_counts_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out.splitlines()
     lines = dict(reversed([line.split(maxsplit=1) for line in said]))
     assert lines["sounds"] == "6 (8 windows)"
-    assert lines["library"] == str(folder.parent / "library")
+    assert lines["library"] == str(folder.parent / "it's $1 library")
     assert lines["tags"] == "house (3), drums (2), kick drums (1), snares (1)"
     assert lines["system"].startswith("siamese ")
     assert lines["system"].endswith("corpus=folder")
@@ -62,11 +63,14 @@ def test_info_counts_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
 def test_check_passes_a_whole_index_and_names_what_is_new(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_sound(folder.parent / "library" / "new.wav", chirp(7))
+    write_sound(folder.parent / "it's $1 library" / "new.wav", chirp(7))
     capsys.readouterr()
     assert run("check", folder) == 0
     said = capsys.readouterr().out
     assert "1 new or changed in the library: new.wav" in said
+    library = str(folder.parent / "it's $1 library")
+    update = ["vocalsketch", "index", "build", library, "--index", str(folder)]
+    assert shlex.split(said.split("`")[1]) == update
     assert f"{folder} is whole." in said
 
 

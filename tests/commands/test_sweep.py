@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 import optuna
@@ -46,7 +47,7 @@ def searched(study_file: str) -> str:
     definition = read_definition(Path(study_file))
     storage = open_storage("sqlite:///runs/sweeps/rates/study.db")
     kept = json.loads(json.dumps({**definition.to_dict(), "corpus": "demo"}))
-    study = open_study(storage, definition.from_dict(kept))
+    study = open_study(storage, type(definition)(**kept))
 
     def objective(trial: optuna.Trial) -> float:
         trial.suggest_float("rate", 1e-4, 1e-2, log=True)
@@ -78,11 +79,25 @@ def test_status_counts_trials_and_says_why_some_were_pruned(
 def test_best_exports_a_config_with_the_best_rate(
     searched: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("best", searched, "--export", str(tmp_path / "best.yaml")) == 0
-    rate = yaml.safe_load((tmp_path / "best.yaml").read_text())["model"]["init_args"]["optimizer"][
-        "init_args"
-    ]["lr"]
-    assert f"rate: {rate:.4g}" in capsys.readouterr().out
+    exported = tmp_path / "it's $HOME best.yaml"
+    assert run("best", searched, "--export", str(exported)) == 0
+    rate = yaml.safe_load(exported.read_text())["model"]["init_args"]["optimizer"]["init_args"][
+        "lr"
+    ]
+    said = capsys.readouterr().out
+    assert f"rate: {rate:.4g}" in said
+    _, _, command = said.strip().rpartition(": ")
+    assert shlex.split(command) == ["vocalsketch", "fit", "--config", str(exported)]
+
+
+def test_the_upload_of_a_report_can_be_pasted(
+    searched: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offline = Path("my sweeps/it's $1/offline-run")
+    monkeypatch.setattr("vocalsketch.sweep.report.summarise", lambda *_: offline)
+    assert run("report", searched) == 0
+    command = capsys.readouterr().out.split("`")[1]
+    assert shlex.split(command) == ["wandb", "sync", str(offline)]
 
 
 def test_report_writes_history_trials_and_best_config(searched: str) -> None:

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ import torch
 import yaml
 from corpora import write_config, write_folder_corpus
 
+from vocalsketch.cli import CACHES
 from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import (
@@ -406,3 +410,27 @@ def test_the_command_that_goes_on_can_be_pasted(
     run_experiment("fit", ["--config", str(tiny_config), "--run_dir", str(folder)], [CtrlC()])
     _, _, options = capsys.readouterr().out.strip().rpartition("with: ")
     assert shlex.split(options) == ["--run_dir", str(folder), "--ckpt_path", "last"]
+
+
+def test_a_home_that_cannot_be_written_is_not_needed(tiny_config: Path, tmp_path: Path) -> None:
+    """Neither by this program nor by what keeps caches of its own: matplotlib, numba, W&B."""
+    settings = yaml.safe_load(tiny_config.read_text())
+    settings["trainer"] |= {
+        "max_epochs": 1,
+        "logger": {"class_path": "vocalsketch.callbacks.WandbTracker"},
+    }
+    tiny_config.write_text(yaml.safe_dump(settings))
+    cache = tmp_path / "cache"
+    home = {"HOME": "/proc/nowhere", "VOCALSKETCH_CACHE": str(cache)}
+    kept = {name: value for name, value in os.environ.items() if name not in CACHES}
+    done = subprocess.run(
+        [sys.executable, "-m", "vocalsketch.cli", "fit", "--config", str(tiny_config)],
+        cwd=tmp_path,
+        env={**kept, **home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/proc/nowhere" not in done.stdout + done.stderr
+    assert {folder.name for folder in cache.iterdir()} >= {"features", "mplconfigdir", "wandb"}

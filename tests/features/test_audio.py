@@ -314,14 +314,80 @@ def test_where_channels_cancel_the_louder_is_heard(other: float) -> None:
     np.testing.assert_array_equal(waveform, stereo[:, 0])
 
 
-@pytest.mark.parametrize("length", [0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFF00, 0xFFFFFFFF])
-def test_a_wav_of_unknown_length_is_read_to_its_end(length: int) -> None:
-    data = bytearray(encoded(sine()))
-    for start in (4, data.index(b"data") + 4):
-        data[start : start + 4] = length.to_bytes(4, "little")
-    np.testing.assert_array_equal(
-        read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(encoded(sine())))[0]
-    )
+UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFF00, 0xFFFFFFFF)
+LONG_UNKNOWN = (0, 0xFFFFFFFF, 2**63 - 1, 2**63, 2**64 - 1)
+
+
+@pytest.mark.parametrize(
+    ("form", "mark", "width", "lengths"),
+    [
+        ("WAV", b"data", 4, UNKNOWN),
+        ("WAVEX", b"data", 4, UNKNOWN),
+        ("AIFF", b"SSND", 4, UNKNOWN),
+        ("AU", b".snd\0\0\0\x18", 4, UNKNOWN),
+        ("CAF", b"data", 8, LONG_UNKNOWN),
+        ("W64", b"data\xf3\xac\xd3\x11\x8c\xd1\0\xc0O\x8e\xdb\x8a", 8, LONG_UNKNOWN),
+        ("RF64", b"ds64\x1c\0\0\0........", 8, LONG_UNKNOWN),
+    ],
+)
+def test_where_the_length_is_unknown_all_that_is_there_is_read(
+    form: str, mark: bytes, width: int, lengths: tuple[int, ...]
+) -> None:
+    """As pipes and died recorders leave it, in one of the headers' lengths or in all."""
+    whole = encoded(sine(), format=form, subtype="PCM_16")
+    start = whole.index(mark[:4]) + len(mark)
+    order = "big" if form in ("AIFF", "AU", "CAF") else "little"
+    for length in lengths:
+        data = bytearray(whole)
+        data[start : start + width] = length.to_bytes(width, order)  # type: ignore[arg-type]
+        if form in ("WAV", "AIFF"):
+            data[4:8] = length.to_bytes(4, order)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(
+            read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(whole))[0]
+        )
+
+
+def test_an_empty_wav_with_a_chunk_behind_stays_empty() -> None:
+    data = encoded(np.zeros(0)) + b"LIST" + (4_000).to_bytes(4, "little") + bytes(4_000)
+    with pytest.raises(AudioError, match="holds no samples"):
+        read_audio(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("name", ["sox_pipe.wav", "recorder_died_data0.wav"])
+def test_pipes_and_died_recorders_are_read(shared: Path, name: str) -> None:
+    assert len(read_audio(shared / "cases/wav-unknown-length" / name)[0]) == 45_981
+
+
+@pytest.mark.parametrize("lacking", [319, 320])
+def test_less_than_20_ms_may_lack_at_the_end(lacking: int) -> None:
+    data = encoded(sine(60.0))[: -2 * lacking]
+    if lacking < 0.02 * RATE:
+        assert len(read_audio(io.BytesIO(data))[0]) == 60 * RATE - lacking
+    else:
+        with pytest.raises(AudioError, match="truncated"):
+            read_audio(io.BytesIO(data))
+    assert len(read_audio(io.BytesIO(data), whole=False)[0]) == 60 * RATE - lacking
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "tolerance"),
+    [("MP3", "MPEG_LAYER_III", 0.3), ("OGG", "VORBIS", 0.1), ("OGG", "OPUS", 0.1)],
+)
+def test_joined_files_play_whole(form: str, kind: str, tolerance: float) -> None:
+    parts = [encoded(sine(1.0, frequency=f), format=form, subtype=kind) for f in (300, 500, 900)]
+    if form == "OGG":  # each sound's pages have a number of their own
+        assert len({part[14:18] for part in parts}) == 3
+    waveform, rate = read_audio(io.BytesIO(b"".join(parts)))
+    assert len(waveform) / rate == pytest.approx(3.0, abs=tolerance)
+
+
+def test_an_mp3_of_varying_rate_without_a_tag_plays_whole() -> None:
+    parts = []
+    for samples in (0.001 * sine(2.0), np.random.default_rng(0).uniform(-0.9, 0.9, 2 * RATE)):
+        part = encoded(samples, format="MP3", subtype="MPEG_LAYER_III")
+        parts.append(part.replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0"))
+    waveform, _ = read_audio(io.BytesIO(b"".join(parts)))
+    assert len(waveform) / RATE == pytest.approx(4.0, abs=0.3)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")

@@ -9,8 +9,7 @@ from small_networks import Pixels, siamese
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.attribution import attribute, in_words
-from vocalsketch.interpret.explanation import explain_waveforms
+from vocalsketch.interpret.explanation import attribute, explain_waveforms, in_words
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble

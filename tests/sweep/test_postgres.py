@@ -110,7 +110,7 @@ def test_workers_with_connections_of_their_own_finish_exactly_the_total(
 def test_a_trial_that_broke_off_goes_back_into_the_queue(
     server: str, connect: Callable[[], BaseStorage], definition: Definition, tmp_path: Path
 ) -> None:
-    named = Definition.from_dict({**definition.to_dict(), "name": "broken_off"})
+    named = Definition(**{**definition.to_dict(), "name": "broken_off"})
     study = open_study(connect(), named)
     ends = Objective(named, tmp_path, 2, run=Runs(0.5, KeyboardInterrupt()))
     assert not Worker(study, ends, server).run()

@@ -6,12 +6,13 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.report import best_so_far, summarise, write_history, write_trials
+from vocalsketch.sweep.report import summarise, write_history, write_trials
 from vocalsketch.sweep.study import StudyError
 from vocalsketch.sweep.trials import REASON, reasons_of
 
@@ -44,11 +45,20 @@ def test_every_trial_is_a_row_with_its_parameters(searched: optuna.Study, tmp_pa
 
 
 def test_the_history_shows_the_best_so_far_in_the_study_s_direction(
-    searched: optuna.Study, definition: Definition, tmp_path: Path
+    searched: optuna.Study,
+    definition: Definition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert best_so_far([0.25, 0.5, 0.375]) == [0.25, 0.5, 0.5]
-    assert best_so_far([0.25, 0.5, 0.125], min) == [0.25, 0.25, 0.125]
     path = tmp_path / "history.png"
+    steps: list[list[float]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Axes, "step", lambda _self, _numbers, values, **_: steps.append(values))
+        histories = {"MAXIMIZE": [0.25, 0.5, 0.375], "MINIMIZE": [0.25, 0.5, 0.125]}
+        for direction, values in histories.items():
+            trials = [optuna.trial.create_trial(value=value) for value in values]
+            write_history(trials, definition, StudyDirection[direction], path)
+    assert steps == [[0.25, 0.5, 0.5], [0.25, 0.25, 0.125]]
     write_history(searched.get_trials(), definition, StudyDirection.MAXIMIZE, path)
     assert imread(path)[..., :3].std() > 0.01  # something is drawn
 

@@ -145,8 +145,8 @@ def test_a_stale_trial_of_another_machine_is_retried(
 def test_a_study_of_another_space_is_refused(definition: Definition, tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
     open_study(storage, definition)
-    other = Definition.from_dict(
-        {**definition.to_dict(), "space": {"filters": definition.space["filters"]}}
+    other = Definition(
+        **{**definition.to_dict(), "space": {"filters": definition.space["filters"]}}
     )
     with pytest.raises(ConfigError, match=r"exists with another space \(rate\)"):
         open_study(storage, other)

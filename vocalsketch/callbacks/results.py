@@ -1,14 +1,23 @@
-"""Writes what an evaluation came to into the run's folder."""
+"""What an evaluation leaves: metrics in the log, and files of results."""
 
 import csv
+import json
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
+import wandb
 
+from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.datamodules.classification import ClassificationDataModule, Part
 from vocalsketch.domain import Half
-from vocalsketch.files import written_whole
-from vocalsketch.retrieval.results import Results, results_dict, write_results
+from vocalsketch.errors import ConfigError
+from vocalsketch.files import write_text, written_whole
+from vocalsketch.retrieval.metrics import MEASURES, measured
+from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.tasks.classification import ClassificationTask
+from vocalsketch.tasks.confusion import Confusion
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 
@@ -80,3 +89,120 @@ def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
         writer.writerow(["query", *category.candidates])
         for query, row in zip(category.queries, category.scores, strict=True):
             writer.writerow([query, *(repr(float(score)) for score in row)])
+
+
+class MRRPerCategory(pl.Callback):
+    """Logs ``val/mrr/<category>`` and their unweighted mean ``val/mrr``; likewise ``test/...``.
+
+    The means of the other measures (``val/ndcg``, ``val/recall@10``, ...) stand beside it.
+
+    All clips of the half are ranked, gathered from every process; where some were left out
+    (``fast_dev_run``, ``limit_val_batches``) nothing is logged, since MRR among some of the
+    candidates is another number.
+    """
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the MRR of validation imitations among the development sounds."""
+        if not trainer.sanity_checking:
+            _log_mrr("val", pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the MRR of the test half."""
+        _log_mrr("test", pl_module)
+
+
+def _log_mrr(prefix: str, module: pl.LightningModule) -> None:
+    if not isinstance(module, RetrievalTask):
+        raise ConfigError(
+            f"MRRPerCategory ranks retrieval systems; {type(module).__name__} is none. "
+            "Take it out of trainer.callbacks."
+        )
+    scores = module.category_scores()
+    if scores is None:
+        return
+    means = {each.category: measured(each).mean(axis=0) for each in scores}
+    for category, values in means.items():
+        module.log(f"{prefix}/mrr/{category.replace(' ', '_')}", float(values[0]))
+    macro = np.mean(list(means.values()), axis=0)
+    for name, value in zip(MEASURES, macro.tolist(), strict=True):
+        module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")
+
+
+DOTS_PER_INCH = 120
+
+
+class ConfusionWriter(pl.Callback):
+    """Writes accuracy and the confusion matrix at the end of ``validate`` and ``test``.
+
+    ``accuracy_<part>.json`` holds the figures, ``confusion_<part>.csv`` the counts (a row per
+    true class) and ``confusion_<part>.png`` a picture, which W&B shows as ``<part>/confusion``.
+
+    Args:
+        folder: Where to.
+        system: Name of what is evaluated, such as ``pretrain_voxforge``.
+
+    Attributes:
+        written: The confusion of each part evaluated, on every process.
+    """
+
+    def __init__(self, folder: Path, system: str) -> None:
+        self.folder = folder
+        self.system = system
+        self.written: dict[Part, Confusion] = {}
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the validation part's figures, unless this validation is a part of training."""
+        if trainer.state.fn == "validate" and isinstance(pl_module, ClassificationTask):
+            self._write(trainer, pl_module.confusion("val"), "validation")
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the test part's figures."""
+        if isinstance(pl_module, ClassificationTask):
+            self._write(trainer, pl_module.confusion("test"), "test")
+
+    def title(self, part: Part, corpus: str) -> str:
+        """Return what stands above tables and pictures."""
+        return f"{self.system}, {part} clips\n{corpus_tag(corpus)}"
+
+    def _write(self, trainer: pl.Trainer, confusion: Confusion, part: Part) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        assert isinstance(data, ClassificationDataModule)
+        self.written[part] = confusion
+        if not trainer.is_global_zero:
+            return
+        figures = {
+            "system": self.system,
+            "part": part,
+            "corpus": data.corpus.name,
+            "split": data.split_name(),
+            "skipped": {reason: list(names) for reason, names in data.skipped(part).items()},
+            **confusion.to_dict(),
+        }
+        write_counts(self.folder / f"confusion_{part}.csv", confusion)
+        picture = self.folder / f"confusion_{part}.png"
+        write_picture(picture, confusion, self.title(part, data.corpus.name))
+        # last: who finds it takes the part for done
+        write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
+        for tracker in trainer.loggers:
+            if isinstance(tracker, WandbTracker):
+                show_picture(tracker, f"{part}/confusion", picture)
+
+
+def write_counts(path: Path, confusion: Confusion) -> None:
+    """Write a line per true class, a column per predicted class."""
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["true class", *confusion.classes])
+        for name, row in zip(confusion.classes, confusion.counts.tolist(), strict=True):
+            writer.writerow([name, *row])
+
+
+def write_picture(path: Path, confusion: Confusion, title: str) -> None:
+    """Write the confusion matrix as a PNG."""
+    with written_whole(path) as temporary:
+        confusion.picture(title).savefig(temporary, dpi=DOTS_PER_INCH, format="png")
+
+
+def show_picture(tracker: WandbTracker, name: str, path: Path) -> None:
+    """Log a picture to W&B."""
+    tracker.safely(lambda: tracker.experiment.log({name: wandb.Image(str(path))}))

@@ -179,6 +179,27 @@ def _download(arguments: argparse.Namespace) -> int:
     return 1 if done.damaged else 0
 
 
+def _imitate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folders of sounds")
+
+
+def _imitate(arguments: argparse.Namespace) -> int:
+    from vocalsketch.datamodules.imitated import imitate_folders
+
+    made = imitate_folders(
+        arguments.folders,
+        arguments.out,
+        procedural=arguments.procedural,
+        people=arguments.people,
+        seed=arguments.seed,
+        jobs=arguments.jobs,
+    )
+    for name, reason in made.unusable.items():
+        print(f"not imitated: {name}: {reason}")
+    print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
+    return 0
+
+
 def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of cells: the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -219,6 +240,13 @@ DOWNLOAD: Options = {
     "--out!": (Path, "the folder to make"),
     "--limit": (int, "of voxforge: clips per language (default: the paper's 8000)"),
 }
+IMITATE: Options = {
+    "--out!": (Path, "the corpus to make, or to go on with"),
+    "--people": (6, "synthetic, each of whom imitates every sound once"),
+    "--seed": (0, "of all drawing: the same gives the same bytes"),
+    "--procedural": (0, "sounds drawn at random beside those of the folders"),
+    "--jobs": (int, "processes (default: all cores that may be used)"),
+}
 IMPORT: Options = {
     "folder": (Path, "where the originals lie"),
     "--root!": (Path, "the VocalSketch folder"),
@@ -229,6 +257,12 @@ ACTIONS = {
     "check": Action("decode every file and list what is broken", _check, CHECK, _root_argument),
     "split": Action("divide a corpus and write the manifest", _split, SPLIT, _root_argument),
     "download": Action("fetch a public data set", _download, DOWNLOAD, _download_arguments),
+    "imitate": Action(
+        "make a corpus of any sounds and synthesised imitations of them",
+        _imitate,
+        IMITATE,
+        _imitate_arguments,
+    ),
     "import-everyday": Action(
         "copy the everyday originals into VocalSketch under its names", _import_everyday, IMPORT
     ),

@@ -77,7 +77,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from vocalsketch.search import check_index
+    from vocalsketch.search import Index, check_index
 
     found = check_index(arguments.index)
     for problem in found.problems:
@@ -87,7 +87,7 @@ def _check(arguments: argparse.Namespace) -> int:
             more = f", and {len(paths) - SHOWN:,} more" if len(paths) > SHOWN else ""
             print(f"{len(paths):,} {what} in the library: {', '.join(paths[:SHOWN])}{more}")
     if found.new or found.gone:
-        print("Bring the index up to date with `vocalsketch index build`.")
+        print(f"Bring the index up to date with `{Index.open(arguments.index).update}`.")
     if not found.problems:
         print(f"{arguments.index} is whole.")
     return 1 if found.problems else 0

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +107,7 @@ def _table1(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(
             "The same command goes on with what is not done; `vocalsketch reproduce report --out "
-            f"{arguments.out}` reports on what is.",
+            f"{shlex.quote(str(arguments.out))}` reports on what is.",
             file=sys.stderr,
         )
         raise

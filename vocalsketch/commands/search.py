@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -147,12 +146,9 @@ def _say_what_lacks(searcher: "Searcher", hits: Sequence["Hit"]) -> None:
         index = next(
             each for each in searcher.indexes if gone[0].file == each.library / gone[0].path
         )
-        command = shlex.join(
-            ["vocalsketch", "index", "build", str(index.library), "--index", str(index.folder)]
-        )
         print(
             f"{len(gone)} of these sounds are gone since they were indexed. Bring the index up to "
-            f"date: {command}",
+            f"date: {index.update}",
             file=sys.stderr,
         )
 

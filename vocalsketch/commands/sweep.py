@@ -1,6 +1,7 @@
 """`vocalsketch sweep`: search hyperparameters in parallel, on validation results only."""
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,8 @@ def _best(arguments: argparse.Namespace) -> int:
     _print_best(place)
     if arguments.export is not None:
         write_text(arguments.export, export(definition, trial))
-        print(f"Written to {arguments.export}: vocalsketch fit --config {arguments.export}")
+        command = shlex.join(["vocalsketch", "fit", "--config", str(arguments.export)])
+        print(f"Written to {arguments.export}: {command}")
     if arguments.retrain is not None:
         done = retrain(definition, trial, place.folder, arguments.retrain, slots_of(arguments))
         Console().print(done.table(f"{place.name}, trial {trial.number}"))
@@ -120,7 +122,7 @@ def _report(arguments: argparse.Namespace) -> int:
     offline = summarise(study, definition, place.folder)
     print(f"Written to {place.folder / 'report'}: history.png, trials.csv")
     if offline:
-        print(f"W&B, offline: upload with `wandb sync {offline}`.")
+        print(f"W&B, offline: upload with `wandb sync {shlex.quote(str(offline))}`.")
     return 0
 
 

@@ -1,10 +1,9 @@
 from .classification import ClassificationDataModule
 from .contrastive import ContrastiveDataModule
 from .imitations import ImitationsDataModule
-from .languages import LanguageDataModule
 from .pairs import PairsDataModule
+from .pretraining import LanguageDataModule, UrbanSoundDataModule
 from .retrieval import RetrievalDataModule
-from .urban_sounds import UrbanSoundDataModule
 
 __all__ = [
     "ClassificationDataModule",

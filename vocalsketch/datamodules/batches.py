@@ -16,35 +16,21 @@ from vocalsketch.features.store import FeatureTable
 
 
 class PairBatch(NamedTuple):
-    """Pairs to train on; each distinct clip is there once.
+    """Pairs to train on; each distinct clip is there once."""
 
-    Attributes:
-        imitations: (distinct imitations, bins, frames).
-        recordings: (distinct recordings, bins, frames).
-        imitation_index: (pairs,), the row of each pair's imitation.
-        recording_index: (pairs,), the row of each pair's recording.
-        labels: (pairs,) float32, 1 for a positive pair.
-    """
-
-    imitations: Tensor
-    recordings: Tensor
-    imitation_index: Tensor
-    recording_index: Tensor
-    labels: Tensor
+    imitations: Tensor  # (distinct imitations, bins, frames)
+    recordings: Tensor  # (distinct recordings, bins, frames)
+    imitation_index: Tensor  # (pairs,), the row of each pair's imitation
+    recording_index: Tensor  # (pairs,), the row of each pair's recording
+    labels: Tensor  # (pairs,) float32, 1 for a positive pair
 
 
 class ClipBatch(NamedTuple):
-    """Clips of one side to embed.
+    """Clips of one side to embed."""
 
-    Attributes:
-        side: ``imitation`` or ``recording``.
-        rows: (clips,), which clips of the evaluated half these are.
-        features: (clips, bins, frames).
-    """
-
-    side: Side
-    rows: Tensor
-    features: Tensor
+    side: Side  # imitation or recording
+    rows: Tensor  # (clips,), which clips of the evaluated half these are
+    features: Tensor  # (clips, bins, frames)
 
 
 class Clips:

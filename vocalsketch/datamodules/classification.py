@@ -25,15 +25,10 @@ Part = Literal["train", "validation", "test"]
 
 
 class LabelledBatch(NamedTuple):
-    """Clips and what they are.
+    """Clips and what they are."""
 
-    Attributes:
-        features: (clips, bins, frames).
-        labels: (clips,), indices of classes.
-    """
-
-    features: Tensor
-    labels: Tensor
+    features: Tensor  # (clips, bins, frames)
+    labels: Tensor  # (clips,), indices of classes
 
 
 class LabelledClips(Dataset[LabelledBatch]):

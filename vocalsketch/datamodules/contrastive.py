@@ -20,23 +20,14 @@ from vocalsketch.features.front_end import FrontEnd
 
 
 class ContrastiveBatch(NamedTuple):
-    """Clips to train on; sounds are numbered alike in all processes.
+    """Clips to train on; sounds are numbered alike in all processes."""
 
-    Attributes:
-        imitations: (imitations, bins, frames).
-        recordings: (sounds, bins, frames).
-        targets: (imitations,), the number of the sound that each imitates.
-        sounds: (sounds,), the number of each sound, none twice.
-        target_categories: (imitations,), the number of the target's category.
-        categories: (sounds,), the number of each sound's category.
-    """
-
-    imitations: Tensor
-    recordings: Tensor
-    targets: Tensor
-    sounds: Tensor
-    target_categories: Tensor
-    categories: Tensor
+    imitations: Tensor  # (imitations, bins, frames)
+    recordings: Tensor  # (sounds, bins, frames)
+    targets: Tensor  # (imitations,), the number of the sound that each imitates
+    sounds: Tensor  # (sounds,), the number of each sound, none twice
+    target_categories: Tensor  # (imitations,), the number of the target's category
+    categories: Tensor  # (sounds,), the number of each sound's category
 
 
 class Drawn(NamedTuple):

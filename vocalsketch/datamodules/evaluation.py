@@ -12,29 +12,17 @@ from vocalsketch.domain import Half, Indices
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """Queries and candidates of the validation or the test half.
+    """Queries and candidates of the validation or the test half."""
 
-    Attributes:
-        half: ``validation`` (validation imitations among the development sounds) or ``test``.
-        corpus: Name of the corpus.
-        split_name: Name of the split.
-        split: Fingerprint of the split.
-        imitations: The queries, one per row.
-        sounds: The candidates, one per row.
-        targets: (queries,), the row of each query's target among the candidates.
-        pairs: Pairs on which the loss is measured.
-        skipped: Files left out of the corpus because they could not be used.
-    """
-
-    half: Half
-    corpus: str
-    split_name: str
-    split: str
-    imitations: tuple[Imitation, ...]
-    sounds: tuple[Sound, ...]
-    targets: Indices
-    pairs: Pairs
-    skipped: tuple[str, ...] = ()
+    half: Half  # validation (validation imitations among the development sounds) or test
+    corpus: str  # name of the corpus
+    split_name: str  # name of the split
+    split: str  # fingerprint of the split
+    imitations: tuple[Imitation, ...]  # the queries, one per row
+    sounds: tuple[Sound, ...]  # the candidates, one per row
+    targets: Indices  # (queries,), the row of each query's target among the candidates
+    pairs: Pairs  # pairs on which the loss is measured
+    skipped: tuple[str, ...] = ()  # files left out of the corpus because they could not be used
 
     def categories(self) -> Iterator[tuple[str, Indices, Indices]]:
         """Yield each category's name, rows of its queries and rows of its candidates."""

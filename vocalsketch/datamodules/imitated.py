@@ -37,21 +37,13 @@ COLUMNS = ("imitation", "sound", "person", "seed")
 
 @dataclass(frozen=True)
 class ImitatedSound:
-    """A sound to imitate.
+    """A sound to imitate."""
 
-    Attributes:
-        name: Under which its imitations are filed.
-        file: Where it lies in the corpus that is made.
-        folder: Of its imitations.
-        people: How many imitate it.
-        seed: Of all drawing.
-    """
-
-    name: str
-    file: Path
-    folder: Path
-    people: int
-    seed: int
+    name: str  # under which its imitations are filed
+    file: Path  # where it lies in the corpus that is made
+    folder: Path  # of its imitations
+    people: int  # how many imitate it
+    seed: int  # of all drawing
 
     def path_of(self, person: int) -> Path:
         """Return where a person's imitation lies."""
@@ -60,17 +52,11 @@ class ImitatedSound:
 
 @dataclass(frozen=True)
 class Imitating:
-    """What making imitations came to.
+    """What making imitations came to."""
 
-    Attributes:
-        sounds: That have imitations.
-        imitations: Of them, those made before included.
-        unusable: Files that cannot be imitated, and why.
-    """
-
-    sounds: int
-    imitations: int
-    unusable: dict[str, str] = field(default_factory=dict)
+    sounds: int  # that have imitations
+    imitations: int  # of them, those made before included
+    unusable: dict[str, str] = field(default_factory=dict)  # files that cannot be imitated, and why
 
 
 def imitate_folders(
@@ -100,11 +86,13 @@ def imitate_folders(
         DatasetError: There is no sound, or none that can be imitated.
         StorageError: The disk is full, or the folder cannot be written.
     """
-    if people < 1:
-        raise ConfigError(f"people is {people}: give 1 or more.")
+    for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
+        if value < least:
+            raise ConfigError(f"{name} is {value}: give {least} or more.")
     sounds = [*_linked(folders, out), *_procedural(procedural, out, seed)]
     if not sounds:
-        raise DatasetError(f"No sound lies in {', '.join(map(str, folders))}: give other folders.")
+        where = ", ".join(map(str, folders)) or "no folder at all"
+        raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
     todo = [
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds

@@ -36,12 +36,8 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     """Unpack a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` into an empty folder.
 
     Only plain files and folders are made, with this process's own permissions, and only below
-    ``folder``: the archive's links, devices, owners and modes never reach the disk.
-
-    Args:
-        archive: The file to unpack.
-        folder: An existing folder, best a temporary one: a refused archive leaves a part behind.
-        limit: The most bytes that may be written; by default 20 times the archive's size.
+    ``folder``: the archive's links, devices, owners and modes never reach the disk. By default at
+    most 20 times the archive's size is written. A refused archive leaves a part behind.
 
     Raises:
         DatasetError: The archive is damaged or cut short; a member is absolute, climbs out with
@@ -67,11 +63,7 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
     """Unpack submissions that are not unpacked yet, each to a folder of the archive's stem.
 
     A folder appears whole or not at all, so that what was interrupted goes on; several processes
-    may ask at once.
-
-    Args:
-        archives: The archives.
-        folder: Where to; the cache folder serves where nothing can be written there.
+    may ask at once. The cache folder serves where nothing can be written into ``folder``.
 
     Returns:
         The folders, and the archives that are damaged.
@@ -101,12 +93,8 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
 def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
     """Unpack archives into the folder ``target``, which appears whole or not at all.
 
-    A single folder at the top of what they hold, if it holds everything, is left out.
-
-    Args:
-        files: Archives; other files are taken as they are.
-        target: The folder; it does not exist or is empty.
-        marker: A file of the data set, relative to its own top folder, which may lie deeper.
+    A single folder at the top of what they hold, if it holds everything, is left out. ``marker`` is
+    a file of the data set, relative to its own top folder, which may lie deeper.
 
     Raises:
         DatasetError: An archive is damaged or unsafe, or no file is ``marker``.

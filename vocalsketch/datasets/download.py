@@ -2,13 +2,14 @@
 
 import json
 import random
+import re
 import shutil
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from html import unescape
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urljoin
 
@@ -56,31 +57,19 @@ class Published:
     files: tuple[RemoteFile, ...] = ()
 
 
+_ZENODO = "https://zenodo.org/api/records/"
+_QVIM = "https://cloud.cp.jku.at/index.php/s/R2tJQnPmxp6RSSz/download/qvim-dev.zip"
+_URBAN = RemoteFile(
+    "UrbanSound8K.tar.gz",
+    "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
+    "md5:9aa69802bbf37fb986f71ec1483a196e",  # as in soundata's index
+)
 PUBLISHED = {
-    "vocalsketch": Published("sound_recordings.csv", "https://zenodo.org/api/records/13862"),
-    "vimsketch": Published("reference_file_names.csv", "https://zenodo.org/api/records/2596911"),
-    "vocal-imitation-set": Published(
-        "vocal_imitations.txt", "https://zenodo.org/api/records/1340763"
-    ),
-    "qvim-dev": Published(
-        "DEV Dataset.csv",
-        files=(
-            RemoteFile(
-                "qvim-dev.zip",
-                "https://cloud.cp.jku.at/index.php/s/R2tJQnPmxp6RSSz/download/qvim-dev.zip",
-            ),
-        ),
-    ),
-    "urbansound8k": Published(
-        "metadata/UrbanSound8K.csv",
-        files=(
-            RemoteFile(
-                "UrbanSound8K.tar.gz",
-                "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
-                "md5:9aa69802bbf37fb986f71ec1483a196e",  # as in soundata's index
-            ),
-        ),
-    ),
+    "vocalsketch": Published("sound_recordings.csv", f"{_ZENODO}13862"),
+    "vimsketch": Published("reference_file_names.csv", f"{_ZENODO}2596911"),
+    "vocal-imitation-set": Published("vocal_imitations.txt", f"{_ZENODO}1340763"),
+    "qvim-dev": Published("DEV Dataset.csv", files=(RemoteFile("qvim-dev.zip", _QVIM),)),
+    "urbansound8k": Published("metadata/UrbanSound8K.csv", files=(_URBAN,)),
 }
 
 
@@ -178,15 +167,8 @@ def download_voxforge(
     """Fetch submissions of VoxForge to ``<out>/<language>/`` until each language has enough clips.
 
     They are taken round the speakers, in an order that the seed gives, so that a later run finds
-    the same ones done and goes on behind them; each is unpacked when it has arrived.
-
-    Args:
-        out: The folder that holds, or will hold, one folder per language.
-        languages: The languages, such as ``nl``.
-        limit: Clips per language after which nothing further is fetched; None takes all. As
-            submissions hold about ten clips, a few more than ``limit`` come.
-        base_url: The repository's ``downloads/`` folder, with a slash at its end.
-        seed: Seeds the order.
+    the same ones done and goes on behind them; each is unpacked when it has arrived. None as
+    ``limit`` takes all; as submissions hold about ten clips, a few more come.
 
     Raises:
         ConfigError: A language's name is no folder's name.
@@ -237,24 +219,12 @@ def _submission(file: RemoteFile, folder: Path) -> Path | None:
     return folder / archive.stem
 
 
-class _Links(HTMLParser):
-    """Collects the addresses that a page links to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
-
-
 def _listed_archives(page: str) -> dict[str, str]:
     """Return the submissions that a folder's page links to: name to address."""
-    links = _Links()
-    links.feed(_text(page, cache_folder() / "downloads"))
     archives = {}
-    for link in links.found:
-        url = urljoin(page, link)
+    text = _text(page, cache_folder() / "downloads")
+    for link in re.findall(r"""<a\s[^>]*?href\s*=\s*["']([^"']+)""", text, re.IGNORECASE):
+        url = urljoin(page, unescape(link))
         name = unquote(url.removeprefix(page))
         if name.endswith(voxforge.ARCHIVE_SUFFIX) and PurePosixPath(name).name == name:
             archives[name.removesuffix(voxforge.ARCHIVE_SUFFIX)] = url

@@ -33,10 +33,6 @@ def import_everyday(source: Path, root: Path) -> Import:
 
     File names are compared without regard to case; folders within ``source`` are looked through.
 
-    Args:
-        source: The folder with the originals.
-        root: The VocalSketch tree, with ``everyday_filename_translation.csv``.
-
     Raises:
         DatasetError: The folder or the table is missing, two files fit one name, or none fits any.
         StorageError: A file cannot be written.

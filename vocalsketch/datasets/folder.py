@@ -16,10 +16,8 @@ CSV_COLUMNS = ("imitation", "sound", "category")
 def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read one's own sounds and imitations of them.
 
-    Args:
-        root: A folder with ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and
-            ``imitations/<sound stem>/*.wav``, of any format that is decoded.
-        on_bad_audio: Unused: what a folder holds is there.
+    They lie in ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and ``imitations/<sound
+    stem>/*.wav``, in any format that is decoded.
 
     Raises:
         DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
@@ -36,10 +34,7 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read the sounds and imitations that a table names, one imitation in a row.
 
-    Args:
-        table: A table with the columns imitation, sound and category; its paths are relative to
-            itself.
-        on_bad_audio: Whether a file that the table names and the disk lacks is an error.
+    The columns are imitation, sound and category; paths are relative to the table itself.
 
     Raises:
         DatasetError: A cell is empty, a name is given twice, a file is gone, or there is nothing.

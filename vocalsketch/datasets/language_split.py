@@ -19,13 +19,9 @@ def split_languages(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Divide each language's clips into training and test clips.
 
-    Args:
-        corpus: The clips.
-        split: ``speaker`` keeps each speaker's clips on one side, also those of a name that
-            occurs in several languages, and comes as close to ``test_share`` as speakers allow;
-            ``clip`` draws clips at random, so that a voice stands on both sides.
-        seed: Seeds the draw.
-        test_share: The share of each language's clips that tests.
+    ``speaker`` keeps each speaker's clips on one side, also those of a name that occurs in several
+    languages, and comes as close to ``test_share`` as speakers allow; ``clip`` draws clips at
+    random, so that a voice stands on both sides.
 
     Returns:
         The ids that train and the ids that test, in the corpus' order. Every language has

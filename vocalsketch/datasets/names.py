@@ -1,10 +1,10 @@
 """Files found by the names that tables give them."""
 
 import os
-import posixpath
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
+from posixpath import normpath
 
 
 def composed(name: str) -> str:
@@ -21,9 +21,6 @@ class Files:
 
     A name may have its letters in another Unicode form, other capitals where no two files are
     alike but for these, and backslashes between folders.
-
-    Args:
-        root: Where relative names begin.
     """
 
     def __init__(self, root: Path) -> None:
@@ -32,7 +29,7 @@ class Files:
 
     def find(self, name: str) -> Path | None:
         """Return the regular file of that name, or None."""
-        found = self._walk(spelling(name)) or self._walk(spelling(name.replace("\\", "/")))
+        found = self._walk(normpath(name)) or self._walk(normpath(name.replace("\\", "/")))
         return found if found is not None and found.is_file() else None
 
     def identity(self, name: str, found: Path | None) -> str:
@@ -42,7 +39,7 @@ class Files:
         """
         if found is not None and found.is_relative_to(self.root):
             name = found.relative_to(self.root).as_posix()
-        return composed(spelling(name.replace("\\", "/")))
+        return composed(normpath(name.replace("\\", "/")))
 
     def _walk(self, name: str) -> Path | None:
         here: Path | None = Path("/") if name.startswith("/") else self.root
@@ -65,15 +62,6 @@ class Files:
             if len(candidates) == 1:
                 return candidates[0]
         return None
-
-
-def spelling(name: str) -> str:
-    """Return one spelling for the several that a relative path may have.
-
-    >>> spelling("./lib/../q/a.wav")
-    'q/a.wav'
-    """
-    return posixpath.normpath(name)
 
 
 def _listing(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:

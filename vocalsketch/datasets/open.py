@@ -48,11 +48,8 @@ def open_corpus(
 ) -> Corpus:
     """Read the corpus at ``root``, whatever its layout.
 
-    Args:
-        root: ``demo`` for the built-in corpus (made in the cache when it is not there yet), or a
-            folder or table in one of the layouts that hold imitations (docs/corpora.md).
-        on_bad_audio: Whether absent audio is an error or is listed in ``Corpus.missing``.
-        second_set: Whether to add the second set of VocalSketch v1.1.
+    ``demo`` is the built-in corpus (made in the cache when it is not there yet); absent audio is an
+    error or is listed in ``Corpus.missing``.
 
     Raises:
         ConfigError: ``on_bad_audio`` is neither, or another layout is asked for its second set.

@@ -14,10 +14,6 @@ QUERIES = ("Query 1", "Query 2", "Query 3")
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant.
 
-    Args:
-        root: The folder that holds ``DEV Dataset.csv``.
-        on_bad_audio: Whether absent files are an error or are listed as missing.
-
     Raises:
         DatasetError: The table is missing or damaged, a cell names no file or one twice.
     """

@@ -90,12 +90,7 @@ class Corpus:
 
 
 class Faults:
-    """What is wrong with a data set, gathered so that its owner meets all of it at once.
-
-    Args:
-        root: The data set's folder or file.
-        on_bad_audio: Whether absent files are a fault or are listed as missing.
-    """
+    """What is wrong with a data set, gathered so that its owner meets all of it at once."""
 
     def __init__(self, root: Path, on_bad_audio: OnBadAudio) -> None:
         self.root = root

@@ -39,11 +39,7 @@ def random_split(corpus: Corpus, seed: int) -> Split:
 def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
     """Return one of ``folds`` divisions; over all of them each sound tests once.
 
-    Args:
-        corpus: What to divide, within each category.
-        folds: How many folds, at least 2.
-        fold: Which fold tests, from 1.
-        seed: What the order of sounds and imitations is drawn from.
+    ``fold`` counts from 1; the order of sounds and imitations is drawn from the seed.
 
     Raises:
         ConfigError: There is no such fold.
@@ -125,12 +121,9 @@ def _refuse_shared_participants(corpus: Corpus, name: str) -> None:
 def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     """Return the split that ``spec`` describes, checked against the corpus.
 
-    Args:
-        corpus: What to divide.
-        spec: ``paper``, ``random``, ``fold K/N`` (such as ``fold 2/5``), ``qbv_coarse K`` (or
-            ``K/N``), or the path of a manifest; of two joined corpora ``qvim``, ``qbv_fine`` or
-            ``corpora``.
-        seed: For ``random`` and ``fold``.
+    ``paper``, ``random``, ``fold K/N``, ``qbv_coarse K`` (or ``K/N``), or the path of a manifest;
+    of two joined corpora ``qvim``, ``qbv_fine`` or ``corpora``. The seed is for ``random`` and
+    ``fold``.
 
     Raises:
         ConfigError: ``spec`` is none of these.

@@ -47,12 +47,8 @@ def read_rows(
     Commas, semicolons, tabs or bars part the cells; the text is UTF-8, UTF-16, UTF-32 or a Western
     8-bit encoding; capitals in column names, line ends of any system, rows without content and up
     to four rows above the header do not matter. VocalSketch's tables hold people's free text in
-    several encodings: a line that is not UTF-8 is read as Windows-1252.
-
-    Args:
-        path: The table.
-        columns: Names of columns that must be there.
-        optional: Names of columns that are empty in every row where the table lacks them.
+    several encodings: a line that is not UTF-8 is read as Windows-1252. Optional columns are empty
+    in every row where the table lacks them.
 
     Raises:
         DatasetError: The file is missing, lacks a column, or a row ends before its columns do.

@@ -64,11 +64,7 @@ class UrbanSoundCorpus:
 def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> UrbanSoundCorpus:
     """Read the table and find its files. No audio is decoded.
 
-    Args:
-        root: The folder that holds ``metadata/`` and ``audio/``, or as mirrors have it the table
-            and ``fold1/`` to ``fold10/``.
-        on_bad_audio: Whether files that are missing or of zero bytes are an error, which says
-            how many and which, or are left out and listed in ``skipped``.
+    Missing and zero-byte files are an error, or are left out and listed in ``skipped``.
 
     Raises:
         ConfigError: ``on_bad_audio`` is neither.

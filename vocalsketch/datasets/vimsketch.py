@@ -26,10 +26,6 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     references; what follows the digits of a key is the class, which several references share.
     Every sound is ranked among all.
 
-    Args:
-        root: The folder that holds ``references/`` and ``vocal_imitations/``.
-        on_bad_audio: Whether absent files are an error or are listed as missing.
-
     Raises:
         DatasetError: A file is gone, a key is given twice, or an imitation has no reference.
     """

@@ -35,10 +35,6 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
     A class is a category: an imitation is ranked among the recordings of its reference's class,
     about ten of which one was imitated. A class of a single recording is left out and listed.
 
-    Args:
-        root: The folder that holds ``vocal_imitations.txt``.
-        on_bad_audio: Whether absent files are an error or are listed as missing.
-
     Raises:
         DatasetError: A table is missing or damaged, a file is gone, an imitation is named twice.
     """

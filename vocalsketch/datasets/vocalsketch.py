@@ -40,12 +40,8 @@ def load_vocalsketch(
     The imitations are those made of a sound recording, included, neither draft nor training. They
     are linked to sounds by the recording's file name, since labels recur across categories.
     Everyday recordings that are absent are listed in ``Corpus.missing`` and left out with their
-    imitations: VocalSketch does not distribute them.
-
-    Args:
-        root: The folder that holds ``vocal_imitations.csv``.
-        on_bad_audio: Whether any other absent file is an error or is listed as missing too.
-        second_set: Whether to add v1.1's second set. Its ids are damaged: a file name is the key.
+    imitations: VocalSketch does not distribute them. ``second_set`` adds v1.1's, whose ids are
+    damaged: a file name is the key.
 
     Raises:
         DatasetError: A table is missing or damaged, a file is gone, or nothing is left.

@@ -77,14 +77,10 @@ def load_voxforge(
     """Find the clips of some languages.
 
     No audio is decoded. Archives that are not unpacked yet are unpacked beside themselves, or in
-    the cache folder where nothing can be written there.
-
-    Args:
-        root: The folder that holds one folder per language.
-        languages: Their names; their order gives the class indices.
-        limit: The most clips per language; None takes all. The choice goes round the speakers,
-            one clip each, so that it covers as many people as possible.
-        seed: Seeds that choice. A language's choice does not depend on the other languages.
+    the cache folder where nothing can be written there. The order of languages gives the class
+    indices. Of more than ``limit`` clips of a language (None: no limit) the seed chooses, round the
+    speakers, one clip each, so that as many people as possible are heard, and for each language on
+    its own.
 
     Raises:
         ConfigError: ``languages`` is empty or names one twice, or ``limit`` is below 1.
@@ -99,8 +95,13 @@ def load_voxforge(
     clips: list[SpeechClip] = []
     empty = []
     for language in languages:
-        usable = _language_clips(root, language, skipped)
-        chosen = _spread(usable, limit, random.Random(f"{seed} {language}"))
+        found = submissions(language_folder(root, language), skipped, language)
+        usable = [clip for path in found.values() for clip in clips_of(path, language, skipped)]
+        chosen = usable
+        if limit is not None and len(usable) > limit:
+            ordered = sorted(usable, key=lambda clip: clip.id)
+            rng = random.Random(f"{seed} {language}")
+            chosen = round_speakers(ordered, lambda clip: clip.speaker, rng)[:limit]
         chosen_ids = {clip.id for clip in chosen}
         skipped[f"over the limit of {limit} clips per language"] += [
             clip.id for clip in usable if clip.id not in chosen_ids
@@ -111,9 +112,9 @@ def load_voxforge(
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
         raise _nothing_usable(root, empty, listed)
-    ordered = tuple(sorted(clips, key=lambda clip: clip.id))
+    every = tuple(sorted(clips, key=lambda clip: clip.id))
     name = "demo" if (root / DEMO_MARKER).is_file() else NAME
-    return SpeechCorpus(name, root, tuple(languages), ordered, listed)
+    return SpeechCorpus(name, root, tuple(languages), every, listed)
 
 
 def speaker_of(submission: str) -> str:
@@ -189,19 +190,6 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
         reason = "no audio folder, or nothing in it"
         skipped[reason].append(f"{language}/{submission.name}")
     return list(clips.values())
-
-
-def _language_clips(root: Path, language: str, skipped: dict[str, list[str]]) -> list[SpeechClip]:
-    """Find every usable clip of a language, noting what is passed over."""
-    found = submissions(language_folder(root, language), skipped, language)
-    return [clip for path in found.values() for clip in clips_of(path, language, skipped)]
-
-
-def _spread(clips: list[SpeechClip], limit: int | None, rng: random.Random) -> list[SpeechClip]:
-    if limit is None or len(clips) <= limit:
-        return clips
-    ordered = sorted(clips, key=lambda clip: clip.id)
-    return round_speakers(ordered, lambda clip: clip.speaker, rng)[:limit]
 
 
 def _nothing_usable(

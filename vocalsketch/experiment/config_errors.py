@@ -1,4 +1,4 @@
-"""What is wrong with a config, in a sentence or two."""
+"""What a config may name, and what is wrong with one in a sentence or two."""
 
 import difflib
 import inspect
@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 from importlib import import_module
 
+import jsonargparse
+
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.nameable import NAMEABLE
-from vocalsketch.systems.registry import EXTENSIONS
+from vocalsketch.systems.registry import EXTENSIONS, extensions
 
 DENIED = re.compile(r"Importing '([^']+)' is not allowed")
 UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")
@@ -65,3 +66,28 @@ def _unknown_key(message: str, unknown: re.Match[str], keys: Collection[str]) ->
 def _parameters(class_path: str) -> list[str]:
     module, _, name = class_path.rpartition(".")
     return list(inspect.signature(getattr(import_module(module), name)).parameters)
+
+
+# lightning_fabric is where pytorch_lightning keeps some of what it offers under its own name
+NAMEABLE = ("vocalsketch", "pytorch_lightning", "lightning_fabric", "torch.optim")
+
+_allowed: set[str] = set()  # extensions, in this process so far: the parser's lists only grow
+
+
+def restrict_parser() -> None:
+    """Let the parser import nothing but what may be named, and build only what a type asks for.
+
+    By itself it imports whatever a ``class_path`` names before it looks at the type, builds any
+    class where a type accepts anything, and reads further configs from other machines.
+
+    Raises:
+        ConfigError: ``VOCALSKETCH_EXTENSIONS`` holds something that is no package's name.
+    """
+    trusted = extensions()
+    jsonargparse.set_parsing_settings(
+        import_path_denylist=["*", *sorted(_allowed.difference(trusted, NAMEABLE))],
+        import_path_allowlist=[*NAMEABLE, *trusted],
+        instantiate_subclass_spec_in_any=False,
+        config_read_mode_fsspec_enabled=False,
+    )
+    _allowed.update(trusted)

@@ -13,13 +13,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from vocalsketch.callbacks.confusion import ConfusionWriter
 from vocalsketch.callbacks.epoch_seed import EpochSeed
-from vocalsketch.callbacks.results import ResultsWriter
+from vocalsketch.callbacks.results import ConfusionWriter, ResultsWriter
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.experiment.config_errors import config_error
+from vocalsketch.experiment.config_errors import config_error, restrict_parser
 from vocalsketch.experiment.config_file import read_config_text
-from vocalsketch.experiment.nameable import restrict_parser
 from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_explained
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder

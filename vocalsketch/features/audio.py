@@ -1,31 +1,32 @@
-"""Reading audio: any format libsndfile knows, as mono float32 at the rate that is asked for."""
+"""Reading audio: what libsndfile or FFmpeg know, as mono float32 at the rate that is asked for."""
 
 import math
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.containers import as_wav
-from vocalsketch.features.truncation import TOLERATED, truncation
+from vocalsketch.features.containers import Container
+from vocalsketch.features.truncation import Extent, extent
 from vocalsketch.files import open_regular
 
 if TYPE_CHECKING:
     from vocalsketch.features.front_end import FrontEnd
 
-SHORTEST = 0.02  # seconds; less holds no sound that could be recognised
+SHORTEST = 0.02  # seconds; less holds no sound that could be recognised, and may lack at an end
 SAMPLE_RATES = range(1_000, 768_001)  # hz; outside it a header is damaged
 LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power would overflow
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
+Audio: TypeAlias = soundfile.SoundFile | Container
+
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
 
 
@@ -35,6 +36,7 @@ def read_audio(
     seconds: float | None = None,
     offset: float = 0.0,
     mono: bool = True,
+    whole: bool = True,
     name: str | None = None,
 ) -> tuple[np.ndarray, int]:
     """Decode audio and average its channels.
@@ -47,6 +49,7 @@ def read_audio(
         seconds: Length to read; less is returned where the audio ends before. All by default.
         offset: Seconds to leave out at the beginning.
         mono: Whether channels are averaged.
+        whole: Whether a file that is cut short is refused; otherwise what is there is read.
         name: What to call the source in errors; by default its path.
 
     Returns:
@@ -61,7 +64,7 @@ def read_audio(
     blocks, rates = zip(
         *(
             (mixed(block) if mono else block, rate)
-            for block, rate in _decoded(source, seconds, offset, name)
+            for block, rate in _decoded(source, seconds, offset, name, whole)
         ),
         strict=True,
     )
@@ -108,14 +111,19 @@ def resampled(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
 
 
 def load_clip(
-    source: Path | BinaryIO, front_end: "FrontEnd", *, name: str | None = None
+    source: Path | BinaryIO,
+    front_end: "FrontEnd",
+    *,
+    whole: bool = True,
+    name: str | None = None,
 ) -> np.ndarray:
     """Return the clip that a front end looks at: (samples,) float32, cut or zero-padded.
 
     Raises:
         AudioError: As ``read_audio``.
     """
-    return clip_of(*read_audio(source, seconds=front_end.seconds + MARGIN, name=name), front_end)
+    seconds = front_end.seconds + MARGIN
+    return clip_of(*read_audio(source, seconds=seconds, whole=whole, name=name), front_end)
 
 
 def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarray:
@@ -159,59 +167,89 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def opened_audio(source: Path | BinaryIO, name: str) -> Iterator[soundfile.SoundFile]:
+def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iterator[Audio]:
     """Open audio for decoding; its format is told by its content, never by its name.
+
+    Args:
+        source: A file, or a seekable binary stream.
+        name: What errors call it.
+        whole: Whether a file that is cut short is refused.
 
     Raises:
         AudioError: It is missing or cannot be decoded; also of what goes wrong while it is open.
     """
     if isinstance(source, Path):
-        with opened_file(source) as stream, opened_audio(stream, name) as audio:
+        with opened_file(source) as stream, opened_audio(stream, name, whole) as audio:
             yield audio
         return
+    source.seek(0)
     if not source.read(1):
         raise AudioError(f"{name}: the file is empty (0 bytes): get it again or remove it.")
-    source.seek(0)
-    cut = truncation(source)
-    if cut:
-        raise _truncated(name, cut)
+    known = extent(source)
+    if known.cut and whole:
+        raise _truncated(name, known.cut)
     source.seek(0)
     try:
-        with _sound_file(source, name) as audio:
+        with _opened(source, known, name) as audio:
+            if whole:
+                _check_whole(audio, known, name)
             yield audio
     except soundfile.SoundFileError as error:
         raise AudioError(
-            f"{name}: not audio that can be decoded, or damaged ({_reason(error)})."
+            f"{name}: not audio that can be decoded, or damaged ({_reason(error)}): get it again."
         ) from error
 
 
-def _sound_file(source: BinaryIO, name: str) -> soundfile.SoundFile:
-    """Open what libsndfile reads, or what else is decoded into memory first."""
+def _opened(source: BinaryIO, known: Extent, name: str) -> Audio:
+    """Open by libsndfile what it knows and plays whole, anything else by FFmpeg."""
+    refused = None
+    if not known.foreign:
+        try:
+            return soundfile.SoundFile(_readable(source, known.patches), closefd=False)
+        except soundfile.SoundFileError as error:
+            refused = error
     try:
-        return soundfile.SoundFile(_readable(source), closefd=False)
-    except soundfile.SoundFileError:
-        return soundfile.SoundFile(as_wav(source, name))
+        return Container(cast("BinaryIO", _Stream(source, known.patches)), name)
+    except AudioError:
+        if refused is None or "not recognised" in _reason(refused):
+            raise
+        raise refused from None
 
 
-def _readable(source: BinaryIO) -> "int | _Stream":
+def _readable(source: BinaryIO, patches: Mapping[int, bytes]) -> "int | _Stream":
     """Return what libsndfile reads: the descriptor of a file, or else calls of a stream's methods.
 
     Each call of a method waits for Python's lock, and threads that decode wait for one another.
     """
-    if isinstance(source, FileIO) and os.name == "posix":
+    if isinstance(source, FileIO) and os.name == "posix" and not patches:
         return source.fileno()
-    return _Stream(source)
+    return _Stream(source, patches)
 
 
 class _Stream:
     """A stream as libsndfile needs it: without a name to guess from, and deaf to senseless seeks.
 
     In damaged files it seeks before the beginning, and an exception cannot pass through it.
+
+    Args:
+        stream: Seekable.
+        patches: By position, what is read in place of what is there.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.read, self.tell = stream.read, stream.tell
+    def __init__(self, stream: BinaryIO, patches: Mapping[int, bytes]) -> None:
+        self._stream, self._patches = stream, patches
+        self.tell = stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, those of the patches included."""
+        start = self.tell()
+        content = self._stream.read(size)
+        for at, patch in self._patches.items():
+            first, last = max(at, start), min(at + len(patch), start + len(content))
+            if first < last:
+                before, behind = content[: first - start], content[last - start :]
+                content = before + patch[first - at : last - at] + behind
+        return content
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek where that is possible; return the position, whence libsndfile sees a failure."""
@@ -221,23 +259,28 @@ class _Stream:
 
 
 def _decoded(
-    source: Path | BinaryIO, seconds: float | None, offset: float, name: str
+    source: Path | BinaryIO, seconds: float | None, offset: float, name: str, whole: bool = True
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Yield at least one block, (frames, channels), and with each the rate; check all of them."""
     done = 0
-    with opened_audio(source, name) as audio:
+    with opened_audio(source, name, whole) as audio:
         rate = audio.samplerate
         if rate not in SAMPLE_RATES:
             raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
-        _check_whole(audio, name)
-        promised = audio.frames - _sought(audio, offset, name)
-        if seconds is not None:
-            promised = min(promised, math.ceil(seconds * rate))
-        for block in _blocks(audio, promised, name):
+        start = _sought(audio, offset, name)
+        wanted = math.inf if seconds is None else math.ceil(seconds * rate)
+        for block in _blocks(audio, wanted, name):
             done += len(block)
             yield block, rate
-        lossy = audio.format in ("MP3", "OGG", "MPEG")  # their counts of frames are estimates
-    _check_length(done, 0 if lossy else promised, rate, name)
+        promised = min(wanted, _stated(audio) - start) if whole else 0
+    _check_length(done, promised, rate, name)
+
+
+def _stated(audio: Audio) -> int:
+    """Return the number of frames that have to come, where it is not an estimate; or 0."""
+    if isinstance(audio, Container):
+        return audio.stated
+    return 0 if audio.format in ("MP3", "OGG", "MPEG") else audio.frames
 
 
 def _reason(error: Exception) -> str:
@@ -245,7 +288,7 @@ def _reason(error: Exception) -> str:
     return str(reason).rstrip(".")
 
 
-def _sought(audio: soundfile.SoundFile, offset: float, name: str) -> int:
+def _sought(audio: Audio, offset: float, name: str) -> int:
     """Move to ``offset`` seconds and return it in frames."""
     frame: int = round(offset * audio.samplerate)
     if frame:
@@ -258,12 +301,12 @@ def _sought(audio: soundfile.SoundFile, offset: float, name: str) -> int:
     return frame
 
 
-def _blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.ndarray]:
+def _blocks(audio: Audio, wanted: float, name: str) -> Iterator[np.ndarray]:
     """Yield float32 blocks (frames, channels) up to ``wanted`` frames or the end."""
     size = max(1, BLOCK // audio.channels)
     done = 0
     while done < wanted:
-        block = audio.read(min(size, wanted - done), dtype="float32", always_2d=True)
+        block = audio.read(int(min(size, wanted - done)), dtype="float32", always_2d=True)
         if not len(block):
             return
         # A comparison with NaN is false.
@@ -273,34 +316,19 @@ def _blocks(audio: soundfile.SoundFile, wanted: int, name: str) -> Iterator[np.n
         done += len(block)
 
 
-def _check_whole(audio: soundfile.SoundFile, name: str) -> None:
-    """Refuse a file that is shorter than its header says, where libsndfile noticed.
-
-    It reads such a file to its end and tells of it only in its log. Lengths near 2 GiB, 4 GiB and
-    of 2^63 or more are what programs write that stream into a pipe: the length was not known.
-    """
-    for promised, found in re.findall(
-        r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", audio.extra_info
-    ):
-        if not _unknown(int(promised)) and int(found) < (1 - TOLERATED) * int(promised):
-            raise _truncated(name, f"{found} of {promised} bytes of audio are there")
-
-
-def _unknown(length: int) -> bool:
-    """Whether a length in bytes is what is written where the length is not known."""
-    return (
-        0x7FFF_0000 <= length <= 0x8000_0000
-        or 0xFFFF_FF00 <= length <= 0xFFFF_FFFF
-        or length >= 2**63
-    )
+def _check_whole(audio: Audio, known: Extent, name: str) -> None:
+    """Refuse a file that lacks 20 ms or more of what its header states."""
+    lacking = known.stated - known.there
+    if lacking > 0 and lacking * audio.frames >= SHORTEST * audio.samplerate * known.there:
+        raise _truncated(name, f"{known.there} of {known.stated} bytes of audio are there")
 
 
 def _truncated(name: str, how: str) -> AudioError:
     return AudioError(f"{name}: truncated: {how}: get it again.")
 
 
-def _check_length(frames: int, promised: int, rate: int, name: str) -> None:
-    if frames < (1 - TOLERATED) * promised:
+def _check_length(frames: int, promised: float, rate: int, name: str) -> None:
+    if frames <= promised - SHORTEST * rate:
         raise _truncated(name, f"{frames} of {promised} samples are there")
     if not frames:
         raise AudioError(f"{name}: holds no samples: get it again or remove it.")

@@ -1,45 +1,148 @@
-"""Sound in containers that libsndfile cannot read, as browsers, phones and cameras write them."""
+"""Sounds that libsndfile does not know, decoded by FFmpeg: phones' and browsers' recordings."""
 
-import io
-from typing import BinaryIO
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import soundfile
 
 from vocalsketch.errors import AudioError
 
-LONGEST = 3600.0  # seconds that are decoded: in memory, 700 MB at 48 kHz
+if TYPE_CHECKING:
+    import av
+
+# Only what holds sound itself: a playlist would have FFmpeg open other files and addresses.
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
+    "mpeg,mpegts,ogg,voc,w64,wav,wv"
+)
+STATED = ("mov", "matroska")  # that say how long they are
+DELAY = 0.25  # seconds: what encoders put before and behind the sound, and some lengths count
 
 
-def as_wav(source: BinaryIO, name: str) -> io.BytesIO:
-    """Return the first track of sound (WebM, MP4, M4A, Opus, ...) as a wav file in memory.
+class Container:
+    """What FFmpeg decodes of a stream, to be read like a ``soundfile.SoundFile``.
+
+    Args:
+        stream: Seekable.
+        name: What errors call it.
 
     Raises:
-        AudioError: There is none, or it cannot be decoded.
+        AudioError: FFmpeg knows no such format, or there is no sound in it; also while it is read.
     """
-    import av  # which takes a tenth of a second, and most files do not need it
 
-    try:
-        source.seek(0)
-        with av.open(source, "r") as container:
-            if not container.streams.audio:
-                raise AudioError(f"{name}: holds no sound, only pictures or data.")
-            track = container.streams.audio[0]
-            resampler = av.AudioResampler(format="fltp")
-            blocks, samples, rate = [], 0, track.rate
-            for frame in container.decode(track):
-                blocks += [each.to_ndarray() for each in resampler.resample(frame)]
-                samples += frame.samples
-                if samples > LONGEST * rate:
-                    break
-    except (av.FFmpegError, AttributeError, ValueError) as error:  # a track without a known codec
-        raise AudioError(
-            f"{name}: not audio that can be decoded ({error}): what libsndfile "
-            "and FFmpeg know is read."
-        ) from error
-    if not blocks:
-        raise AudioError(f"{name}: holds no sound: its track is empty.")
-    decoded = io.BytesIO()
-    soundfile.write(decoded, np.concatenate(blocks, axis=1).T, rate, format="WAV", subtype="FLOAT")
-    decoded.seek(0)
-    return decoded
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._open()
+        self.format = self._file.format.name
+        self.samplerate, self.channels = self._track.rate, self._track.channels
+        self._blocks = self._decoded(0, 0)
+        self._left = np.empty((0, self.channels), dtype=np.float32)
+
+    def _open(self) -> None:
+        # Imported here: few files need it.
+        import av
+
+        self._stream.seek(0)
+        options = {"format_whitelist": FORMATS, "protocol_whitelist": ""}
+        try:
+            self._file = av.open(self._stream, "r", options=options, metadata_errors="replace")
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(f"{self._name}: not audio that can be decoded.") from error
+        # a track whose codec is not known has neither
+        tracks = [
+            track
+            for track in self._file.streams.audio
+            if getattr(track, "rate", 0) and getattr(track, "channels", 0)
+        ]
+        if not tracks:
+            self._file.close()
+            raise AudioError(f"{self._name}: holds no sound.")
+        self._track = tracks[0]
+
+    def __enter__(self) -> "Container":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def _seconds(self) -> float:
+        """What the header says, where it can be relied on; else 0."""
+        if not self.format.startswith(STATED):
+            return 0.0
+        if self._track.duration is not None and self._track.time_base is not None:
+            return float(self._track.duration * self._track.time_base)
+        alone = len(self._file.streams) == 1  # a picture may go on behind the sound
+        return (self._file.duration or 0) / 1_000_000 if alone else 0.0
+
+    @property
+    def stated(self) -> int:
+        """The least number of frames that keeps what the header says; 0 where it says nothing."""
+        return max(0, math.floor((self._seconds - DELAY) * self.samplerate))
+
+    @property
+    def frames(self) -> int:
+        """How many there are; where the header does not say it, packets are counted."""
+        seconds = self._seconds
+        if not seconds and self._track.time_base is not None:
+            packets = self._packets()
+            length = sum(packet.duration or 0 for packet in packets)
+            length = length or max((packet.pts or 0 for packet in packets), default=0)
+            seconds = float(length * self._track.time_base)
+            self.seek(0)
+        return round(seconds * self.samplerate)
+
+    def _packets(self) -> list[Any]:
+        import av
+
+        self.seek(0)
+        try:
+            return list(self._file.demux(self._track))
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
+
+    def seek(self, frame: int) -> None:
+        """Go on at a frame."""
+        # Elsewhere moments are guessed, or rounded to milliseconds.
+        indexed = self.format.startswith("mov") and frame > 0
+        if indexed:
+            self._file.seek(round(max(0.0, frame / self.samplerate - DELAY) * 1e6))
+        else:
+            self.__exit__()
+            self._open()
+        self._left = self._left[:0]
+        self._blocks = self._decoded(frame, None if indexed else 0)
+
+    def read(self, frames: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
+        """Return up to so many frames, (frames, channels) float32; none at the end."""
+        parts, there = [self._left], len(self._left)
+        while there < frames and (block := next(self._blocks, None)) is not None:
+            parts.append(block)
+            there += len(block)
+        samples = np.concatenate(parts)
+        self._left = samples[frames:]
+        return samples[:frames]
+
+    def _decoded(self, start: int, at: int | None) -> Iterator[np.ndarray]:
+        """Yield blocks (frames, channels) from a frame on, being at one, or where it is to see."""
+        import av
+
+        resampler = av.AudioResampler("fltp", self._track.layout, self.samplerate)
+        try:
+            for frame in self._file.decode(self._track):
+                for each in resampler.resample(frame):
+                    block = each.to_ndarray().T
+                    if at is None:
+                        at = self._begins(frame)
+                    yield block[max(0, start - at) :]
+                    at += len(block)
+        except (av.FFmpegError, ValueError) as error:
+            raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
+
+    def _begins(self, frame: "av.AudioFrame") -> int:
+        if frame.pts is None or frame.time_base is None:
+            return 0
+        first = self._track.start_time or 0
+        base = self._track.time_base or frame.time_base
+        return round(float(frame.pts * frame.time_base - first * base) * self.samplerate)

@@ -1,4 +1,7 @@
-"""Compressed files that were cut short, which libsndfile plays to their end without a word.
+"""How long a file's header says that its audio is, held against how much is there.
+
+Decoders go by the header. Where it is wrong (a recorder died, a pipe did not know, files were
+joined) a corrected one is read in its place; where audio is missing, that is said.
 
 MP3: encoders leave a tag in the first frame, in the layout of the Xing SDK's ``GetXingHeader``:
 ``Xing`` or ``Info`` after the side information, flags, and by these the numbers of frames and of
@@ -6,52 +9,155 @@ bytes. Ogg: a page's header says how long the page is (RFC 3533, section 6).
 """
 
 import struct
-from typing import BinaryIO
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, NamedTuple
 
-TOLERATED = 0.01  # part of the promised audio that may be missing: rounding, not damage
 FIRST_FRAME = 4 + 2 + 32  # bytes: header, checksum and the longest side information
 HAS_FRAMES, HAS_BYTES = 1, 2
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, lacing values, content
 MARK, MP3_MARK, ID3_MARK = b"OggS", b"\xff", b"ID3"
+MOST_CHUNKS = 1_000  # a file of more is no audio
+UNKNOWN = ((0x7FFF_0000, 0x8000_0000), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
 
 
-def truncation(stream: BinaryIO) -> str:
-    """Return how an MP3 or Ogg file is known to be cut short; empty where nothing is known.
+@dataclass(frozen=True)
+class Extent:
+    """What is known of a file's length before it is decoded.
 
-    The stream is left anywhere. What was cut where a frame or a page ends, and promises nothing,
-    cannot be told from a shorter file.
+    Attributes:
+        stated: Bytes of audio by the header; 0 where it is not known.
+        there: Bytes of audio that are there.
+        cut: How a compressed file is known to be cut short; empty where it is not.
+        patches: By position in the file, the bytes that its header ought to have there.
+        foreign: Whether libsndfile would play a part only.
     """
-    stream.seek(0)
-    beginning = stream.read(10)
-    if beginning.startswith(MARK):
-        return _of_ogg(stream)
-    if beginning.startswith((MP3_MARK, ID3_MARK)):
-        return _of_mp3(stream, _id3_size(beginning))
-    return ""
+
+    stated: int = 0
+    there: int = 0
+    cut: str = ""
+    patches: dict[int, bytes] = field(default_factory=dict)
+    foreign: bool = False
 
 
-def _of_mp3(stream: BinaryIO, start: int) -> str:
+class Chunks(NamedTuple):
+    """How a format's chunks are laid out: bytes, and what their lengths count."""
+
+    first: int
+    name: int
+    size: int
+    order: Literal["little", "big"]
+    aligned: int = 1
+    counted: int = 0  # bytes of a chunk's own header
+
+
+RIFF = Chunks(12, 4, 4, "little", 2)
+LAYOUTS = {
+    b"RIFF": RIFF,
+    b"RF64": RIFF,
+    b"RIFX": RIFF._replace(order="big"),
+    b"FORM": RIFF._replace(order="big"),
+    b"caff": Chunks(8, 4, 8, "big"),
+    b"riff": Chunks(40, 16, 8, "little", 8, 24),
+}
+
+
+def extent(stream: BinaryIO) -> Extent:
+    """Compare a file's header with what is there; the stream is left anywhere.
+
+    What was cut where a frame or a page ends, and promises nothing, cannot be told from a shorter
+    file.
+    """
     size = stream.seek(0, 2)
+    stream.seek(0)
+    beginning = stream.read(16)
+    if beginning.startswith(MARK):
+        return _of_ogg(stream, size)
+    if beginning.startswith((MP3_MARK, ID3_MARK)):
+        return _of_mp3(stream, size, _id3_size(beginning))
+    if beginning.startswith(b".snd") and len(beginning) == 16:
+        start, stated = struct.unpack(">2I", beginning[4:12])
+        return _of_bytes(stream, size, start, stated, {8: 4}, "big")
+    layout = LAYOUTS.get(beginning[:4])
+    return _of_chunks(stream, size, layout) if layout else Extent()
+
+
+def _of_chunks(stream: BinaryIO, size: int, layout: Chunks) -> Extent:
+    """Find the audio among a file's chunks."""
+    at, long_size = layout.first, 0
+    for _ in range(MOST_CHUNKS):
+        stream.seek(min(at, size))
+        header = stream.read(layout.name + layout.size)
+        if len(header) < layout.name + layout.size:
+            break
+        start = at + len(header)
+        length = int.from_bytes(header[layout.name :], layout.order) - layout.counted
+        if header.startswith(b"ds64"):
+            long_size = start + 8
+        if header.startswith((b"data", b"SSND")):
+            fields = {at + layout.name: layout.size}
+            if long_size and length == 0xFFFF_FFFF:
+                stream.seek(long_size)
+                length = int.from_bytes(stream.read(8), layout.order)
+                fields = {long_size: 8, long_size - 8: 8}
+            elif layout.counted:
+                fields |= {16: 8}
+            return _of_bytes(stream, size, start, length, fields, layout.order, layout.counted)
+        at = start + -(-max(0, length) // layout.aligned) * layout.aligned
+    return Extent()
+
+
+def _of_bytes(
+    stream: BinaryIO,
+    size: int,
+    start: int,
+    stated: int,
+    fields: dict[int, int],
+    order: Literal["little", "big"],
+    counted: int = 0,
+) -> Extent:
+    """Judge a stated length of audio that begins somewhere; ``fields`` are to hold the real one."""
+    there = max(0, size - start)
+    stream.seek(min(size, start + max(0, stated) + stated % 2))
+    follows = stream.read(4)
+    named = follows.isascii() and follows.decode().isprintable()  # another chunk; or nothing
+    padding = stated > 0 and not any(follows)
+    unknown = stated < there and not named and not padding
+    unknown |= stated > there and any(low <= stated <= high for low, high in UNKNOWN)
+    if not unknown and stated <= there:
+        return Extent(stated, stated)
+    first, *others = fields.items()
+    patches = {first[0]: (there + counted).to_bytes(first[1], order)}
+    patches |= {at: (size - (0 if counted else 8)).to_bytes(width, order) for at, width in others}
+    return Extent(there if unknown else stated, there, patches=patches)
+
+
+def _of_mp3(stream: BinaryIO, size: int, start: int) -> Extent:
+    """Hold an MP3 against its encoder's tag; without one libsndfile guesses its length."""
     stream.seek(min(start, size))
     frame = stream.read(FIRST_FRAME + 16)
     place = max(frame.find(name, 4, FIRST_FRAME + 4) for name in (b"Xing", b"Info"))
-    if place < 0:
-        return ""
     flags, first, second = struct.unpack(">3I", frame[place + 4 :].ljust(12, b"\0")[:12])
-    promised = second if flags & HAS_FRAMES else first
-    if not flags & HAS_BYTES or size - start >= (1 - TOLERATED) * promised:
-        return ""
-    return f"{size - start} of {promised} bytes of audio are there"
+    if place < 0 or flags & 3 != HAS_FRAMES | HAS_BYTES:
+        return Extent(foreign=True)
+    length = second / max(1, first)  # of a frame, on average
+    if size - start < second - length:
+        return Extent(cut=f"{size - start} of {second} bytes of audio are there")
+    stream.seek(start + second)
+    return Extent(foreign=stream.read(3).startswith((MP3_MARK, ID3_MARK)))
 
 
-def _of_ogg(stream: BinaryIO) -> str:
-    size = stream.seek(0, 2)
+def _of_ogg(stream: BinaryIO, size: int) -> Extent:
+    """Look whether the last page is whole, and of the same sound as the first."""
+    stream.seek(0)
+    first = stream.read(18)
     stream.seek(max(0, size - LONGEST_PAGE))
     end = stream.read()
     page = end[end.rfind(MARK) :]
     lacing = page[27 : 27 + page[26]] if len(page) > 26 else b""
     whole = len(page) > 26 and len(lacing) == page[26]
-    return "" if whole and len(page) >= 27 + len(lacing) + sum(lacing) else "its last page is cut"
+    if not whole or len(page) < 27 + len(lacing) + sum(lacing):
+        return Extent(cut="its last page is cut")
+    return Extent(foreign=page[14:18] != first[14:18])
 
 
 def _id3_size(header: bytes) -> int:

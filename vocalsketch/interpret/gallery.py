@@ -18,10 +18,9 @@ from vocalsketch.interpret.figures import (
     gallery_figure,
     pattern_figure,
 )
-from vocalsketch.interpret.heard import Heard, hear, wav
 from vocalsketch.interpret.layers import PARTS
 from vocalsketch.interpret.page import Card, Section, page
-from vocalsketch.interpret.pattern import NOISE_INPUTS, Pattern, Portrait
+from vocalsketch.interpret.pattern import NOISE_INPUTS, Heard, Pattern, Portrait, hear, wav
 from vocalsketch.interpret.subject import Subject, sides_of
 from vocalsketch.interpret.units import Position
 from vocalsketch.retrieval.results import corpus_tag
@@ -33,17 +32,11 @@ SILENT = "No real clip activates this unit."
 
 @dataclass(frozen=True)
 class Written:
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        page: The page.
-        figures: PNG files.
-        sounds: Wav files.
-    """
-
-    page: Path
-    figures: tuple[Path, ...]
-    sounds: tuple[Path, ...]
+    page: Path  # the page
+    figures: tuple[Path, ...]  # PNG files
+    sounds: tuple[Path, ...]  # wav files
 
 
 def write_gallery(

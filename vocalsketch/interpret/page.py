@@ -9,23 +9,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 @dataclass(frozen=True)
 class Card:
-    """One picture with its sounds and facts.
+    """One picture with its sounds and facts."""
 
-    Attributes:
-        heading: What is shown.
-        picture: PNG.
-        description: Of the picture, for those who do not see it.
-        sounds: Wav files by label.
-        facts: Names and values.
-        note: A remark that must not be missed, such as that a unit is dead.
-    """
-
-    heading: str
-    picture: bytes
-    description: str
-    sounds: dict[str, bytes] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=dict)
-    note: str = ""
+    heading: str  # what is shown
+    picture: bytes  # PNG
+    description: str  # of the picture, for those who do not see it
+    sounds: dict[str, bytes] = field(default_factory=dict)  # wav files by label
+    facts: dict[str, str] = field(default_factory=dict)  # names and values
+    note: str = ""  # a remark that must not be missed, such as that a unit is dead
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,17 @@
-"""What a unit looks for: its pattern, and how its activation compares with other inputs'."""
+"""What a unit looks for: its pattern, how others' activations compare with it, and its sound."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import soundfile
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from vocalsketch.features.audio import clip_of
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.ascent import Ascent, AscentSettings, Inputs, ascend, noise_inputs
 from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, Part
 from vocalsketch.interpret.subject import Subject
@@ -20,28 +26,17 @@ class Pattern:
     """The inputs that activate a unit most, as far as ascent found them.
 
     Activations are the unchanged network's, with its ReLUs, but for ``curve``.
-
-    Attributes:
-        layer: Name of the layer.
-        part: What the layer sees.
-        unit: Number of the unit.
-        spectrograms: One (bins, frames) for a tower, two for a pair; standardised values.
-        activation: Of the unit, to the pattern.
-        noise: Of the unit, to 200 inputs of Gaussian noise, (200,).
-        clips: Of the unit, to real clips, (clips,); None where none were given.
-        curve: Leaky activation at each step.
-        converged: Whether the ascent converged within its limit of steps.
     """
 
-    layer: str
-    part: Part
-    unit: int
-    spectrograms: Inputs
-    activation: float
-    noise: Tensor
-    clips: Tensor | None
-    curve: list[float]
-    converged: bool
+    layer: str  # name of the layer
+    part: Part  # what the layer sees
+    unit: int  # number of the unit
+    spectrograms: Inputs  # one (bins, frames) for a tower, two for a pair; standardised values
+    activation: float  # of the unit, to the pattern
+    noise: Tensor  # of the unit, to 200 inputs of Gaussian noise, (200,)
+    clips: Tensor | None  # of the unit, to real clips, (clips,); None where none were given
+    curve: list[float]  # leaky activation at each step
+    converged: bool  # whether the ascent converged within its limit of steps
 
     @property
     def dead(self) -> bool:
@@ -166,3 +161,70 @@ def _never_positive(activations: Tensor) -> tuple[int, ...]:
 
 def _to(inputs: Inputs, device: torch.device) -> Inputs:
     return tuple(each.to(device) for each in inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """The sounds of a pattern: one for a tower, two for a pair.
+
+    Attributes:
+        waveforms: (samples,) each.
+        sample_rates: Hz, of each.
+        correlations: Of each pattern with the features of its sound: 1 where a sound with these
+            features exists and was found.
+        activation: Of the unit, to the sounds.
+    """
+
+    waveforms: tuple[NDArray[np.float32], ...]
+    sample_rates: tuple[int, ...]
+    correlations: tuple[float, ...]
+    activation: float
+
+
+def hear(
+    subject: Subject, layer: Layer, pattern: Pattern, *, position: Position = None, seed: int = 0
+) -> Heard | None:
+    """Turn a pattern into sound, and play that sound to the network.
+
+    Returns:
+        None where a front end cannot be inverted.
+    """
+    front_ends = subject.inputs_of(layer)
+    waveforms: list[NDArray[np.float32]] = []
+    for features, front_end in zip(pattern.spectrograms, front_ends, strict=True):
+        waveform = front_end.inverted(features, seed)
+        if waveform is None:
+            return None
+        waveforms.append(waveform)
+    device = next(subject.network.parameters()).device
+    heard = [
+        front_end(_clip(waveform, front_end).to(device))
+        for waveform, front_end in zip(waveforms, front_ends, strict=True)
+    ]
+    answer = Activity(layer, position).measured(tuple(heard))
+    return Heard(
+        tuple(waveforms),
+        tuple(front_end.sample_rate for front_end in front_ends),
+        tuple(
+            _correlation(wanted.numpy(), found[0].cpu().numpy())
+            for wanted, found in zip(pattern.spectrograms, heard, strict=True)
+        ),
+        float(answer[0, pattern.unit]),
+    )
+
+
+def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    """Return a waveform (samples,) in [-1, 1] as a wav file of 16 bits."""
+    target = io.BytesIO()
+    soundfile.write(target, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return target.getvalue()
+
+
+def _clip(waveform: NDArray[np.float32], front_end: FrontEnd) -> torch.Tensor:
+    return torch.from_numpy(clip_of(waveform, front_end.sample_rate, front_end))[None]
+
+
+def _correlation(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    if wanted.std() == 0 or found.std() == 0:
+        return 0.0
+    return float(np.corrcoef(wanted.ravel(), found.ravel())[0, 1])

@@ -32,17 +32,11 @@ def sides_of(part: Part) -> tuple[Side, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network under a name.
+    """A network under a name."""
 
-    Attributes:
-        name: What it is called in pictures.
-        network: The network, in evaluation mode.
-        corpus: Name of the corpus it was trained on.
-    """
-
-    name: str
-    network: nn.Module
-    corpus: str
+    name: str  # what it is called in pictures
+    network: nn.Module  # the network, in evaluation mode
+    corpus: str  # name of the corpus it was trained on
 
     @property
     def sides(self) -> Network:

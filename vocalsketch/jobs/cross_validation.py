@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from vocalsketch.callbacks.confusion import show_picture, write_counts, write_picture
+from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.urbansound8k import FOLDS, UrbanSoundCorpus
@@ -75,16 +75,13 @@ class CrossValidation:
         table = Table(title=self.title)
         for column in ("held-out fold", "clips", "accuracy", "chance"):
             table.add_column(column, justify="right")
-        for fold, confusion in self.folds.items():
-            row = (f"{confusion.accuracy:.3f}", f"{confusion.chance:.3f}")
-            table.add_row(str(fold), str(confusion.clips), *row)
+        for fold, each in self.folds.items():
+            table.add_row(str(fold), *_cells(each))
         table.add_section()
         table.add_row("mean", "", f"{self.mean:.3f}", "")
         table.add_row("standard deviation", "", f"{self.deviation:.3f}", "")
-        pooled = self.pooled
-        row = (f"{pooled.accuracy:.3f}", f"{pooled.chance:.3f}")
-        table.add_row("all clips", str(pooled.clips), *row)
-        table.add_row("p (binomial)", "", f"{pooled.p_value:.2g}", "")
+        table.add_row("all clips", *_cells(self.pooled))
+        table.add_row("p (binomial)", "", f"{self.pooled.p_value:.2g}", "")
         return table
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,6 +96,10 @@ class CrossValidation:
         }
 
 
+def _cells(of: Confusion) -> tuple[str, str, str]:
+    return str(of.clips), f"{of.accuracy:.3f}", f"{of.chance:.3f}"
+
+
 def cross_validate(
     arguments: list[str],
     folder: Path,
@@ -107,15 +108,10 @@ def cross_validate(
 ) -> CrossValidation:
     """Train and test a fresh model per fold; print and write what they came to.
 
-    Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not
-    done again. When the last is done, ``cross_validation.json`` and the confusion matrix over all
-    folds (CSV and PNG, and in W&B) are written.
-
-    Args:
-        arguments: As of ``vocalsketch fit``, without ``--run_dir``.
-        folder: Where everything goes.
-        folds: Which folds are held out, in this order.
-        slots: Where folds run side by side; without any, one after the other in this process.
+    Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not done
+    again. When the last is done, ``cross_validation.json`` and the confusion matrix over all folds
+    (CSV and PNG, and in W&B) are written. ``arguments`` are those of ``vocalsketch fit`` without
+    ``--run_dir``.
 
     Raises:
         ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
@@ -201,8 +197,7 @@ def _confusion(folder: Path) -> Confusion:
 
 
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
-    text = json.dumps(result.to_dict(), indent=2) + "\n"
-    write_text(folder / "cross_validation.json", text)
+    write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
     write_counts(folder / "confusion.csv", result.pooled)
     picture = folder / "confusion.png"
     write_picture(picture, result.pooled, result.title)
@@ -215,8 +210,9 @@ def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
                 tags=[f"corpus={result.corpus}"],
                 config=yaml.safe_load(cli.resolved()),
             )
-            figures = {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
-            tracker.log_metrics(figures)
+            tracker.log_metrics(
+                {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
+            )
             show_picture(tracker, "test/confusion", picture)
             tracker.finish()
     console = Console()

@@ -53,10 +53,6 @@ def clips_fingerprint(name: str, clips: Mapping[Path, Sequence[str]]) -> str:
     """Return a hash of audio files and of what is said of each.
 
     It stays the same where the files are moved. Audio that cannot be read counts by its name.
-
-    Args:
-        name: Of the corpus.
-        clips: What is said of each file, such as its id and class.
     """
     digest = hashlib.sha256(name.encode())
     for path, said in tqdm(clips.items(), desc="corpus fingerprint", unit="file", leave=False):

@@ -84,7 +84,7 @@ class Pool:
     Args:
         slots: Where jobs run.
         watcher: Is told what happens.
-        start: Starts a job: ``start_process``, or ``start_here`` for one slot in this process.
+        start: ``start_process``, or ``start_here`` for one slot in this process.
         restarts: How often a job is started again whose process was killed.
         clock: Seconds that pass.
     """
@@ -110,12 +110,7 @@ class Pool:
     def run(self, jobs: Sequence[Job], *, retry: bool = False) -> list[Failure]:
         """Run the jobs that are not done; one that fails does not stop the others.
 
-        Args:
-            jobs: With all that they need.
-            retry: Run those too that failed earlier.
-
-        Returns:
-            The jobs that failed, now or earlier.
+        Return those that failed, now or earlier; ``retry`` runs the latter again.
 
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM. What runs is ended first; the same call goes on.
@@ -192,9 +187,7 @@ class Pool:
             each.process.interrupt()
         try:
             until = self.clock() + FAREWELL
-            while any(each.process.poll() is None for each in self._running):
-                if self.clock() > until:
-                    break
+            while self.clock() < until and any(e.process.poll() is None for e in self._running):
                 time.sleep(POLL)
         finally:
             for each in self._running:
@@ -202,7 +195,7 @@ class Pool:
             self._running.clear()
 
 
-class Child:
+class _Child:
     """A job in a process of its own, its output appended to the job's log.
 
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
@@ -222,26 +215,22 @@ class Child:
             )
 
     def poll(self) -> int | None:
-        """Return the exit status, negative where a signal ended it; None while it works."""
         return self._process.poll()
 
     def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it by force, and wait until it is gone."""
         self._process.kill()
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def reason(self) -> str:
-        """Return what it said last."""
         return last_words(self._log)
 
 
-class Here:
+class _Here:
     """A job that this process does itself, when it is first asked how far it is."""
 
     def __init__(self, job: Job, slot: Slot) -> None:
@@ -251,11 +240,6 @@ class Here:
         self._reason = ""
 
     def poll(self) -> int | None:
-        """Do it and return the exit status.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C ended it.
-        """
         from vocalsketch.jobs.run import train
 
         if self._status is None:
@@ -268,27 +252,26 @@ class Here:
         return self._status
 
     def interrupt(self) -> None:
-        """Do nothing: whoever asks has interrupted it."""
+        # whoever asks has interrupted it
         self._status = self._status or INTERRUPTED
 
     def kill(self) -> None:
         """Do nothing."""
 
     def reason(self) -> str:
-        """Return what was wrong."""
         return self._reason
 
 
-def start_process(job: Job, slot: Slot) -> Child:
+def start_process(job: Job, slot: Slot) -> Process:
     """Start a job in a process of its own."""
     training = (sys.executable, "-m", "vocalsketch.jobs", str(job.folder))
     command = job.command or (*training, *job.arguments, *slot.arguments)
-    return Child(command, {**slot.environment, **job.environment}, job.log)
+    return _Child(command, {**slot.environment, **job.environment}, job.log)
 
 
-def start_here(job: Job, slot: Slot) -> Here:
+def start_here(job: Job, slot: Slot) -> Process:
     """Let this process do a training; whatever else waits until it is done."""
-    return Here(job, slot)
+    return _Here(job, slot)
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

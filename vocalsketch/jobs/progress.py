@@ -1,5 +1,6 @@
 """What runs, what is done, and when all will be."""
 
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -21,18 +22,10 @@ def seconds_left(
     took: Mapping[str, Sequence[float]],
     slots: int,
 ) -> float | None:
-    """Estimate when all will be done, from what the jobs done so far took.
+    """Return in how many seconds all will be done, from what the jobs done so far ``took``.
 
     A group of which none is done yet is taken to need as long as the mean of those that are.
-
-    Args:
-        waiting: Group of each job that waits.
-        running: Group of each job that runs, and for how many seconds it has.
-        took: Seconds of the jobs done, by group.
-        slots: How many jobs run at a time.
-
-    Returns:
-        Seconds; None where nothing is done yet.
+    Jobs are told by their group, the running ones also by their seconds; None where none is done.
 
     >>> seconds_left(["a", "a", "b"], [("a", 4.0)], {"a": [10.0], "b": []}, 2)
     18.0
@@ -40,10 +33,8 @@ def seconds_left(
     known = [value for values in took.values() for value in values]
     if not known:
         return None
-    mean = {
-        name: sum(took.get(name) or known) / len(took.get(name) or known)
-        for name in {*waiting, *(group for group, _ in running)}
-    }
+    groups = {*waiting, *(group for group, _ in running)}
+    mean = {name: statistics.fmean(took.get(name) or known) for name in groups}
     work = sum(mean[name] for name in waiting)
     work += sum(max(0.0, mean[name] - passed) for name, passed in running)
     return work / slots
@@ -75,15 +66,7 @@ def ending(seconds: float, now: datetime) -> str:
 
 
 class Progress(Watcher):
-    """A live table on a terminal; a line per job elsewhere.
-
-    Args:
-        jobs: All jobs.
-        slots: How many run at a time.
-        console: Where to show it.
-        clock: Seconds that pass.
-        now: The time of day.
-    """
+    """A live table on a terminal; a line per job elsewhere."""
 
     def __init__(
         self,
@@ -184,10 +167,7 @@ def complete(
 ) -> None:
     """Run jobs until all are done, those too that failed before.
 
-    Args:
-        jobs: With all that they need.
-        slots: Where they run side by side; without any, one after the other in this process.
-        console: Where progress is shown; standard error if left out.
+    Without slots they run one after the other in this process.
 
     Raises:
         JobError: One failed; the others are done.

@@ -24,12 +24,6 @@ def train(
 ) -> Outcome:
     """Train and evaluate; go on from the last whole epoch where there is one.
 
-    Args:
-        folder: The run's folder.
-        arguments: As of ``vocalsketch fit``, but for the folder and where to go on.
-        callbacks: Beside those of the config.
-        run: What trains.
-
     Raises:
         VocalSketchError: Bad input, whatever it is; the checkpoints stay.
         KeyboardInterrupt: Ctrl-C ended the training.

@@ -29,13 +29,9 @@ class Slot:
 def choose_slots(devices: str | None, jobs: int | None, threads: int | None = None) -> list[Slot]:
     """Return the slots for the devices and the number of jobs asked for.
 
-    Args:
-        devices: ``cpu``, or GPUs such as ``0,2``; by default all GPUs that are visible, else the
-            processor.
-        jobs: How many at a time, spread over the devices; by default one per GPU, else as many as
-            the cores allow.
-        threads: CPU threads of each; by default the cores divided among them, one each where
-            their number follows from the cores.
+    ``devices`` is ``cpu``, or GPUs such as ``0,2``; by default all that are visible, else the
+    processor. By default there is one job per GPU, else as many as the cores allow, and the cores
+    are divided among them, or one each where their number follows from the cores.
 
     Raises:
         ConfigError: There is no such GPU, or a number is below 1.

@@ -21,21 +21,13 @@ from vocalsketch.systems import load_system
 
 @dataclass(frozen=True)
 class Data:
-    """What every run is given: the same corpus, the same split.
+    """What every run is given: the same corpus, the same split."""
 
-    Attributes:
-        root: Where the corpus is.
-        on_bad_audio: ``error`` or ``skip``.
-        manifest: The split's.
-        corpus: Fingerprint of the corpus.
-        split: Fingerprint of the split.
-    """
-
-    root: str
-    on_bad_audio: OnBadAudio
-    manifest: Path
-    corpus: str
-    split: str
+    root: str  # where the corpus is
+    on_bad_audio: OnBadAudio  # error or skip
+    manifest: Path  # the split's
+    corpus: str  # fingerprint of the corpus
+    split: str  # fingerprint of the split
 
     @classmethod
     def prepare(cls, folder: Path, root: str, split: str, on_bad_audio: OnBadAudio) -> "Data":

@@ -1,6 +1,7 @@
 """Table I from plan to report: what is not done is run, what is done is gathered."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -58,7 +59,7 @@ class Record:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(
                 f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
-                f"{folder}` makes it."
+                f"{shlex.quote(str(folder))}` makes it."
             ) from error
 
     @classmethod

@@ -70,25 +70,15 @@ class BuildReport:
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What is to be embedded, by one process or by several that each take a share.
+    """What is to be embedded, by one process or by several that each take a share."""
 
-    Attributes:
-        library: The folder of sounds.
-        index: The index's folder, which holds the system.
-        todo: The files.
-        known: By content, the rows of the index's current version that hold it.
-        jobs: Threads of each process.
-        devices: Where the system runs, one for each process.
-        progress: Whether the first process shows a progress bar on standard error, or what is told.
-    """
-
-    library: Path
-    index: Path
-    todo: pa.Table
-    known: dict[str, Rows]
-    jobs: int
-    devices: Sequence[str]
-    progress: Progress
+    library: Path  # the folder of sounds
+    index: Path  # the index's folder, which holds the system
+    todo: pa.Table  # the files
+    known: dict[str, Rows]  # by content, the rows of the index's current version that hold it
+    jobs: int  # threads of each process
+    devices: Sequence[str]  # where the system runs, one for each process
+    progress: Progress  # whether the first process shows a progress bar, or what is told
 
 
 def build_index(

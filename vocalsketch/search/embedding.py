@@ -25,17 +25,11 @@ CLIPS_ON_ACCELERATOR = 64
 
 
 class LibraryFile(NamedTuple):
-    """An audio file of a library, and by what one sees that it has changed.
+    """An audio file of a library, and by what one sees that it has changed."""
 
-    Attributes:
-        path: Within the library, its parts joined by ``/``.
-        size: Bytes.
-        changed: Time of the last change, nanoseconds since 1970.
-    """
-
-    path: str
-    size: int
-    changed: int
+    path: str  # within the library, its parts joined by /
+    size: int  # bytes
+    changed: int  # time of the last change, nanoseconds since 1970
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """An index, opened for searching, and whether it is whole."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,12 @@ class Index:
     def version(self) -> int:
         """Counts the builds that changed something."""
         return self.manifest.version
+
+    @property
+    def update(self) -> str:
+        """The command that brings it up to date, for a shell."""
+        folders = [str(self.library), "--index", str(self.folder)]
+        return shlex.join(["vocalsketch", "index", "build", *folders])
 
     @property
     def fingerprint(self) -> str:
@@ -208,17 +215,11 @@ def _current(folder: Path) -> tuple[Manifest, Table]:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether an index is whole, and how far the library has moved on since it was built.
+    """Whether an index is whole, and how far the library has moved on since it was built."""
 
-    Attributes:
-        problems: What is wrong with the index itself; empty where it is whole.
-        new: Files that are new or changed in the library.
-        gone: Indexed files that are gone from it.
-    """
-
-    problems: list[str]
-    new: list[str]
-    gone: list[str]
+    problems: list[str]  # what is wrong with the index itself; empty where it is whole
+    new: list[str]  # files that are new or changed in the library
+    gone: list[str]  # indexed files that are gone from it
 
 
 def check_index(folder: Path) -> Check:

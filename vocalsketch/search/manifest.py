@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,11 @@ Stamp = tuple[int, int, int]  # of a file: what changes when it is replaced
 
 @dataclass(frozen=True)
 class Part:
-    """A segment of an index.
+    """A segment of an index."""
 
-    Attributes:
-        file: Its name.
-        rows: How many there are, also of those that do not count any more.
-        checksum: CRC-32 of the file.
-    """
-
-    file: str
-    rows: int
-    checksum: int
+    file: str  # its name
+    rows: int  # how many there are, also of those that do not count any more
+    checksum: int  # CRC-32 of the file
 
 
 @dataclass(frozen=True)
@@ -112,7 +107,7 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StorageError(
                 f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
-                f"--index {folder}`."
+                f"--index {shlex.quote(str(folder))}`."
             ) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(

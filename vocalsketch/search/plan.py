@@ -31,19 +31,12 @@ PARTS = "building"  # the folder of what an unfinished build has embedded
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Stored rows that hold, and files that have none.
+    """Stored rows that hold, and files that have none."""
 
-    Attributes:
-        keep: Of every stored row, whether it holds.
-        first: Of every stored row, whether it is the first of its file.
-        todo: Files to embed, as ``library.COLUMNS``.
-        gone: The first rows of files that are gone or have changed.
-    """
-
-    keep: Mask
-    first: Mask
-    todo: pa.Table
-    gone: Rows
+    keep: Mask  # of every stored row, whether it holds
+    first: Mask  # of every stored row, whether it is the first of its file
+    todo: pa.Table  # files to embed, as library.COLUMNS
+    gone: Rows  # the first rows of files that are gone or have changed
 
     def rows_by_content(self, stored: Table) -> dict[str, Rows]:
         """Return rows of a table whose files are gone, by what they held; of one file for each.

@@ -421,7 +421,7 @@ def _order(one: Index, other: Index) -> Rows | None:
         if not rows.take(pa.array(orders[-1])).equals(mine.take(pa.array(orders[0]))):
             raise ConfigError(
                 f"{pair}: they are of different states of {one.library}. Bring both up to date "
-                "with `vocalsketch index build`."
+                f"with `{one.update}` and `{other.update}`."
             )
     order = np.zeros(mine.num_rows, dtype=np.int64)  # of rows that do not count, any
     order[orders[0]] = orders[1]

@@ -16,17 +16,11 @@ WINDOWS_AT_ONCE = 30  # of a long file decoded together: a minute, which bounds 
 
 
 class Window(NamedTuple):
-    """A part of a sound.
+    """A part of a sound."""
 
-    Attributes:
-        start: Seconds within the file.
-        end: Seconds within the file.
-        clip: (samples,) float32 at the front end's rate, as long as it wants.
-    """
-
-    start: float
-    end: float
-    clip: np.ndarray
+    start: float  # seconds within the file
+    end: float  # seconds within the file
+    clip: np.ndarray  # (samples,) float32 at the front end's rate, as long as it wants
 
 
 class Sounding(NamedTuple):

@@ -20,9 +20,7 @@ from vocalsketch.sweep.definition import Definition
 def checked(definition: Definition, *, prepare: bool = True) -> Definition:
     """Check a study against its base config; return it with what it reads filled in.
 
-    Args:
-        definition: The study.
-        prepare: Whether to compute the features of the development half, for all workers.
+    ``prepare`` computes the features of the development half, for all workers.
 
     Raises:
         ConfigError: The base config does not validate, a parameter sets a key it has not, its
@@ -38,7 +36,10 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
     for key, classes in space.class_choices().items():
         if key in keys:
             for choice in classes:
-                keys |= _keys_with(definition.config, key, choice)
+                try:
+                    keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
+                except ConfigError as error:
+                    raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
     space.check_keys(keys)
     data = cli.datamodule
     if not isinstance(data, RetrievalDataModule):
@@ -91,14 +92,6 @@ def _check_metric(metric: str, data: RetrievalDataModule) -> None:
     known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
     if metric not in known:
         raise ConfigError(f"objective is {metric!r}: choose {', '.join(known)}.")
-
-
-def _keys_with(tree: Tree, key: str, choice: str) -> set[str]:
-    """Return the keys that the config has where ``key`` names another class."""
-    try:
-        return _keys(_parsed(assigned(tree, {key: choice})))
-    except ConfigError as error:
-        raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
 
 
 def _keys(cli: ExperimentCLI) -> set[str]:

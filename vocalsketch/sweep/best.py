@@ -81,14 +81,8 @@ def retrain(
 ) -> Retrained:
     """Train a trial's config with each of ``seeds`` seeds and rank the test half.
 
-    What was trained before is not trained again; what broke off goes on.
-
-    Args:
-        definition: The study.
-        trial: The trial.
-        folder: The study's folder.
-        seeds: How many: seeds 0, 1, ...
-        slots: Where they run side by side; without any, one after the other in this process.
+    What was trained before is not trained again; what broke off goes on. Without slots the
+    trainings follow one another in this process.
 
     Raises:
         JobError: A training failed; the same call goes on.

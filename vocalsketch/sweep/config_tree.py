@@ -49,11 +49,7 @@ def assigned(tree: Tree, values: Mapping[str, Any]) -> Tree:
     """Return a copy with the values at their dotted keys.
 
     A number in a key is an index into a list: ``stages.0.filters``. Another ``class_path`` drops
-    the ``init_args`` of the class that was there.
-
-    Args:
-        tree: What to copy.
-        values: Value of each dotted key; class paths are set first, whatever their order.
+    the ``init_args`` of the class that was there. Class paths are set first.
 
     Raises:
         ConfigError: A key leads through a plain value, or past the end of a list.

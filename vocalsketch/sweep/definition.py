@@ -70,14 +70,7 @@ class Definition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps: all but the storage itself."""
-        plain = asdict(self)
-        del plain["storage"]
-        return plain
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Definition":
-        """Rebuild a definition from ``to_dict``'s values."""
-        return cls(**values)
+        return {key: value for key, value in asdict(self).items() if key != "storage"}
 
     @property
     def base_seed(self) -> int:
@@ -116,9 +109,8 @@ class Definition:
 def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:
     """Read a study file.
 
-    Args:
-        path: The YAML file; its ``config`` is a path, or several, relative to this file.
-        overrides: Config keys set on top of the file's own ``overrides``.
+    Its ``config`` is a path, or several, relative to the file; ``overrides`` are config keys set on
+    top of the file's own.
 
     Raises:
         ConfigError: The file, or the config it names, cannot be read or has unknown keys.

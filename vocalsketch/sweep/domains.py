@@ -5,7 +5,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
@@ -13,13 +13,6 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from vocalsketch.errors import ConfigError
 
 Scalar = str | int | float | bool | None
-
-
-class Domain(Protocol):
-    """The set that one value is drawn from."""
-
-    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
-        """Draw a value for the parameter ``name`` of a trial."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +47,15 @@ class Lists:
     """Lists of ``length`` values, each drawn from ``of`` on its own."""
 
     length: Numbers
-    of: Domain
+    of: "Domain"
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> list[Any]:
         """Draw the length, then the values."""
         length = int(self.length.suggest(trial, f"{name}.length"))
         return [self.of.suggest(trial, f"{name}.{index}") for index in range(length)]
+
+
+Domain = Numbers | Choices | Lists
 
 
 def label(value: Any) -> Scalar:
@@ -82,10 +78,8 @@ KINDS: dict[str, set[str]] = {
 def parse_domain(name: str, entry: Mapping[str, Any]) -> Domain:
     """Read a domain as a study file gives it.
 
-    Args:
-        name: The parameter's name, for messages.
-        entry: ``type`` and what it needs: ``low`` and ``high`` (``log``, ``step``) for int and
-            float, ``choices`` for categorical, ``length`` and ``of`` for list.
+    Its ``type`` says what it needs: ``low`` and ``high`` (``log``, ``step``) for int and float,
+    ``choices`` for categorical, ``length`` and ``of`` for list.
 
     Raises:
         ConfigError: The entry is not of this form, or its range is empty.

@@ -2,9 +2,8 @@
 
 import csv
 import dataclasses
-from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import optuna
 from matplotlib.figure import Figure
@@ -58,7 +57,7 @@ def write_history(
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(numbers, values, "o", alpha=0.5, label="trial")
-    axes.step(numbers, best_so_far(values, better), where="post", label="best so far")
+    axes.step(numbers, list(accumulate(values, better)), where="post", label="best so far")
     axes.set(
         title=f"{definition.name}, {corpus_tag(definition.corpus)}",
         xlabel="trial",
@@ -67,15 +66,6 @@ def write_history(
     axes.legend()
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=RESOLUTION)
-
-
-def best_so_far(values: list[float], better: Any = max) -> list[float]:
-    """Return for each value the best of those up to it.
-
-    >>> best_so_far([0.2, 0.5, 0.3])
-    [0.2, 0.5, 0.5]
-    """
-    return [better(values[: number + 1]) for number in range(len(values))]
 
 
 def write_trials(trials: list[FrozenTrial], path: Path) -> None:
@@ -92,7 +82,4 @@ def write_trials(trials: list[FrozenTrial], path: Path) -> None:
 
 
 def _seconds(trial: FrozenTrial) -> float | None:
-    begun, ended = trial.datetime_start, trial.datetime_complete
-    if not isinstance(begun, datetime) or not isinstance(ended, datetime):
-        return None
-    return round((ended - begun).total_seconds(), 1)
+    return None if trial.duration is None else round(trial.duration.total_seconds(), 1)

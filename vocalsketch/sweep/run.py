@@ -13,7 +13,7 @@ from tqdm import tqdm
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import make_folder
 from vocalsketch.jobs.job import Job
-from vocalsketch.jobs.pool import End, Failure, Pool, Watcher
+from vocalsketch.jobs.pool import End, Pool, Watcher
 from vocalsketch.jobs.slots import Slot
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition
@@ -62,13 +62,7 @@ def place_of(definition: Definition, storage: str | None, folder: Path | None) -
 def run_study(
     definition: Definition, place: Place, total: int, slots: Sequence[Slot]
 ) -> tuple[Tally, bool]:
-    """Run a study until ``total`` trials are finished, over all machines and restarts.
-
-    Args:
-        definition: The study, as read from its file.
-        place: Where it is.
-        total: How many trials are to be complete or pruned in all.
-        slots: Where the workers of this machine run.
+    """Run a study until ``total`` trials are complete or pruned, over all machines and restarts.
 
     Returns:
         The tally, and whether the total was reached; False where Ctrl-C came first.
@@ -121,7 +115,12 @@ def run_workers(
             return False
     finished = tally_of(study, place).finished
     if finished < total:
-        raise StudyError(_why_it_ended(failures, place, finished, total))
+        reasons = dict.fromkeys(each.reason.rstrip(".") for each in failures)
+        raise StudyError(
+            f"The workers ended with {finished} of {total} trials finished: "
+            f"{'; '.join(reasons) or 'they were ended from outside'}. "
+            f"What they said is in {place.folder / 'workers'}; the same command goes on."
+        )
     return True
 
 
@@ -137,14 +136,7 @@ def worker_job(place: Place, total: int, number: int) -> Job:
 
 
 class StudyWatcher(Watcher):
-    """Shows how far a study is, and puts back the trials of workers that were killed.
-
-    Args:
-        study: The study.
-        place: Where it is.
-        total: How many trials are to finish.
-        say: Tells the user something.
-    """
+    """Shows how far a study is, and puts back the trials of workers that were killed."""
 
     def __init__(
         self, study: optuna.Study, place: Place, total: int, say: Callable[[str], None]
@@ -192,12 +184,3 @@ class StudyWatcher(Watcher):
             lambda: retry_running(self.study, left_on_this_host), self.place.storage
         ):
             self.say(f"Trial {number} is tried again: {why}.")
-
-
-def _why_it_ended(failures: Sequence[Failure], place: Place, finished: int, total: int) -> str:
-    reasons = dict.fromkeys(each.reason.rstrip(".") for each in failures)
-    told = "; ".join(reasons) or "they were ended from outside"
-    return (
-        f"The workers ended with {finished} of {total} trials finished: {told}. "
-        f"What they said is in {place.folder / 'workers'}; the same command goes on."
-    )

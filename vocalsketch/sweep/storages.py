@@ -47,11 +47,7 @@ def open_storage(
 ) -> BaseStorage:
     """Open a storage, made where it does not exist yet.
 
-    Args:
-        url: One of ``FORMS``; a file's name stands there as it is, whatever is in it.
-        heartbeat: Seconds between a running trial's signs of life.
-        grace: Seconds without one after which the trial is retried.
-        sleep: Waits between attempts.
+    ``url`` is one of ``FORMS``; a file's name stands there as it is, whatever is in it.
 
     Raises:
         ConfigError: The url has another form, or its driver is not installed.

@@ -22,13 +22,12 @@ def open_study(storage: BaseStorage, definition: Definition) -> optuna.Study:
     Raises:
         ConfigError: It exists with another space, objective, config or corpus.
     """
-    sampler, pruner = make_sampler(definition.sampler), make_pruner(definition.pruner)
     study = optuna.create_study(
         study_name=definition.name,
         storage=storage,
         direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
-        sampler=sampler,
-        pruner=pruner,
+        sampler=make_sampler(definition.sampler),
+        pruner=make_pruner(definition.pruner),
         load_if_exists=True,
     )
     plain = json.loads(json.dumps(definition.to_dict()))
@@ -38,7 +37,7 @@ def open_study(storage: BaseStorage, definition: Definition) -> optuna.Study:
             f"Study {definition.name!r} was made by another program: choose another name."
         )
     if kept is not None:
-        different = Definition.from_dict(kept).difference(Definition.from_dict(plain))
+        different = Definition(**kept).difference(Definition(**plain))
         if different:
             raise ConfigError(
                 f"Study {definition.name!r} exists with another {different}: its trials would not "
@@ -69,7 +68,7 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, Definitio
         ) from None
     if kept is None:
         raise ConfigError(f"Study {name!r} was made by another program.")
-    definition = Definition.from_dict(kept)
+    definition = Definition(**kept)
     study.sampler = make_sampler(definition.sampler)
     study.pruner = make_pruner(definition.pruner)
     return study, definition

@@ -133,14 +133,7 @@ def track_unbegun(
 def track_summary(
     definition: Definition, folder: Path, summary: Mapping[str, Any], history: Path, best: Path
 ) -> Path | None:
-    """Write the study's summary run; a later one goes on with the same run.
-
-    Args:
-        definition: The study.
-        folder: Its folder.
-        summary: Figures.
-        history: A picture.
-        best: The best trial's config.
+    """Write the study's summary run (a later one goes on with the same): figures, history, config.
 
     Returns:
         The folder of the run where W&B is offline, else None.

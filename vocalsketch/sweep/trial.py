@@ -2,14 +2,13 @@
 
 import gc
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import optuna
 import torch
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.experiment import Outcome, run_experiment
+from vocalsketch.experiment import run_experiment
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import Run, train
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
@@ -37,11 +36,7 @@ class TrialFailedError(Exception):
 class Objective:
     """Runs trials in this process, one after the other.
 
-    Args:
-        definition: The study.
-        folder: The study's folder on this machine.
-        total: How many trials are to finish.
-        run: Runs ``fit``; a test gives something quicker.
+    ``total`` is how many trials are to finish.
 
     Attributes:
         training: Whether a training is running just now.
@@ -50,11 +45,7 @@ class Objective:
     """
 
     def __init__(
-        self,
-        definition: Definition,
-        folder: Path,
-        total: int,
-        run: Run = run_experiment,
+        self, definition: Definition, folder: Path, total: int, run: Run = run_experiment
     ) -> None:
         self.definition = definition
         self.space = definition.parameters
@@ -133,23 +124,6 @@ class Objective:
         finally:
             self.training = False
         (run_dir / "checkpoints" / "last.ckpt").unlink(missing_ok=True)  # only to go on from
-        return self._metric(outcome)
-
-    def _about_the_run(self, tree: Tree, name: str) -> Tree:
-        """Return the keys that a trial has beside its parameters."""
-        keys: Tree = {"trainer.devices": 1, "trainer.enable_progress_bar": False}
-        if self.definition.trial_minutes is not None:
-            limit = timedelta(minutes=self.definition.trial_minutes)
-            keys["trainer.max_time"] = {"seconds": max(1, round(limit.total_seconds()))}
-        if self.definition.tracker is not None:
-            logger = "trainer.logger.init_args"
-            keys[f"{logger}.group"] = self.definition.name
-            keys[f"{logger}.job_type"] = "trial"
-            keys[f"{logger}.name"] = name
-            keys[f"{logger}.upload_checkpoint"] = False
-        return keys
-
-    def _metric(self, outcome: Outcome) -> float:
         metric = self.definition.objective["metric"]
         if metric not in outcome.metrics:
             known = sorted(name for name in outcome.metrics if name.startswith("val/"))
@@ -157,6 +131,18 @@ class Objective:
                 f"objective is {metric!r}, which the trial did not log: choose {', '.join(known)}."
             )
         return outcome.metrics[metric]
+
+    def _about_the_run(self, tree: Tree, name: str) -> Tree:
+        """Return the keys that a trial has beside its parameters."""
+        keys: Tree = {"trainer.devices": 1, "trainer.enable_progress_bar": False}
+        if self.definition.trial_minutes is not None:
+            seconds = max(1, round(60 * self.definition.trial_minutes))
+            keys["trainer.max_time"] = {"seconds": seconds}
+        if self.definition.tracker is not None:
+            told: Tree = {"group": self.definition.name, "job_type": "trial", "name": name}
+            told["upload_checkpoint"] = False
+            keys |= {f"trainer.logger.init_args.{key}": value for key, value in told.items()}
+        return keys
 
     def _note(self, trial: optuna.Trial, state: str, reason: str) -> None:
         """Note why a trial ended, in the storage and, where no training told it, in W&B."""
@@ -174,12 +160,9 @@ def _free_memory() -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on a GPU or on the machine."""
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-        return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )
+    told = "out of memory" in text or "can't allocate memory" in text
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def _short(error: Exception) -> str:

@@ -49,13 +49,7 @@ def trial_folder(folder: Path, first: int) -> Path:
 
 
 def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = MAX_RETRIES) -> None:
-    """Put a failed trial back into the queue, with its parameters and what it reported.
-
-    Args:
-        study: The study.
-        trial: The failed trial.
-        max_retry: How often at most; None for always.
-    """
+    """Put a failed trial back into the queue, with its parameters and what it reported."""
     # what waits has no owner: an old signature would pass for that of whoever takes it next
     trial.user_attrs = {key: value for key, value in trial.user_attrs.items() if key != WORKER}
     with experimental():
@@ -157,11 +151,7 @@ def take_tally(trials: Sequence[FrozenTrial]) -> Tally:
     with experimental():
         history = RetryHeartbeatStaleTrialCallback.retry_history
         again = {number for trial in trials for number in history(trial)}
-    failed = [
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL and not trial.user_attrs.get(SURPLUS)
-    ]
+    failed = [t for t in trials if t.state == TrialState.FAIL and not t.user_attrs.get(SURPLUS)]
     retried = sum(trial.number in again for trial in failed)
     return Tally(
         complete=states[TrialState.COMPLETE],
@@ -207,13 +197,9 @@ def median_overhead(trials: Sequence[FrozenTrial]) -> float | None:
 
 def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     """Count why trials were pruned or failed, the most frequent first."""
-    ended = (TrialState.PRUNED, TrialState.FAIL)
-    counts = Counter(
-        trial.user_attrs[REASON]
-        for trial in trials
-        if trial.state in ended and trial.user_attrs.get(REASON)
-    )
-    return dict(counts.most_common())
+    ended = [t for t in trials if t.state in (TrialState.PRUNED, TrialState.FAIL)]
+    told = filter(None, (trial.user_attrs.get(REASON) for trial in ended))
+    return dict(Counter(told).most_common())
 
 
 @dataclass(frozen=True)

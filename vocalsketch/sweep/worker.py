@@ -39,12 +39,8 @@ POLL = 1.0  # seconds between looks at a study whose last trials others run
 class Worker:
     """Runs trials of a study in this process.
 
-    Args:
-        study: The study, opened by this process.
-        objective: Runs one trial.
-        url: The storage's url, for messages.
-        goes_on: Asked before each trial, beside SIGINT and the study's total.
-        sleep: Waits.
+    ``goes_on`` is asked before each trial, beside SIGINT and the study's total; ``url`` is for
+    messages.
     """
 
     def __init__(
@@ -155,8 +151,7 @@ class Worker:
 def work(url: str, name: str, folder: Path, total: int) -> bool:
     """Run a worker in this process until the study is complete, or who started it is gone.
 
-    Returns:
-        Whether the study is complete.
+    Return whether it is.
 
     Raises:
         VocalSketchError: The study cannot go on.

@@ -151,20 +151,26 @@ class System(nn.Module, ABC):
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def save(self, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
+    def save(
+        self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
+    ) -> None:
         """Write weights, description and provenance into one file, whole or not at all.
 
         Args:
             path: Where to; a safetensors file.
             provenance: Plain values; by default the system's own.
+            half: Whether parameters are written as float16, rounded; buffers stay as they are.
 
         Raises:
             StorageError: The disk is full, or the folder cannot be written.
         """
         held = {"description": self.description(), "provenance": provenance or self.provenance}
+        rounded = (
+            {name for name, _ in self.named_parameters(remove_duplicate=False)} if half else ()
+        )
         # copies, as towers may share what they hold
         weights = {
-            name: value.detach().cpu().contiguous().clone()
+            name: (value.half() if name in rounded else value).detach().cpu().contiguous().clone()
             for name, value in self.state_dict().items()
         }
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})

@@ -14,15 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """Counts of clips by true and predicted class.
+    """Counts of clips by true and predicted class."""
 
-    Attributes:
-        classes: Names, by index.
-        counts: (true class, predicted class) integers.
-    """
-
-    classes: tuple[str, ...]
-    counts: NDArray[np.int64]
+    classes: tuple[str, ...]  # names, by index
+    counts: NDArray[np.int64]  # (true class, predicted class) integers
 
     @property
     def clips(self) -> int:

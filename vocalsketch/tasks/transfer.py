@@ -46,21 +46,13 @@ class Transfer:
 
 @dataclass(frozen=True)
 class CopiedLayer:
-    """One line of the report.
+    """One line of the report."""
 
-    Attributes:
-        side: Which tower.
-        layer: Which convolution, from 1.
-        shape: (filters, channels, bins, frames) of its kernels.
-        batch_norm: Whether the batch norm was copied too: only where both networks have it.
-        path: Where it came from.
-    """
-
-    side: Side
-    layer: int
-    shape: tuple[int, ...]
-    batch_norm: bool
-    path: str
+    side: Side  # which tower
+    layer: int  # which convolution, from 1
+    shape: tuple[int, ...]  # (filters, channels, bins, frames) of its kernels
+    batch_norm: bool  # whether the batch norm was copied too: only where both networks have it
+    path: str  # where it came from
 
     def __str__(self) -> str:
         """Return the line in words."""

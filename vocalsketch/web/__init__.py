@@ -1,1 +1,1 @@
-"""The web page: record or upload an imitation, hear what was found. Needs gradio, an extra."""
+"""The web page: record or upload an imitation, hear what was found. Needs FastAPI, an extra."""

@@ -15,12 +15,13 @@ from vocalsketch.voice.people import Person, imitation, person
 
 PEOPLE = 12
 IMITATIONS = 10  # of each sound
-SATISFACTIONS = (
-    "Not so satisfied",
-    "Somewhat satisfied",
-    "Neutral",
-    "Mostly satisfied",
-    "Completely satisfied",
+SATISFACTIONS = [f"{how} satisfied" for how in ("Not so", "Somewhat", "Mostly", "Completely")]
+SATISFACTIONS.insert(2, "Neutral")
+IMITATION_COLUMNS = (
+    "id filename stimulus_type included draft training participant_id satisfaction sound_label "
+    "sound_label_id sound_recording sound_recording_id audio_concept_subset "
+    "participants_sound_recording_description "
+    "participants_sound_recording_description_confidence description_match"
 )
 NOTICE = (
     "Made by vocalsketch: every sound is synthesised and every imitation comes from a model of a\n"
@@ -104,24 +105,7 @@ def _write_tables(folder: Path, chosen: Sequence[Item], people: list[Person]) ->
     )
     _write_table(
         folder / "vocal_imitations.csv",
-        (
-            "id",
-            "filename",
-            "stimulus_type",
-            "included",
-            "draft",
-            "training",
-            "participant_id",
-            "satisfaction",
-            "sound_label",
-            "sound_label_id",
-            "sound_recording",
-            "sound_recording_id",
-            "audio_concept_subset",
-            "participants_sound_recording_description",
-            "participants_sound_recording_description_confidence",
-            "description_match",
-        ),
+        IMITATION_COLUMNS.split(),
         (row for item in chosen for row in _imitation_rows(item, people)),
     )
 
@@ -152,7 +136,7 @@ def _subset(item: Item) -> str:
     return "everyday sounds" if item.category == "everyday" else item.category
 
 
-def _write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+def _write_table(path: Path, header: Iterable[str], rows: Iterable[tuple[object, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header)

@@ -136,12 +136,13 @@ def _loudness(seconds: float, rng: Rng) -> Curve:
     return swell(seconds, rng.uniform(0.005, 0.1), rng.uniform(0.02, 0.3))
 
 
-def _seconds(rng: Rng, low: float = 0.3, high: float = LONGEST) -> float:
-    return _between(rng, low, high)
+def _balanced(*parts: tuple[float, Curve]) -> Curve:
+    """Return sounds added up, each at a share of an equal level."""
+    return np.asarray(sum(share * sound / max(sound.std(), 1e-6) for share, sound in parts))
 
 
 def _tonal(rng: Rng) -> Curve:
-    seconds = _seconds(rng)
+    seconds = _between(rng, 0.3, LONGEST)
     pitch, loudness = _pitch(seconds, rng), _loudness(seconds, rng)
     slope, partials = rng.uniform(0.2, 2.5), int(rng.integers(1, 30))
     sound = tone(pitch, loudness, slope, partials, bool(rng.random() < 0.3))
@@ -154,7 +155,7 @@ def _tonal(rng: Rng) -> Curve:
 
 
 def _modulated(rng: Rng) -> Curve:
-    seconds = _seconds(rng)
+    seconds = _between(rng, 0.3, LONGEST)
     index = line(seconds, *rng.uniform(0.0, 7.0, rng.integers(1, 4)))
     ratio = rng.choice([0.5, 1.0, 1.41, 2.0, 3.0, 3.5, 7.0, rng.uniform(0.01, 5.0)])
     return frequency_modulated(
@@ -163,7 +164,7 @@ def _modulated(rng: Rng) -> Curve:
 
 
 def _strings(rng: Rng) -> Curve:
-    seconds = _seconds(rng, 0.4)
+    seconds = _between(rng, 0.4, LONGEST)
     times = _times(seconds, rng)[:12]
     base, sustain = _between(rng, 70.0, 700.0), rng.uniform(0.96, 0.998)
     placed = [
@@ -175,7 +176,7 @@ def _strings(rng: Rng) -> Curve:
 
 def _bodies(rng: Rng) -> Curve:
     """Struck wood, metal, glass, coins, bells: rings of one or several hits."""
-    seconds = _seconds(rng, 0.2)
+    seconds = _between(rng, 0.2, LONGEST)
     modes: tuple[float, ...] = (BAR, BELL, DRUM, METAL, HARMONICS)[rng.integers(5)]
     if rng.random() < 0.4:
         modes = tuple(np.sort(np.exp(rng.uniform(0.0, 2.5, rng.integers(2, 10)))))
@@ -192,7 +193,7 @@ def _bodies(rng: Rng) -> Curve:
 
 def _noise(rng: Rng) -> Curve:
     """Wind, steam, waves, whooshes, sprays."""
-    seconds = _seconds(rng)
+    seconds = _between(rng, 0.3, LONGEST)
     centre = glide(seconds, *np.exp(rng.uniform(5.0, 9.1, rng.integers(1, 5))))
     return hiss(_loudness(seconds, rng), centre, rng.uniform(0.3, 4.0), rng)
 
@@ -216,21 +217,18 @@ def _bubbles(seconds: float, number: int, low: float, high: float, rng: Rng) -> 
 
 def _poured(rng: Rng) -> Curve:
     """A stream, a gurgle, boiling: many bubbles, some hiss."""
-    seconds = _seconds(rng, 0.6)
+    seconds = _between(rng, 0.6, LONGEST)
     low = _between(rng, 150.0, 900.0)
     number = int(seconds * _between(rng, 8.0, 120.0))
     sound = _bubbles(seconds, number, low, low * _between(rng, 1.5, 6.0), rng)
     shape = _loudness(seconds, rng) if rng.random() < 0.5 else line(seconds, 1.0)
     spray = hiss(line(seconds, *rng.uniform(0.3, 1.0, 4)), _between(rng, 800.0, 6_000.0), 3.0, rng)
-    share = rng.uniform(0.0, 0.6)
-    return np.asarray(
-        shape * (sound / max(sound.std(), 1e-6) + share * spray / max(spray.std(), 1e-6))
-    )
+    return shape * _balanced((1.0, sound), (rng.uniform(0.0, 0.6), spray))
 
 
 def _splash(rng: Rng) -> Curve:
     """Something falls into water: a slap, spray that falls away, bubbles after it."""
-    seconds = _seconds(rng, 0.3, 2.5)
+    seconds = _between(rng, 0.3, 2.5)
     start = rng.uniform(0.0, 0.1)
     fall = _between(rng, 0.03, 0.5)
     centre = glide(seconds, *np.exp(rng.uniform(6.0, 8.9, 3)))
@@ -239,22 +237,18 @@ def _splash(rng: Rng) -> Curve:
     plop = mixed(seconds, (start + rng.uniform(0.0, 0.25), _bubble(rng, low, low * 2.0)))
     after = _bubbles(seconds, int(rng.integers(0, 25)), low, low * 4.0, rng)
     after = after * strikes(seconds, [start + 0.02], 2.0 * fall, 0.1)
-    return np.asarray(
-        rng.random() * spray / max(spray.std(), 1e-6)
-        + rng.random() * plop / max(plop.std(), 1e-6)
-        + rng.random() * after / max(after.std(), 1e-6)
-    )
+    return _balanced((rng.random(), spray), (rng.random(), plop), (rng.random(), after))
 
 
 def _drips(rng: Rng) -> Curve:
-    seconds = _seconds(rng, 0.3)
+    seconds = _between(rng, 0.3, LONGEST)
     low = _between(rng, 300.0, 1_500.0)
     return mixed(seconds, *((time, _bubble(rng, low, 1.5 * low)) for time in _times(seconds, rng)))
 
 
 def _throat(rng: Rng) -> Curve:
     """Animals and the like: pulses through moving resonances, calls once or repeated."""
-    seconds = _seconds(rng, 0.15, 1.2)
+    seconds = _between(rng, 0.15, 1.2)
     shape = _between(rng, 60.0, 900.0) * 2.0 ** rng.uniform(-0.7, 0.7, rng.integers(2, 5))
     pitch = glide(seconds, *shape)
     rough = wave(seconds, _between(rng, 18.0, 60.0), rng.choice([1.0, 1.0, 0.2]), 1.0)
@@ -269,7 +263,7 @@ def _throat(rng: Rng) -> Curve:
 
 
 def _chirps(rng: Rng) -> Curve:
-    seconds = _seconds(rng, 0.04, 0.4)
+    seconds = _between(rng, 0.04, 0.4)
     base = _between(rng, 900.0, 5_000.0)
     note = tone(
         np.clip(glide(seconds, *(base * 2.0 ** rng.normal(0.0, 0.4, 3))), 300.0, 8_000.0),
@@ -277,13 +271,13 @@ def _chirps(rng: Rng) -> Curve:
         2.0,
         3,
     )
-    whole = _seconds(rng, 0.4)
+    whole = _between(rng, 0.4, LONGEST)
     return mixed(whole, *((time, note) for time in _times(whole, rng)))
 
 
 def _engine(rng: Rng) -> Curve:
     """Motors, propellers, saws, drills, purrs: pulses at a rate that moves, and their noise."""
-    seconds = _seconds(rng, 0.6)
+    seconds = _between(rng, 0.6, LONGEST)
     rates = _between(rng, 9.0, 220.0) * 2.0 ** rng.normal(0.0, 0.5, rng.integers(1, 6))
     rate = glide(seconds, *np.clip(rates, 6.0, 500.0))
     motor = lowpassed(
@@ -292,15 +286,12 @@ def _engine(rng: Rng) -> Curve:
     puffs = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.cumsum(rate) / SAMPLE_RATE)
     noise = hiss(puffs ** rng.uniform(1.0, 8.0), _between(rng, 200.0, 5_000.0), 2.5, rng)
     share = rng.random()
-    return np.asarray(
-        _loudness(seconds, rng)
-        * (share * motor / max(motor.std(), 1e-6) + (1.0 - share) * noise / max(noise.std(), 1e-6))
-    )
+    return _loudness(seconds, rng) * _balanced((share, motor), (1.0 - share, noise))
 
 
 def _impact(rng: Rng) -> Curve:
     """Thuds, doors, shots, claps, crashes: noise that falls away over a body's ring."""
-    seconds = _seconds(rng, 0.15, 2.5)
+    seconds = _between(rng, 0.15, 2.5)
     times = _times(seconds, rng)[:8]
     fall, low = _between(rng, 0.008, 0.5), _between(rng, 50.0, 600.0)
     noise = hiss(
@@ -310,14 +301,12 @@ def _impact(rng: Rng) -> Curve:
         seconds, *((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
     )
     share = rng.random()
-    return np.asarray(
-        share * noise / max(noise.std(), 1e-6) + (1.0 - share) * body / max(body.std(), 1e-6)
-    )
+    return _balanced((share, noise), (1.0 - share, body))
 
 
 def _scrape(rng: Rng) -> Curve:
     """Zips, tears, creaks, ratchets, saws: slips at a rate, each a short noise."""
-    seconds = _seconds(rng, 0.2, 3.0)
+    seconds = _between(rng, 0.2, 3.0)
     rates = _between(rng, 12.0, 300.0) * 2.0 ** rng.normal(0.0, 0.7, rng.integers(2, 6))
     place = np.cumsum(glide(seconds, *np.clip(rates, 8.0, 600.0))) / SAMPLE_RATE
     slips = np.exp(-(place % 1.0) * rng.uniform(1.0, 12.0))
@@ -327,7 +316,7 @@ def _scrape(rng: Rng) -> Curve:
 
 def _crackle(rng: Rng) -> Curve:
     """Fire, paper, gravel, rain, keys: clicks without order, their density in motion."""
-    seconds = _seconds(rng, 0.3)
+    seconds = _between(rng, 0.3, LONGEST)
     density = _between(rng, 8.0, 400.0) * _loudness(seconds, rng)
     clicks = (rng.random(len(density)) < density / SAMPLE_RATE) * rng.exponential(1.0, len(density))
     fall = _between(rng, 0.0008, 0.01)
@@ -337,7 +326,7 @@ def _crackle(rng: Rng) -> Curve:
 
 
 def _kick(rng: Rng) -> Curve:
-    seconds, low = _seconds(rng, 0.12, 0.9), _between(rng, 38.0, 90.0)
+    seconds, low = _between(rng, 0.12, 0.9), _between(rng, 38.0, 90.0)
     fall = seconds / rng.uniform(2.0, 6.0)
     drop = np.exp(-line(seconds, 0.0, seconds) / _between(rng, 0.008, 0.06))
     sound = tone(low * (1.0 + rng.uniform(0.5, 6.0) * drop), strikes(seconds, [0.0], fall), 2.5, 3)
@@ -347,7 +336,7 @@ def _kick(rng: Rng) -> Curve:
 
 
 def _snare(rng: Rng) -> Curve:
-    seconds = _seconds(rng, 0.12, 0.7)
+    seconds = _between(rng, 0.12, 0.7)
     fall = seconds / rng.uniform(2.0, 6.0)
     wires = hiss(
         strikes(seconds, [0.0], fall, 0.001),
@@ -367,7 +356,7 @@ def _snare(rng: Rng) -> Curve:
 
 
 def _hat(rng: Rng) -> Curve:
-    seconds = _seconds(rng, 0.1, 1.2)
+    seconds = _between(rng, 0.1, 1.2)
     fall = seconds / rng.uniform(2.5, 7.0)
     loud = strikes(seconds, [0.0], fall, _between(rng, 0.0005, 0.02))
     sizzle = hiss(loud, _between(rng, 5_000.0, 11_000.0), rng.uniform(0.8, 2.5), rng)
@@ -383,7 +372,7 @@ def _hat(rng: Rng) -> Curve:
 
 
 def _tom(rng: Rng) -> Curve:
-    seconds, low = _seconds(rng, 0.15, 1.2), _between(rng, 70.0, 400.0)
+    seconds, low = _between(rng, 0.15, 1.2), _between(rng, 70.0, 400.0)
     fall = seconds / rng.uniform(2.0, 5.0)
     bend = glide(seconds, low * rng.uniform(1.0, 1.8), low, low)
     return tone(bend, strikes(seconds, [0.0], fall), 2.0, 4)
@@ -395,14 +384,14 @@ def _drum(rng: Rng) -> Curve:
 
 def _beat(rng: Rng) -> Curve:
     """A pattern of two or three drums."""
-    seconds = _seconds(rng, 0.8)
+    seconds = _between(rng, 0.8, LONGEST)
     placed = [(time, drum) for drum in (_drum(rng), _drum(rng)) for time in _times(seconds, rng)]
     return mixed(seconds, *placed)
 
 
 def _alarm(rng: Rng) -> Curve:
     """Beeps, rings, horns, sirens: few pitches, switched or swept in turn."""
-    seconds = _seconds(rng, 0.4)
+    seconds = _between(rng, 0.4, LONGEST)
     base, rate = _between(rng, 200.0, 3_500.0), _between(rng, 0.8, 25.0)
     other = base * 2.0 ** rng.uniform(0.0, 0.9)
     swept = wave(seconds, rate / 4.0, base, other)

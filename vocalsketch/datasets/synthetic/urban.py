@@ -101,16 +101,11 @@ def _street_music(seconds: float, rng: np.random.Generator) -> Curve:
 
 
 SCENES: dict[str, Scene] = {  # in the order of UrbanSound8K's classID
-    "air_conditioner": _air_conditioner,
-    "car_horn": _car_horn,
-    "children_playing": _children_playing,
-    "dog_bark": _dog_bark,
-    "drilling": _drilling,
-    "engine_idling": _engine_idling,
-    "gun_shot": _gun_shot,
-    "jackhammer": _jackhammer,
-    "siren": _siren,
-    "street_music": _street_music,
+    scene.__name__.removeprefix("_"): scene
+    for scene in (
+        *(_air_conditioner, _car_horn, _children_playing, _dog_bark, _drilling),
+        *(_engine_idling, _gun_shot, _jackhammer, _siren, _street_music),
+    )
 }
 
 

@@ -1,4 +1,4 @@
-"""Spoken sentences and their languages: what the imitation tower is pre-trained on."""
+"""What the towers are pre-trained on: spoken sentences by language, and urban sounds by class."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,14 +9,16 @@ from typing import Any, Literal
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
 from vocalsketch.datasets.language_split import TEST_SHARE, split_languages
 from vocalsketch.datasets.open import DEMO
+from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8k, split_fold
 from vocalsketch.datasets.voxforge import (
     CLIPS_PER_LANGUAGE,
     LANGUAGES,
     SpeechCorpus,
     load_voxforge,
 )
+from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel
+from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 
 
 class LanguageDataModule(ClassificationDataModule):
@@ -94,3 +96,75 @@ class LanguageDataModule(ClassificationDataModule):
     def split_name(self) -> str:
         """Return in words how the clips are divided."""
         return f"{self.test_share:.0%} held out by {self.split}, seed {self.seed}"
+
+
+class UrbanSoundDataModule(ClassificationDataModule):
+    """UrbanSound8K's classes in its own ten folds (paper, section V-B).
+
+    Args:
+        root: ``demo``, or the folder that holds metadata/ and audio/.
+        fold: The fold that tests, 1 to 10; the other nine train.
+        validation_fold: One of those nine that validates instead; null trains on all nine, and
+            evaluates after the last epoch only.
+        front_end: Turns clips into spectrograms; the recording tower's if left out.
+        options: As ``ClassificationDataModule``.
+    """
+
+    side = "recording"
+
+    def __init__(
+        self,
+        root: str = DEMO,
+        fold: int = 1,
+        validation_fold: int | None = None,
+        front_end: FrontEnd | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(front_end or RecordingLogMel(), **options)
+        self.root = root
+        self.fold = fold
+        self.validation_fold = validation_fold
+
+    @cached_property
+    def corpus(self) -> UrbanSoundCorpus:
+        """The clips of the table; no audio is decoded."""
+        root = Path(self.root).expanduser()
+        if self.root == DEMO:
+            # Making it needs signal processing, which reading another corpus should not wait for.
+            from vocalsketch.datasets.synthetic import demo_urban
+
+            root = demo_urban()
+        return load_urbansound8k(root, self.reading.on_bad_audio)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of their ids."""
+        return self.corpus.classes
+
+    @cached_property
+    def parts(self) -> Mapping[Part, tuple[str, ...]]:
+        """The ids of the clips of each part, by fold."""
+        train, test = split_fold(self.corpus, self.fold)
+        if self.validation_fold is None:
+            return {"train": train, "validation": (), "test": test}
+        if self.validation_fold == self.fold:
+            raise ConfigError(
+                f"validation_fold and fold are both {self.fold}: a fold that tests cannot "
+                "validate; choose another, or null to train on all nine others."
+            )
+        others, validation = split_fold(self.corpus, self.validation_fold)
+        kept = set(others)
+        return {
+            "train": tuple(identity for identity in train if identity in kept),
+            "validation": validation,
+            "test": test,
+        }
+
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
+        """Return the audio and the class index of each clip, by id."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        return {clip.id: (clip.path, index[clip.class_name]) for clip in self.corpus.clips}
+
+    def split_name(self) -> str:
+        """Return in words how the clips are divided."""
+        return f"fold {self.fold} held out"
