@@ -1,5 +1,7 @@
 """The training-free 2DFT, ranked by the same commands as systems that learn."""
 
+from torch.optim import Optimizer
+
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.domain import Side
 from vocalsketch.features.cqt import CQT
@@ -30,6 +32,6 @@ class TwoDFTTask(RetrievalTask):
     def training_step(self, batch: ClipBatch) -> None:
         """Learn nothing."""
 
-    def configure_optimizers(self) -> list[object]:
+    def configure_optimizers(self) -> list[Optimizer]:
         """Return none."""
         return []
