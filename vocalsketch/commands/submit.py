@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "item, both named by their path within their folder; higher is closer."
     )
     parser.add_argument(
-        "run",
+        "system",
         metavar="RUN",
         help="a run's folder (its best checkpoint), a checkpoint, a saved system, or the name of "
         "one that needs no training, such as two_dft",
@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import written_whole
     from vocalsketch.systems import load_system
 
-    folder = Path(arguments.run)
-    system = load_system(RunFolder(folder).checkpoint("best") if folder.is_dir() else arguments.run)
+    folder = Path(arguments.system)
+    system = load_system(RunFolder(folder).checkpoint("best") if folder.is_dir() else arguments.system)
     with torch.inference_mode():
         items, recordings = _embedded(system, "recording", arguments.items)
         queries, imitations = _embedded(system, "imitation", arguments.queries)
