@@ -28,6 +28,7 @@ class TwoDFTTask(RetrievalTask):
             "recording": recording_front_end or CQT(),
         }
         super().__init__(TwoDFT(front_ends))
+        self.automatic_optimization = False  # which would ask for an optimizer
 
     def training_step(self, batch: ClipBatch) -> None:
         """Learn nothing."""
