@@ -43,6 +43,7 @@ INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 def run() -> int:
     """Run the command in ``sys.argv`` as this process's only work; return as ``main``."""
     _take_any_environment()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # helpers are ended and locks freed
     status = main()
     if status == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that another could end
