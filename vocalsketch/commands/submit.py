@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import written_whole
     from vocalsketch.systems import load_system
 
-    folder = Path(arguments.system)
-    system = load_system(RunFolder(folder).checkpoint("best") if folder.is_dir() else arguments.system)
+    spec = Path(arguments.system)
+    system = load_system(RunFolder(spec).checkpoint("best") if spec.is_dir() else arguments.system)
     with torch.inference_mode():
         items, recordings = _embedded(system, "recording", arguments.items)
         queries, imitations = _embedded(system, "imitation", arguments.queries)
