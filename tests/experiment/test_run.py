@@ -268,9 +268,12 @@ def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Pa
         run_experiment("test", [*arguments, "--ckpt_path", str(damaged)])
 
 
-def test_shipped_configs_build_the_papers_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_configs_build_the_papers_network(
+    folder_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vocalsketch.experiment.parser import ExperimentCLI
 
+    monkeypatch.setenv("VOCALSKETCH_ROOT", str(folder_corpus))
     conf = Path(__file__).resolve().parents[2] / "conf"
     counts = {"iminet_tied": 203_357, "iminet_partial": 204_785, "iminet_untied": 205_769}
     for name, count in counts.items():

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
 from vocalsketch.callbacks import WandbTracker
@@ -34,7 +34,7 @@ from vocalsketch.experiment.resumption import (
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
-from vocalsketch.tasks import SiameseTask
+from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
@@ -105,7 +105,7 @@ def _fit(cli: ExperimentCLI) -> None:
     if resumed:
         check_fits(resumed, cli.model)
         refuse_another_split(cli.folder, cli.datamodule)
-    elif isinstance(cli.model, SiameseTask):
+    elif isinstance(cli.model, RetrievalTask):
         cli.model.check_start()
     _describe(cli)
     best = _train(cli, resumed)
@@ -174,6 +174,9 @@ def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
     cli.trainer.callbacks.append(beginning)  # type: ignore[attr-defined]  # which Lightning sets
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
     beginning.write()  # where no epoch was left, Lightning started none
+    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]  # likewise
+        if isinstance(callback, WeightAveraging):
+            callback._average_model = None  # or test would rank weights before averaging
     return _best(cli.trainer)
 
 

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
+from vocalsketch.datasets.discovery import Listing
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import locked, remove_leftovers
 from vocalsketch.search.embedding import Embedder
-from vocalsketch.search.library import Listing, list_library
+from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part, write_rows
 from vocalsketch.search.plan import (
     PARTS,
@@ -127,7 +128,7 @@ def build_index(
         listing = list_library(library)
         before = old.open_table(index) if old else Table([])
         parts = open_parts(index, chosen.fingerprint)
-        plan = make_plan(listing.files, Table([*before.segments, *parts], before.removed))
+        plan = make_plan(table_of(listing), Table([*before.segments, *parts], before.removed))
         threads = jobs or max(1, available_cores() // devices)
         known = plan.rows_by_content(before)
         work = Work(library.resolve(), index, plan.todo, known, threads, places, progress)
@@ -266,8 +267,8 @@ def _publish(
         StorageError: The disk is full, or the folder cannot be written; the old version stays.
     """
     stored = Table([*before.segments, *parts], before.removed)
-    plan = make_plan(listing.files, stored)
-    skipped = dict(sorted({**listing.skipped, **dict(reasons(parts, plan.todo))}.items()))
+    plan = make_plan(table_of(listing), stored)
+    skipped = dict(sorted({**listing.unusable, **dict(reasons(parts, plan.todo))}.items()))
     if not plan.keep.any():
         raise _nothing_usable(library, skipped)
     manifest = Manifest(
@@ -282,7 +283,7 @@ def _publish(
         windows=int(plan.keep.sum()),
         built=old.built if old else "",
         skipped=skipped,
-        others=listing.others,
+        others=dict(listing.others),
     )
     was, new = plan.keep[: before.rows.num_rows], plan.keep[before.rows.num_rows :]
     if new.any() or not np.array_equal(was, before.counting):
@@ -300,7 +301,7 @@ def _publish(
         unchanged=unchanged,
         removed=_without_successor(stored, plan, len(was)),
         skipped=skipped,
-        others=listing.others,
+        others=dict(listing.others),
     )
 
 

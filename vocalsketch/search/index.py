@@ -15,7 +15,7 @@ from vocalsketch.domain import Kind
 from vocalsketch.errors import CheckpointError, DatasetError, StorageError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.search.build import checksum_of
-from vocalsketch.search.library import list_library
+from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
@@ -234,7 +234,7 @@ def check_index(folder: Path) -> Check:
         return Check([str(error)], [], [])
     problems = list(_problems(index))
     try:
-        files = list_library(index.library).files
+        files = table_of(list_library(index.library))
     except DatasetError as error:
         return Check([*problems, str(error)], [], [])
     known_bad = index.manifest.skipped
