@@ -93,7 +93,7 @@ class Deadly(Unsendable):
 
 def test_a_worker_that_dies_ends_the_run() -> None:
     data = Deadly()
-    batches = loading.batch_loader(data, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
     with pytest.raises(ConfigError, match=r"worker \(pid.*workers 0"):
         with refusals_explained():
             next(iter(batches))
