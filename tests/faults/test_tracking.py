@@ -86,9 +86,7 @@ def expected(folder_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> b
 def tracked(folder_corpus: Path, tmp_path: Path) -> Callable[..., Mortal]:
     def make(*variables: str, epochs: int = 2) -> Mortal:
         trainer = {"logger": {"class_path": "vocalsketch.callbacks.WandbTracker"}}
-        config = write_config(
-            tmp_path / "tiny.yaml", folder_corpus, max_epochs=epochs, **trainer
-        )
+        config = write_config(tmp_path / "tiny.yaml", folder_corpus, max_epochs=epochs, **trainer)
         command = ("fit", "--config", str(config), "--run_dir", "run")
         mortal = Mortal(tmp_path / "run here", command, (*HURRY, *variables))
         (mortal.folder / "run").mkdir(parents=True)
