@@ -75,7 +75,7 @@ def main() -> None:
 def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     """Print sounds per second of each way."""
     trained = load_system(checkpoint)
-    files = [FoundFile(**each) for each in list_library(library).files.to_pylist()]
+    files = list_library(library).files
     front_end = trained.front_ends["recording"]
     embedder = Embedder(trained, library)
     paths = [library / file.path for file in files]

@@ -25,7 +25,7 @@ from vocalsketch.search.embedding import (
     reasons,
     stored_table,
 )
-from vocalsketch.search.library import list_library
+from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part, runs_of
 from vocalsketch.search.plan import Plan, make_plan
 from vocalsketch.search.segment import Rows, Table, schema_of, sorted_rows, width_of, write_segment
@@ -105,17 +105,17 @@ def build_index(
         if old is None or not (index / SYSTEM).exists():
             chosen.save(index / SYSTEM)  # so that the index can be searched without the run
         listing = list_library(library)
-        before = stored_table(index)
+        files, before = table_of(listing), stored_table(index)
         parts = open_parts(index, chosen.fingerprint)
-        plan = make_plan(listing.files, before, parts)
+        plan = make_plan(files, before, parts)
         if plan.todo.num_rows:
             threads = jobs or max(1, available_cores() // devices)
             known = plan.rows_by_content(before.rows.num_rows)
             work = Work(library.resolve(), index, plan.files, known, threads, places, progress)
             embed_into_parts(work, chosen, before)
             parts = open_parts(index, chosen.fingerprint)
-            plan = make_plan(listing.files, before, parts)
-        skipped = {**listing.skipped, **reasons(parts, plan.todo)}
+            plan = make_plan(files, before, parts)
+        skipped = {**listing.unusable, **reasons(parts, plan.todo)}
         skipped = dict(sorted(skipped.items()))
         if not plan.keep.any():
             shown = [f"\n  {path}: {why}" for path, why in skipped.items()][:REASONS_SHOWN]
@@ -127,7 +127,7 @@ def build_index(
             fingerprint=chosen.fingerprint,
             corpus=chosen.corpus,
             skipped=skipped,
-            others=listing.others,
+            others=dict(listing.others),
         )
         return _published(index, manifest, old, plan, before)
 

@@ -15,7 +15,7 @@ from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.threads import available_cores
 from vocalsketch.search.build import checksum_of
-from vocalsketch.search.library import list_library
+from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
@@ -238,7 +238,7 @@ def check_index(folder: Path) -> Check:
     if bad:
         problems.append(f"{bad} windows have embeddings that are not finite: training diverged.")
     try:
-        files = list_library(index.library).files
+        files = table_of(list_library(index.library))
     except DatasetError as error:
         return Check([*problems, str(error)], [], [])
     todo = make_plan(files, index.table).todo.column("path").to_pylist()

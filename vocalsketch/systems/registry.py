@@ -20,6 +20,7 @@ SYSTEMS = {
     "imisound": "vocalsketch.systems.imisound.Imisound",
     "contours": "vocalsketch.systems.contours.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
+    "two_dft": "vocalsketch.systems.two_dft.TwoDFT",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
 FRONT_ENDS = {

@@ -19,7 +19,7 @@ from vocalsketch.systems.dual_encoder import DualEncoder, View
 from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
-HOTTEST = math.log(100.0)  # of a learned temperature's inverse; beyond it training diverges
+HOTTEST = 100.0  # the inverse of the lowest temperature; below it training diverges
 
 
 class ContrastiveTask(RetrievalTask):
@@ -34,7 +34,7 @@ class ContrastiveTask(RetrievalTask):
         frames: That an encoder looks at, after ``pooling``.
         pooling: Frames of the front end that become one.
         view: ``absolute`` time, or each sound's ``own``, stretched to ``frames``.
-        temperature: Of the softmax.
+        temperature: Of the softmax, 0.01 at least.
         learn_temperature: Whether it is trained, from ``temperature`` on.
         symmetric: Whether recordings look for imitations too; otherwise imitations for recordings
             only.
@@ -74,12 +74,10 @@ class ContrastiveTask(RetrievalTask):
         imitation_front_end: FrontEnd | None = None,
         recording_front_end: FrontEnd | None = None,
     ) -> None:
-        for name, value, most in (
-            ("temperature", temperature, math.inf),
-            ("warm_up", warm_up, 1.0),
-        ):
-            if not 0 < value < most:
-                raise ConfigError(f"{name} is {value}: give more than 0 and less than {most:g}.")
+        if not 1 / HOTTEST <= temperature < math.inf:
+            raise ConfigError(f"temperature is {temperature}: give {1 / HOTTEST} or more.")
+        if not 0 < warm_up < 1:
+            raise ConfigError(f"warm_up is {warm_up}: give more than 0 and less than 1.")
         if triplet < 0:
             raise ConfigError(f"triplet is {triplet}: give 0 or more.")
         front_ends: dict[Side, FrontEnd] = {
@@ -99,7 +97,6 @@ class ContrastiveTask(RetrievalTask):
         self.optimizer = optimizer
         self.warm_up = warm_up
         self.start = start
-        self.resumed = False
 
     def check_start(self) -> None:
         """Check that what a training begins with is there, and is of this system.
@@ -110,9 +107,9 @@ class ContrastiveTask(RetrievalTask):
         if self.start is not None:
             self.system.require(self.start, load_system(self.start).description())
 
-    def on_fit_start(self) -> None:
-        """Take over the weights that a training begins with, unless it is resumed."""
-        if self.start is not None and not self.resumed:
+    def begin_training(self) -> None:
+        """Take over the weights that a training begins with."""
+        if self.start is not None:
             begun = load_system(self.start)
             self.system.load_state_dict(begun.state_dict())
             self.system.provenance["started_from"] = begun.fingerprint
@@ -121,23 +118,16 @@ class ContrastiveTask(RetrievalTask):
         """Return the batch's loss, over the clips of all processes."""
         imitations = self._from_all(self._embedded("imitation", batch.imitations))
         recordings = self._from_all(self._embedded("recording", batch.recordings))
-        targets = self._from_all(batch.targets)
-        loss = contrastive_loss(
-            imitations @ recordings.T * self.log_heat.clamp(max=HOTTEST).exp(),
-            targets[:, None] == self._from_all(batch.sounds)[None, :],
-            symmetric=self.symmetric,
-        )
+        similarities = imitations @ recordings.T
+        positive = self._equal(batch.targets, batch.sounds)
+        heat = self.log_heat.exp().clamp(max=HOTTEST)
+        loss = contrastive_loss(similarities * heat, positive, symmetric=self.symmetric)
         if self.triplet:
-            rivals = self._from_all(batch.categories)
-            loss = loss + self.triplet * triplet_loss(
-                imitations @ recordings.T,
-                targets[:, None] == self._from_all(batch.sounds)[None, :],
-                self._from_all(batch.target_categories)[:, None] == rivals[None, :],
-                self.margin,
-            )
+            rivals = self._equal(batch.target_categories, batch.categories)
+            loss = loss + self.triplet * triplet_loss(similarities, positive, rivals, self.margin)
         if not torch.isfinite(loss):
             raise ConfigError(
-                f"The loss became {float(loss)} at step {self.global_step}: lower the learning "
+                f"The loss became {loss.item()} at step {self.global_step}: lower the learning "
                 "rate, or raise temperature."
             )
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch.targets))
@@ -148,6 +138,10 @@ class ContrastiveTask(RetrievalTask):
         with torch.autocast(self.device.type, enabled=False):
             changed = features if change is None else change(features.float())
         return self.system.embed(side, changed).float()
+
+    def _equal(self, imitations: Tensor, sounds: Tensor) -> Tensor:
+        """Return whether numbers are alike, over all processes, (imitations, sounds)."""
+        return self._from_all(imitations)[:, None] == self._from_all(sounds)[None, :]
 
     def _from_all(self, values: Tensor) -> Tensor:
         """Return the values of all processes, one after the other; gradients flow back."""
