@@ -119,11 +119,9 @@ def _of_languages(root: Path, title: str) -> Inventory:
     if not present:
         raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
     speech = load_voxforge(root, present, limit=None)
-    by_language = _grouped((clip.language, clip) for clip in speech.clips)
+    by_language = _grouped((clip.label, clip) for clip in speech.clips)
     groups = {name: {"clips": clips} for name, clips in by_language.items()}
-    speakers = {
-        name: len({c.speaker for c in speech.clips if c.language == name}) for name in groups
-    }
+    speakers = {name: len({c.group for c in speech.clips if c.label == name}) for name in groups}
     note = ", ".join(f"{name} ({count:,})" for name, count in speakers.items())
     return Inventory(
         speech.name, title, root, "language", groups, speech.skipped, (f"speakers: {note}",)
@@ -132,9 +130,9 @@ def _of_languages(root: Path, title: str) -> Inventory:
 
 def _of_classes(root: Path, title: str) -> Inventory:
     urban = load_urbansound8k(root, "skip")
-    by_class = _grouped((clip.class_name, clip) for clip in urban.clips)
+    by_class = _grouped((clip.label, clip) for clip in urban.clips)
     groups = {name: {"clips": clips} for name, clips in by_class.items()}
-    folds = Counter(clip.fold for clip in urban.clips)
+    folds = Counter(int(clip.group) for clip in urban.clips)
     note = ", ".join(f"{fold} ({count:,})" for fold, count in sorted(folds.items()))
     return Inventory(
         urban.name, title, urban.root, "class", groups, urban.skipped, (f"folds: {note}",)
