@@ -22,6 +22,7 @@ COMMANDS = {
     "crossvalidate": "train and test a fresh model for each of UrbanSound8K's ten folds",
     "sweep": "search hyperparameters in parallel: run, status, best, report, prune-failed",
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
+    "submit": "write the score of every query and item of a challenge",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
     "search": "find sounds of an indexed library by a vocal imitation",
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",

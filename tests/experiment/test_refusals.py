@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, SequentialSampler
 
-from vocalsketch.datamodules import loading
+from vocalsketch.datamodules import batches as batches_module
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.refusals import refusals_explained
@@ -75,9 +75,9 @@ class Unsendable(Dataset[object]):
 
 
 def test_a_batch_that_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "PATIENCE", 1)
+    monkeypatch.setattr(batches_module, "PATIENCE", 1)
     data = Unsendable()
-    batches = loading.batch_loader(data, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
     with pytest.raises(ConfigError, match="timed out .*share memory .*workers 0"):
         with refusals_explained():
             next(iter(batches))
@@ -93,7 +93,7 @@ class Deadly(Unsendable):
 
 def test_a_worker_that_dies_ends_the_run() -> None:
     data = Deadly()
-    batches = loading.batch_loader(data, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
     with pytest.raises(ConfigError, match=r"worker \(pid.*workers 0"):
         with refusals_explained():
             next(iter(batches))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from vocalsketch.datasets.discovery import Listing, list_audio
+from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
 from vocalsketch.datasets.records import FILE_GONE, Corpus
-from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8k
-from vocalsketch.datasets.voxforge import LANGUAGES, SpeechCorpus, language_folder, load_voxforge
+from vocalsketch.datasets.urbansound8k import load_urbansound8k
+from vocalsketch.datasets.voxforge import LANGUAGES, language_folder, load_voxforge
 from vocalsketch.errors import DatasetError
 
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
@@ -113,26 +114,26 @@ def _of_languages(root: Path, title: str) -> Inventory:
     if not present:
         raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
     speech = load_voxforge(root, present, limit=None)
-    by_language = _grouped((clip.language, clip) for clip in speech.clips)
-    groups = {name: {"clips": clips} for name, clips in by_language.items()}
-    speakers = {
-        name: len({c.speaker for c in speech.clips if c.language == name}) for name in groups
-    }
-    note = ", ".join(f"{name} ({count:,})" for name, count in speakers.items())
-    return _inventory(speech, title, "language", groups, speech.skipped, [f"speakers: {note}"])
+    speakers = Counter(label for label, _ in {(clip.label, clip.group) for clip in speech.clips})
+    note = ", ".join(f"{name} ({count:,})" for name, count in sorted(speakers.items()))
+    return _of_clips(speech, title, "language", f"speakers: {note}")
 
 
 def _of_classes(root: Path, title: str) -> Inventory:
     urban = load_urbansound8k(root, "skip")
-    by_class = _grouped((clip.class_name, clip) for clip in urban.clips)
-    groups = {name: {"clips": clips} for name, clips in by_class.items()}
-    folds = Counter(clip.fold for clip in urban.clips)
+    folds = Counter(int(clip.group) for clip in urban.clips)
     note = ", ".join(f"{fold} ({count:,})" for fold, count in sorted(folds.items()))
-    return _inventory(urban, title, "class", groups, urban.skipped, [f"folds: {note}"])
+    return _of_clips(urban, title, "class", f"folds: {note}")
+
+
+def _of_clips(corpus: LabelledCorpus, title: str, grouped_by: str, note: str) -> Inventory:
+    by_label = _grouped((clip.label, clip) for clip in corpus.clips)
+    groups = {name: {"clips": clips} for name, clips in by_label.items()}
+    return _inventory(corpus, title, grouped_by, groups, corpus.skipped, [note])
 
 
 def _inventory(
-    corpus: Corpus | SpeechCorpus | UrbanSoundCorpus,
+    corpus: Corpus | LabelledCorpus,
     title: str,
     grouped_by: str,
     groups: Mapping[str, Mapping[str, Sequence[AudioFile]]],
