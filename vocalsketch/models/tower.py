@@ -88,7 +88,7 @@ class Tower(nn.Module):
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to embeddings (clips, width)."""
-        outputs = spectrograms.unsqueeze(1)
+        outputs: Tensor = spectrograms.unsqueeze(1)
         for stage in self.stages:
             outputs = stage(outputs)
         outputs = self.recurrent(outputs)

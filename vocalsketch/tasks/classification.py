@@ -9,7 +9,7 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from vocalsketch.datamodules.classification import LabelledBatch
+from vocalsketch.datamodules.batches import LabelledBatch
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.tasks.confusion import Confusion

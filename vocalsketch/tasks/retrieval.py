@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from vocalsketch.datamodules.batches import ClipBatch
-from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.datamodules.retrieval import EvaluationSet, RetrievalDataModule
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.checkpoints import description_used
