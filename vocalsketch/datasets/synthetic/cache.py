@@ -1,8 +1,7 @@
 """Demo data are made once, in the cache folder, whole or not at all."""
 
-import csv
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -65,12 +64,3 @@ def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> N
     """Write a mono 16-bit file; ``waveform`` is (samples,) in [-1, 1]."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wavfile.write(path, sample_rate, np.round(waveform * 32_767.0).astype(np.int16))
-
-
-def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)

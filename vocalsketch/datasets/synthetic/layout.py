@@ -7,8 +7,9 @@ from pathlib import Path
 from scipy import signal
 
 from vocalsketch.datasets.synthetic import curves
-from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_table, write_wav
+from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.synthetic.sounds import CATALOGUE, generator, recording
+from vocalsketch.files import write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.people import Person, imitation, person
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_table, write_wav
+from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE, Curve
 from vocalsketch.datasets.synthetic.sounds import SCENES, generator, made
 from vocalsketch.datasets.synthetic.synthesis import hiss
+from vocalsketch.files import write_table
 
 SOURCES = 6  # recordings of each class
 SLICES = 2  # clips of each recording
