@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import Corpus, Imitation, Sound, named
 from vocalsketch.errors import DatasetError
-from vocalsketch.files import write_text
+from vocalsketch.files import read_regular, write_text
 
 MANIFEST_FORMAT = "vocalsketch split"
 MANIFEST_VERSION = 1
@@ -126,7 +127,7 @@ def read_manifest(path: Path) -> Split:
         DatasetError: The file is not such a manifest, or of a later version.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as a split manifest: {error}.") from error
     if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
@@ -143,7 +144,7 @@ def read_manifest(path: Path) -> Split:
     return Split(
         str(content.get("name")),
         str(content.get("corpus")),
-        *(tuple(content[side]) for side in sides),
+        *(tuple(map(composed, content[side])) for side in sides),
     )
 
 
