@@ -77,6 +77,16 @@ def open_regular(path: Path) -> FileIO:
     return FileIO(descriptor, "rb")
 
 
+def read_regular(path: Path) -> bytes:
+    """Return what a regular file holds.
+
+    Raises:
+        OSError: As ``open_regular``.
+    """
+    with open_regular(path) as stream:
+        return stream.readall()
+
+
 def write_text(target: Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``target``, whole or not at all."""
     with written_whole(target) as temporary:

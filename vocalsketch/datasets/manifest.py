@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, fields
 from itertools import chain
 from pathlib import Path
 
+from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import Corpus, Sound, named
 from vocalsketch.errors import DatasetError
-from vocalsketch.files import write_text
+from vocalsketch.files import read_regular, write_text
 
 MANIFEST_FORMAT = "vocalsketch split"
 MANIFEST_VERSION = 1
@@ -122,7 +123,7 @@ def read_manifest(path: Path) -> Split:
         DatasetError: The file is not such a manifest, or of a later version.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path))
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as a split manifest: {error}.") from error
     if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
@@ -136,9 +137,8 @@ def read_manifest(path: Path) -> Split:
     bad = [field.name for field, ids in zip(fields(Split)[2:], sides, strict=True) if not _ids(ids)]
     if bad:
         raise DatasetError(f"{path} has no list of ids as {', '.join(bad)}: make the split again.")
-    return Split(
-        str(content.get("name")), str(content.get("corpus")), *(tuple(ids or ()) for ids in sides)
-    )
+    names = (str(content.get("name")), str(content.get("corpus")))
+    return Split(*names, *(tuple(map(composed, ids or ())) for ids in sides))
 
 
 def _ids(value: object) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
-from vocalsketch.search.index import Index
+from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import Waveform, prepared
 from vocalsketch.search.segment import Rows, as_numpy
 from vocalsketch.search.text import matches_tags, text_log_likelihoods, words_of
@@ -135,14 +135,7 @@ class Searcher:
         return bool(self.missing)
 
     def search(
-        self,
-        waveform: ArrayLike,
-        rate: int,
-        k: int = 10,
-        *,
-        tags: Sequence[str] = (),
-        text: str = "",
-        trim: bool = True,
+        self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
     ) -> list[Hit]:
         """Return the k sounds that are most likely meant, best first; each file once.
 
@@ -160,7 +153,7 @@ class Searcher:
             AudioError: The query is silent, shorter than 0.1 s, or not finite.
             ConfigError: k is not positive, or no sound has the tags.
         """
-        return self.search_many([(waveform, rate)], k, tags=tags, text=text, trim=trim)[0]
+        return self.search_many([(waveform, rate)], k, **wishes)[0]
 
     def search_many(
         self,
@@ -258,10 +251,10 @@ class _Shard:
         for index, order in zip(self.indexes, self._orders, strict=True):
             scores = _checked(index.scores(queries), index)
             scores = scores if order is None else scores[:, order]
-            if index.kind not in ABSOLUTE:
+            if index.system.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
                 mass = summed if mass is None else mass + summed
-            total = total + _log_likelihoods(scores, index.kind) if self.fuses else scores
+            total = total + _log_likelihoods(scores, index.system.kind) if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
         if self.count < len(self.counting):
@@ -300,8 +293,8 @@ class _Shard:
         if self.fuses:
             score -= mass
             probability = math.exp(score)
-        elif self.first.kind == "logit":
-            probability = _sigmoid(score)
+        elif self.first.system.kind == "logit":
+            probability = float(np.exp(-np.logaddexp(0.0, -score)))
         else:
             probability = math.exp(min(0.0, score - mass))
         file = self.first.library / found.path
@@ -371,7 +364,7 @@ def _checked(scores: Scores, index: Index) -> Scores:
 
 
 def _check_likely(index: Index) -> None:
-    if index.kind == "similarity":
+    if index.system.kind == "similarity":
         raise ConfigError(
             f"Scores of the index {index.folder} are similarities without a meaning as "
             "likelihoods: they cannot be fused, neither with words nor with other systems."
@@ -411,7 +404,7 @@ def _order(one: Index, other: Index) -> Rows | None:
         )
     keys = ["path", "start", "content"]
     mine, theirs = (each.table.rows.select(keys) for each in (one, other))
-    if mine.equals(theirs) and np.array_equal(one.table.removed, other.table.removed):
+    if mine.equals(theirs) and one.manifest.removed == other.manifest.removed:
         return None
     orders = []
     for index, rows in ((one, mine), (other, theirs)):
@@ -426,7 +419,3 @@ def _order(one: Index, other: Index) -> Rows | None:
     order = np.zeros(mine.num_rows, dtype=np.int64)  # of rows that do not count, any
     order[orders[0]] = orders[1]
     return order
-
-
-def _sigmoid(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
