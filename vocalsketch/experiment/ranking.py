@@ -15,7 +15,13 @@ from vocalsketch.tasks import RetrievalTask
 
 @without_noise()
 def rank(
-    folder: Path, name: str, system: System, root: str, split: str, on_bad_audio: OnBadAudio
+    folder: Path,
+    name: str,
+    system: System,
+    root: str,
+    split: str,
+    on_bad_audio: OnBadAudio,
+    test_root: str | None = None,
 ) -> Results:
     """Rank a corpus's test half, write the results into a folder and return them.
 
@@ -26,6 +32,7 @@ def rank(
         root: The corpus.
         split: As of a data module.
         on_bad_audio: ``error`` or ``skip``.
+        test_root: A second corpus, which only tests.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.
@@ -36,6 +43,7 @@ def rank(
         recording_front_end=system.front_ends["recording"],
         split=split,
         on_bad_audio=on_bad_audio,
+        test_root=test_root,
     )
     writer = ResultsWriter(folder, name)
     trainer = pl.Trainer(

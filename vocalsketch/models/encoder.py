@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.geometry import Recurrent
 from vocalsketch.models.mobilenet import WIDTHS, MobileNet
-from vocalsketch.models.tower import OverTime
+from vocalsketch.models.tower import OverTime, Recurrent
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from vocalsketch.systems import load_system
 def main(arguments: list[str]) -> int:
     """Rank; return the exit status."""
     end_with_parent()
-    folder, name, root, split, on_bad_audio = arguments
+    folder, name, root, split, on_bad_audio, *test_root = arguments
     bad: OnBadAudio = "skip" if on_bad_audio == "skip" else "error"
     try:
-        rank(Path(folder), name, load_system(name), root, split, bad)
+        rank(Path(folder), name, load_system(name), root, split, bad, *test_root)
     except VocalSketchError as error:
         print(f"vocalsketch: error: {error}", file=sys.stderr)
         return 1
