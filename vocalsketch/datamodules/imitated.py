@@ -1,8 +1,6 @@
 """Synthesised imitations of any sounds, as a corpus in the folder layout that is made once."""
 
-import csv
 import hashlib
-import io
 import json
 import multiprocessing
 import os
@@ -27,7 +25,7 @@ from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
-from vocalsketch.files import cache_folder, locked, write_text, written_whole
+from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.voice.imitate import anyone, imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 
@@ -120,7 +118,7 @@ def imitate_folders(
     if not usable:
         first = next(iter(refused.values()))
         raise DatasetError(f"None of {len(todo)} sounds can be imitated; of the first: {first}")
-    _write_table(out, usable)
+    write_table(out / TABLE, COLUMNS, (row for each in usable for row in _rows(out, each)))
     others = sum((listing.others for listing in listings.values()), Counter())
     return Imitating(len(usable), len(usable) * people, unusable, others)
 
@@ -238,13 +236,8 @@ def _write_wav(file: Path, waveform: np.ndarray, rate: int) -> None:
         soundfile.write(temporary, waveform, rate, format="WAV", subtype="PCM_16")
 
 
-def _write_table(out: Path, sounds: Sequence[ImitatedSound]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for sound in sounds:
-        for number in range(sound.people):
-            path = sound.path_of(number).relative_to(out).as_posix()
-            source = sound.file.relative_to(out).as_posix()
-            writer.writerow((path, source, f"person{number + 1:02d}", sound.seed))
-    write_text(out / TABLE, text.getvalue())
+def _rows(out: Path, sound: ImitatedSound) -> Iterator[tuple[object, ...]]:
+    source = sound.file.relative_to(out).as_posix()
+    for number in range(sound.people):
+        path = sound.path_of(number).relative_to(out).as_posix()
+        yield path, source, f"person{number + 1:02d}", sound.seed

@@ -1,6 +1,6 @@
 """Ranks the test half by a system that needs no training, in a process of its own.
 
-``python -m vocalsketch.paper.untrained FOLDER SYSTEM ROOT SPLIT ON_BAD_AUDIO``
+``python -m vocalsketch.paper.untrained FOLDER SYSTEM ROOT SPLIT ON_BAD_AUDIO [TEST_ROOT]``
 """
 
 import sys
@@ -19,7 +19,14 @@ from vocalsketch.tasks import RetrievalTask
 
 
 @without_noise()
-def rank(folder: Path, name: str, root: str, split: str, on_bad_audio: OnBadAudio) -> None:
+def rank(
+    folder: Path,
+    name: str,
+    root: str,
+    split: str,
+    on_bad_audio: OnBadAudio,
+    test_root: str | None = None,
+) -> None:
     """Rank a corpus's test half and write the results into a folder.
 
     Args:
@@ -28,6 +35,7 @@ def rank(folder: Path, name: str, root: str, split: str, on_bad_audio: OnBadAudi
         root: The corpus.
         split: As of a data module.
         on_bad_audio: ``error`` or ``skip``.
+        test_root: A second corpus, which only tests.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.
@@ -39,6 +47,7 @@ def rank(folder: Path, name: str, root: str, split: str, on_bad_audio: OnBadAudi
         recording_front_end=system.front_ends["recording"],
         split=split,
         on_bad_audio=on_bad_audio,
+        test_root=test_root,
     )
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -53,9 +62,10 @@ def rank(folder: Path, name: str, root: str, split: str, on_bad_audio: OnBadAudi
 def main(arguments: list[str]) -> int:
     """Rank; return the exit status."""
     end_with_parent()
-    folder, name, root, split, on_bad_audio = arguments
+    folder, name, root, split, on_bad_audio, *test_root = arguments
+    bad: OnBadAudio = "skip" if on_bad_audio == "skip" else "error"
     try:
-        rank(Path(folder), name, root, split, "skip" if on_bad_audio == "skip" else "error")
+        rank(Path(folder), name, root, split, bad, *test_root)
     except VocalSketchError as error:
         print(f"vocalsketch: error: {error}", file=sys.stderr)
         return 1

@@ -10,9 +10,8 @@ from torch import Tensor
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models.geometry import ConvStage, TowerGeometry
 from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import Tower, fast_tower
+from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.head_scorer import HeadScorer
 from vocalsketch.systems.system import System
 
