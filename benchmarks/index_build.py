@@ -31,14 +31,14 @@ import torch
 from made_up import FRONT_ENDS, made_up_sounds, write_index, write_network
 from threadpoolctl import threadpool_limits
 
+from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.search import Index, build_index
 from vocalsketch.search.build import checksum_of
-from vocalsketch.search.embedding import CLIPS_AT_ONCE, Embedder, LibraryFile
+from vocalsketch.search.embedding import CLIPS_AT_ONCE, Embedder
 from vocalsketch.search.library import list_library
-from vocalsketch.search.plan import library_files
 from vocalsketch.search.segment import schema_of, sorted_rows, write_segment
 from vocalsketch.systems import load_system
 
@@ -75,7 +75,7 @@ def main() -> None:
 def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
     """Print sounds per second of each way."""
     trained = load_system(checkpoint)
-    files = library_files(list_library(library).files)
+    files = list_library(library).files
     front_end = trained.front_ends["recording"]
     embedder = Embedder(trained, library)
     paths = [library / file.path for file in files]
@@ -128,7 +128,7 @@ def grow(folder: Path, windows: int, files: int = 100_000, new: int = 100) -> No
     seconds = {"nothing new": timed(lambda: build_index(library, index, progress=False))}
     added = made_up_sounds(library / "new", new)
     names = sorted(path.relative_to(library).as_posix() for path in added.rglob("*.wav"))
-    embedding = timed(lambda: embedder.embed_files([LibraryFile(path, 0, 0) for path in names]))
+    embedding = timed(lambda: embedder.embed_files([FoundFile(path, 0, 0) for path in names]))
     whole = timed(lambda: build_index(library, index, jobs=1, progress=False))
     seconds[f"{new} files are new, beyond embedding them"] = whole - embedding
     table = Index.open(index).table
@@ -136,7 +136,7 @@ def grow(folder: Path, windows: int, files: int = 100_000, new: int = 100) -> No
     rows = np.flatnonzero(table.counting)
     seconds["writing all of it anew"] = timed(
         lambda: (
-            write_segment(folder / "whole.arrow", schema, sorted_rows(schema, table, rows)),
+            write_segment(folder / "whole.arrow", schema, sorted_rows(table, rows)),
             checksum_of(folder / "whole.arrow"),
         )
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import soundfile
 import yaml
 
@@ -11,7 +12,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part
-from vocalsketch.search.segment import batch_of, schema_of, write_segment
+from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
 from vocalsketch.systems import System
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
@@ -87,7 +88,9 @@ def write_random(
     schema = schema_of(width, {})
     at_once = 32_768 // windows
 
-    def batches() -> Iterator[object]:
+    others = schema.remove(schema.get_field_index(EMBEDDING))
+
+    def blocks() -> Iterator[pa.Table]:
         for start in range(0, len(files), at_once):
             some = [each for each in files[start : start + at_once] for _ in range(windows)]
             count = len(some)
@@ -102,9 +105,10 @@ def write_random(
                 "size": [size for _, size, _ in some],
                 "changed": [changed for _, _, changed in some],
             }
-            yield batch_of(schema, columns, rng.standard_normal((count, width), dtype=np.float32))
+            embeddings = rng.standard_normal((count, width), dtype=np.float32)
+            yield with_embeddings(pa.table(columns, others), embeddings)
 
-    write_segment(file, schema, batches())
+    write_segment(file, schema, blocks())
 
 
 def named(count: int) -> list[tuple[str, int, int]]:
@@ -127,13 +131,10 @@ def write_index(
     rows = len(files) * windows
     Manifest(
         version=1,
-        segments=(Part("1.arrow", rows, 0),),
-        removed="",
-        removed_checksum=0,
+        segments=(Part("1.arrow", rows, ""),),
         library=str(library),
         fingerprint=system.fingerprint,
         corpus=system.corpus,
         sounds=len(files),
         windows=rows,
-        built="",
     ).write(folder)

@@ -37,7 +37,7 @@ from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.search.searcher import highest
-from vocalsketch.search.segment import Segment
+from vocalsketch.search.segment import Table, read_segment
 from vocalsketch.systems import load_system
 from vocalsketch.systems.compiled import FAST
 from vocalsketch.systems.head_scorer import ROWS_PER_TASK, HeadScorer
@@ -172,7 +172,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         write_random(file, width, named(size))
         gc.collect()
         before = resident()
-        table = Segment(file)
+        table = Table([read_segment(file)])
         ranked(scorer, query[:1], table.blocks)
         added = resident() - before
         pool = scorer._pool

@@ -1,13 +1,14 @@
 """The command line: quick help, clear errors, exit statuses."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from vocalsketch import __version__
+from vocalsketch import __version__, cli
 from vocalsketch.cli import COMMANDS, EXPERIMENTS, main
 from vocalsketch.errors import VocalSketchError
 
@@ -82,3 +83,22 @@ def test_output_that_is_not_utf_8_has_escapes(encoding: str) -> None:
     first, second = done.stdout.splitlines()
     assert first == text.encode(encoding, errors="backslashreplace")
     assert second == f"{encoding}:backslashreplace agg".encode()
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def wait(_: list[str]) -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            ended.append(True)
+        return 0
+
+    monkeypatch.setattr(cli, "_dispatch", wait)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert (cli.run(), ended) == (cli.INTERRUPTED, [True])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -22,7 +22,9 @@ COMMANDS = {
     "crossvalidate": "train and test a fresh model for each of UrbanSound8K's ten folds",
     "sweep": "search hyperparameters in parallel: run, status, best, report, prune-failed",
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
+    "submit": "write the score of every query and item of a challenge",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
+    "adapt": "fit the default system to a folder of sounds, and to recorded imitations",
     "search": "find sounds of an indexed library by a vocal imitation",
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
     "collect": "a web page on which people imitate sounds, and a study of how well they find them",
@@ -42,6 +44,7 @@ INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 def run() -> int:
     """Run the command in ``sys.argv`` as this process's only work; return as ``main``."""
     _take_any_environment()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # helpers are ended and locks freed
     status = main()
     if status == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that another could end

@@ -11,7 +11,7 @@ import torch
 
 from vocalsketch.callbacks import ConfusionWriter, WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
+from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.tasks import ClassificationTask
 
@@ -38,7 +38,7 @@ def task() -> ClassificationTask:
 
 def trainer(tracker: WandbTracker, corpus: str, *, first: bool = True) -> SimpleNamespace:
     data = UrbanSoundDataModule("somewhere", fold=3)
-    data.corpus = UrbanSoundCorpus(corpus, Path("somewhere"), (), {"file is missing": ("a.wav",)})
+    data.corpus = LabelledCorpus(corpus, Path("somewhere"), (), (), {"file is missing": ("a.wav",)})
     return SimpleNamespace(datamodule=data, loggers=[tracker], is_global_zero=first)
 
 

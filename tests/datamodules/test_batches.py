@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from vocalsketch.datamodules.batches import ClipFeatures, ClipSampler, PairFeatures
-from vocalsketch.datamodules.pairing import Pairs
+from vocalsketch.datamodules.batches import ClipSampler, clip_batch
+from vocalsketch.datamodules.pairs import pair_batch
+from vocalsketch.datamodules.retrieval import Pairs
 from vocalsketch.domain import Indices
 
 
@@ -23,7 +24,7 @@ class Numbered:
 
 def test_a_batch_holds_each_distinct_clip_once_and_gathers_the_pairs() -> None:
     pairs = Pairs(np.array([4, 4, 1]), np.array([2, 0, 2]), np.array([1, 0, 1], dtype=np.float32))
-    batch = PairFeatures(Numbered(5), Numbered(3))[pairs]
+    batch = pair_batch(Numbered(5), Numbered(3), pairs)
     assert len(batch.imitations) == 2
     assert len(batch.recordings) == 2
     assert batch.imitations[batch.imitation_index][:, 0, 0].tolist() == [4, 4, 1]
@@ -32,11 +33,11 @@ def test_a_batch_holds_each_distinct_clip_once_and_gathers_the_pairs() -> None:
 
 
 def test_every_clip_is_evaluated_once_over_all_processes() -> None:
-    clips = ClipFeatures(Numbered(7), Numbered(4))
+    clips = {"imitation": Numbered(7), "recording": Numbered(4)}
     seen = {"imitation": [], "recording": []}
     for rank in range(3):
         for item in ClipSampler(7, 4, batch_size=2, rank=rank, processes=3):
-            batch = clips[item]
+            batch = clip_batch(clips, item)
             assert batch.features[:, 0, 0].tolist() == batch.rows.tolist()
             seen[batch.side] += batch.rows.tolist()
     assert sorted(seen["imitation"]) == list(range(7))

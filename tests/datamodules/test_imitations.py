@@ -2,7 +2,7 @@
 
 import shutil
 
-from vocalsketch.datamodules.imitations import ImitationsDataModule
+from vocalsketch.datamodules import ImitationsDataModule
 
 
 def test_it_trains_on_the_training_imitations_and_opens_nothing_of_the_test_half(

@@ -27,7 +27,7 @@ def module(root: Path, **options: object) -> LanguageDataModule:
 
 def speakers(data: LanguageDataModule, part: str) -> set[str]:
     ids = set(data.parts[part])
-    return {clip.speaker for clip in data.corpus.clips if clip.id in ids}
+    return {clip.group for clip in data.corpus.clips if clip.id in ids}
 
 
 def test_no_speaker_stands_in_two_parts(speech: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datamodules.loading import RowBatchSampler
+from vocalsketch.datamodules.batches import RowBatchSampler
 from vocalsketch.errors import ConfigError
 
 COUNTS = {

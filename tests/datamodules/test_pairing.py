@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datamodules.pairing import PairBatchSampler, draw_pairs
+from vocalsketch.datamodules.pairs import PairBatchSampler
+from vocalsketch.datamodules.retrieval import draw_pairs
 from vocalsketch.errors import ConfigError, DatasetError
 
 TARGETS = np.repeat(np.arange(5), 3)  # three imitations of each of five sounds

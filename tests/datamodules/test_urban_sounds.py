@@ -29,7 +29,7 @@ def module(root: Path, **options: object) -> UrbanSoundDataModule:
 
 def folds(data: UrbanSoundDataModule, part: str) -> set[int]:
     ids = set(data.parts[part])
-    return {clip.fold for clip in data.corpus.clips if clip.id in ids}
+    return {int(clip.group) for clip in data.corpus.clips if clip.id in ids}
 
 
 def test_one_fold_tests_and_the_others_train(urban: Path) -> None:

@@ -1,6 +1,7 @@
 """Which files below a folder are sounds."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,19 +28,34 @@ def test_upper_case_and_double_suffixes_are_sounds_and_others_are_counted(tmp_pa
     write(
         tmp_path, "a.WAV", "b.tar.Mp3", "c.wav.txt", "d.TXT", "LICENSE", ".hidden.wav", ".h/x.wav"
     )
+    write(tmp_path, "__MACOSX/._a.wav", "__MACOSX/b.wav")
     listing = list_audio(tmp_path)
     assert [each.path for each in listing.files] == ["a.WAV", "b.tar.Mp3"]
-    assert listing.others == {".txt": 2, "without a suffix": 1}
+    hidden = {".wav (hidden)": 1, "folder (hidden)": 2}
+    assert listing.others == {".txt": 2, "without a suffix": 1, **hidden}
     assert listing.unusable == {}
+
+
+def test_every_format_is_told_by_its_content(shared: Path, tmp_path: Path) -> None:
+    sounds = sorted((shared / "cases/unlisted-formats").iterdir())
+    for number, file in enumerate(sounds):
+        shutil.copy(file, tmp_path / f"{number:02d}.{file.suffix[1:]}.part")
+    assert len(paths_in(tmp_path)) == len(sounds)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"RIFF....WAVE", b"RF64....WAVE", b"fLaC", b"OggS", b"FORM....AIFC", b"ID3", b"caff"],
+    [
+        *(b"RIFF....WAVE", b"RF64....WAVE", b"fLaC", b"OggS", b"FORM....AIFC", b"ID3", b"caff"),
+        *(b"\0\0\0\x20ftypM4A ", b"\x1aE\xdf\xa3", b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80"),
+    ],
 )
 def test_what_begins_as_a_sound_is_one_whatever_its_name(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "kick", "kick.wav.bak", content=content)
     write(tmp_path, "video.dat", content=b"RIFF....AVI ")
+    write(tmp_path, "photo.heic", content=b"\0\0\0\x20ftypheic")
+    write(tmp_path, "text.utf16", content="sound,category".encode("utf-16"))
+    write(tmp_path, "photo.jpeg", content=b"\xff\xd8\xff\xe0")
     assert paths_in(tmp_path) == ["kick", "kick.wav.bak"]
 
 

@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datasets.language_split import split_languages
-from vocalsketch.datasets.voxforge import SpeechClip, SpeechCorpus, load_voxforge
+from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus, split_languages
+from vocalsketch.datasets.voxforge import load_voxforge
 from vocalsketch.errors import ConfigError, DatasetError
 
 
-def corpus_of(counts: dict[str, dict[str, int]]) -> SpeechCorpus:
+def corpus_of(counts: dict[str, dict[str, int]]) -> LabelledCorpus:
     """Make a corpus of (language -> speaker -> number of clips)."""
     clips = [
-        SpeechClip(f"{language}/{speaker}-1/{number:04}.wav", Path("x"), language, speaker)
+        LabelledClip(f"{language}/{speaker}-1/{number:04}.wav", Path("x"), language, speaker)
         for language, speakers in counts.items()
         for speaker, clips in speakers.items()
         for number in range(clips)
     ]
     ordered = tuple(sorted(clips, key=lambda clip: clip.id))
-    return SpeechCorpus("voxforge", Path("root"), tuple(counts), ordered)
+    return LabelledCorpus("voxforge", Path("root"), tuple(counts), ordered)
 
 
-def speakers_of(corpus: SpeechCorpus, ids: tuple[str, ...]) -> set[str]:
+def speakers_of(corpus: LabelledCorpus, ids: tuple[str, ...]) -> set[str]:
     wanted = set(ids)
-    return {clip.speaker for clip in corpus.clips if clip.id in wanted}
+    return {clip.group for clip in corpus.clips if clip.id in wanted}
 
 
 @given(
@@ -103,5 +103,5 @@ def test_real_speech_divides_by_speaker_in_each_language(shared: Path) -> None:
     train, test = split_languages(corpus)
     assert not speakers_of(corpus, train) & speakers_of(corpus, test)
     shares = Counter(clip_id.partition("/")[0] for clip_id in test)
-    assert set(shares) == set(corpus.languages)
+    assert set(shares) == set(corpus.classes)
     assert all(15 <= clips <= 22 for clips in shares.values())  # of 60; three or four speakers

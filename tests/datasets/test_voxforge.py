@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from vocalsketch.datasets.voxforge import (
-    LANGUAGES,
-    SpeechClip,
-    load_voxforge,
-    speaker_of,
-)
+from vocalsketch.datasets.labelled import LabelledClip
+from vocalsketch.datasets.voxforge import LANGUAGES, load_voxforge, speaker_of
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.files import cache_folder
 
@@ -35,7 +31,7 @@ def pack(folder: Path, *, keep: bool = False) -> Path:
     return archive
 
 
-def contents(clips: tuple[SpeechClip, ...]) -> list[bytes]:
+def contents(clips: tuple[LabelledClip, ...]) -> list[bytes]:
     return [clip.path.read_bytes() for clip in clips]
 
 
@@ -53,7 +49,7 @@ def test_clips_have_the_same_ids_and_bytes_packed_or_extracted(tmp_path: Path) -
         "nl/bram-20080101-xyz/1.flac",
     ]
     assert [clip.id for clip in packed.clips] == [clip.id for clip in extracted.clips]
-    assert [clip.speaker for clip in packed.clips] == ["anna", "anna", "bram"]
+    assert [clip.group for clip in packed.clips] == ["anna", "anna", "bram"]
     assert contents(packed.clips) == [b"one", b"two", b"three"]
     assert not packed.skipped
 
@@ -124,7 +120,7 @@ def test_the_limit_goes_round_the_speakers_and_follows_the_seed(tmp_path: Path) 
         submit(tmp_path / f"en/{speaker}-20080101-abc", many)
     submit(tmp_path / "en/dan-20080101-abc", {"wav/1.wav": b"x"})
     corpus = load_voxforge(tmp_path, ["en"], limit=10)
-    assert Counter(clip.speaker for clip in corpus.clips) == {
+    assert Counter(clip.group for clip in corpus.clips) == {
         "ada": 3,
         "bob": 3,
         "cyd": 3,
@@ -140,7 +136,7 @@ def test_fewer_clips_than_speakers_come_from_speakers_that_the_seed_draws(tmp_pa
     for speaker in ("ada", "bob", "cyd", "dan"):
         submit(tmp_path / f"en/{speaker}-20080101-abc", {"wav/1.wav": b"x"})
     chosen = {
-        frozenset(clip.speaker for clip in load_voxforge(tmp_path, ["en"], 2, seed=seed).clips)
+        frozenset(clip.group for clip in load_voxforge(tmp_path, ["en"], 2, seed=seed).clips)
         for seed in range(20)
     }
     assert {len(speakers) for speakers in chosen} == {2}
@@ -153,8 +149,8 @@ def test_one_languages_choice_does_not_depend_on_the_others(tmp_path: Path) -> N
     submit(tmp_path / "it/ugo-20080101-abc", many)
     both = load_voxforge(tmp_path, ["it", "en"], limit=5)
     alone = load_voxforge(tmp_path, ["en"], limit=5)
-    assert both.languages == ("it", "en")
-    assert tuple(clip for clip in both.clips if clip.language == "en") == alone.clips
+    assert both.classes == ("it", "en")
+    assert tuple(clip for clip in both.clips if clip.label == "en") == alone.clips
 
 
 def test_anonymous_submissions_are_speakers_of_their_own() -> None:
@@ -205,9 +201,9 @@ def test_a_synthesised_stand_in_is_called_demo(tmp_path: Path) -> None:
 
 def test_real_speech_in_the_layout_of_voxforge(shared: Path) -> None:
     corpus = load_voxforge(shared / "data" / "voxforge")
-    assert Counter(clip.language for clip in corpus.clips) == dict.fromkeys(LANGUAGES, 60)
+    assert Counter(clip.label for clip in corpus.clips) == dict.fromkeys(LANGUAGES, 60)
     assert corpus.skipped == {"zero-byte file": ("nl/bigfish-20120923-otv/nl-0999.wav",)}
-    speakers = {(clip.language, clip.speaker) for clip in corpus.clips}
+    speakers = {(clip.label, clip.group) for clip in corpus.clips}
     assert Counter(language for language, _ in speakers) == dict.fromkeys(LANGUAGES, 4) | {"de": 3}
 
 

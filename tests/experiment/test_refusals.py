@@ -1,12 +1,14 @@
 """What Lightning and torch refuse is one line, and costs no epoch and no folder."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import Dataset, SequentialSampler
 
-from vocalsketch.datamodules import loading
+from vocalsketch.datamodules import batches as batches_module
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.refusals import refusals_explained
@@ -56,9 +58,10 @@ def test_a_library_s_error_is_a_refusal_and_this_program_s_or_a_lack_of_memory_i
     code = compile("raise RuntimeError('CUDA out of memory.')", "library", "exec")
     with pytest.raises(RuntimeError, match="out of memory"), refusals_explained():
         exec(code, {"__name__": "pytorch_lightning.loops"})
-    with pytest.raises(ConfigError, match="give --data.init_args.workers 0"), refusals_explained():
-        said = "raise RuntimeError('DataLoader worker (pid 1) is killed by signal: Bus error.')"
-        exec(said, {"__name__": "torch.utils.data.dataloader"})
+    for module in ("dataloader", "_utils.signal_handling"):
+        with pytest.raises(ConfigError, match="init_args.workers 0"), refusals_explained():
+            said = "raise RuntimeError('DataLoader worker (pid 1) is killed by signal: Bus error.')"
+            exec(said, {"__name__": f"torch.utils.data.{module}"})
 
 
 class Unsendable(Dataset[object]):
@@ -72,9 +75,25 @@ class Unsendable(Dataset[object]):
 
 
 def test_a_batch_that_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "PATIENCE", 1)
+    monkeypatch.setattr(batches_module, "PATIENCE", 1)
     data = Unsendable()
-    batches = loading.batch_loader(data, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
     with pytest.raises(ConfigError, match="timed out .*share memory .*workers 0"):
+        with refusals_explained():
+            next(iter(batches))
+
+
+class Deadly(Unsendable):
+    """What kills the process that reads it, as the system does where memory ends."""
+
+    def __getitem__(self, number: int) -> object:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+
+def test_a_worker_that_dies_ends_the_run() -> None:
+    data = Deadly()
+    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
+    with pytest.raises(ConfigError, match=r"worker \(pid.*workers 0"):
         with refusals_explained():
             next(iter(batches))

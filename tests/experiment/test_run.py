@@ -5,9 +5,11 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -268,9 +270,12 @@ def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Pa
         run_experiment("test", [*arguments, "--ckpt_path", str(damaged)])
 
 
-def test_shipped_configs_build_the_papers_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_configs_build_the_papers_network(
+    folder_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from vocalsketch.experiment.parser import ExperimentCLI
 
+    monkeypatch.setenv("VOCALSKETCH_ROOT", str(folder_corpus))
     conf = Path(__file__).resolve().parents[2] / "conf"
     counts = {"iminet_tied": 203_357, "iminet_partial": 204_785, "iminet_untied": 205_769}
     for name, count in counts.items():
@@ -321,6 +326,24 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_end(
     assert "--ckpt_path last" in capsys.readouterr().out
     resumed = fit(tiny_config, tmp_path / "run", "--ckpt_path", "last")
     assert resumed == fit(tiny_config, tmp_path / "whole")
+
+
+def test_a_ctrl_c_that_code_in_between_swallows_ends_the_training_a_step_later(
+    tiny_config: Path, tmp_path: Path
+) -> None:
+    begun = []
+
+    class Swallows(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+            begun.append(trainer.global_step)
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    run = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "run")]
+    assert run_experiment("fit", run, [Swallows()]).interrupted
+    assert begun == [0]
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_the_shipped_configs_are_the_papers_network(
     assert (cli.model.transfer.layers if cli.model.transfer else None) == LAYERS[name]
     # each front end is the class's own: nothing is left of another class's defaults
     for side, expected in (("imitation", ImitationLogMel()), ("recording", RecordingLogMel())):
-        assert cli.datamodule.front_ends[side].describe() == expected.describe()
+        assert getattr(cli.datamodule, f"{side}_front_end").describe() == expected.describe()
     group = cli.model.optimizer(cli.model.parameters()).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"]) == (0.01, 0.9, True)
     assert group["weight_decay"] == 0.0

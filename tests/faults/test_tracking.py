@@ -84,9 +84,9 @@ def expected(folder_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> b
 
 @pytest.fixture
 def tracked(folder_corpus: Path, tmp_path: Path) -> Callable[..., Mortal]:
-    def make(*variables: str) -> Mortal:
-        logger = {"class_path": "vocalsketch.callbacks.WandbTracker"}
-        config = write_config(tmp_path / "tiny.yaml", folder_corpus, logger=logger)
+    def make(*variables: str, epochs: int = 2) -> Mortal:
+        trainer = {"logger": {"class_path": "vocalsketch.callbacks.WandbTracker"}}
+        config = write_config(tmp_path / "tiny.yaml", folder_corpus, max_epochs=epochs, **trainer)
         command = ("fit", "--config", str(config), "--run_dir", "run")
         mortal = Mortal(tmp_path / "run here", command, (*HURRY, *variables))
         (mortal.folder / "run").mkdir(parents=True)
@@ -95,11 +95,12 @@ def tracked(folder_corpus: Path, tmp_path: Path) -> Callable[..., Mortal]:
     return make
 
 
-def ended(mortal: Mortal, process: BaseProcess, expected: bytes) -> str:
+def ended(mortal: Mortal, process: BaseProcess, expected: bytes | None) -> str:
     """Wait for the end; return what was said, but for tables and progress."""
     process.join(timeout=200)
     assert process.exitcode == 0, mortal.said()
-    assert (mortal.folder / "run" / "results_test.json").read_bytes() == expected
+    results = (mortal.folder / "run" / "results_test.json").read_bytes()
+    assert expected in (results, None)
     assert not until_gone(mortal, process.pid or 0)
     assert "Traceback" not in mortal.said()
     return " ".join(mortal.said().split())
@@ -138,17 +139,16 @@ def test_a_server_that_goes_away_costs_some_seconds_at_the_end(
     assert "upload with `wandb sync run/wandb/run-" in said
 
 
-def test_a_killed_service_is_said(tracked: Callable[..., Mortal], expected: bytes) -> None:
-    mortal = tracked()
+def test_a_killed_service_is_said(tracked: Callable[..., Mortal]) -> None:
+    mortal = tracked(epochs=100)  # so that it still trains then, on a busy machine too
     process = mortal.begin()
     first_epoch(mortal, process)
     services = started_by(mortal, process.pid or 0)
     for service in services:
         os.kill(service, signal.SIGKILL)
     assert services
-    assert "W&B could not be told of something (Connection lost); the run goes on without" in (
-        ended(mortal, process, expected)
-    )
+    said = ended(mortal, process, None)
+    assert "W&B could not be told of something (Connection lost); the run goes on without" in said
 
 
 @pytest.mark.parametrize("fault", ["full", "read only"])

@@ -22,7 +22,7 @@ from vocalsketch.errors import (
     VocalSketchError,
 )
 from vocalsketch.features.audio import load_clip
-from vocalsketch.search import BuildReport, Index, build_index
+from vocalsketch.search import BuildReport, Index, build_index, embedding
 from vocalsketch.search import build as building
 from vocalsketch.search.embedding import Embedder
 from vocalsketch.systems import default_system, load_system
@@ -43,7 +43,7 @@ def stored(folder: Path) -> dict[tuple[str, float], np.ndarray]:
 
 def segments(folder: Path) -> list[int]:
     """How many rows each segment has."""
-    return [len(each) for each in Index.open(folder).table.segments]
+    return [each.num_rows for each in Index.open(folder).table.segments]
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     paths: list[str] = []
     read = Embedder._read
 
-    def noted(self, file, done):
+    def noted(self, file):
         paths.append(file.path)
-        return read(self, file, done)
+        return read(self, file)
 
     monkeypatch.setattr(Embedder, "_read", noted)
     return paths
@@ -97,13 +97,13 @@ def test_a_share_is_the_networks_for_the_clip_that_training_sees(
     build(library, checkpoint)
     system = load_system(checkpoint)
     front_end = system.front_ends["recording"]
-    for (path, start), embedding in stored(library.parent / "index").items():
+    for (path, start), found in stored(library.parent / "index").items():
         if start == 0.0:
             clip = torch.from_numpy(load_clip(library / path, front_end))
             with torch.no_grad():
                 expected = system.hear("recording", clip[None])[0]
             # float32 sums over thousands of values of about 10
-            np.testing.assert_allclose(embedding, expected, atol=5e-4, rtol=0)
+            np.testing.assert_allclose(found, expected, atol=5e-4, rtol=0)
 
 
 def test_a_second_build_embeds_what_is_new_or_changed_and_drops_what_is_gone(
@@ -136,8 +136,8 @@ def test_an_incremental_index_is_that_of_one_build(library: Path, checkpoint: Pa
     build_index(library, library.parent / "fresh", checkpoint, jobs=1, progress=False)
     one, other = stored(library.parent / "index"), stored(library.parent / "fresh")
     assert list(one) == list(other)
-    for key, embedding in one.items():
-        np.testing.assert_array_equal(embedding, other[key])
+    for key, expected in one.items():
+        np.testing.assert_array_equal(expected, other[key])
 
 
 def test_nothing_new_makes_no_version(library: Path, checkpoint: Path, decoded: list[str]) -> None:
@@ -211,8 +211,8 @@ class Killed(BaseException):
 def test_a_killed_build_goes_on_where_it_was(
     library: Path, checkpoint: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "FILES_AT_ONCE", 2)
-    write = building.write_part
+    monkeypatch.setattr(embedding, "FILES_AT_ONCE", 2)
+    write = embedding.write_part
 
     def killed(file, *what):
         if len(list(file.parent.glob("part-*"))) == 2:
@@ -220,7 +220,7 @@ def test_a_killed_build_goes_on_where_it_was(
         write(file, *what)
 
     with monkeypatch.context() as patch:
-        patch.setattr(building, "write_part", killed)
+        patch.setattr(embedding, "write_part", killed)
         with pytest.raises(Killed):
             build(library, checkpoint)
     assert len(decoded) == 6
@@ -250,8 +250,8 @@ def test_parts_of_another_network_or_damaged_ones_are_not_used(
     (parts / "part-2.arrow").write_bytes(theirs[: len(theirs) // 2])
     build_index(library, tmp_path / "again", checkpoint, progress=False)
     again = stored(tmp_path / "again")
-    for key, embedding in expected.items():
-        np.testing.assert_array_equal(again[key], embedding)
+    for key, found in expected.items():
+        np.testing.assert_array_equal(again[key], found)
 
 
 @pytest.mark.parametrize("failing", ["part", "2.arrow", "index.json"])
@@ -384,8 +384,8 @@ def test_two_processes_build_the_index_of_one(tmp_path: Path, checkpoint: Path) 
     assert "6 sounds (8 windows): 6 new, 0 unchanged, 0 removed, 1 skipped" in done.stdout
     one, two = stored(tmp_path / "index"), stored(tmp_path / "two")
     assert list(one) == list(two)
-    for key, embedding in one.items():
-        np.testing.assert_array_equal(two[key], embedding)
+    for key, found in one.items():
+        np.testing.assert_array_equal(two[key], found)
 
 
 def rebuilt(library: Path, number: int) -> BuildReport:
@@ -403,7 +403,8 @@ def test_a_build_leaves_the_segments_of_others_as_they_are(library: Path, checkp
     assert (folder / "1.arrow").stat().st_mtime_ns == first.st_mtime_ns
     assert segments(folder) == [8, 2]
     index = Index.open(folder)
-    assert (len(index.table.removed), index.windows, index.sounds) == (1, 9, 7)
+    assert index.manifest.removed == [2, 3]
+    assert (len(index.table), index.windows, index.sounds) == (9, 9, 7)
 
 
 def test_small_segments_become_one_when_there_are_many(library: Path, checkpoint: Path) -> None:
@@ -417,8 +418,8 @@ def test_small_segments_become_one_when_there_are_many(library: Path, checkpoint
     assert segments(folder) == [8, 8]
     after = stored(folder)
     assert len(after) == 16
-    for key, embedding in before.items():
-        np.testing.assert_array_equal(after[key], embedding)
+    for key, found in before.items():
+        np.testing.assert_array_equal(after[key], found)
 
 
 def test_a_segment_of_which_most_is_gone_is_written_anew(library: Path, checkpoint: Path) -> None:
@@ -473,15 +474,15 @@ def test_without_a_system_the_default_is_used(library: Path) -> None:
 def test_an_interrupted_build_ends_soon_and_keeps_what_is_done(
     library: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(building, "FILES_AT_ONCE", 1)
-    write = building.write_part
+    monkeypatch.setattr(embedding, "FILES_AT_ONCE", 1)
+    write = embedding.write_part
 
     def interrupted(*what):
         write(*what)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(building, "write_part", interrupted)
+        patch.setattr(embedding, "write_part", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(library, checkpoint)
     assert len(list((library.parent / "index" / "building").iterdir())) == 1

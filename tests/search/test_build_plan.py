@@ -5,70 +5,79 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from vocalsketch.search.embedding import Embedded, EmbeddedFile, LibraryFile
+from vocalsketch.datasets.discovery import FoundFile
+from vocalsketch.search.embedding import Embedded, open_parts, part_names, write_part
 from vocalsketch.search.library import COLUMNS
-from vocalsketch.search.plan import library_files, make_plan, open_parts, part_names, write_part
-from vocalsketch.search.segment import Table
+from vocalsketch.search.plan import Plan, make_plan
+from vocalsketch.search.segment import EMBEDDING, Table
 
 
-def listed(*files: LibraryFile) -> pa.Table:
+def listed(*files: FoundFile) -> pa.Table:
     return pa.table([list(column) for column in zip(*files, strict=True)], schema=COLUMNS)
 
 
-def part_of(folder: Path, *files: LibraryFile, windows: int = 2) -> None:
+def part_of(folder: Path, *files: FoundFile, windows: int = 2) -> None:
     """Write a part that holds some files, each with as many windows."""
-    starts = [2.0 * number for number in range(windows)]
-    ends = [start + 4.0 for start in starts]
-    embeddings = [np.ones(3, dtype=np.float32)] * windows
-    done = [EmbeddedFile(file, "c" * 32, 6.0, 8000, starts, ends, embeddings) for file in files]
-    write_part(next(part_names(folder, 0)), "system", 3, Embedded(done, {}))
+    rows = [
+        {
+            **file._asdict(),
+            "start": 2.0 * number,
+            "end": 2.0 * number + 4.0,
+            "duration": 6.0,
+            "sample_rate": 8000,
+            "tags": [],
+            "content": "c" * 32,
+            EMBEDDING: np.ones(3, dtype=np.float32),
+        }
+        for file in files
+        for number in range(windows)
+    ]
+    write_part(next(part_names(folder, 0)), "system", 3, Embedded(rows, {}))
 
 
-def parts_in(folder: Path) -> Table:
-    return Table(open_parts(folder, "system"))
+def plan_of(folder: Path, *files: FoundFile) -> Plan:
+    return make_plan(listed(*files), Table([]), open_parts(folder, "system"))
 
 
 def test_a_file_that_stands_in_two_parts_counts_once(tmp_path: Path) -> None:
-    one, two, three = (LibraryFile(name, 10, 20) for name in ("a.wav", "b.wav", "c.wav"))
+    one, two, three = (FoundFile(name, 10, 20) for name in ("a.wav", "b.wav", "c.wav"))
     part_of(tmp_path, one, two)
     part_of(tmp_path, one)
-    plan = make_plan(listed(one, two, three), parts_in(tmp_path))
+    plan = plan_of(tmp_path, one, two, three)
     assert plan.keep.sum() == 4
-    assert library_files(plan.todo) == [three]
+    assert plan.files == [three]
 
 
 def test_a_file_that_changed_since_is_to_be_embedded_again(tmp_path: Path) -> None:
-    part_of(tmp_path, LibraryFile("a.wav", 10, 20), LibraryFile("b.wav", 10, 20))
-    now = [LibraryFile("a.wav", 11, 20), LibraryFile("b.wav", 10, 21)]
-    plan = make_plan(listed(*now), parts_in(tmp_path))
+    part_of(tmp_path, FoundFile("a.wav", 10, 20), FoundFile("b.wav", 10, 20))
+    now = [FoundFile("a.wav", 11, 20), FoundFile("b.wav", 10, 21)]
+    plan = plan_of(tmp_path, *now)
     assert not plan.keep.any()
-    assert library_files(plan.todo) == now
+    assert plan.files == now
 
 
 def test_of_an_old_and_a_new_state_of_a_file_the_new_one_counts(tmp_path: Path) -> None:
-    old, new = LibraryFile("a.wav", 10, 20), LibraryFile("a.wav", 10, 30)
+    old, new = FoundFile("a.wav", 10, 20), FoundFile("a.wav", 10, 30)
     for file in (old, new, old):
         part_of(tmp_path, file, windows=1)
-    stored = parts_in(tmp_path)
-    plan = make_plan(listed(new), stored)
+    plan = plan_of(tmp_path, new)
     (row,) = np.flatnonzero(plan.keep)
-    assert stored.rows.column("changed")[int(row)].as_py() == 30
+    assert plan.stored.rows.column("changed")[int(row)].as_py() == 30
     assert plan.todo.num_rows == 0
 
 
 def test_rows_that_do_not_count_are_not_used_again(tmp_path: Path) -> None:
-    file = LibraryFile("a.wav", 10, 20)
+    file = FoundFile("a.wav", 10, 20)
     part_of(tmp_path, file)
     (part,) = open_parts(tmp_path, "system")
-    plan = make_plan(listed(file), Table([part], np.array([0, 1])))
-    assert library_files(plan.todo) == [file]
+    plan = make_plan(listed(file), Table([part], np.zeros(2, dtype=bool)))
+    assert plan.files == [file]
     assert not plan.keep.any()
 
 
 def test_the_rows_of_one_of_several_gone_files_of_a_content_are_reusable(tmp_path: Path) -> None:
-    part_of(tmp_path, LibraryFile("a.wav", 10, 20), LibraryFile("b.wav", 10, 20))
-    current = parts_in(tmp_path)
-    plan = make_plan(listed(LibraryFile("c.wav", 1, 1)), current)
-    assert {key: rows.tolist() for key, rows in plan.rows_by_content(current).items()} == {
+    part_of(tmp_path, FoundFile("a.wav", 10, 20), FoundFile("b.wav", 10, 20))
+    plan = plan_of(tmp_path, FoundFile("c.wav", 1, 1))
+    assert {key: rows.tolist() for key, rows in plan.rows_by_content(4).items()} == {
         "c" * 32: [0, 1]
     }

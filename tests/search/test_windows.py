@@ -13,7 +13,7 @@ from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.search import windows
-from vocalsketch.search.windows import WINDOW, open_windows, window_starts
+from vocalsketch.search.windows import WINDOW, Windows, window_count
 
 
 def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
@@ -25,8 +25,7 @@ def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
 
 @given(st.floats(0.02, 500.0))
 def test_windows_cover_a_sound_and_none_is_superfluous(duration: float) -> None:
-    starts = window_starts(duration)
-    assert starts == [WINDOW / 2 * number for number in range(len(starts))]
+    starts = [WINDOW / 2 * number for number in range(window_count(duration))]
     assert starts[-1] + WINDOW >= duration - 1e-6
     assert len(starts) == 1 or starts[-2] + WINDOW < duration
 
@@ -34,7 +33,7 @@ def test_windows_cover_a_sound_and_none_is_superfluous(duration: float) -> None:
 def test_the_first_window_is_the_clip_that_training_sees() -> None:
     front_end = CQT()
     stream = stream_of(np.random.default_rng(0).uniform(-1, 1, 44_100 * 5), 44_100)
-    window = next(open_windows(stream, front_end, "noise").windows)
+    window = next(iter(Windows(stream, front_end, "noise")))
     stream.seek(0)
     np.testing.assert_array_equal(window.clip, load_clip(stream, front_end))
 
@@ -42,11 +41,11 @@ def test_the_first_window_is_the_clip_that_training_sees() -> None:
 def test_a_long_sound_is_read_piece_by_piece_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     waveform = np.random.default_rng(0).uniform(-1, 1, 13 * RATE)
     front_end = CQT(seconds=1.05)
-    whole = list(open_windows(stream_of(waveform), front_end, "noise").windows)
+    whole = list(Windows(stream_of(waveform), front_end, "noise"))
     monkeypatch.setattr(windows, "WINDOWS_AT_ONCE", 2)
-    pieces = open_windows(stream_of(waveform), front_end, "noise")
+    pieces = Windows(stream_of(waveform), front_end, "noise")
     assert pieces.duration == 13.0
-    pieces_read = list(pieces.windows)
+    pieces_read = list(pieces)
     assert [(each.start, each.end) for each in pieces_read] == [
         (0.0, 4.0),
         (2.0, 6.0),
@@ -61,19 +60,19 @@ def test_a_long_sound_is_read_piece_by_piece_as_if_at_once(monkeypatch: pytest.M
 
 def test_silent_windows_are_left_out() -> None:
     waveform = np.concatenate([chirp(0, 1.0), np.zeros(9 * RATE), chirp(1, 1.0)])
-    sounding = open_windows(stream_of(waveform), CQT(), "gap")
-    assert [window.start for window in sounding.windows] == [0.0, 8.0]
+    sounding = Windows(stream_of(waveform), CQT(), "gap")
+    assert [window.start for window in sounding] == [0.0, 8.0]
 
 
 def test_a_silent_sound_is_refused() -> None:
-    sounding = open_windows(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
+    sounding = Windows(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
     with pytest.raises(AudioError, match=r"nothing.wav: nothing but silence"):
-        list(sounding.windows)
+        list(sounding)
 
 
 def test_a_front_end_that_looks_at_more_has_longer_windows() -> None:
-    sounding = open_windows(stream_of(chirp(0, 19.0)), CQT(seconds=8.0), "long")
-    assert [(w.start, w.end) for w in sounding.windows] == [
+    sounding = Windows(stream_of(chirp(0, 19.0)), CQT(seconds=8.0), "long")
+    assert [(w.start, w.end) for w in sounding] == [
         (0.0, 8.0),
         (4.0, 12.0),
         (8.0, 16.0),

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from vocalsketch.datamodules.classification import LabelledBatch
+from vocalsketch.datamodules.batches import LabelledBatch
 from vocalsketch.errors import ConfigError
 from vocalsketch.tasks.classification import ClassificationTask
 

@@ -12,7 +12,7 @@ from vocalsketch.commands.serve import (
     warn_of_others,
 )
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import write_text
+from vocalsketch.files import read_regular, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +96,6 @@ def _report(folder: Path) -> int:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return read_regular(file).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no text (UTF-8) that can be read: {error}") from error

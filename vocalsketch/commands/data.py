@@ -22,6 +22,7 @@ DOWNLOADS = (
     *("vocalsketch", "vimsketch", "vocal-imitation-set", "qvim-dev"),
     *("voxforge", "urbansound8k"),
 )
+WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +112,7 @@ def _check(arguments: argparse.Namespace) -> int:
     broken += inventory.damaged
     for text in broken:
         print(text)
-    if inventory.name == "folder":
+    if inventory.grouped_by == "category":
         _print_left_out(inventory)
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
@@ -159,7 +160,8 @@ def _import_everyday(arguments: argparse.Namespace) -> int:
 
 
 def _download_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", choices=DOWNLOADS)
+    told = "a data set, or the weights of a network trained on AudioSet"
+    parser.add_argument("dataset", choices=(*DOWNLOADS, *WEIGHTS), help=told)
     parser.add_argument("--languages", nargs="+", help="of voxforge (default: the paper's seven)")
 
 
@@ -169,7 +171,9 @@ def _download(arguments: argparse.Namespace) -> int:
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
         raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
-    if arguments.dataset != "voxforge":
+    if arguments.dataset in WEIGHTS:
+        done = download.download_file(download.WEIGHTS[arguments.dataset], arguments.out)
+    elif arguments.dataset != "voxforge":
         done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
         languages = arguments.languages or voxforge.LANGUAGES
@@ -194,8 +198,8 @@ def _imitate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         jobs=arguments.jobs,
     )
-    for name, reason in made.unusable.items():
-        print(f"not imitated: {name}: {reason}")
+    for line in made.left_out():
+        print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0
 
@@ -237,7 +241,7 @@ SPLIT: Options = {
     "--force": (False, "write over an existing file"),
 }
 DOWNLOAD: Options = {
-    "--out!": (Path, "the folder to make"),
+    "--out!": (Path, "the folder to make, or the file of weights"),
     "--limit": (int, "of voxforge: clips per language (default: the paper's 8000)"),
 }
 IMITATE: Options = {
@@ -256,7 +260,9 @@ ACTIONS = {
     "info": Action("count what a data set holds, and what is missing", _info, more=_root_argument),
     "check": Action("decode every file and list what is broken", _check, CHECK, _root_argument),
     "split": Action("divide a corpus and write the manifest", _split, SPLIT, _root_argument),
-    "download": Action("fetch a public data set", _download, DOWNLOAD, _download_arguments),
+    "download": Action(
+        "fetch a public data set, or published weights", _download, DOWNLOAD, _download_arguments
+    ),
     "imitate": Action(
         "make a corpus of any sounds and synthesised imitations of them",
         _imitate,

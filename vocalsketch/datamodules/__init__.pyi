@@ -1,7 +1,6 @@
 from .classification import ClassificationDataModule
 from .contrastive import ContrastiveDataModule
-from .imitations import ImitationsDataModule
-from .pairs import PairsDataModule
+from .pairs import ImitationsDataModule, PairsDataModule
 from .pretraining import LanguageDataModule, UrbanSoundDataModule
 from .retrieval import RetrievalDataModule
 

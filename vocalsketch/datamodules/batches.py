@@ -1,18 +1,27 @@
-"""What a model is given: pairs over distinct clips to train on, clips alone to evaluate."""
+"""How batches reach a model: samplers name whole batches, each process is given its own part."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from vocalsketch.datamodules.loading import RowBatchSampler
-from vocalsketch.datamodules.pairing import Pairs
+from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.domain import SIDES, Indices, Side
+from vocalsketch.errors import ConfigError
 from vocalsketch.features.store import FeatureTable
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+Batch_co = TypeVar("Batch_co", covariant=True)
+
+PATIENCE = 120  # seconds; what cannot be sent, as shared memory is full, is never sent
 
 
 class PairBatch(NamedTuple):
@@ -33,6 +42,13 @@ class ClipBatch(NamedTuple):
     features: Tensor  # (clips, bins, frames)
 
 
+class LabelledBatch(NamedTuple):
+    """Clips and what they are."""
+
+    features: Tensor  # (clips, bins, frames)
+    labels: Tensor  # (clips,), indices of classes
+
+
 class Clips:
     """Spectrograms that are read by row as they are needed.
 
@@ -46,7 +62,6 @@ class Clips:
         self.sources = list(sources)
 
     def __len__(self) -> int:
-        """How many clips there are."""
         return len(self.sources)
 
     def read(self, rows: Indices) -> Tensor:
@@ -58,72 +73,145 @@ class Clips:
         return Clips(self.table, [self.sources[row] for row in rows])
 
 
-class PairFeatures(Dataset[PairBatch]):
-    """Turns the pairs of a batch into spectrograms; indexed by ``Pairs``."""
+@dataclass(frozen=True)
+class Reading:
+    """How clips are read, whatever they are for.
 
-    def __init__(self, imitations: Clips, recordings: Clips) -> None:
-        self.imitations = imitations
-        self.recordings = recordings
+    Args:
+        seed: Draws splits, pairs and order; the run's seed if left out.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        jobs: Threads that compute features; all cores if left out.
+        workers: Processes that read batches; 0 reads in the training process, which is enough.
 
-    def __getitem__(self, pairs: Pairs) -> PairBatch:
-        """Read each distinct clip of the pairs once."""
-        imitations, imitation_index = np.unique(pairs.imitation, return_inverse=True)
-        recordings, recording_index = np.unique(pairs.recording, return_inverse=True)
-        return PairBatch(
-            self.imitations.read(imitations),
-            self.recordings.read(recordings),
-            torch.from_numpy(imitation_index),
-            torch.from_numpy(recording_index),
-            torch.from_numpy(pairs.label),
-        )
+    Raises:
+        ConfigError: There are less than no workers.
+    """
+
+    seed: int | None = None
+    on_bad_audio: OnBadAudio = "error"
+    jobs: int | None = None
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+
+    @property
+    def drawn_from(self) -> int:
+        """The seed, or the run's."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
 
 
-class ClipSampler(DistributedSampler[tuple[Side, Indices]]):
+class RowBatchSampler(DistributedSampler[Batch_co]):
+    """Names the rows of each batch of this process; a subclass may yield what they stand for.
+
+    A DistributedSampler, since the Trainer leaves one in place and tells it the epoch; which rows
+    a process is given, and in what order, is decided here.
+
+    Args:
+        rows: How many rows there are.
+        batch_size: Rows in a batch of one process.
+        order_seed: Seed of each epoch's order; None keeps the order and gives every row to one
+            process exactly once, as an evaluation needs it. In training the first rows of an
+            order are repeated where rows do not divide among the processes.
+        rank: Which process this is.
+        processes: How many processes share the rows.
+
+    Raises:
+        ConfigError: ``batch_size`` is not positive.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        *,
+        batch_size: int,
+        order_seed: int | None = None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1.")
+        super().__init__(range(rows), processes, rank)  # type: ignore[arg-type]  # as many rows
+        self.rows = rows
+        self.batch_size = batch_size
+        self.order_seed = order_seed
+
+    def __len__(self) -> int:
+        return -(-len(self._mine()) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        mine = self._mine()
+        for start in range(0, len(mine), self.batch_size):
+            yield mine[start : start + self.batch_size]
+
+    def _mine(self) -> Indices:
+        if self.order_seed is None:
+            return np.arange(self.rows)[self.rank :: self.num_replicas]
+        order = np.random.default_rng([self.order_seed, self.epoch]).permutation(self.rows)
+        each = -(-self.rows // self.num_replicas)
+        return np.resize(order, each * self.num_replicas)[self.rank :: self.num_replicas]
+
+
+class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
     """Yields (side, rows) of each batch, every clip once over all processes, imitations first.
 
     Args:
         imitations: How many imitations there are.
         recordings: How many recordings there are.
-        batch_size: Clips in a batch.
-        rank: Which process this is.
-        processes: How many processes share the clips.
+        options: As ``RowBatchSampler``.
     """
 
-    def __init__(
-        self,
-        imitations: int,
-        recordings: int,
-        *,
-        batch_size: int,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        clips = range(imitations + recordings)
-        super().__init__(clips, processes, rank, shuffle=False)  # type: ignore[arg-type]  # as many
+    def __init__(self, imitations: int, recordings: int, **options: int) -> None:
+        super().__init__(imitations + recordings, **options)
         self.batches = [
             (side, rows)
             for side, count in zip(SIDES, (imitations, recordings), strict=True)
-            for rows in RowBatchSampler[Indices](
-                count, batch_size=batch_size, rank=rank, processes=processes
-            )
+            for rows in RowBatchSampler[Indices](count, **options)
         ]
 
     def __len__(self) -> int:
-        """Batches of this process."""
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Side, Indices]]:
-        """Yield this process's batches."""
         return iter(self.batches)
 
 
-class ClipFeatures(Dataset[ClipBatch]):
-    """Turns (side, rows) into spectrograms."""
+class _Made(Dataset[Any]):
+    """Makes each batch out of what a sampler names."""
 
-    def __init__(self, imitations: Clips, recordings: Clips) -> None:
-        self.clips: dict[Side, Clips] = {"imitation": imitations, "recording": recordings}
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self.make = make
 
-    def __getitem__(self, batch: tuple[Side, Indices]) -> ClipBatch:
-        """Read the clips of a batch."""
-        side, rows = batch
-        return ClipBatch(side, torch.from_numpy(rows), self.clips[side].read(rows))
+    def __getitem__(self, named: Any) -> Any:
+        return self.make(named)
+
+
+def clip_batch(clips: dict[Side, Clips], named: tuple[Side, Indices]) -> ClipBatch:
+    """Read the clips of one side that are named by row."""
+    side, rows = named
+    return ClipBatch(side, torch.from_numpy(rows), clips[side].read(rows))
+
+
+def process_of(trainer: "pl.Trainer | None") -> dict[str, int]:
+    """Return which process this is, and of how many."""
+    if trainer is None:
+        return {"rank": 0, "processes": 1}
+    return {"rank": trainer.global_rank, "processes": trainer.world_size}
+
+
+def batch_loader(
+    make: Callable[[Any], Any], sampler: Sampler[Any], workers: int
+) -> DataLoader[Any]:
+    """Return a loader of the batches that ``make`` returns of each that the sampler names."""
+    return DataLoader(
+        _Made(make),
+        sampler=sampler,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        timeout=PATIENCE if workers else 0,
+        # one of its own, lest the number of loaders begun decides which units are dropped out
+        generator=torch.Generator(),
+    )

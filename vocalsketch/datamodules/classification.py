@@ -2,49 +2,30 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from vocalsketch.datamodules.batches import Clips
-from vocalsketch.datamodules.loading import Reading, RowBatchSampler, batch_loader, process_of
-from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus
-from vocalsketch.datasets.voxforge import SpeechCorpus
+from vocalsketch.datamodules.batches import (
+    Clips,
+    LabelledBatch,
+    Reading,
+    RowBatchSampler,
+    batch_loader,
+    process_of,
+)
+from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
 
 Part = Literal["train", "validation", "test"]
-
-
-class LabelledBatch(NamedTuple):
-    """Clips and what they are."""
-
-    features: Tensor  # (clips, bins, frames)
-    labels: Tensor  # (clips,), indices of classes
-
-
-class LabelledClips(Dataset[LabelledBatch]):
-    """Turns rows into spectrograms and labels."""
-
-    def __init__(self, clips: Clips, labels: Indices) -> None:
-        self.clips = clips
-        self.labels = labels
-
-    def __len__(self) -> int:
-        """How many clips there are."""
-        return len(self.labels)
-
-    def __getitem__(self, rows: Indices) -> LabelledBatch:
-        """Read the clips of a batch."""
-        return LabelledBatch(self.clips.read(rows), torch.from_numpy(self.labels[rows]))
 
 
 class ClassificationDataModule(pl.LightningDataModule):
@@ -68,18 +49,13 @@ class ClassificationDataModule(pl.LightningDataModule):
         self.reading = Reading(**reading)
         self.seed = self.reading.drawn_from
         self.store = FeatureStore()
-        self._opened: dict[Part, LabelledClips] = {}
+        self._opened: dict[Part, tuple[Clips, Indices]] = {}
         self._bad: dict[Part, tuple[str, ...]] = {}
 
     @cached_property
     @abstractmethod
-    def corpus(self) -> SpeechCorpus | UrbanSoundCorpus:
+    def corpus(self) -> LabelledCorpus:
         """The corpus, read from its folders or tables; no audio is decoded."""
-
-    @property
-    @abstractmethod
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by index."""
 
     @cached_property
     @abstractmethod
@@ -87,12 +63,18 @@ class ClassificationDataModule(pl.LightningDataModule):
         """The ids of the clips that train, validate (perhaps none) and test."""
 
     @abstractmethod
-    def labelled(self) -> Mapping[str, tuple[Path, int]]:
-        """Return the audio and the class index of each clip, by id."""
-
-    @abstractmethod
     def split_name(self) -> str:
         """Return in words how the clips are divided."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by index."""
+        return self.corpus.classes
+
+    def labelled(self) -> Mapping[str, tuple[Path, int]]:
+        """Return the audio and the class index of each clip, by id."""
+        index = {name: number for number, name in enumerate(self.classes)}
+        return {clip.id: (clip.path, index[clip.label]) for clip in self.corpus.clips}
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -106,10 +88,7 @@ class ClassificationDataModule(pl.LightningDataModule):
 
     def provenance(self) -> dict[str, Any]:
         """Return what a checkpoint should know of its data, as plain values."""
-        return {
-            "corpus": self.corpus.name,
-            "split_name": self.split_name(),
-        }
+        return {"corpus": self.corpus.name, "split_name": self.split_name()}
 
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
         """Return what was found and not used, by reason."""
@@ -119,7 +98,7 @@ class ClassificationDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Compute the features that the coming stage needs, on one process."""
         for part in _parts_of(self.trainer.state.fn if self.trainer else "fit"):
-            self._open(part, progress=True)
+            self._open(part)
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs; without validation clips, fit skips it."""
@@ -154,16 +133,16 @@ class ClassificationDataModule(pl.LightningDataModule):
         raise ConfigError("predict scores queries and candidates; a classifier has none: use test.")
 
     def _loader(self, part: Part, order_seed: int | None = None) -> DataLoader[LabelledBatch]:
-        clips = self._opened[part]
+        clips, labels = self._opened[part]
         sampler = RowBatchSampler[Indices](
             len(clips),
             batch_size=self.batch_size,
             order_seed=order_seed,
             **process_of(self.trainer),
         )
-        return batch_loader(clips, sampler, self.reading.workers)
+        return batch_loader(partial(_labelled_batch, clips, labels), sampler, self.reading.workers)
 
-    def _open(self, part: Part, *, progress: bool = False) -> None:
+    def _open(self, part: Part) -> None:
         """Open the clips of a part that can be used, unless they are.
 
         Raises:
@@ -179,7 +158,6 @@ class ClassificationDataModule(pl.LightningDataModule):
             self.front_end,
             jobs=self.reading.jobs,
             on_bad_audio=self.reading.on_bad_audio,
-            progress=progress,
         )
         kept = [(source, label) for source, label in wanted if source in table]
         if not kept:
@@ -189,8 +167,11 @@ class ClassificationDataModule(pl.LightningDataModule):
             )
         self._bad[part] = tuple(sorted(str(source) for source in table.bad))
         labels = np.array([label for _, label in kept], dtype=np.int64)
-        clips = Clips(table, [source for source, _ in kept])
-        self._opened[part] = LabelledClips(clips, labels)
+        self._opened[part] = Clips(table, [source for source, _ in kept]), labels
+
+
+def _labelled_batch(clips: Clips, labels: Indices, rows: Indices) -> LabelledBatch:
+    return LabelledBatch(clips.read(rows), torch.from_numpy(labels[rows]))
 
 
 def _parts_of(stage: str | None) -> tuple[Part, ...]:

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from vocalsketch.datamodules.batches import Clips
+from vocalsketch.datamodules.batches import Clips, RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.imitated import imitated_corpus
-from vocalsketch.datamodules.loading import RowBatchSampler, batch_loader, process_of
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.domain import Indices
@@ -26,8 +25,8 @@ class ContrastiveBatch(NamedTuple):
     recordings: Tensor  # (sounds, bins, frames)
     targets: Tensor  # (imitations,), the number of the sound that each imitates
     sounds: Tensor  # (sounds,), the number of each sound, none twice
-    target_categories: Tensor  # (imitations,), the number of the target's category
-    categories: Tensor  # (sounds,), the number of each sound's category
+    target_categories: Tensor  # (imitations,), the number of the target's classes
+    categories: Tensor  # (sounds,), likewise; of its category where no class is known
 
 
 class Drawn(NamedTuple):
@@ -107,7 +106,7 @@ class ContrastiveSampler(RowBatchSampler[Drawn]):
         return np.resize(order, self.each)
 
 
-class ContrastiveClips(Dataset[ContrastiveBatch]):
+class ContrastiveClips:
     """Turns what was drawn into spectrograms."""
 
     def __init__(
@@ -118,7 +117,7 @@ class ContrastiveClips(Dataset[ContrastiveBatch]):
         self.targets = targets
         self.categories = categories
 
-    def __getitem__(self, drawn: Drawn) -> ContrastiveBatch:
+    def read(self, drawn: Drawn) -> ContrastiveBatch:
         """Read the clips of a batch."""
         targets = self.targets[drawn.imitations]
         numbers = (targets, drawn.sounds, self.categories[targets], self.categories[drawn.sounds])
@@ -186,8 +185,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         super().prepare_data()
         if self.trainer is None or self.trainer.state.fn == "fit":
             sounds, imitations = self._wanted()
-            self._readable("recording", sounds, True)
-            self._readable("imitation", imitations, True)
+            self.readable("recording", sounds)
+            self.readable("imitation", imitations)
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs."""
@@ -215,7 +214,7 @@ class ContrastiveDataModule(RetrievalDataModule):
             seed=self.seed,
             **process,
         )
-        return batch_loader(clips, sampler, self.reading.workers)
+        return batch_loader(clips.read, sampler, self.reading.workers)
 
     def _wanted(self) -> tuple[tuple[Sound, ...], tuple[Imitation, ...]]:
         """Return all sounds that train, those of the corpus first, and their imitations."""
@@ -234,14 +233,14 @@ class ContrastiveDataModule(RetrievalDataModule):
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
-        sounds, recordings, _ = self._readable("recording", wanted, False)
+        sounds, recordings, _ = self.readable("recording", wanted)
         kept = {sound.id for sound in sounds}
         mine = tuple(each for each in made if each.sound_id in kept)
-        imitations, clips, _ = self._readable("imitation", mine, False)
+        imitations, clips, _ = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
         targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
-        names = sorted({sound.category for sound in sounds})
-        categories = np.array([names.index(sound.category) for sound in sounds], dtype=np.int64)
+        kinds = [sound.classes or (sound.category,) for sound in sounds]
+        _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
         development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
         imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
         is_real = np.array([sounds[row].id in development for row in imitated])

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vocalsketch.datamodules.classification import ClassificationDataModule, Part
-from vocalsketch.datasets.language_split import TEST_SHARE, split_languages
-from vocalsketch.datasets.open import DEMO
-from vocalsketch.datasets.urbansound8k import UrbanSoundCorpus, load_urbansound8k, split_fold
-from vocalsketch.datasets.voxforge import (
-    CLIPS_PER_LANGUAGE,
-    LANGUAGES,
-    SpeechCorpus,
-    load_voxforge,
+from vocalsketch.datasets.labelled import (
+    TEST_SHARE,
+    LabelledCorpus,
+    split_fold,
+    split_languages,
 )
+from vocalsketch.datasets.open import DEMO
+from vocalsketch.datasets.urbansound8k import load_urbansound8k
+from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_voxforge
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
@@ -60,7 +60,7 @@ class LanguageDataModule(ClassificationDataModule):
         self.validation_share = validation_share
 
     @cached_property
-    def corpus(self) -> SpeechCorpus:
+    def corpus(self) -> LabelledCorpus:
         """The clips of each language; archives are unpacked, no audio is decoded."""
         root = Path(self.root).expanduser()
         if self.root == DEMO:
@@ -87,11 +87,6 @@ class LanguageDataModule(ClassificationDataModule):
                 replace(self.corpus, clips=clips), self.split, self.seed, self.validation_share
             )
         return {"train": train, "validation": validation, "test": test}
-
-    def labelled(self) -> Mapping[str, tuple[Path, int]]:
-        """Return the audio and the language's index of each clip, by id."""
-        index = {language: number for number, language in enumerate(self.languages)}
-        return {clip.id: (clip.path, index[clip.language]) for clip in self.corpus.clips}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""
@@ -126,7 +121,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
         self.validation_fold = validation_fold
 
     @cached_property
-    def corpus(self) -> UrbanSoundCorpus:
+    def corpus(self) -> LabelledCorpus:
         """The clips of the table; no audio is decoded."""
         root = Path(self.root).expanduser()
         if self.root == DEMO:
@@ -136,34 +131,20 @@ class UrbanSoundDataModule(ClassificationDataModule):
             root = demo_urban()
         return load_urbansound8k(root, self.reading.on_bad_audio)
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes, in the order of their ids."""
-        return self.corpus.classes
-
     @cached_property
     def parts(self) -> Mapping[Part, tuple[str, ...]]:
         """The ids of the clips of each part, by fold."""
         train, test = split_fold(self.corpus, self.fold)
-        if self.validation_fold is None:
-            return {"train": train, "validation": (), "test": test}
+        validation: tuple[str, ...] = ()
         if self.validation_fold == self.fold:
             raise ConfigError(
                 f"validation_fold and fold are both {self.fold}: a fold that tests cannot "
                 "validate; choose another, or null to train on all nine others."
             )
-        others, validation = split_fold(self.corpus, self.validation_fold)
-        kept = set(others)
-        return {
-            "train": tuple(identity for identity in train if identity in kept),
-            "validation": validation,
-            "test": test,
-        }
-
-    def labelled(self) -> Mapping[str, tuple[Path, int]]:
-        """Return the audio and the class index of each clip, by id."""
-        index = {name: number for number, name in enumerate(self.classes)}
-        return {clip.id: (clip.path, index[clip.class_name]) for clip in self.corpus.clips}
+        if self.validation_fold is not None:
+            validation = split_fold(self.corpus, self.validation_fold)[1]
+            train = tuple(each for each in train if each not in set(validation))
+        return {"train": train, "validation": validation, "test": test}
 
     def split_name(self) -> str:
         """Return in words how the clips are divided."""

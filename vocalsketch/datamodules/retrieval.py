@@ -1,25 +1,33 @@
 """Data that every retrieval system shares: a corpus, its split and the half that is ranked."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from vocalsketch.datamodules.batches import ClipBatch, ClipFeatures, Clips, ClipSampler
-from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.loading import Reading, batch_loader, process_of
-from vocalsketch.datamodules.pairing import draw_pairs
+from vocalsketch.datamodules.batches import (
+    ClipBatch,
+    Clips,
+    ClipSampler,
+    Reading,
+    batch_loader,
+    clip_batch,
+    process_of,
+)
 from vocalsketch.datasets.manifest import Split
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Corpus, Imitation, Sound
 from vocalsketch.datasets.splits import make_split
 from vocalsketch.domain import Half, Indices, Side
+from vocalsketch.errors import DatasetError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
@@ -34,6 +42,77 @@ class Readable(NamedTuple, Generic[Record]):
     records: tuple[Record, ...]
     clips: Clips
     skipped: tuple[str, ...]
+
+
+class Pairs(NamedTuple):
+    """Pairs of an imitation and a recording, by row.
+
+    Attributes:
+        imitation: (pairs,), rows of imitations.
+        recording: (pairs,), rows of recordings.
+        label: (pairs,) float32, 1 where the recording is what was imitated, else 0.
+    """
+
+    imitation: Indices
+    recording: Indices
+    label: NDArray[np.float32]
+
+    def take(self, rows: Indices) -> "Pairs":
+        """Return the pairs of the given rows."""
+        return Pairs(self.imitation[rows], self.recording[rows], self.label[rows])
+
+
+def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator) -> Pairs:
+    """Pair each imitation with its target, and with one other recording drawn at random.
+
+    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones).
+
+    Args:
+        targets: (imitations,), the row of each imitation's target among the recordings.
+        recordings: How many recordings there are, over all categories.
+        generator: Where the negatives come from.
+
+    Returns:
+        Two pairs an imitation: rows 2i and 2i + 1 are imitation i's positive and negative pair.
+
+    Raises:
+        DatasetError: There is no other recording to draw.
+    """
+    if recordings < 2:
+        raise DatasetError(
+            f"Negative pairs need at least 2 recordings to draw from, found {recordings}."
+        )
+    others = generator.integers(0, recordings - 1, size=len(targets))
+    negatives = others + (others >= targets)
+    return Pairs(
+        np.repeat(np.arange(len(targets)), 2),
+        np.stack([targets, negatives], axis=1).reshape(-1),
+        np.tile(np.array([1.0, 0.0], dtype=np.float32), len(targets)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """Queries and candidates of the validation or the test half."""
+
+    half: Half  # validation (validation imitations among the development sounds) or test
+    corpus: str  # name of the corpus
+    split_name: str  # name of the split
+    split: str  # fingerprint of the split
+    imitations: tuple[Imitation, ...]  # the queries, one per row
+    sounds: tuple[Sound, ...]  # the candidates, one per row
+    targets: Indices  # (queries,), the row of each query's target among the candidates
+    pairs: Pairs  # pairs on which the loss is measured
+    skipped: tuple[str, ...]  # files left out of the corpus because they could not be used
+    clips: dict[Side, Clips]  # features of queries and candidates, one per row
+
+    def categories(self) -> Iterator[tuple[str, Indices, Indices]]:
+        """Yield each category's name, rows of its queries and rows of its candidates."""
+        of_sounds = np.array([sound.category for sound in self.sounds])
+        of_queries = of_sounds[self.targets]
+        for category in sorted(set(of_queries)):
+            queries, candidates = of_queries == category, of_sounds == category
+            yield str(category), np.flatnonzero(queries), np.flatnonzero(candidates)
 
 
 class RetrievalDataModule(pl.LightningDataModule):
@@ -69,38 +148,18 @@ class RetrievalDataModule(pl.LightningDataModule):
         self.root = root
         self.test_root = test_root
         self.second_set = second_set
-        self.front_ends: dict[Side, FrontEnd] = {
-            # a front end as default would lend its parameters to another class named in a config
-            "imitation": imitation_front_end or CQT(),
-            "recording": recording_front_end or CQT(),
-        }
+        # a front end as default would lend its parameters to another class named in a config
+        self.imitation_front_end = imitation_front_end or CQT()
+        self.recording_front_end = recording_front_end or CQT()
+        self.imitation_shape = self.imitation_front_end.shape  # (bins, frames)
+        self.recording_shape = self.recording_front_end.shape
         self.split_spec = split
         self.evaluation_batch_size = evaluation_batch_size
         self.reading = Reading(**reading)
         self.seed = self.reading.drawn_from
         self.store = FeatureStore()
         self._read: dict[tuple[Side, Part], Readable[Any]] = {}
-        self._evaluated: dict[Half, _Evaluated] = {}
-
-    @property
-    def imitation_front_end(self) -> FrontEnd:
-        """The front end of imitations."""
-        return self.front_ends["imitation"]
-
-    @property
-    def recording_front_end(self) -> FrontEnd:
-        """The front end of recordings."""
-        return self.front_ends["recording"]
-
-    @property
-    def imitation_shape(self) -> tuple[int, int]:
-        """(bins, frames) of an imitation's spectrogram."""
-        return self.front_ends["imitation"].shape
-
-    @property
-    def recording_shape(self) -> tuple[int, int]:
-        """(bins, frames) of a recording's spectrogram."""
-        return self.front_ends["recording"].shape
+        self._evaluated: dict[Half, EvaluationSet] = {}
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -128,11 +187,10 @@ class RetrievalDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Compute the features of the half that the coming stage needs, on one process."""
         stage = self.trainer.state.fn if self.trainer else "fit"
-        half = _half_of(stage)
-        self.sounds(half, progress=True)
-        self.imitations(half, progress=True)
+        self.sounds(_half_of(stage))
+        self.imitations(_half_of(stage))
         if stage == "fit":
-            self.imitations("train", progress=True)
+            self.imitations("train")
 
     def setup(self, stage: str) -> None:
         """Open the features of the half that the stage needs."""
@@ -142,7 +200,7 @@ class RetrievalDataModule(pl.LightningDataModule):
 
     def evaluation_set(self, stage: str | None) -> EvaluationSet:
         """Return who asks for what among which candidates in a stage (``fit``, ``test``, ...)."""
-        return self._evaluated[_half_of(stage)].queries_and_candidates
+        return self._evaluated[_half_of(stage)]
 
     @abstractmethod
     def train_dataloader(self) -> DataLoader[Any]:
@@ -169,33 +227,29 @@ class RetrievalDataModule(pl.LightningDataModule):
         ids = set(getattr(self.split, f"{part}_imitations"))
         return tuple(each for each in self.corpus.imitations if each.id in ids)
 
-    def sounds(self, half: Half, *, progress: bool = False) -> Readable[Sound]:
+    def sounds(self, half: Half) -> Readable[Sound]:
         """Return the candidates of a half that can be used; their features are found or made once.
 
         Raises:
             AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
         """
         if ("recording", half) not in self._read:
-            self._read["recording", half] = self._readable(
-                "recording", self.sounds_of(half), progress
-            )
+            self._read["recording", half] = self.readable("recording", self.sounds_of(half))
         return self._read["recording", half]
 
-    def imitations(self, part: Part, *, progress: bool = False) -> Readable[Imitation]:
+    def imitations(self, part: Part) -> Readable[Imitation]:
         """Return the imitations of a part that can be used; likewise."""
         if ("imitation", part) not in self._read:
-            self._read["imitation", part] = self._readable(
-                "imitation", self.imitations_of(part), progress
-            )
+            self._read["imitation", part] = self.readable("imitation", self.imitations_of(part))
         return self._read["imitation", part]
 
-    def _readable(self, side: Side, records: Sequence[Record], progress: bool) -> Readable[Record]:
+    def readable(self, side: Side, records: Sequence[Record]) -> Readable[Record]:
+        """Return which of some records can be used, with their features; likewise."""
         table = self.store.fill(
             [record.path for record in records],
-            self.front_ends[side],
+            self.imitation_front_end if side == "imitation" else self.recording_front_end,
             jobs=self.reading.jobs,
             on_bad_audio=self.reading.on_bad_audio,
-            progress=progress,
         )
         kept = tuple(record for record in records if record.path in table)
         clips = Clips(table, [record.path for record in kept])
@@ -215,12 +269,11 @@ class RetrievalDataModule(pl.LightningDataModule):
         targets = np.array([row[each.sound_id] for each in kept], dtype=np.int64)
         return kept, read.clips.take(rows), targets
 
-    def _evaluation(self, half: Half) -> "_Evaluated":
+    def _evaluation(self, half: Half) -> EvaluationSet:
         sounds, recordings, bad_sounds = self.sounds(half)
         imitations, queries, targets = self.with_targets(half)
-        bad_imitations = self.imitations(half).skipped
         missing = tuple(name for names in self.corpus.missing.values() for name in names)
-        evaluated = EvaluationSet(
+        return EvaluationSet(
             half=half,
             corpus=self.corpus.name,
             split_name=self.split.name,
@@ -229,37 +282,28 @@ class RetrievalDataModule(pl.LightningDataModule):
             sounds=sounds,
             targets=targets,
             pairs=draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
-            skipped=(*missing, *bad_sounds, *bad_imitations),
+            skipped=(*missing, *bad_sounds, *self.imitations(half).skipped),
+            clips={"imitation": queries, "recording": recordings},
         )
-        return _Evaluated(evaluated, queries, recordings)
 
     def _clip_loader(self, half: Half) -> DataLoader[ClipBatch]:
-        evaluated = self._evaluated[half]
+        clips = self._evaluated[half].clips
         sampler = ClipSampler(
-            len(evaluated.imitations),
-            len(evaluated.recordings),
+            len(clips["imitation"]),
+            len(clips["recording"]),
             batch_size=self.evaluation_batch_size,
             **process_of(self.trainer),
         )
-        clips = ClipFeatures(evaluated.imitations, evaluated.recordings)
-        return batch_loader(clips, sampler, self.reading.workers)
+        return batch_loader(partial(clip_batch, clips), sampler, self.reading.workers)
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
-        evaluated = self._evaluated["test"]
-        known = evaluated.queries_and_candidates
-        records: tuple[Sound | Imitation, ...] = known.sounds
+        tested = self._evaluated["test"]
+        records: Sequence[Sound | Imitation] = tested.sounds
         if side == "imitation":
-            records = known.imitations
-        clips = evaluated.imitations if side == "imitation" else evaluated.recordings
+            records = tested.imitations
         row = next(index for index, record in enumerate(records) if record.id == identity)
-        return records[row].path, clips.read(np.array([row]))[0]
-
-
-class _Evaluated(NamedTuple):
-    queries_and_candidates: EvaluationSet
-    imitations: Clips
-    recordings: Clips
+        return records[row].path, tested.clips[side].read(np.array([row]))[0]
 
 
 def _half_of(stage: str | None) -> Half:

@@ -1,6 +1,7 @@
 """Which files below a folder are sounds."""
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Mapping
@@ -16,12 +17,18 @@ SUFFIXES = frozenset(
     f".{name}"
     for names in (
         "3gp aac ac3 aif aifc aiff amr ape au avi bwf caf flac m4a m4b mka mkv mov mp2 mp3 mp4",
-        "mpga oga ogg ogv opus rf64 snd sph voc w64 wav wave weba webm wma wv",
+        "mpga oga ogg ogv opus rf64 snd sph tta voc w64 wav wave weba webm wma wv",
     )
     for name in names.split()
 )
-BEGINNINGS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff\x2e\x91\xcf\x11", b"RF64")
-FORMS = (b"WAVE", b"AIFF", b"AIFC")  # of a RIFF or FORM file, behind its size
+# MPEG's frames (of layer 2 and 3, and AAC) come last; pictures are files with "ftyp" too.
+BEGINNING = re.compile(
+    rb"fLaC|OggS|ID3|\.snd|caff|riff\x2e\x91\xcf\x11|RF64|wvpk|TTA1|MAC [^ -~]|#!AMR|FLV\x01"
+    rb"|NIST_1A|Creative Voice|RIF[FX]....WAVE|FORM....AIF[FC]|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11"
+    rb"|....ftyp(?!hei|hev|mif|msf|avi)|....(moov|mdat|wide)|\x64\xa3[\1-\4]\0|\x0bw|\0\0\1\xba"
+    rb"|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]|\xff[\xf0\xf1\xf8\xf9]",
+    re.DOTALL,
+)
 
 
 class FoundFile(NamedTuple):
@@ -45,7 +52,7 @@ class Listing:
     Attributes:
         files: That are taken for sounds, sorted by path.
         unusable: Why others of a sound's name are not, and folders that cannot be read, by path.
-        others: How many files are no sounds, by suffix.
+        others: How many files are hidden or no sounds, by suffix.
     """
 
     files: list[FoundFile] = field(default_factory=list)
@@ -54,8 +61,9 @@ class Listing:
 
 
 def list_audio(folder: Path) -> Listing:
-    """List the sounds below a folder; hidden files and folders are left out.
+    """List the sounds below a folder; what is hidden, as macOS hides its own files, is left out.
 
+    A file counts as a sound where its suffix is one of ``SUFFIXES`` or it begins as sounds do.
     Links are followed. A folder that is reached in several ways is listed once, under its own name
     where it has one below ``folder``, so that loops of links end.
 
@@ -68,7 +76,7 @@ def list_audio(folder: Path) -> Listing:
     while folders or links:
         within = (folders or links).pop()
         try:
-            found = _entries(folder / within, seen)
+            entries = _entries(folder / within, seen)
         except OSError as error:
             if not within:
                 raise DatasetError(
@@ -76,9 +84,12 @@ def list_audio(folder: Path) -> Listing:
                 ) from error
             listing.unusable[within] = f"a folder that cannot be read ({error.strerror})"
             continue
-        for entry in found:
+        for entry in entries:
             path = f"{within}/{entry.name}" if within else entry.name
-            if entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                what = "folder" if entry.is_dir(follow_symlinks=False) else suffix_of(entry.name)
+                listing.others[f"{what} (hidden)"] += 1
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append(path)
             elif entry.is_symlink() and Path(entry).is_dir():
                 links.append(path)
@@ -108,14 +119,13 @@ def counted(others: Mapping[str, int]) -> str:
 
 
 def _entries(folder: Path, seen: set[tuple[int, int]]) -> "list[os.DirEntry[str]]":
-    """Return what is not hidden in a folder, first to be taken last; none the second time."""
+    """Return what lies in a folder, first to be taken last; nothing the second time."""
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
         return []
     seen.add((status.st_dev, status.st_ino))
     with os.scandir(folder) as entries:
-        found = [entry for entry in entries if not entry.name.startswith(".")]
-    return sorted(found, key=lambda entry: entry.name, reverse=True)
+        return sorted(entries, key=lambda entry: entry.name, reverse=True)
 
 
 def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
@@ -143,7 +153,4 @@ def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
 
 def _begins_as_sound(entry: "os.DirEntry[str]") -> bool:
     with open_regular(Path(entry)) as stream:
-        beginning = stream.read(12)
-    return beginning.startswith(BEGINNINGS) or (
-        beginning[:4] in (b"RIFF", b"FORM") and beginning[8:] in FORMS
-    )
+        return BEGINNING.match(stream.read(16)) is not None

@@ -8,12 +8,13 @@ have. Each submission holds ``wav/`` or ``flac/``, and texts in ``etc/`` that ar
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from vocalsketch.datasets.archive import unpacked_once
+from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
 from vocalsketch.errors import ConfigError, DatasetError
 
@@ -21,7 +22,6 @@ NAME = "voxforge"
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
 CLIPS_PER_LANGUAGE = 8000  # paper, section V-A
-SUFFIXES = (".wav", ".flac")
 ARCHIVE_SUFFIX = ".tgz"
 # What the repository calls a language's folder, and where its submissions lie within
 FOLDERS = {"en": "SpeechCorpus", "nl": "Dutch", "ru": "Russian"}
@@ -31,49 +31,13 @@ _ANONYMOUS = ("anonym", "anonim", "anoniem")  # 'anonymous' in the seven languag
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class SpeechClip:
-    """A recorded sentence.
-
-    Attributes:
-        id: ``<language>/<submission>/<file name>``.
-        path: The audio file.
-        language: The language, such as ``nl``.
-        speaker: Whose voice it is; see `speaker_of`.
-    """
-
-    id: str
-    path: Path
-    language: str
-    speaker: str
-
-
-@dataclass(frozen=True)
-class SpeechCorpus:
-    """Clips in several languages.
-
-    Attributes:
-        name: ``voxforge``, or ``demo`` for a stand-in; printed beside every result.
-        root: The folder it was read from.
-        languages: The languages, in the order of their class indices.
-        clips: The clips, sorted by id.
-        skipped: What was found and not used, by reason: each a name below ``root``.
-    """
-
-    name: str
-    root: Path
-    languages: tuple[str, ...]
-    clips: tuple[SpeechClip, ...]
-    skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 def load_voxforge(
     root: Path,
     languages: Sequence[str] = LANGUAGES,
     limit: int | None = CLIPS_PER_LANGUAGE,
     *,
     seed: int = 0,
-) -> SpeechCorpus:
+) -> LabelledCorpus:
     """Find the clips of some languages.
 
     No audio is decoded. Archives that are not unpacked yet are unpacked beside themselves, or in
@@ -92,29 +56,26 @@ def load_voxforge(
     if limit is not None and limit < 1:
         raise ConfigError(f"limit is {limit} clips per language: give 1 or more, or none for all.")
     skipped: dict[str, list[str]] = defaultdict(list)
-    clips: list[SpeechClip] = []
+    clips: list[LabelledClip] = []
     empty = []
     for language in languages:
         found = submissions(language_folder(root, language), skipped, language)
         usable = [clip for path in found.values() for clip in clips_of(path, language, skipped)]
-        chosen = usable
+        if not usable:
+            empty.append(language)
         if limit is not None and len(usable) > limit:
             ordered = sorted(usable, key=lambda clip: clip.id)
             rng = random.Random(f"{seed} {language}")
-            chosen = round_speakers(ordered, lambda clip: clip.speaker, rng)[:limit]
-        chosen_ids = {clip.id for clip in chosen}
-        skipped[f"over the limit of {limit} clips per language"] += [
-            clip.id for clip in usable if clip.id not in chosen_ids
-        ]
-        clips += chosen
-        if not usable:
-            empty.append(language)
+            usable = round_speakers(ordered, lambda clip: clip.group, rng)
+            over = [clip.id for clip in usable[limit:]]
+            skipped[f"over the limit of {limit} clips per language"] += sorted(over)
+        clips += usable[:limit]
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
         raise _nothing_usable(root, empty, listed)
     every = tuple(sorted(clips, key=lambda clip: clip.id))
     name = "demo" if (root / DEMO_MARKER).is_file() else NAME
-    return SpeechCorpus(name, root, tuple(languages), every, listed)
+    return LabelledCorpus(name, root, tuple(languages), every, listed)
 
 
 def speaker_of(submission: str) -> str:
@@ -157,38 +118,35 @@ def submissions(folder: Path, skipped: dict[str, list[str]], language: str) -> d
     """Return a language's submissions by name; those in archives are unpacked first."""
     if not folder.is_dir():
         return {}
-    entries = sorted(folder.iterdir())
-    folders = {path.name: path for path in entries if path.is_dir() and path.name[0] != "."}
+    entries = [path for path in sorted(folder.iterdir()) if path.name[0] != "."]
+    folders = {path.name: path for path in entries if path.is_dir()}
     packed = [path for path in entries if path.suffix.lower() == ARCHIVE_SUFFIX]
-    for path in entries:
-        if not path.is_dir() and path not in packed and path.name[0] != ".":
-            skipped["neither a folder nor a .tgz"].append(f"{language}/{path.name}")
+    others = [path.name for path in entries if not path.is_dir() and path not in packed]
+    skipped["neither a folder nor a .tgz"] += [f"{language}/{name}" for name in others]
     wanted = [path for path in packed if path.stem not in folders]
     unpacked, damaged = unpacked_once(wanted, folder)
     skipped["damaged archive"] += [f"{language}/{path.name}" for path in damaged]
     return folders | {path.name: path for path in unpacked}
 
 
-def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> list[SpeechClip]:
+def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> list[LabelledClip]:
     """Make clips of a submission's audio files, each sentence once, wav before flac."""
-    clips: dict[str, SpeechClip] = {}
-    found = 0
-    for path in sorted(submission.rglob("*"), reverse=True):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
-        if path.parent.name.lower() not in _AUDIO_FOLDERS or path.name.startswith("."):
-            continue
-        found += 1
+    clips: dict[str, LabelledClip] = {}
+    found = [
+        (submission / sound.path, sound.size)
+        for sound in reversed(list_audio(submission).files)
+        if PurePath(sound.path).parent.name.lower() in _AUDIO_FOLDERS
+    ]
+    for path, size in found:
         clip_id = f"{language}/{submission.name}/{path.name}"
-        if path.stat().st_size == 0:
+        if size == 0:
             skipped["zero-byte file"].append(clip_id)
         elif path.stem in clips:
             skipped["the same sentence as wav and flac"].append(clip_id)
         else:
-            clips[path.stem] = SpeechClip(clip_id, path, language, speaker_of(submission.name))
+            clips[path.stem] = LabelledClip(clip_id, path, language, speaker_of(submission.name))
     if not found:
-        reason = "no audio folder, or nothing in it"
-        skipped[reason].append(f"{language}/{submission.name}")
+        skipped["no audio folder, or nothing in it"].append(f"{language}/{submission.name}")
     return list(clips.values())
 
 
@@ -211,5 +169,5 @@ LAYOUT = Layout(
     source=SOURCE,
     tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "
     f".tgz), or the submissions in ROOT/<language>/{MIRRORED}/",
-    needs=(("*/*/wav/", "*/*/flac/", "*/*/etc/", "*/*.tgz", f"*/{MIRRORED}/"),),
+    needs=(("*/*-*-*/wav/", "*/*-*-*/flac/", "*/*-*-*/etc/", "*/*-*-*.tgz", f"*/{MIRRORED}/"),),
 )

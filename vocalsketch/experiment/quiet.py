@@ -14,6 +14,8 @@ NOISE = (
     # a resumed run, and an evaluation in a folder of its own, are as they should be
     r"Checkpoint directory .* exists and is not empty",
     r"The dirpath has changed from",
+    # a checkpoint's weights are the average already
+    r"You're using the WeightAveraging callback, but loading a checkpoint outside",
 )
 ADVERTISEMENTS = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed")
 

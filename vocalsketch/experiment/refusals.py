@@ -18,7 +18,7 @@ LIBRARIES = (
     "pytorch_lightning.",
     "lightning_fabric.",
     "torch.optim.",
-    "torch.utils.data.dataloader",
+    "torch.utils.data.",  # of a worker that died, wherever the signal finds this process
 )
 KINDS = (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError)
 METRICS = ("train/loss", "val/loss", "val/mrr", "val/accuracy")

@@ -3,15 +3,17 @@
 import os
 import shlex
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Literal
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
 from vocalsketch.callbacks import WandbTracker
@@ -34,7 +36,7 @@ from vocalsketch.experiment.resumption import (
 from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
-from vocalsketch.tasks import SiameseTask
+from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.confusion import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
@@ -80,11 +82,11 @@ def run_experiment(
         with refusals_explained(), _alone(cli):
             _fit(cli) if command == "fit" else _evaluate(cli, command)
     except SystemExit:
-        # the Trainer's answer to Ctrl-C, after which it ignores any further one
-        if not cli.trainer.interrupted:
+        if not cli.trainer.interrupted:  # the Trainer's answer to Ctrl-C
             raise
-        signal.signal(signal.SIGINT, on_ctrl_c)
     finally:
+        if signal.getsignal(signal.SIGINT) != on_ctrl_c:
+            signal.signal(signal.SIGINT, on_ctrl_c)
         del os.environ[CHOSEN]
         offline = [tracker.finish() for tracker in _trackers(cli.trainer)]
     interrupted = cli.trainer.interrupted
@@ -105,7 +107,7 @@ def _fit(cli: ExperimentCLI) -> None:
     if resumed:
         check_fits(resumed, cli.model)
         refuse_another_split(cli.folder, cli.datamodule)
-    elif isinstance(cli.model, SiameseTask):
+    elif isinstance(cli.model, RetrievalTask):
         cli.model.check_start()
     _describe(cli)
     best = _train(cli, resumed)
@@ -154,6 +156,27 @@ class _Beginning(pl.Callback):
         self.done = True
 
 
+class _CtrlC(pl.Callback):
+    """Ends a training at its next step where a Ctrl-C's exception was lost, as in a destructor."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self.before = signal.getsignal(signal.SIGINT)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if callable(self.before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._heard)
+
+    def on_train_batch_start(self, *_: object) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+
+    def _heard(self, signum: int, frame: FrameType | None) -> None:
+        self.came = True
+        assert callable(self.before)
+        self.before(signum, frame)
+
+
 def _begin(cli: ExperimentCLI, resume: bool) -> None:
     config = cli.resolved()
     if resume and (changed := changes(cli.folder, config)):
@@ -171,9 +194,12 @@ def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
         if stopped_early(checkpoint, cli.trainer):
             beginning.write()
             return best_of(checkpoint, cli.folder) or resumed
-    cli.trainer.callbacks.append(beginning)  # type: ignore[attr-defined]  # which Lightning sets
+    cli.trainer.callbacks += [beginning, _CtrlC()]  # type: ignore[attr-defined]  # Lightning's
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
     beginning.write()  # where no epoch was left, Lightning started none
+    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]  # likewise
+        if isinstance(callback, WeightAveraging):
+            callback._average_model = None  # or test would rank weights before averaging
     return _best(cli.trainer)
 
 

@@ -76,7 +76,7 @@ def extent(stream: BinaryIO) -> Extent:
         return _of_mp3(stream, size, _id3_size(beginning))
     if beginning.startswith(b".snd") and len(beginning) == 16:
         start, stated = struct.unpack(">2I", beginning[4:12])
-        return _of_bytes(stream, size, start, stated, {8: 4}, "big")
+        return _of_bytes(stream, size, start, stated, {8: 4}, LAYOUTS[b"caff"])
     layout = LAYOUTS.get(beginning[:4])
     return _of_chunks(stream, size, layout) if layout else Extent()
 
@@ -101,7 +101,7 @@ def _of_chunks(stream: BinaryIO, size: int, layout: Chunks) -> Extent:
                 fields = {long_size: 8, long_size - 8: 8}
             elif layout.counted:
                 fields |= {16: 8}
-            return _of_bytes(stream, size, start, length, fields, layout.order, layout.counted)
+            return _of_bytes(stream, size, start, length, fields, layout)
         at = start + -(-max(0, length) // layout.aligned) * layout.aligned
     return Extent()
 
@@ -112,12 +112,12 @@ def _of_bytes(
     start: int,
     stated: int,
     fields: dict[int, int],
-    order: Literal["little", "big"],
-    counted: int = 0,
+    layout: Chunks,
 ) -> Extent:
     """Judge a stated length of audio that begins somewhere; ``fields`` are to hold the real one."""
     there = max(0, size - start)
-    stream.seek(min(size, start + max(0, stated) + stated % 2))
+    counted, padded = layout.counted, -(-max(0, stated) // layout.aligned) * layout.aligned
+    stream.seek(min(size, start + padded))
     follows = stream.read(4)
     named = follows.isascii() and follows.decode().isprintable()  # another chunk; or nothing
     padding = stated > 0 and not any(follows)
@@ -126,8 +126,10 @@ def _of_bytes(
     if not unknown and stated <= there:
         return Extent(stated, stated)
     first, *others = fields.items()
-    patches = {first[0]: (there + counted).to_bytes(first[1], order)}
-    patches |= {at: (size - (0 if counted else 8)).to_bytes(width, order) for at, width in others}
+    patches = {first[0]: (there + counted).to_bytes(first[1], layout.order)}
+    patches |= {
+        at: (size - (0 if counted else 8)).to_bytes(width, layout.order) for at, width in others
+    }
     return Extent(there if unknown else stated, there, patches=patches)
 
 

@@ -14,7 +14,8 @@ from rich.table import Table
 from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.urbansound8k import FOLDS, UrbanSoundCorpus
+from vocalsketch.datasets.labelled import LabelledCorpus
+from vocalsketch.datasets.urbansound8k import FOLDS
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
@@ -146,9 +147,9 @@ def _jobs(
     folds: Sequence[int],
     name: str,
     config: Any,
-    corpus: UrbanSoundCorpus,
+    corpus: LabelledCorpus,
 ) -> list[Job]:
-    clips = {clip.path: (clip.id, clip.class_name, str(clip.fold)) for clip in corpus.clips}
+    clips = {clip.path: (clip.id, clip.label, clip.group) for clip in corpus.clips}
     content = clips_fingerprint(corpus.name, clips)
     seed = config["seed_everything"]
     return [

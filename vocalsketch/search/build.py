@@ -1,9 +1,7 @@
 """Builds an index, and brings it up to date."""
 
 import shutil
-import zlib
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,35 +10,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from tqdm import tqdm
 
-from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, VocalSketchError
+from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
+from vocalsketch.features.audio import opened_file
+from vocalsketch.features.contents import content_id
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import locked, remove_leftovers
-from vocalsketch.search.embedding import Embedder
-from vocalsketch.search.library import Listing, list_library
-from vocalsketch.search.manifest import SYSTEM, Manifest, Part, write_rows
-from vocalsketch.search.plan import (
+from vocalsketch.search.embedding import (
     PARTS,
-    Plan,
-    library_files,
-    make_plan,
+    Progress,
+    Work,
+    embed_into_parts,
     open_parts,
-    part_names,
     reasons,
-    write_part,
+    stored_table,
 )
-from vocalsketch.search.segment import Rows, Segment, Table, schema_of, sorted_rows, write_segment
+from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.manifest import SYSTEM, Manifest, Part, runs_of
+from vocalsketch.search.plan import Plan, make_plan
+from vocalsketch.search.segment import Rows, Table, schema_of, sorted_rows, width_of, write_segment
 from vocalsketch.systems import System, load_system
 
 LOCK = ".lock"
-FILES_AT_ONCE = 256  # embedded between two writes: what a killed build loses
 FANOUT = 8  # segments of about one size become one when there are so many
-BLOCK = 2**22  # bytes read at once for a checksum
 REASONS_SHOWN = 3
-
-
-Progress = bool | Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -66,19 +59,6 @@ class BuildReport:
     removed: int
     skipped: dict[str, str] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What is to be embedded, by one process or by several that each take a share."""
-
-    library: Path  # the folder of sounds
-    index: Path  # the index's folder, which holds the system
-    todo: pa.Table  # the files
-    known: dict[str, Rows]  # by content, the rows of the index's current version that hold it
-    jobs: int  # threads of each process
-    devices: Sequence[str]  # where the system runs, one for each process
-    progress: Progress  # whether the first process shows a progress bar, or what is told
 
 
 def build_index(
@@ -125,30 +105,42 @@ def build_index(
         if old is None or not (index / SYSTEM).exists():
             chosen.save(index / SYSTEM)  # so that the index can be searched without the run
         listing = list_library(library)
-        before = old.open_table(index) if old else Table([])
+        files, before = table_of(listing), stored_table(index)
         parts = open_parts(index, chosen.fingerprint)
-        plan = make_plan(listing.files, Table([*before.segments, *parts], before.removed))
-        threads = jobs or max(1, available_cores() // devices)
-        known = plan.rows_by_content(before)
-        work = Work(library.resolve(), index, plan.todo, known, threads, places, progress)
+        plan = make_plan(files, before, parts)
         if plan.todo.num_rows:
-            _embed(work, chosen, before)
+            threads = jobs or max(1, available_cores() // devices)
+            known = plan.rows_by_content(before.rows.num_rows)
+            work = Work(library.resolve(), index, plan.files, known, threads, places, progress)
+            embed_into_parts(work, chosen, before)
             parts = open_parts(index, chosen.fingerprint)
-        return _publish(library, index, listing, chosen, old, before, parts)
+            plan = make_plan(files, before, parts)
+        skipped = {**listing.unusable, **reasons(parts, plan.todo)}
+        skipped = dict(sorted(skipped.items()))
+        if not plan.keep.any():
+            shown = [f"\n  {path}: {why}" for path, why in skipped.items()][:REASONS_SHOWN]
+            none = f"None of the {len(skipped)} audio files in {library} can be used:"
+            raise DatasetError(none + "".join(shown))
+        manifest = replace(
+            old or Manifest(),
+            library=str(library.resolve()),
+            fingerprint=chosen.fingerprint,
+            corpus=chosen.corpus,
+            skipped=skipped,
+            others=dict(listing.others),
+        )
+        return _published(index, manifest, old, plan, before)
 
 
 def _devices(accelerator: str, count: int) -> list[str]:
     """Return a device for each process."""
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    there = {"cuda": cuda, "mps": mps, "cpu": True}
-    best = next(name for name, is_there in there.items() if is_there)
-    name = {"gpu": "mps" if mps and not cuda else "cuda", "auto": best}.get(
-        accelerator, accelerator
-    )
-    if not there.get(name):
+    there = [name for name, is_there in (("cuda", cuda), ("mps", mps), ("cpu", True)) if is_there]
+    gpu = "mps" if mps and not cuda else "cuda"
+    name = {"gpu": gpu, "auto": there[0]}.get(accelerator, accelerator)
+    if name not in there:
         raise ConfigError(
-            f"accelerator is {accelerator!r}: this machine has "
-            f"{' and '.join(name for name, is_there in there.items() if is_there)}."
+            f"accelerator is {accelerator!r}: this machine has {' and '.join(there)}."
         )
     if name != "cuda":
         return [name] * count
@@ -187,162 +179,71 @@ def _tidy(index: Path, current: Manifest | None) -> None:
     to open it.
     """
     remove_leftovers(index)
+    needed = {part.file for part in current.segments} if current else set()
     for file in index.glob("*.arrow"):
-        if current is None or file.name not in current.files:
+        if file.name not in needed:
             with suppress(OSError):  # some systems mind that a reader holds it open
                 file.unlink()
 
 
-def _embed(work: Work, system: System, before: Table) -> None:
-    """Embed what is to be embedded, into parts."""
-    if len(work.devices) == 1:
-        _embed_share(0, work, system, before)
-        return
-    from torch.multiprocessing.spawn import (
-        ProcessExitedException,
-        ProcessRaisedException,
-        spawn,
-    )
-
-    helpers = spawn(  # type: ignore[no-untyped-call]  # torch's
-        _help, (work,), nprocs=len(work.devices), join=False, daemon=True
-    )
-    try:
-        while not helpers.join():
-            pass
-    except ProcessRaisedException as error:
-        said = str(error).strip().splitlines()[-1]
-        raise VocalSketchError(said.partition("Error: ")[2] or said) from error
-    except ProcessExitedException as error:
-        raise VocalSketchError(
-            f"A process of the build ended ({error}): build again, it goes on where it was."
-        ) from error
-    finally:
-        for process in helpers.processes:
-            process.terminate()
-
-
-def _help(rank: int, work: Work) -> None:
-    """Embed a share in a process of its own."""
-    exists = Manifest.exists(work.index)
-    before = Manifest.read(work.index).open_table(work.index) if exists else Table([])
-    _embed_share(rank, work, load_system(work.index / SYSTEM), before)
-
-
-def _embed_share(rank: int, work: Work, system: System, before: Table) -> None:
-    """Embed one process's share of the files; each batch is a file, so that a build can go on."""
-    several = f" (1 of {len(work.devices)} processes)" if len(work.devices) > 1 else ""
-    todo = library_files(work.todo)[rank :: len(work.devices)]
-    batches = [todo[start : start + FILES_AT_ONCE] for start in range(0, len(todo), FILES_AT_ONCE)]
-    embedder = Embedder(system, work.library, work.devices[rank], before, work.known)
-    finished = 0
-    told = work.progress if callable(work.progress) else None
-    shown = work.progress is True and rank == 0
-    with (
-        tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
-        closing(embedder.embed_batches(batches, work.jobs)) as done,
-    ):
-        for file, embedded in zip(part_names(work.index, rank), done, strict=False):
-            write_part(file, system.fingerprint, embedder.width, embedded)
-            bar.update(len(embedded.files) + len(embedded.skipped))
-            finished += len(embedded.files) + len(embedded.skipped)
-            if told is not None:
-                told(finished, len(todo))
-
-
-def _publish(
-    library: Path,
-    index: Path,
-    listing: Listing,
-    system: System,
-    old: Manifest | None,
-    before: Table,
-    parts: Sequence[Segment],
+def _published(
+    index: Path, manifest: Manifest, old: Manifest | None, plan: Plan, before: Table
 ) -> BuildReport:
     """Write a segment and then the manifest that names it; until then the old version counts.
 
+    Args:
+        index: The index's folder.
+        manifest: Of what is now there, with the segments of the version before.
+        old: Of the version before, if there is one.
+        plan: Which rows hold, of that version and of the parts.
+        before: The rows of that version.
+
     Raises:
-        DatasetError: No file of the library can be used; the old version stays.
         StorageError: The disk is full, or the folder cannot be written; the old version stays.
     """
-    stored = Table([*before.segments, *parts], before.removed)
-    plan = make_plan(listing.files, stored)
-    skipped = dict(sorted({**listing.skipped, **dict(reasons(parts, plan.todo))}.items()))
-    if not plan.keep.any():
-        raise _nothing_usable(library, skipped)
-    manifest = Manifest(
-        version=old.version if old else 0,
-        segments=old.segments if old else (),
-        removed=old.removed if old else "",
-        removed_checksum=old.removed_checksum if old else 0,
-        library=str(library.resolve()),
-        fingerprint=system.fingerprint,
-        corpus=system.corpus,
-        sounds=int((plan.keep & plan.first).sum()),
-        windows=int(plan.keep.sum()),
-        built=old.built if old else "",
-        skipped=skipped,
-        others=listing.others,
-    )
-    was, new = plan.keep[: before.rows.num_rows], plan.keep[before.rows.num_rows :]
+    first, paths = plan.stored.first_of_file, plan.stored.rows.column("path")
+    was, new = np.split(plan.keep, [before.rows.num_rows])
+    sounds, unchanged = int((plan.keep & first).sum()), int((was & first[: len(was)]).sum())
+    manifest = replace(manifest, sounds=sounds, windows=int(plan.keep.sum()))
     if new.any() or not np.array_equal(was, before.counting):
-        manifest = _with_segments(index, manifest, stored, plan, len(before.segments))
+        manifest = _with_segments(index, manifest, plan)
     if manifest != old:
         built = datetime.now(UTC).isoformat(timespec="seconds")
         replace(manifest, built=built).write(index)
     shutil.rmtree(index / PARTS, ignore_errors=True)
-    unchanged = int((was & plan.first[: len(was)]).sum())
+    dropped = paths.take(pa.array(plan.gone[plan.gone < len(was)]))
+    added = paths.slice(len(was)).filter(pa.array((plan.keep & first)[len(was) :]))
+    again = pc.is_in(dropped, value_set=added.combine_chunks())
     return BuildReport(
         version=manifest.version,
-        sounds=manifest.sounds,
+        sounds=sounds,
         windows=manifest.windows,
-        embedded=manifest.sounds - unchanged,
+        embedded=sounds - unchanged,
         unchanged=unchanged,
-        removed=_without_successor(stored, plan, len(was)),
-        skipped=skipped,
-        others=listing.others,
+        removed=len(dropped) - (pc.sum(again).as_py() or 0),
+        skipped=manifest.skipped,
+        others=manifest.others,
     )
 
 
-def _with_segments(
-    index: Path, manifest: Manifest, stored: Table, plan: Plan, segments: int
-) -> Manifest:
-    """Write the new segment and which rows of the others count, and return what names them.
-
-    Args:
-        index: The index's folder.
-        manifest: What is known beside the segments; it names those of the version before.
-        stored: All rows: of these segments, and of the parts.
-        plan: Which of the rows hold.
-        segments: How many of the stored segments are of the version before; the rest are parts.
-    """
-    version = manifest.version + 1
-    sizes = np.diff(stored.offsets)
+def _with_segments(index: Path, manifest: Manifest, plan: Plan) -> Manifest:
+    """Write the new segment, and return what names it and which rows of the others count."""
+    version, segments = manifest.version + 1, len(manifest.segments)
+    sizes = np.diff(plan.stored.offsets)
     of_segment = np.repeat(np.arange(len(sizes)), sizes)
     counts = np.bincount(of_segment[plan.keep], minlength=len(sizes))
     merge = _merged(counts[:segments], sizes[:segments], int(counts[segments:].sum()))
     moving = np.isin(of_segment, merge) | (of_segment >= segments)
-    kept: list[Part] = [
-        part for number, part in enumerate(manifest.segments) if number not in merge
-    ]
-    removed = np.flatnonzero(~plan.keep[~moving])
+    kept = [part for number, part in enumerate(manifest.segments) if number not in merge]
+    removed = runs_of(~plan.keep[~moving])
     rows = np.flatnonzero(moving & plan.keep)
     if len(rows):
-        name = f"{version}.arrow"
+        file = index / f"{version}.arrow"
         metadata = {"fingerprint": manifest.fingerprint}
-        schema = schema_of(stored.segments[0].width, metadata)
-        write_segment(index / name, schema, sorted_rows(schema, stored, rows))
-        kept.append(Part(name, len(rows), checksum_of(index / name)))
-    mask = f"removed-{version}.arrow" if len(removed) else ""
-    if mask:
-        write_rows(index / mask, removed)
-    return replace(
-        manifest,
-        version=version,
-        segments=tuple(kept),
-        removed=mask,
-        removed_checksum=checksum_of(index / mask) if mask else 0,
-    )
+        schema = schema_of(width_of(plan.stored.segments[0]), metadata)
+        write_segment(file, schema, sorted_rows(plan.stored, rows))
+        kept.append(Part(file.name, len(rows), checksum_of(file)))
+    return replace(manifest, version=version, segments=tuple(kept), removed=removed)
 
 
 def _merged(counts: Rows, sizes: Rows, new: int) -> list[int]:
@@ -362,8 +263,8 @@ def _merged(counts: Rows, sizes: Rows, new: int) -> list[int]:
     while total:
         small = [
             number
-            for number, count in enumerate(counts)
-            if number not in merge and count < FANOUT * total
+            for number, rows in enumerate(counts)
+            if number not in merge and rows < FANOUT * total
         ]
         if len(small) < FANOUT - 1:
             break
@@ -372,26 +273,11 @@ def _merged(counts: Rows, sizes: Rows, new: int) -> list[int]:
     return sorted(merge)
 
 
-def checksum_of(file: Path) -> int:
-    """Return the CRC-32 of a file."""
-    checksum = 0
-    with file.open("rb") as handle:
-        while block := handle.read(BLOCK):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+def checksum_of(file: Path) -> str:
+    """Return a hash of a file.
 
-
-def _without_successor(stored: Table, plan: Plan, before: int) -> int:
-    """Return how many paths of the version before are in the new one no more."""
-    paths = stored.rows.column("path")
-    dropped = paths.take(pa.array(plan.gone[plan.gone < before]))
-    new = np.flatnonzero(plan.keep & plan.first)
-    again = paths.take(pa.array(new[new >= before])).combine_chunks()
-    return len(dropped) - int(pc.sum(pc.is_in(dropped, value_set=again)).as_py() or 0)
-
-
-def _nothing_usable(library: Path, skipped: dict[str, str]) -> DatasetError:
-    shown = [f"{path}: {reason}" for path, reason in skipped.items()][:REASONS_SHOWN]
-    return DatasetError(
-        "\n  ".join([f"None of the {len(skipped)} audio files in {library} can be used:", *shown])
-    )
+    Raises:
+        AudioError: It cannot be read.
+    """
+    with opened_file(file) as stream:
+        return content_id(stream)

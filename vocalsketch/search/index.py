@@ -1,30 +1,42 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
 from numpy.typing import ArrayLike
 
-from vocalsketch.domain import Kind
-from vocalsketch.errors import CheckpointError, DatasetError, StorageError
+from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
+from vocalsketch.features.threads import available_cores
 from vocalsketch.search.build import checksum_of
-from vocalsketch.search.library import list_library
+from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
-from vocalsketch.search.scoring import BlockScorer
-from vocalsketch.search.segment import Floats, Table
+from vocalsketch.search.segment import Floats
 from vocalsketch.systems import Scorer, System, load_system
+from vocalsketch.systems.head_scorer import lasting_pool
 
 if TYPE_CHECKING:
     from vocalsketch.search.searcher import Hit
+
+ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
+
+
+class Wishes(TypedDict, total=False):
+    """What a search may be given beside the query; see ``Searcher.search``."""
+
+    tags: Sequence[str]
+    text: str
+    aspects: Mapping[str, float]
+    trim: bool
 
 
 class Index:
@@ -32,61 +44,44 @@ class Index:
 
     Args:
         folder: Where it lies.
-        manifest: Its current version.
-        table: The sounds, memory-mapped.
-        system: The system that embedded them.
+        library: Where the sounds lie now, if they were moved since.
         threads: That score; by default a core each.
 
     Attributes:
         folder: Where it lies.
         library: The folder that was indexed.
-        table: The rows: a window each.
+        manifest: Its current version.
+        table: The rows, memory-mapped: a window each.
         system: The system that embedded them.
+
+    Raises:
+        StorageError: There is no index, or it is damaged.
+        CheckpointError: Its system is missing, or not the one that made it.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        table: Table,
-        system: System,
-        threads: int | None = None,
+        self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self.library = Path(manifest.library)
-        self.table = table
-        self.system = system
-        self._stamp = manifest.stamp
-        self._scorer: Scorer = system.scorer(threads) or BlockScorer(system, threads)
+        self.folder = Path(folder)
+        self._stamp: tuple[int, int, int] | None = None
+        self.manifest = Manifest.read(self.folder)
+        self.table = self.manifest.open_table(self.folder)
+        self.library = Path(library or self.manifest.library)
+        self.system = load_system(self.folder / SYSTEM)
+        if self.system.fingerprint != self.fingerprint:
+            raise CheckpointError(
+                f"The index in {folder} was made by system {self.fingerprint}, but {SYSTEM} there "
+                f"holds {self.system.fingerprint}: build the index again."
+            )
+        self._threads = threads
+        self._scorer: Scorer = self.system.scorer(threads) or BlockScorer(self.system, threads)
 
     @classmethod
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index.
-
-        Args:
-            folder: Where it lies.
-            library: Where the sounds lie now, if they were moved since.
-            threads: That score; by default a core each.
-
-        Raises:
-            StorageError: There is no index, or it is damaged.
-            CheckpointError: Its system is missing, or not the one that made it.
-        """
-        folder = Path(folder)
-        manifest, table = _current(folder)
-        system = load_system(folder / SYSTEM)
-        if system.fingerprint != manifest.fingerprint:
-            raise CheckpointError(
-                f"The index in {folder} was made by system {manifest.fingerprint}, but "
-                f"{SYSTEM} there holds {system.fingerprint}: build the index again."
-            )
-        index = cls(folder, manifest, table, system, threads)
-        if library is not None:
-            index.library = Path(library)
-        return index
+        """Open the current version of an index; arguments and errors are the class's."""
+        return cls(folder, library, threads)
 
     @property
     def name(self) -> str:
@@ -115,11 +110,6 @@ class Index:
         return self.manifest.corpus
 
     @property
-    def kind(self) -> Kind:
-        """What a score is."""
-        return self.system.kind
-
-    @property
     def sounds(self) -> int:
         """Number of files."""
         return self.manifest.sounds
@@ -127,7 +117,7 @@ class Index:
     @property
     def windows(self) -> int:
         """Number of windows of these files."""
-        return len(self.table)
+        return self.manifest.windows
 
     def is_current(self) -> bool:
         """Whether this is the version that a build made last: a look at one file's time.
@@ -135,16 +125,10 @@ class Index:
         Raises:
             StorageError: The index cannot be read now.
         """
-        try:
-            stamp = Manifest.stamp_of(self.folder)
-        except OSError as error:
-            raise StorageError(f"{self.folder} cannot be read ({error.strerror}).") from error
-        if stamp != self._stamp:
-            now = Manifest.read(self.folder)
-            if now != self.manifest:
-                return False
-            self._stamp = now.stamp
-        return True
+        stamp = Manifest.stamp(self.folder)
+        if stamp != self._stamp and Manifest.read(self.folder) == self.manifest:
+            self._stamp = stamp
+        return stamp == self._stamp
 
     def paths(self) -> list[str]:
         """Return the indexed files, within the library, sorted."""
@@ -182,35 +166,73 @@ class Index:
         embeddings: Floats = torch.cat(heard).float().numpy()
         return embeddings
 
-    def scores(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
-        return self._scorer.scores(self.embeddings(queries), self.table.blocks)
+    def scores(
+        self,
+        queries: Sequence[tuple[Waveform, int]],
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> Floats:
+        """Score every row for prepared queries, also those that do not count: (queries, rows).
+
+        Args:
+            queries: Waveforms and their rates.
+            weights: Factors on aspects of the system.
+        """
+        own = {name: weights[name] for name in self.system.aspects if name in weights}
+        scorer = BlockScorer(self.system, self._threads, own) if own else self._scorer
+        return scorer.scores(self.embeddings(queries), self.table.blocks)
 
     def search(
-        self,
-        waveform: ArrayLike,
-        rate: int,
-        k: int = 10,
-        *,
-        tags: Sequence[str] = (),
-        text: str = "",
-        trim: bool = True,
+        self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
     ) -> "list[Hit]":
         """Search with this index alone; see ``Searcher.search``."""
         from vocalsketch.search.searcher import Searcher
 
-        return Searcher([self]).search(waveform, rate, k, tags=tags, text=text, trim=trim)
+        return Searcher([self]).search(waveform, rate, k, **wishes)
 
 
-def _current(folder: Path) -> tuple[Manifest, Table]:
-    manifest = Manifest.read(folder)
-    try:
-        return manifest, manifest.open_table(folder)
-    except StorageError:
-        now = Manifest.read(folder)
-        if now == manifest:
-            raise
-        return now, now.open_table(folder)  # builds have put another version in its place
+class BlockScorer:
+    """A system's own exact scores of blocks of rows, for systems that offer no faster ones.
+
+    Args:
+        system: Whose ``score`` is asked; what it gives for a pair depends on that pair alone.
+        threads: By default a core each.
+        weights: Factors on aspects of the system; 1 where left out.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        threads: int | None = None,
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self._system = system
+        self._weights = weights
+        self._pool = lasting_pool(threads or available_cores())
+
+    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+        """Score every query (q, width) against every row of blocks (n, width): (q, all n)."""
+        scores = np.empty((len(queries), sum(map(len, blocks))), dtype=np.float32)
+        asked, done, tasks = torch.from_numpy(np.array(queries, np.float32)), 0, []
+        for block in blocks:
+            for start in range(0, len(block), ROWS_PER_TASK):
+                rows = block[start : start + ROWS_PER_TASK]
+                tasks.append((rows, scores[:, done : done + len(rows)]))
+                done += len(rows)
+        list(self._pool.map(lambda task: self._score(asked, *task), tasks))
+        return scores
+
+    @torch.inference_mode()
+    def _score(self, queries: torch.Tensor, rows: Floats, scores: Floats) -> None:
+        """Fill ``scores`` (queries, rows)."""
+        if self._system.inner_product and not self._weights:
+            np.matmul(queries.numpy(), rows.T, out=scores)
+            return
+        stored = torch.from_numpy(rows.copy())  # torch takes no read-only memory
+        if self._weights:
+            shares = self._system.aspect_scores(queries, stored)
+            scores[:] = sum(self._weights.get(name, 1.0) * each for name, each in shares.items())
+        else:
+            scores[:] = self._system.score(queries, stored).numpy()
 
 
 @dataclass(frozen=True)
@@ -232,38 +254,18 @@ def check_index(folder: Path) -> Check:
         index = Index.open(folder)
     except CheckpointError as error:
         return Check([str(error)], [], [])
-    problems = list(_problems(index))
-    try:
-        files = list_library(index.library).files
-    except DatasetError as error:
-        return Check([*problems, str(error)], [], [])
-    known_bad = index.manifest.skipped
-    todo = make_plan(files, index.table).todo.column("path").to_pylist()
-    new = [path for path in todo if path not in known_bad]
-    return Check(problems, new, sorted(set(index.paths()) - set(files.column("path").to_pylist())))
-
-
-def _problems(index: Index) -> list[str]:
-    manifest, table = index.manifest, index.table
-    sums = {part.file: part.checksum for part in manifest.segments}
-    if manifest.removed:
-        sums[manifest.removed] = manifest.removed_checksum
-    problems = []
-    for name, checksum in sums.items():
-        file = index.folder / name
-        try:
-            if checksum_of(file) != checksum:
-                problems.append(f"{file} is not as it was written: build it again elsewhere.")
-        except OSError as error:
-            raise StorageError(f"{file} cannot be read ({error.strerror}).") from error
-    if len(table) != manifest.windows:
-        problems.append(f"{index.folder} holds {len(table)} rows, not {manifest.windows}.")
-    problems += [
-        f"{segment.file} was made by another system than {manifest.fingerprint}."
-        for segment in table.segments
-        if segment.metadata.get("fingerprint") != manifest.fingerprint
+    problems = [
+        f"{folder / part.file} is not as it was written: build it again elsewhere."
+        for part in index.manifest.segments
+        if checksum_of(folder / part.file) != part.checksum
     ]
-    bad = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in table.blocks)
+    bad = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in index.table.blocks)
     if bad:
         problems.append(f"{bad} windows have embeddings that are not finite: training diverged.")
-    return problems
+    try:
+        files = table_of(list_library(index.library))
+    except DatasetError as error:
+        return Check([*problems, str(error)], [], [])
+    todo = make_plan(files, index.table).todo.column("path").to_pylist()
+    new = [path for path in todo if path not in index.manifest.skipped]
+    return Check(problems, new, sorted(set(index.paths()) - set(files.column("path").to_pylist())))

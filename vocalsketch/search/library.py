@@ -2,11 +2,10 @@
 
 import hashlib
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pyarrow as pa
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
 
@@ -19,20 +18,6 @@ COLUMNS = pa.schema(
 )
 
 
-class Listing(NamedTuple):
-    """The audio files of a library, as ``COLUMNS``; why some cannot be used; what is no audio.
-
-    Attributes:
-        files: ``COLUMNS``, sorted by path.
-        skipped: Why, by path.
-        others: How many files there are beside, by suffix.
-    """
-
-    files: pa.Table
-    skipped: dict[str, str]
-    others: dict[str, int]
-
-
 def list_library(library: Path) -> Listing:
     """Walk a folder for audio, as ``list_audio``.
 
@@ -43,12 +28,17 @@ def list_library(library: Path) -> Listing:
         raise DatasetError(f"{library} is no folder: give the folder that holds the sounds.")
     found = list_audio(library.resolve())
     if not found.files:
+        others = f" ({counted(found.others)})" if found.others else ""
         raise DatasetError(
-            f"{library} holds no audio in any of its folders: give the "
+            f"{library} holds no audio in any of its folders{others}: give the "
             "folder that holds the sounds."
         )
-    columns = list(zip(*found.files, strict=True))
-    return Listing(pa.table(columns, schema=COLUMNS), found.unusable, dict(found.others))
+    return found
+
+
+def table_of(listing: Listing) -> pa.Table:
+    """Return the files as ``COLUMNS``."""
+    return pa.table(list(zip(*listing.files, strict=True)), schema=COLUMNS)
 
 
 def tags_of(path: str) -> list[str]:

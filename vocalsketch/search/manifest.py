@@ -1,24 +1,20 @@
 """An index's manifest: which segments its current version consists of, and what made it."""
 
 import json
-import os
 import shlex
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
-import pyarrow as pa
 
 from vocalsketch.errors import StorageError
-from vocalsketch.files import write_text, written_whole
-from vocalsketch.search.segment import Rows, Segment, Table
+from vocalsketch.files import read_regular, write_text
+from vocalsketch.search.segment import Mask, Table, read_segment
 
-FORMAT = 2  # raised when a reader of the old layout could not read the new one
+FORMAT = 3  # raised when a reader of the old layout could not read the new one
 FILE = "index.json"
 SYSTEM = "system.safetensors"
-
-Stamp = tuple[int, int, int]  # of a file: what changes when it is replaced
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,12 @@ class Part:
 
     file: str  # its name
     rows: int  # how many there are, also of those that do not count any more
-    checksum: int  # CRC-32 of the file
+    checksum: str  # sha256 of the file, 32 hexadecimal digits
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        if Path(self.file).name != self.file:
+            raise TypeError(f"a segment is {self.file!r}")
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Manifest:
     Attributes:
         version: Counts the builds that changed something.
         segments: In their order.
-        removed: The file with the numbers of rows that do not count; empty where all do.
-        removed_checksum: CRC-32 of that file.
+        removed: Which rows do not count any more: where each run of them begins and ends, counted
+            through all segments, in rising order.
         library: The folder that was indexed.
         fingerprint: Of the system.
         corpus: What the system was trained on.
@@ -47,22 +48,22 @@ class Manifest:
         built: When, ISO 8601.
         skipped: Files that cannot be used, by path within the library, and why.
         others: How many files of the library are no sounds, by suffix.
-        stamp: Of the file that it was read from.
     """
 
-    version: int
-    segments: tuple[Part, ...]
-    removed: str
-    removed_checksum: int
-    library: str
-    fingerprint: str
-    corpus: str
-    sounds: int
-    windows: int
-    built: str
+    version: int = 0
+    segments: tuple[Part, ...] = ()
+    removed: list[int] = field(default_factory=list)
+    library: str = ""
+    fingerprint: str = ""
+    corpus: str = ""
+    sounds: int = 0
+    windows: int = 0
+    built: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
     others: dict[str, int] = field(default_factory=dict)
-    stamp: Stamp = field(default=(0, 0, 0), compare=False)
+
+    def __post_init__(self) -> None:
+        _check_types(self)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -70,24 +71,21 @@ class Manifest:
         return (folder / FILE).exists()
 
     @staticmethod
-    def stamp_of(folder: Path) -> Stamp:
-        """Return the stamp of the current version.
+    def stamp(folder: Path) -> tuple[int, int, int]:
+        """Return what changes when another version becomes current.
 
         Raises:
-            OSError: It cannot be looked at.
+            StorageError: It cannot be looked at.
         """
-        return _stamp((folder / FILE).stat())
-
-    @property
-    def files(self) -> set[str]:
-        """The names of the files that this version consists of, beside the manifest."""
-        return {each.file for each in self.segments} | ({self.removed} if self.removed else set())
+        try:
+            found = (folder / FILE).stat()
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be read ({error.strerror}).") from error
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
     def write(self, folder: Path) -> None:
         """Make this the current version of the index in ``folder``."""
-        values = {"format": FORMAT, **asdict(replace(self, skipped=dict(self.skipped)))}
-        del values["stamp"]
-        write_text(folder / FILE, json.dumps(values, indent=2) + "\n")
+        write_text(folder / FILE, json.dumps({"format": FORMAT, **asdict(self)}) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
@@ -98,12 +96,11 @@ class Manifest:
         """
         file = folder / FILE
         try:
-            with file.open(encoding="utf-8") as stream:
-                stamp = _stamp(os.fstat(stream.fileno()))
-                values = json.load(stream)
+            values = json.loads(read_regular(file))
             form = values.pop("format")
             if form == FORMAT:
-                return _checked(values, stamp)
+                values["segments"] = tuple(Part(**each) for each in values["segments"])
+                return cls(**values)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StorageError(
                 f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
@@ -124,77 +121,29 @@ class Manifest:
         Raises:
             StorageError: A file is missing, damaged, or not of this version.
         """
-        segments = [Segment(folder / each.file) for each in self.segments]
+        segments = [read_segment(folder / part.file) for part in self.segments]
         for segment, part in zip(segments, self.segments, strict=True):
-            if len(segment) != part.rows or segment.width != segments[0].width:
+            if segment.num_rows != part.rows:
                 raise StorageError(
-                    f"{segment.file} is damaged ({len(segment)} rows of {segment.width} numbers): "
-                    "build it again."
+                    f"{folder / part.file} is damaged ({segment.num_rows} rows): build it again."
                 )
-        total = sum(map(len, segments))
-        removed = _read_rows(folder / self.removed, total) if self.removed else None
-        return Table(segments, removed)
+        rows = np.arange(sum(part.rows for part in self.segments))
+        return Table(segments, np.searchsorted(self.removed, rows, side="right") % 2 == 0)
 
 
-def write_rows(file: Path, rows: Rows) -> None:
-    """Write row numbers, whole or not at all.
+def runs_of(mask: Mask) -> list[int]:
+    """Return where each run of what is true begins and ends.
 
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written.
+    >>> runs_of(np.array([True, True, False, True]))
+    [0, 2, 3, 4]
     """
-    batch = pa.record_batch({"row": pa.array(rows, pa.int64())})
-    with (
-        written_whole(file) as temporary,
-        temporary.open("wb") as handle,
-        pa.ipc.new_file(handle, batch.schema) as writer,
-    ):
-        writer.write_batch(batch)
+    edges: list[int] = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
+    return edges
 
 
-def _read_rows(file: Path, total: int) -> Rows:
-    """Read ascending numbers of rows of which there are ``total``."""
-    try:
-        with pa.memory_map(str(file)) as mapped:
-            column = pa.ipc.open_file(mapped).read_all().column("row").combine_chunks()
-        column.validate(full=True)
-        rows = np.array(column.to_numpy(), dtype=np.int64)
-    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
-        raise StorageError(f"{file} is missing or damaged ({error}): build it again.") from error
-    if len(rows) and not (rows[0] >= 0 and rows[-1] < total and (np.diff(rows) > 0).all()):
-        raise StorageError(f"{file} is damaged (its rows are not in order): build it again.")
-    return rows
-
-
-def _stamp(found: os.stat_result) -> Stamp:
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _checked(values: dict[str, Any], stamp: Stamp) -> Manifest:
-    """Return a manifest whose values are of the types they ought to be.
-
-    Raises:
-        TypeError: One is not, or a segment does not lie in the index's folder.
-    """
-    values["segments"] = tuple(Part(**each) for each in values["segments"])
-    manifest = Manifest(**values, stamp=stamp)
-    kinds: dict[type, tuple[str, ...]] = {
-        int: ("version", "removed_checksum", "sounds", "windows"),
-        str: ("removed", "library", "fingerprint", "corpus", "built"),
-        dict: ("skipped", "others"),
-    }
-    found = [
-        (name, getattr(manifest, name), kind) for kind, names in kinds.items() for name in names
-    ]
-    for each in manifest.segments:
-        found += [
-            ("file", each.file, str),
-            ("rows", each.rows, int),
-            ("checksum", each.checksum, int),
-        ]
-    for name, value, kind in found:
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {value!r}")
-    for name in manifest.files:
-        if Path(name).name != name:
-            raise TypeError(f"a segment is {name!r}")
-    return manifest
+def _check_types(values: Any) -> None:
+    """Refuse a dataclass's values that are not of its types."""
+    for each in fields(values):
+        value = getattr(values, each.name)
+        if not isinstance(value, get_origin(each.type) or each.type):  # type: ignore[arg-type]
+            raise TypeError(f"{each.name} is {value!r}")

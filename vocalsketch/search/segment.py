@@ -44,78 +44,73 @@ def schema_of(width: int, metadata: Mapping[str, str]) -> pa.Schema:
     return pa.schema(fields, metadata=dict(metadata))
 
 
-class Segment:
-    """The rows of one file, memory-mapped: what is not looked at is not read.
+def read_segment(file: Path) -> pa.Table:
+    """Map a segment into memory: what is not looked at is not read.
 
-    A file's windows are neighbours, in their order. The file may be removed while it is open.
-
-    Attributes:
-        rows: Every column but the embeddings.
-        blocks: The embeddings, (rows, width) each, views of the file.
-        metadata: What the file was written with.
+    A file's windows are neighbours, in their order. The file may be removed while it is in use.
 
     Raises:
         StorageError: The file is missing or damaged.
     """
+    try:
+        with pa.memory_map(str(file)) as mapped:  # closed, it lives on in what was read from it
+            table = pa.ipc.open_file(mapped).read_all()
+        table.validate(full=True)  # offsets that lead out of the file would be followed
+        of_an_index = table.schema.equals(schema_of(width_of(table), {}))
+    except (OSError, pa.ArrowException, AttributeError, LookupError, ValueError) as error:
+        raise StorageError(f"{file} is missing or damaged ({error}): build it again.") from error
+    if not of_an_index:
+        raise StorageError(f"{file} is damaged (its columns are others): build it again.")
+    return table
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        table = _read(file)
-        self.rows: pa.Table = table.drop_columns([EMBEDDING]).replace_schema_metadata()
-        self.width: int = table.schema.field(EMBEDDING).type.list_size
-        self.blocks: list[Floats] = [
-            as_numpy(chunk.flatten()).reshape(-1, self.width)
-            for chunk in table.column(EMBEDDING).chunks
-        ]
-        self.metadata = {
-            key.decode(errors="replace"): value.decode(errors="replace")
-            for key, value in (table.schema.metadata or {}).items()
-        }
 
-    def __len__(self) -> int:
-        return int(self.rows.num_rows)
+def width_of(segment: pa.Table) -> int:
+    """Return how many numbers an embedding has."""
+    width: int = segment.schema.field(EMBEDDING).type.list_size
+    return width
 
 
 class Table:
     """The rows of several segments, one after the other, some of which do not count any more.
 
+    Args:
+        segments: As ``read_segment`` returns them.
+        counting: Which of the first rows count; those after them all do.
+
     Attributes:
-        segments: The segments.
+        segments: As given.
         rows: Every column but the embeddings, also of rows that do not count.
-        blocks: The embeddings of these rows, (n, width) each.
-        removed: Numbers of the rows that do not count, ascending.
+        blocks: The embeddings of these rows, (n, width) each, views of the files.
+        counting: Which rows count, (rows,).
     """
 
-    def __init__(self, segments: Sequence[Segment], removed: Rows | None = None) -> None:
+    def __init__(self, segments: Sequence[pa.Table], counting: Mask | None = None) -> None:
         self.segments = list(segments)
-        self.rows = (
-            pa.concat_tables([each.rows for each in segments])
-            if segments
-            else schema_of(1, {}).empty_table().drop_columns([EMBEDDING])
+        whole = pa.concat_tables(
+            each.replace_schema_metadata() for each in segments or [schema_of(1, {}).empty_table()]
         )
-        self.blocks = [block for each in segments for block in each.blocks]
-        self.removed = np.empty(0, np.int64) if removed is None else removed
+        self.rows = whole.drop_columns([EMBEDDING])
+        self.blocks: list[Floats] = [
+            as_numpy(chunk.flatten()).reshape(-1, width_of(whole))
+            for chunk in whole.column(EMBEDDING).chunks
+        ]
+        self.counting: Mask = np.ones(whole.num_rows, dtype=bool)
+        if counting is not None:
+            self.counting[: len(counting)] = counting
 
     def __len__(self) -> int:
         """Return the number of rows that count."""
-        return int(self.rows.num_rows) - len(self.removed)
+        return int(self.counting.sum())
 
     @property
     def offsets(self) -> Rows:
         """Where each segment begins, and where the last one ends: (segments + 1,)."""
-        return np.cumsum([0, *map(len, self.segments)])
-
-    @cached_property
-    def counting(self) -> Mask:
-        """Which rows count."""
-        mask = np.ones(self.rows.num_rows, dtype=bool)
-        mask[self.removed] = False
-        return mask
+        return np.cumsum([0, *(each.num_rows for each in self.segments)])
 
     @cached_property
     def live(self) -> pa.Table:
         """Every column but the embeddings of the rows that count."""
-        return self.rows.filter(pa.array(self.counting)) if len(self.removed) else self.rows
+        return self.rows if self.counting.all() else self.rows.filter(pa.array(self.counting))
 
     @cached_property
     def first_of_file(self) -> Mask:
@@ -136,26 +131,12 @@ class Table:
         """Return a copy of some rows' embeddings, (rows, width)."""
         ends = np.cumsum([len(block) for block in self.blocks])
         of_block = np.searchsorted(ends, rows, side="right")
-        taken = np.empty((len(rows), self.segments[0].width), np.float32)
+        taken = np.empty((len(rows), self.blocks[0].shape[1]), np.float32)
         for number in np.unique(of_block):
             mine = of_block == number
             first = ends[number] - len(self.blocks[number])
             taken[mine] = self.blocks[number][rows[mine] - first]
         return taken
-
-
-def _read(file: Path) -> pa.Table:
-    try:
-        with pa.memory_map(str(file)) as mapped:  # closed, it lives on in what was read from it
-            table = pa.ipc.open_file(mapped).read_all()
-        table.validate(full=True)  # offsets that lead out of the file would be followed
-        width = table.schema.field(EMBEDDING).type.list_size
-        of_an_index = table.schema.equals(schema_of(width, {}))
-    except (OSError, pa.ArrowException, AttributeError, LookupError, ValueError) as error:
-        raise StorageError(f"{file} is missing or damaged ({error}): build it again.") from error
-    if not of_an_index:
-        raise StorageError(f"{file} is damaged (its columns are others): build it again.")
-    return table
 
 
 def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
@@ -164,16 +145,13 @@ def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     ``to_numpy`` would import pandas where it is installed, which takes half a second.
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    places = slice(array.offset, array.offset + len(array))
     if array.type == pa.bool_():
-        bits = np.frombuffer(array.buffers()[1] or b"", dtype=np.uint8)
-        return np.unpackbits(bits, bitorder="little")[places].astype(bool)
-    values: NDArray[Any] = np.frombuffer(array.buffers()[1] or b"", array.type.to_pandas_dtype())
-    return values[places]
+        return np.from_dlpack(array.cast(pa.uint8())).view(np.bool_)
+    return np.from_dlpack(array)
 
 
-def write_segment(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write batches as one Arrow IPC file, uncompressed, whole or not at all.
+def write_segment(file: Path, schema: pa.Schema, blocks: Iterable[pa.Table]) -> None:
+    """Write rows as one Arrow IPC file, uncompressed, whole or not at all.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
@@ -183,30 +161,21 @@ def write_segment(file: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
         temporary.open("wb") as handle,
         pa.ipc.new_file(handle, schema) as writer,
     ):
-        for batch in batches:
-            writer.write_batch(batch)
+        for block in blocks:
+            writer.write_table(block.combine_chunks())
 
 
-def batch_of(
-    schema: pa.Schema, columns: Mapping[str, Sequence[Any]], embeddings: Floats
-) -> pa.RecordBatch:
-    """Return one batch of rows; ``embeddings`` is (rows, width)."""
-    numbers = np.ascontiguousarray(embeddings, np.float32).reshape(-1)
-    arrays = [
-        pa.FixedSizeListArray.from_arrays(pa.array(numbers), type=field.type)
-        if field.name == EMBEDDING
-        else pa.array(columns[field.name], field.type)
-        for field in schema
-    ]
-    return pa.record_batch(arrays, schema=schema)
+def with_embeddings(rows: pa.Table, embeddings: Floats) -> pa.Table:
+    """Return rows of all other columns with their embeddings (rows, width)."""
+    field = schema_of(embeddings.shape[1], {}).field(EMBEDDING)
+    numbers = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
+    return rows.append_column(field, pa.FixedSizeListArray.from_arrays(numbers, type=field.type))
 
 
-def sorted_rows(schema: pa.Schema, table: Table, chosen: Rows) -> Iterable[pa.RecordBatch]:
-    """Yield chosen rows of a table in batches, sorted by path and otherwise as they are."""
+def sorted_rows(table: Table, chosen: Rows) -> Iterable[pa.Table]:
+    """Yield chosen rows of a table in blocks, sorted by path and otherwise as they are."""
     picked = table.rows.take(pa.array(chosen))
-    order = as_numpy(pc.sort_indices(picked.column("path")))  # stable
+    order = as_numpy(pc.sort_indices(picked.column("path"))).astype(np.int64)  # stable
     for start in range(0, len(order), ROWS_AT_ONCE):
         mine = order[start : start + ROWS_AT_ONCE]
-        rows = picked.take(pa.array(mine))
-        columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
-        yield batch_of(schema, columns, table.embeddings(chosen[mine]))
+        yield with_embeddings(picked.take(pa.array(mine)), table.embeddings(chosen[mine]))

@@ -23,32 +23,17 @@ class Window(NamedTuple):
     clip: np.ndarray  # (samples,) float32 at the front end's rate, as long as it wants
 
 
-class Sounding(NamedTuple):
-    """A decoded file: its duration in seconds, its rate in Hz and its audible windows."""
+def window_count(duration: float, window: float = WINDOW) -> int:
+    """Return how many windows cover a sound, each beginning half a window after the one before.
 
-    duration: float
-    sample_rate: int
-    windows: Iterator[Window]
-
-
-def window_starts(duration: float, window: float = WINDOW) -> list[float]:
-    """Return where windows begin, in seconds, each half a window after the one before.
-
-    The last one reaches the end.
-
-    >>> window_starts(3.0), window_starts(4.5), window_starts(8.0)
-    ([0.0], [0.0, 2.0], [0.0, 2.0, 4.0])
+    >>> window_count(3.0), window_count(4.5), window_count(8.0)
+    (1, 2, 3)
     """
-    hop = window / 2
-    return [hop * number for number in range(_count(duration, window))]
-
-
-def _count(duration: float, window: float) -> int:
     return 1 + math.ceil(max(0.0, duration - window) / (window / 2) - 1e-9)
 
 
-def open_windows(stream: BinaryIO, front_end: FrontEnd, name: str) -> Sounding:
-    """Decode a file's windows one after the other; silent ones are left out.
+class Windows:
+    """A sound's windows, decoded one after the other as they are asked for; no silent ones.
 
     Where one begins with the file, its clip is the one that training sees.
 
@@ -57,49 +42,45 @@ def open_windows(stream: BinaryIO, front_end: FrontEnd, name: str) -> Sounding:
         front_end: Gives rate and length of the clips.
         name: What errors call the file.
 
+    Attributes:
+        duration: Of the file, seconds.
+        sample_rate: Of the file, Hz.
+
     Raises:
-        AudioError: The file cannot be decoded; also while the windows are read.
+        AudioError: The file cannot be decoded, or is silent; also while the windows are read.
     """
-    window = max(WINDOW, front_end.seconds)
-    longest = (WINDOWS_AT_ONCE + 1) * window / 2 + MARGIN
-    stream.seek(0)
-    waveform, rate = read_audio(stream, seconds=longest, name=name)
-    duration = len(waveform) / rate
-    if len(waveform) >= math.floor(longest * rate):
-        duration = _promised_duration(stream, name)
-    windows = _windows(stream, waveform, rate, duration, window, front_end, name)
-    return Sounding(duration, rate, windows)
 
-
-def _windows(
-    stream: BinaryIO,
-    waveform: np.ndarray,
-    rate: int,
-    duration: float,
-    window: float,
-    front_end: FrontEnd,
-    name: str,
-) -> Iterator[Window]:
-    hop, audible = window / 2, False
-    numbers = range(_count(duration, window))  # by the header, which may promise millions
-    for first in range(0, len(numbers), WINDOWS_AT_ONCE):
-        group = [hop * number for number in numbers[first : first + WINDOWS_AT_ONCE]]
-        if first:
+    def __init__(self, stream: BinaryIO, front_end: FrontEnd, name: str) -> None:
+        self._stream, self._front_end, self._name = stream, front_end, name
+        self._window = max(WINDOW, front_end.seconds)
+        longest = (WINDOWS_AT_ONCE + 1) * self._window / 2 + MARGIN
+        self._beginning, self.sample_rate = self._read(0.0, longest)
+        self.duration = len(self._beginning) / self.sample_rate
+        if len(self._beginning) >= math.floor(longest * self.sample_rate):
             stream.seek(0)
-            seconds = group[-1] - group[0] + window + MARGIN
-            waveform, _ = read_audio(stream, seconds=seconds, offset=group[0], name=name)
-        for start in group:
-            first_sample = round((start - group[0]) * rate)
-            part = waveform[first_sample : first_sample + math.ceil((window + MARGIN) * rate)]
-            if np.abs(part[: math.ceil(window * rate)]).max(initial=0.0) > SILENCE:
-                audible = True
-                yield Window(start, min(start + window, duration), clip_of(part, rate, front_end))
-    if not audible:
-        raise AudioError(f"{name}: nothing but silence.")
+            with opened_audio(stream, name) as audio:  # what the header promises
+                self.duration = float(audio.frames / audio.samplerate)
 
+    def __iter__(self) -> Iterator[Window]:
+        """Yield the windows."""
+        window, rate, audible = self._window, self.sample_rate, False
+        count = window_count(self.duration, window)  # by the header: it may be millions
+        for first in range(0, count, WINDOWS_AT_ONCE):
+            numbers = range(first, min(first + WINDOWS_AT_ONCE, count))
+            offset, seconds = first * window / 2, (len(numbers) + 1) * window / 2 + MARGIN
+            waveform = self._read(offset, seconds)[0] if first else self._beginning
+            for number in numbers:
+                start = number * window / 2
+                part = waveform[round((start - offset) * rate) :][
+                    : math.ceil((window + MARGIN) * rate)
+                ]
+                if np.abs(part[: math.ceil(window * rate)]).max(initial=0.0) > SILENCE:
+                    audible = True
+                    clip = clip_of(part, rate, self._front_end)
+                    yield Window(start, min(start + window, self.duration), clip)
+        if not audible:
+            raise AudioError(f"{self._name}: nothing but silence.")
 
-def _promised_duration(stream: BinaryIO, name: str) -> float:
-    """Return what the header says, of a file whose beginning could be decoded."""
-    stream.seek(0)
-    with opened_audio(stream, name) as audio:
-        return float(audio.frames / audio.samplerate)
+    def _read(self, offset: float, seconds: float) -> tuple[np.ndarray, int]:
+        self._stream.seek(0)
+        return read_audio(self._stream, seconds=seconds, offset=offset, name=self._name)

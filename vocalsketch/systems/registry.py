@@ -20,6 +20,7 @@ SYSTEMS = {
     "imisound": "vocalsketch.systems.imisound.Imisound",
     "contours": "vocalsketch.systems.contours.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
+    "two_dft": "vocalsketch.systems.two_dft.TwoDFT",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
 FRONT_ENDS = {
@@ -27,6 +28,7 @@ FRONT_ENDS = {
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
+    "PreemphasisedMel": "vocalsketch.features.preemphasised_mel.PreemphasisedMel",
     "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
     "Waveform": "vocalsketch.features.waveform.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",

@@ -3,6 +3,7 @@ from .contrastive import ContrastiveTask
 from .imisound import ImisoundTask
 from .retrieval import RetrievalTask
 from .siamese import SiameseTask
+from .two_dft import TwoDFTTask
 
 __all__ = [
     "ClassificationTask",
@@ -10,4 +11,5 @@ __all__ = [
     "ImisoundTask",
     "RetrievalTask",
     "SiameseTask",
+    "TwoDFTTask",
 ]

@@ -1,6 +1,5 @@
 """Pre-training of a tower by classification (paper, sections V-A and V-B)."""
 
-from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -10,7 +9,7 @@ from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from vocalsketch.datamodules.classification import LabelledBatch
+from vocalsketch.datamodules.batches import LabelledBatch
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.tasks.confusion import Confusion
@@ -124,7 +123,7 @@ class ClassificationTask(pl.LightningModule):
                 "system": "classifier",
                 "side": data.side,
                 "input_shape": list(self.input_shape),
-                "tower": asdict(self.geometry),
+                "tower": self.geometry.to_dict(),
                 "classes": list(self.classes),
                 "front_end": data.front_end.describe(),
             },

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from vocalsketch.datamodules.batches import ClipBatch
-from vocalsketch.datamodules.evaluation import EvaluationSet
-from vocalsketch.datamodules.retrieval import RetrievalDataModule
+from vocalsketch.datamodules.retrieval import EvaluationSet, RetrievalDataModule
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.checkpoints import description_used
 from vocalsketch.systems.system import System
 
 Embeddings = dict[Side, Tensor]
+BEGINNINGS = ("transferred", "started_from")  # of a checkpoint's provenance: what it began from
 
 
 class RetrievalTask(pl.LightningModule):
@@ -31,6 +31,7 @@ class RetrievalTask(pl.LightningModule):
     def __init__(self, system: System) -> None:
         super().__init__()
         self.system = system
+        self.resumed = False
         self.begin_evaluation()
 
     @property
@@ -38,6 +39,17 @@ class RetrievalTask(pl.LightningModule):
         """The half that the running stage evaluates."""
         data = cast("RetrievalDataModule", self.trainer.datamodule)  # type: ignore[attr-defined]  # set by fit
         return data.evaluation_set(self.trainer.state.fn)
+
+    def check_start(self) -> None:
+        """Check that what a training begins from is there, before anything is computed."""
+
+    def begin_training(self) -> None:
+        """Take over what a training begins from."""
+
+    def on_fit_start(self) -> None:
+        """Begin, unless the training is resumed."""
+        if not self.resumed:
+            self.begin_training()
 
     def begin_evaluation(self) -> None:
         """Forget what the last evaluation came to."""
@@ -101,13 +113,16 @@ class RetrievalTask(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint is of this system, before its weights are loaded.
+        """Check that the checkpoint is of this system, and remember what its training began from.
 
         Raises:
             CheckpointError: It is of another; the first key that differs is named.
         """
         with description_used("The checkpoint"):
             self.system.require("The checkpoint", checkpoint["vocalsketch"]["description"])
+            held = checkpoint["vocalsketch"]["provenance"]
+            self.system.provenance = {key: held[key] for key in BEGINNINGS if key in held}
+        self.resumed = True
 
     def _allocate(self, side: Side, width: int) -> None:
         evaluated = self.evaluation_set

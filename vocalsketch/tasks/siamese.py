@@ -81,7 +81,6 @@ class SiameseTask(RetrievalTask):
         self.optimizer = optimizer
         self.learning_rate_decay = learning_rate_decay
         self.transfer = transfer
-        self.resumed = False
         self.frozen = list(frozen_stages(self.system, freeze)) if freeze else []
         for stage in self.frozen:
             stage.requires_grad_(False)
@@ -95,9 +94,9 @@ class SiameseTask(RetrievalTask):
         if self.transfer is not None:
             require_checkpoints(self.transfer)
 
-    def on_fit_start(self) -> None:
-        """Copy the pre-trained layers, where a training starts that is no resumption."""
-        if self.transfer is None or self.resumed:
+    def begin_training(self) -> None:
+        """Copy the pre-trained layers."""
+        if self.transfer is None:
             return
         copied = transfer_layers(self.system, self.transfer)
         self.print("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
@@ -148,10 +147,3 @@ class SiameseTask(RetrievalTask):
         """Return the optimizer and, where asked, Keras' decay of its rate per step."""
         trained = [each for each in self.parameters() if each.requires_grad]
         return with_keras_decay(self.optimizer(trained), self.learning_rate_decay)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what the checkpoint's training started from, and check what it is of."""
-        super().on_load_checkpoint(checkpoint)
-        self.resumed = True
-        held = checkpoint["vocalsketch"]["provenance"]
-        self.system.provenance = {key: held[key] for key in ("transferred",) if key in held}

@@ -1,18 +1,77 @@
-"""Which clips of a speech corpus train and which test."""
+"""Clips of known classes, which pre-train a tower; and which of them train and which test."""
 
 import random
 from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from vocalsketch.datasets.records import named
-from vocalsketch.datasets.voxforge import SpeechClip, SpeechCorpus
 from vocalsketch.errors import ConfigError, DatasetError
 
 TEST_SHARE = 0.3  # paper, section V-A: 70 % train, 30 % test
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledClip:
+    """A clip of a known class.
+
+    Attributes:
+        id: Unique in its corpus.
+        path: Where the audio lies.
+        label: Its class: a language, or a kind of sound.
+        group: Whose clips stand on one side of a split: a speaker, or a fold.
+    """
+
+    id: str
+    path: Path
+    label: str
+    group: str
+
+
+@dataclass(frozen=True)
+class LabelledCorpus:
+    """Clips of known classes.
+
+    Attributes:
+        name: The layout's, such as ``voxforge``, or ``demo``; printed beside every result.
+        root: The folder it was read from.
+        classes: The classes, in the order of their indices.
+        clips: The clips, sorted by id.
+        skipped: What was found, or ought to be there, and is not used, by reason.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    clips: tuple[LabelledClip, ...]
+    skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def split_fold(corpus: LabelledCorpus, fold: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Divide UrbanSound8K's clips for one round of ten-fold cross-validation.
+
+    Returns:
+        The ids of the nine folds that train and of the one that tests, in the corpus' order.
+
+    Raises:
+        ConfigError: ``fold`` is not 1 to 10.
+        DatasetError: One of the sides has no clip.
+    """
+    if not 1 <= fold <= 10:
+        raise ConfigError(f"fold is {fold}: UrbanSound8K has folds 1 to 10.")
+    train, test = _sides(corpus, {clip.id for clip in corpus.clips if clip.group == str(fold)})
+    if not train or not test:
+        present = ", ".join(sorted({clip.group for clip in corpus.clips}, key=int))
+        raise DatasetError(
+            f"Fold {fold} of {corpus.root} leaves {len(train)} clips to train and {len(test)} to "
+            f"test: folds with clips are {present}. Choose another fold or restore the files."
+        )
+    return train, test
+
+
 def split_languages(
-    corpus: SpeechCorpus,
+    corpus: LabelledCorpus,
     split: Literal["speaker", "clip"] = "speaker",
     seed: int = 0,
     test_share: float = TEST_SHARE,
@@ -35,16 +94,21 @@ def split_languages(
         raise ConfigError(f"split is {split!r}: choose speaker or clip.")
     if not 0 < test_share < 1:
         raise ConfigError(f"test_share is {test_share}: give a share between 0 and 1.")
-    by_language: dict[str, list[SpeechClip]] = {language: [] for language in corpus.languages}
+    by_language: dict[str, list[LabelledClip]] = {language: [] for language in corpus.classes}
     for clip in corpus.clips:
-        by_language[clip.language].append(clip)
+        by_language[clip.label].append(clip)
     draw = _by_speaker if split == "speaker" else _by_clip
-    test = draw(by_language, seed, test_share)
-    train_ids = tuple(clip.id for clip in corpus.clips if clip.id not in test)
-    return train_ids, tuple(clip.id for clip in corpus.clips if clip.id in test)
+    return _sides(corpus, draw(by_language, seed, test_share))
 
 
-def _by_clip(by_language: dict[str, list[SpeechClip]], seed: int, share: float) -> set[str]:
+def _sides(corpus: LabelledCorpus, test: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    ids = [clip.id for clip in corpus.clips]
+    return tuple(each for each in ids if each not in test), tuple(
+        each for each in ids if each in test
+    )
+
+
+def _by_clip(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:
     test: set[str] = set()
     for language, clips in by_language.items():
         if len(clips) < 2:
@@ -58,11 +122,11 @@ def _by_clip(by_language: dict[str, list[SpeechClip]], seed: int, share: float) 
     return test
 
 
-def _by_speaker(by_language: dict[str, list[SpeechClip]], seed: int, share: float) -> set[str]:
+def _by_speaker(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:
     """Draw test speakers language by language; a name drawn once keeps its side."""
     tests: dict[str, bool] = {}
     counts = {
-        language: Counter(clip.speaker for clip in clips) for language, clips in by_language.items()
+        language: Counter(clip.group for clip in clips) for language, clips in by_language.items()
     }
     # Languages with few speakers have the least choice, so they choose first.
     for language in sorted(counts, key=lambda language: (len(counts[language]), language)):
@@ -77,7 +141,7 @@ def _by_speaker(by_language: dict[str, list[SpeechClip]], seed: int, share: floa
                 "and test without one on both sides: use split: clip, or add speakers."
             )
         tests |= {name: name in drawn for name, _ in free}
-    return {clip.id for clips in by_language.values() for clip in clips if tests[clip.speaker]}
+    return {clip.id for clips in by_language.values() for clip in clips if tests[clip.group]}
 
 
 def _closest(free: list[tuple[str, int]], placed: int, total: int, share: float) -> set[str] | None:

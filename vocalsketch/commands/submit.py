@@ -1,0 +1,79 @@
+"""`vocalsketch submit`: the score of every query and item of a challenge, as one table."""
+
+import argparse
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocalsketch.errors import DatasetError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vocalsketch.domain import Side
+    from vocalsketch.systems import System
+
+AT_ONCE = 32  # clips
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per "
+        "item, both named by their path within their folder; higher is closer."
+    )
+    parser.add_argument(
+        "system",
+        metavar="RUN",
+        help="a run's folder (its best checkpoint), a checkpoint, a saved system, or the name of "
+        "one that needs no training, such as two_dft",
+    )
+    parser.add_argument("--items", type=Path, required=True, metavar="DIR", help="the sounds")
+    parser.add_argument("--queries", type=Path, required=True, metavar="DIR", help="the imitations")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score everything and write the table."""
+    import torch
+
+    from vocalsketch.experiment.run_folder import RunFolder
+    from vocalsketch.files import written_whole
+    from vocalsketch.systems import load_system
+
+    spec = Path(arguments.system)
+    system = load_system(RunFolder(spec).checkpoint("best") if spec.is_dir() else arguments.system)
+    with torch.inference_mode():
+        items, recordings = _embedded(system, "recording", arguments.items)
+        queries, imitations = _embedded(system, "imitation", arguments.queries)
+        scores = system.score(imitations, recordings).tolist()
+    out: Path = arguments.out
+    with written_whole(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["", *items])
+        writer.writerows([query, *row] for query, row in zip(queries, scores, strict=True))
+    print(f"{len(queries)} queries x {len(items)} items: {out}")
+    return 0
+
+
+def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str], Tensor]":
+    """Return the names of a folder's sounds, and their embeddings."""
+    import numpy as np
+    import torch
+
+    from vocalsketch.datamodules.batches import Clips
+    from vocalsketch.datasets.discovery import list_audio
+    from vocalsketch.features.store import FeatureStore
+
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder: give the folder that holds the {side}s.")
+    names = sorted(file.path for file in list_audio(folder).files)
+    if not names:
+        raise DatasetError(f"{folder} holds no audio: give the folder that holds the {side}s.")
+    front_end = system.front_ends[side]
+    paths = [folder / name for name in names]
+    clips = Clips(FeatureStore().fill(paths, front_end), paths)
+    embed = system.hear if front_end.cached == "waveform" else system.embed
+    rows = np.arange(len(names))
+    blocks = [rows[begin : begin + AT_ONCE] for begin in range(0, len(rows), AT_ONCE)]
+    return names, torch.cat([embed(side, clips.read(block)) for block in blocks])
