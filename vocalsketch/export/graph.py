@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from onnxscript.optimizer import optimize_ir
 from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Side
@@ -20,6 +21,7 @@ from vocalsketch.systems import System
 Precision = Literal["float32", "float16", "int8"]
 
 OPSET = 20  # the latest that the exporter writes without converting
+FOLDED = 2**14  # bytes of a constant that is worth its place; others are computed at each run
 
 
 class Hearing(nn.Module):
@@ -121,15 +123,17 @@ def _graph(module: nn.Module, inputs: Mapping[str, Tensor], output: str) -> onnx
                 tuple(inputs.values()),
                 dynamo=True,
                 verbose=False,
+                optimize=False,
                 opset_version=OPSET,
                 input_names=list(inputs),
                 output_names=[output],
                 dynamic_shapes={name: {0: torch.export.Dim(axes[name])} for name in inputs},
                 custom_translation_table=translations(),
             )
+        assert program is not None
+        optimize_ir(program.model, output_size_limit=FOLDED)
     finally:
         logger.setLevel(level)
-    assert program is not None
     return _without_traces(program.model_proto)
 
 
