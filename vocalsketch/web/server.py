@@ -1,5 +1,6 @@
 """Serving the page, on the loopback address unless another is asked for."""
 
+import ctypes
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ from vocalsketch.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+LARGE = 128 * 1024  # bytes; glibc's own choice, before it adapts
 
 
 def allowed_hosts(host: str, given: Sequence[str]) -> list[str]:
@@ -42,6 +45,18 @@ def listening(host: str, port: int) -> socket.socket:
             f"{host}, port {port}, cannot be listened on ({error.strerror or error}): give a "
             "--port that is free, and a --host of this machine."
         ) from error
+
+
+def give_large_arrays_back() -> None:
+    """Have the allocator return a large array's memory to the system when it is freed.
+
+    By itself glibc soon keeps arrays of up to 32 MB for later ones, in a heap for each thread,
+    whose gaps grow for as long as many threads search at once. On other systems, and with other
+    C libraries, nothing is done.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object]) -> None:
