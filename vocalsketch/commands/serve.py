@@ -1,6 +1,7 @@
 """`vocalsketch serve`: a web page to search by voice, and its API."""
 
 import argparse
+import os
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from vocalsketch.web.guard import Limits
     from vocalsketch.web.libraries import Libraries
 
+EXAMPLES = 2  # imitations of each category of the synthetic sounds
 SYNTHETIC = (
     "Synthetic sounds to try the page with: no sound and no voice here was recorded. "
     "`vocalsketch serve FOLDER` searches sounds of your own."
@@ -61,9 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         shown: dict[str, Any] = {"reveal": arguments.host in LOOPBACK}
         if folders or arguments.index:
             return Libraries(arguments.index, folders), shown
-        from vocalsketch.web.synthetic import sounds_and_examples
-
-        library, shown["examples"] = sounds_and_examples()
+        library, shown["examples"] = _synthetic()
         return Libraries((), [library]), {"notes": [SYNTHETIC], **shown}
 
     return serve_page(arguments, limits, prepared)
@@ -141,3 +141,23 @@ def _warn_of_others(host: str) -> None:
             "the same machine or over https.",
             file=sys.stderr,
         )
+
+
+def _synthetic() -> tuple[Path, dict[str, Path]]:
+    """Return the folder of the demo corpus's sounds, and imitations by what they imitate."""
+    from vocalsketch.datasets.open import open_corpus
+    from vocalsketch.datasets.splits import paper_split
+
+    corpus = open_corpus("demo")
+    held_out = set(paper_split(corpus).validation_imitations)
+    of_sound: dict[str, Path] = {}
+    for imitation in corpus.imitations:
+        if imitation.id in held_out:
+            of_sound.setdefault(imitation.sound_id, imitation.path)
+    named: dict[str, list[tuple[str, Path]]] = {}
+    for sound in corpus.sounds:
+        if sound.id in of_sound:
+            name = sound.path.stem.replace("_", " ")
+            named.setdefault(sound.category, []).append((name, of_sound[sound.id]))
+    folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
+    return folder, dict(each for sounds in named.values() for each in sounds[:EXAMPLES])

@@ -65,27 +65,15 @@ def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object])
     Args:
         app: What answers.
         listener: Where.
-        ready: Called with the page's address when it is served.
+        ready: Called with the page's address.
     """
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     config = uvicorn.Config(
         app, log_level="error", access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
     )
-    server = _Server(config, lambda: ready(address))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's wish to end
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended in order
-        server.run(sockets=[listener])
+        ready(address)  # who asks now waits a moment: the socket listens
+        uvicorn.Server(config).run(sockets=[listener])
     print("The page is closed.", file=sys.stderr)
-
-
-class _Server(uvicorn.Server):
-    """Says when it serves."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
