@@ -17,9 +17,11 @@ from vocalsketch.datasets import archive as archive_module
 from vocalsketch.datasets.download import (
     PUBLISHED,
     RETRIES,
+    WEIGHTS,
     Published,
     RemoteFile,
     download,
+    download_file,
     download_voxforge,
 )
 from vocalsketch.datasets.voxforge import load_voxforge
@@ -476,3 +478,22 @@ def test_a_language_that_voxforge_lacks_is_named(
     with pytest.raises(error, match=message):
         download_voxforge(tmp_path, languages, base_url=f"{server.url}/downloads/")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_published_weights_are_fetched_once_and_another_hash_is_refused(
+    server: Server, tmp_path: Path
+) -> None:
+    assert WEIGHTS["mn10"].url.endswith("/releases/download/v0.0.1/mn10_as_mAP_471.pt")
+    file = RemoteFile("mn10.pt", f"{server.url}/mn10.pt")
+    server.files["/mn10.pt"] = b"weights" * 100
+    server.cuts["/mn10.pt"] = [50]
+    out = tmp_path / "kept" / "mn10.pt"
+    out.parent.mkdir()
+    assert download_file(file, out).fetched == 1
+    assert server.asked[-1] == ("/mn10.pt", "bytes=50-")
+    assert (out.read_bytes(), list(out.parent.iterdir())) == (b"weights" * 100, [out])
+    assert str(download_file(file, out)).startswith("Already in")
+    server.files["/mn10.pt"] = b"changed"
+    with pytest.raises(DatasetError, match="mn10.pt from .* does not have the checksum"):
+        download_file(file, tmp_path / "again.pt")
+    assert not (tmp_path / "again.pt").exists()

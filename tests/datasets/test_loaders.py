@@ -114,3 +114,30 @@ def test_real_material_is_recognised(shared: Path) -> None:
     assert {name: layout.name for name, layout in layouts.items() if layout} == {
         name: name for name in names
     }
+
+
+@pytest.mark.parametrize("write", [trees.write_vimsketch, trees.write_vocal_imitation_set])
+def test_a_tree_of_other_capitals_and_suffixes_is_the_same(tmp_path: Path, write: Write) -> None:
+    root = write(tmp_path)
+    whole = open_corpus(root)
+    for table in (*root.glob("*_file_names.csv"), *root.glob("original*.txt")):
+        table.unlink()
+    for file in list(root.rglob("*.wav")):
+        file.rename(file.with_suffix(".WAV"))
+    for folder in [each for each in root.iterdir() if each.is_dir()]:
+        folder.rename(root / folder.name.upper())
+    (root / "outside").mkdir()
+    other = open_corpus(root)
+    lowered = [(each.id.lower(), each.category) for each in other.sounds]
+    assert lowered == [(each.id.lower(), each.category) for each in whole.sounds]
+    assert len(other.imitations) == len(whole.imitations)
+
+
+def test_sounds_that_are_no_part_of_a_data_set_are_said(tmp_path: Path) -> None:
+    root = trees.write_vocal_imitation_set(tmp_path)
+    trees.tone(root / "extra.WAV", 200.0)
+    (root / "._extra.wav").touch()
+    inventory = take_inventory(root)
+    assert "extra.WAV" in inventory.left_out["sounds in its folder that are no part of it"]
+    assert inventory.others[".wav (hidden)"] == 1
+    assert inventory.others[".txt"] == 2

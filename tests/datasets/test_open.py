@@ -1,5 +1,6 @@
 """Opening whatever lies at a path."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_a_folder_and_a_csv_of_pairs_open(tmp_path: Path) -> None:
         (("UrbanSound8K.csv",), r"is nearly UrbanSound8K, but lacks audio/fold\*/ or fold\*/"),
         (("en/anna-20100101-abc/etc/PROMPTS",), "is VoxForge, which holds no"),
         (("en/anna-20100101-abc.tgz",), "is VoxForge, which holds no"),
+        (("doc/package/etc/a.conf",), r"no corpus: it holds doc\. A"),
+        (("URBANSOUND8K.csv", "Fold1/a.wav"), "is UrbanSound8K, which holds no"),
+        (("a/b/vim/References/1_x.WAV", "a/b/vim/vocal_imitations/2_x.wav"), "b/vim is VimSketch:"),
+        (("us/UrbanSound8K.csv", "us/fold1/a.wav"), "us is UrbanSound8K, which holds no vocal"),
+        (("kick.M4A", "x/snare.wav"), "To imitate its sounds: `vocalsketch data imitate`"),
         (("release/vocal_imitations.csv",), "release is nearly VocalSketch, but lacks sound_rec"),
         (("mine/sounds/a.wav", "mine/imitations/a/1.wav"), "mine is a folder of one's own: give"),
         (("sounds/a.wav",), "nearly a folder of one's own, but lacks imitations/.*lies so: ROOT"),
@@ -90,3 +96,15 @@ def test_mirrored_and_unfinished_trees_get_the_right_advice(
 def test_a_misspelt_way_to_treat_bad_audio(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="on_bad_audio is 'ignore': choose error or skip"):
         open_corpus(make(tmp_path, *PAIR), on_bad_audio="ignore")  # type: ignore[arg-type]
+
+
+def test_a_table_of_ones_own_is_found_in_its_folder(shared: Path) -> None:
+    with pytest.raises(DatasetError, match=r"case\.csv is a table of one's own: give that"):
+        open_corpus(shared / "cases/csv-tables")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pairs.csv")
+    with pytest.raises(DatasetError, match=r"pairs\.csv is a pipe, socket or device"):
+        open_corpus(tmp_path / "pairs.csv")

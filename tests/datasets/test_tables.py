@@ -31,6 +31,10 @@ ROWS = "".join(
         ("sep=;\n" + (HEADER + ROWS).replace(",", ";"), "cp1252"),
         ((HEADER + ROWS).replace(",", "\t"), "utf-16"),
         ((HEADER + ROWS).replace(",", "\t"), "utf-16-le"),
+        *((HEADER + ROWS, f"utf-{code}") for code in ("16-be", "32", "32-le", "32-be")),
+        ((HEADER + ROWS).replace(",", "|"), "utf-8"),
+        (HEADER + ROWS + "\x1a", "utf-8"),
+        (HEADER + ROWS + "\0\0", "cp1252"),
         (HEADER + ROWS, "latin-1"),
         ((HEADER + ROWS).replace("/", "\\"), "utf-8"),
         ((HEADER + ROWS).replace(".wav", ".WAV"), "utf-8"),
@@ -52,6 +56,12 @@ def test_decomposed_names_on_disk_are_the_same_names(tmp_path: Path) -> None:
     corpus = open_corpus(tmp_path / "pairs.csv")
     assert corpus.sounds[0].id == "a/Fl\xf6te.wav"
     assert corpus.sounds[0].path.is_file()
+
+
+def test_an_encoding_that_may_be_misread_is_named_where_files_are_gone(tmp_path: Path) -> None:
+    (make(tmp_path) / "pairs.csv").write_bytes((HEADER + ROWS).encode("mac-roman"))
+    with pytest.raises(DatasetError, match=r"is read as Windows-1252, no UTF-8: a/Fl.te.*as UTF-8"):
+        open_corpus(tmp_path / "pairs.csv")
 
 
 def test_a_workbook_is_told_from_a_table(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def test_a_shipped_config_runs(
     options = []
     if "procedural:" in path.read_text():
         options += ["--data.init_args.procedural", "4", "--data.init_args.people", "1"]
+    if "backbone:" in path.read_text():
+        options += ["--model.init_args.encoder.backbone", "mn01"]
     if "start:" in path.read_text():
         options += ["--model.init_args.start", "null"]  # of a run that is not here
     fit(path.name, *options, "--trainer.fast_dev_run", "true", "--run_dir", str(tmp_path / "run"))

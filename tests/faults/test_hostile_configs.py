@@ -1,5 +1,6 @@
 """A config from a stranger chooses among what is there: it never runs a command or imports code."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -263,7 +264,18 @@ def test_the_encoding_of_a_config_that_is_not_utf_8_is_named(
 
 def parse_bytes(config: Path, content: bytes) -> ExperimentCLI:
     config.write_bytes(content)
+    return parse_config(config)
+
+
+def parse_config(config: Path) -> ExperimentCLI:
     return ExperimentCLI("fit", ["--config", str(config), "--run_dir", str(config.parent / "run")])
+
+
+@pytest.mark.parametrize("made", [read_mapping, lambda path: parse_config(path)])
+def test_a_pipe_is_not_waited_for(made: Callable[[Path], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"Cannot read .*pipe\.yaml \(a folder, pipe or device"):
+        made(tmp_path / "pipe.yaml")
 
 
 def test_a_config_may_begin_with_the_mark_of_utf_8(tiny_config: Path) -> None:

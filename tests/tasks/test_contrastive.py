@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,14 @@ import torch
 import yaml
 from corpora import RATE, tone, write_config
 
+from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
+from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.mobilenet import MobileNet
+from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.tasks import ContrastiveTask
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "conf").glob("dual*.yaml"))
@@ -228,3 +235,81 @@ def test_folders_without_sounds_and_silence_cannot_be_trained_on(
         fit(config, tmp_path / "run", "--data.init_args.sounds", f"[{tmp_path / 'empty'}]")
     with pytest.raises(DatasetError, match="nowhere"):
         fit(config, tmp_path / "run", "--data.init_args.sounds", f"[{tmp_path / 'nowhere'}]")
+
+
+def batch_of(system: DualEncoder, classes: list[int]) -> ContrastiveBatch:
+    """A batch of as many sounds, an imitation of each."""
+    torch.manual_seed(0)
+    numbers, kinds = torch.arange(len(classes)), torch.tensor(classes)
+    bins, frames = system.front_ends["imitation"].shape
+    clips = torch.rand(2, len(classes), bins, frames) * 80
+    return ContrastiveBatch(clips[0], clips[1], numbers, numbers, kinds, kinds)
+
+
+def task_of(**options: object) -> ContrastiveTask:
+    torch.manual_seed(0)
+    front_end = AudibleMel(seconds=0.5, bands=16)
+    geometry = EncoderGeometry(filters=(4, 6), places=4, width=8, batch_norm=False)
+    task = ContrastiveTask(
+        geometry, imitation_front_end=front_end, recording_front_end=front_end, **options
+    )
+    task.trainer = pl.Trainer(logger=False, enable_checkpointing=False)
+    task.log = lambda *_, **__: None
+    return task
+
+
+def test_sounds_of_the_targets_class_are_no_rivals_where_that_is_asked() -> None:
+    task = task_of(mask_classes=True, symmetric=False)
+    batch = batch_of(task.system, [0, 0, 1, 1])
+    embedded = [task.system.embed("imitation", batch.imitations)]
+    embedded.append(task.system.embed("recording", batch.recordings))
+    similarities = (embedded[0] @ embedded[1].T / 0.07).exp()
+    losses = []
+    for row, rivals in enumerate(([2, 3], [2, 3], [0, 1], [0, 1])):
+        own = similarities[row, row]
+        losses.append(-(own / (own + similarities[row, rivals].sum())).log())
+    torch.testing.assert_close(task.training_step(batch), torch.stack(losses).mean())
+    unmasked = task_of(symmetric=False).training_step(batch)
+    assert unmasked.detach() > task.training_step(batch).detach()
+
+
+def test_the_rate_rises_and_comes_down_to_its_last_share() -> None:
+    task = task_of(warm_up=0.25, last_rate=0.1)
+    task.trainer = SimpleNamespace(estimated_stepping_batches=8)
+    schedule = task.configure_optimizers()["lr_scheduler"]["scheduler"].lr_lambdas[0]
+    rates = [schedule(step) for step in range(9)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[5] == pytest.approx(0.55)
+    assert rates[8] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"last_rate": 1.5}, "last_rate is 1.5"),
+        ({"backbone_weights": "x.pt"}, "backbone_weights needs encoder.backbone"),
+    ],
+)
+def test_what_makes_no_recipe_is_refused(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        task_of(**options)
+
+
+def test_a_backbone_begins_with_its_weights_or_says_that_it_does_not(tmp_path: Path) -> None:
+    front_end = PreemphasisedMel(seconds=0.5)
+    ends = {"imitation_front_end": front_end, "recording_front_end": front_end}
+    geometry = EncoderGeometry(backbone="mn01", places=1, width=None)
+    with pytest.warns(UserWarning, match="mn01 begins with random weights.*data download mn01"):
+        ContrastiveTask(geometry, **ends).check_start()
+    released = {f"features.{name}": v for name, v in MobileNet("mn01").state_dict().items()}
+    torch.save(released, tmp_path / "mn01.pt")
+    task = ContrastiveTask(geometry, backbone_weights=str(tmp_path / "mn01.pt"), **ends)
+    task.check_start()
+    first = task.system.state_dict()["encoders.recording.convolutions.0.0.weight"].clone()
+    task.begin_training()
+    began = task.system.state_dict()
+    assert not torch.equal(began["encoders.recording.convolutions.0.0.weight"], first)
+    for side in ("imitation", "recording"):
+        for name, value in released.items():
+            own = name.replace("features", f"encoders.{side}.convolutions")
+            torch.testing.assert_close(began[own], value)

@@ -7,7 +7,7 @@ from pathlib import Path
 from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.commands.serve import SERVING, check_folders, limits_of, serve_page
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import write_text
+from vocalsketch.files import read_regular, write_text
 
 OPTIONS: Options = {
     "sounds+": (
@@ -76,6 +76,6 @@ def _report(folder: Path) -> int:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return read_regular(file).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is no text (UTF-8) that can be read: {error}") from error

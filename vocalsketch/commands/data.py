@@ -22,6 +22,7 @@ DOWNLOADS = (
     *("vocalsketch", "vimsketch", "vocal-imitation-set", "qvim-dev"),
     *("voxforge", "urbansound8k"),
 )
+WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +102,7 @@ def _check(arguments: argparse.Namespace) -> int:
     broken += inventory.damaged
     for text in broken:
         print(text)
-    if inventory.name == "folder":
+    if inventory.grouped_by == "category":
         _print_left_out(inventory)
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
@@ -154,7 +155,9 @@ def _download(arguments: argparse.Namespace) -> int:
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
         raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
-    if arguments.dataset != "voxforge":
+    if arguments.dataset in WEIGHTS:
+        done = download.download_file(download.WEIGHTS[arguments.dataset], arguments.out)
+    elif arguments.dataset != "voxforge":
         done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
         languages = arguments.languages or voxforge.LANGUAGES
@@ -175,8 +178,8 @@ def _imitate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         jobs=arguments.jobs,
     )
-    for name, reason in made.unusable.items():
-        print(f"not imitated: {name}: {reason}")
+    for line in made.left_out():
+        print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0
 
@@ -224,8 +227,12 @@ SPLIT: Options = {
     "--force": (False, "write over an existing file"),
 }
 DOWNLOAD: Options = {
-    "dataset": ((None, *DOWNLOADS), f"one of {', '.join(DOWNLOADS)}"),
-    "--out!": (Path, "the folder to make"),
+    "dataset": (
+        (None, *DOWNLOADS, *WEIGHTS),
+        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet: "
+        f"{', '.join(WEIGHTS)}",
+    ),
+    "--out!": (Path, "the folder to make, or the file of weights"),
     "--languages+": (str, "of voxforge (default: the paper's seven)"),
     "--limit": (int, "of voxforge: clips per language (default: the paper's 8000)"),
 }
@@ -246,7 +253,7 @@ ACTIONS = {
     "info": Action("count what a data set holds, and what is missing", _info, ROOT),
     "check": Action("decode every file and list what is broken", _check, {**ROOT, **CHECK}),
     "split": Action("divide a corpus and write the manifest", _split, {**ROOT, **SPLIT}),
-    "download": Action("fetch a public data set", _download, DOWNLOAD),
+    "download": Action("fetch a public data set, or published weights", _download, DOWNLOAD),
     "imitate": Action(
         "make a corpus of any sounds and synthesised imitations of them", _imitate, IMITATE
     ),

@@ -25,8 +25,8 @@ class ContrastiveBatch(NamedTuple):
     recordings: Tensor  # (sounds, bins, frames)
     targets: Tensor  # (imitations,), the number of the sound that each imitates
     sounds: Tensor  # (sounds,), the number of each sound, none twice
-    target_categories: Tensor  # (imitations,), the number of the target's category
-    categories: Tensor  # (sounds,), the number of each sound's category
+    target_categories: Tensor  # (imitations,), the number of the target's classes
+    categories: Tensor  # (sounds,), likewise; of its category where no class is known
 
 
 class Drawn(NamedTuple):
@@ -239,8 +239,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         imitations, clips, _ = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
         targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
-        names = sorted({sound.category for sound in sounds})
-        categories = np.array([names.index(sound.category) for sound in sounds], dtype=np.int64)
+        kinds = [sound.classes or (sound.category,) for sound in sounds]
+        _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
         development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
         imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
         is_real = np.array([sounds[row].id in development for row in imitated])

@@ -73,6 +73,16 @@ PUBLISHED = {
 }
 
 
+_EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
+WEIGHTS = {  # trained on AudioSet; MIT licence
+    stem[:4]: RemoteFile(f"{stem}.pt", f"{_EFFICIENTAT}{stem}.pt")
+    for stem in (
+        *("mn01_as_mAP_298", "mn02_as_mAP_378", "mn04_as_mAP_432", "mn05_as_mAP_443"),
+        *("mn10_as_mAP_471", "mn20_as_mAP_478", "mn30_as_mAP_482", "mn40_as_mAP_484"),
+    )
+}
+
+
 @dataclass(frozen=True)
 class Download:
     """What a download came to.
@@ -132,6 +142,19 @@ def download(published: Published, out: Path) -> Download:
         raise
     shutil.rmtree(downloads, ignore_errors=True)
     return Download(out, len(files), 0)
+
+
+def download_file(file: RemoteFile, out: Path) -> Download:
+    """Fetch a single file as ``out``, whole or not at all; otherwise as ``download``."""
+    if out.is_file():
+        return Download(out, 0, 1)
+    downloads = out.with_name(f"{out.name}.download")
+    try:
+        _fetch(file, downloads).replace(out)
+    finally:
+        with suppress(OSError):  # what holds nothing to go on with
+            downloads.rmdir()
+    return Download(out, 1, 0)
 
 
 def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:

@@ -5,6 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import named
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
@@ -44,7 +46,8 @@ def import_everyday(source: Path, root: Path) -> Import:
     present = {name for name in translation.values() if (folder / name).exists()}
     on_disk = _files_by_name(source)
     wanted = {old: new for old, new in translation.items() if new not in present}
-    found = {old: on_disk[old.lower()] for old in wanted if old.lower() in on_disk}
+    keys = {old: composed(old).casefold() for old in wanted}
+    found = {old: on_disk[key] for old, key in keys.items() if key in on_disk}
     if wanted and not found:
         raise DatasetError(
             f"{source} holds none of the {len(wanted)} files that {TRANSLATION} names, such as "
@@ -76,7 +79,7 @@ def _read_translation(table: Path) -> dict[str, str]:
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     files = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            files[path.name.lower()].append(path)
+    for found in list_audio(folder).files:
+        path = folder / found.path
+        files[composed(path.name).casefold()].append(path)
     return dict(files)

@@ -1,6 +1,6 @@
 """People's own pairs: a folder of sounds and imitations, or a CSV file that names them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -8,7 +8,7 @@ from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
-from vocalsketch.datasets.tables import has_columns, read_rows
+from vocalsketch.datasets.tables import has_columns, read_rows, read_text
 
 CSV_COLUMNS = ("imitation", "sound", "category")
 
@@ -23,8 +23,9 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
     """
     faults = Faults(root, on_bad_audio)
-    sounds = _read_sounds(root / "sounds", faults)
-    imitations = list(_read_imitations(root / "imitations", sounds, faults))
+    files = Files(root)
+    sounds = _read_sounds(files.place("sounds"), faults)
+    imitations = list(_read_imitations(files.place("imitations"), sounds, faults))
     if not imitations:
         how = "put audio into imitations/<sound>/"
         faults.add("holds no imitation", how, "Such a folder is named after the sound's file.")
@@ -44,6 +45,7 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     sounds: dict[str, Sound] = {}
     imitations: dict[str, Imitation] = {}
     gone: set[str] = set()
+    encoding = read_text(table)[1]
 
     def located(name: str) -> tuple[str, Path]:
         path = files.find(name)
@@ -51,6 +53,8 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         if path is None and identity not in gone:
             gone.add(identity)
             faults.add_gone(identity)
+            if on_bad_audio == "error" and encoding == "windows-1252" and not identity.isascii():
+                faults.add("is read as Windows-1252, no UTF-8", identity, "Save it as UTF-8.")
         return identity, path or table.parent / identity
 
     for line, row in read_rows(table, CSV_COLUMNS):
@@ -106,9 +110,13 @@ def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:
 
 
 def _read_imitations(folder: Path, sounds: dict[str, Sound], faults: Faults) -> Iterator[Imitation]:
+    times = Counter(stem.casefold() for stem in sounds)
+    alike = {stem.casefold(): sound for stem, sound in sounds.items()}
+    alike = {stem: sound for stem, sound in alike.items() if times[stem] == 1} | sounds
     for path, parts in _audio_files(folder):
-        if len(parts) == 2 and parts[0] in sounds:
-            yield Imitation("/".join(parts), path, sounds[parts[0]].id)
+        sound = alike.get(parts[0]) or alike.get(parts[0].casefold())
+        if len(parts) == 2 and sound:
+            yield Imitation("/".join(parts), path, sound.id)
         else:
             remedy = "Imitations lie in imitations/<name of the sound's file without its ending>/."
             faults.add("holds in imitations/ what matches no sound", parts[0], remedy)

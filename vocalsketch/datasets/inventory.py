@@ -1,19 +1,22 @@
 """What audio a data set of any layout holds, without decoding it."""
 
-from collections import Counter
+import os
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import Listing, list_audio
+from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
-from vocalsketch.datasets.records import FILE_GONE
+from vocalsketch.datasets.records import FILE_GONE, Corpus
 from vocalsketch.datasets.urbansound8k import load_urbansound8k
 from vocalsketch.datasets.voxforge import LANGUAGES, language_folder, load_voxforge
 from vocalsketch.errors import DatasetError
 
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
+NO_PART = "sounds in its folder that are no part of it"
 
 
 class AudioFile(Protocol):
@@ -40,7 +43,7 @@ class Inventory:
         groups: Group -> kind (``sounds``, ``imitations`` or ``clips``) -> the records.
         left_out: What is lacking or not used, by reason.
         notes: What else is known of the whole.
-        others: How many files there are no sounds, by suffix, where files and not tables say.
+        others: How many files of its folder are hidden or no sounds, by suffix.
     """
 
     name: str
@@ -87,7 +90,7 @@ def take_inventory(root: str | Path) -> Inventory:
     if layout is not None and layout.name == "urbansound8k":
         return _of_classes(Path(root), title)
     if layout is None and str(root) != DEMO:
-        raise DatasetError(describe(Path(root)))
+        raise DatasetError(describe(Path(root), imitated=False))
     return _of_corpus(root, title)
 
 
@@ -103,15 +106,7 @@ def _of_corpus(root: str | Path, title: str) -> Inventory:
     people = {each.participant for each in corpus.imitations} - {""}
     notes = [f"{len(classes):,} classes"] if classes else []
     notes += [f"{len(people):,} people imitate"] if people else []
-    left_out, others = dict(corpus.missing), Counter[str]()
-    if corpus.name == "folder" and corpus.root.is_dir():  # else a table says what is what
-        found = list_audio(corpus.root)
-        others = found.others
-        for path, reason in found.unusable.items():
-            left_out[reason] = (*left_out.get(reason, ()), path)
-    return Inventory(
-        corpus.name, title, corpus.root, "category", groups, left_out, tuple(notes), others
-    )
+    return _inventory(corpus, title, "category", groups, corpus.missing, notes)
 
 
 def _of_languages(root: Path, title: str) -> Inventory:
@@ -119,23 +114,50 @@ def _of_languages(root: Path, title: str) -> Inventory:
     if not present:
         raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
     speech = load_voxforge(root, present, limit=None)
-    by_language = _grouped((clip.label, clip) for clip in speech.clips)
-    groups = {name: {"clips": clips} for name, clips in by_language.items()}
-    speakers = {name: len({c.group for c in speech.clips if c.label == name}) for name in groups}
-    note = ", ".join(f"{name} ({count:,})" for name, count in speakers.items())
-    return Inventory(
-        speech.name, title, root, "language", groups, speech.skipped, (f"speakers: {note}",)
-    )
+    speakers = Counter(label for label, _ in {(clip.label, clip.group) for clip in speech.clips})
+    note = ", ".join(f"{name} ({count:,})" for name, count in sorted(speakers.items()))
+    return _of_clips(speech, title, "language", f"speakers: {note}")
 
 
 def _of_classes(root: Path, title: str) -> Inventory:
     urban = load_urbansound8k(root, "skip")
-    by_class = _grouped((clip.label, clip) for clip in urban.clips)
-    groups = {name: {"clips": clips} for name, clips in by_class.items()}
     folds = Counter(int(clip.group) for clip in urban.clips)
     note = ", ".join(f"{fold} ({count:,})" for fold, count in sorted(folds.items()))
+    return _of_clips(urban, title, "class", f"folds: {note}")
+
+
+def _of_clips(corpus: LabelledCorpus, title: str, grouped_by: str, note: str) -> Inventory:
+    by_label = _grouped((clip.label, clip) for clip in corpus.clips)
+    groups = {name: {"clips": clips} for name, clips in by_label.items()}
+    return _inventory(corpus, title, grouped_by, groups, corpus.skipped, [note])
+
+
+def _inventory(
+    corpus: Corpus | LabelledCorpus,
+    title: str,
+    grouped_by: str,
+    groups: Mapping[str, Mapping[str, Sequence[AudioFile]]],
+    skipped: Mapping[str, tuple[str, ...]],
+    notes: Sequence[str],
+) -> Inventory:
+    """Return the inventory, with what else lies in the folder."""
+    used = {
+        os.path.realpath(record.path)
+        for group in groups.values()
+        for records in group.values()
+        for record in records
+    }
+    root = corpus.root
+    found = list_audio(root) if root.is_dir() else Listing()
+    left_out = defaultdict(list, {reason: list(names) for reason, names in skipped.items()})
+    for path, reason in found.unusable.items():
+        left_out[reason].append(path)
+    for each in found.files:
+        if os.path.realpath(root / each.path) not in used:
+            left_out[NO_PART].append(each.path)
+    whole = {reason: tuple(names) for reason, names in left_out.items()}
     return Inventory(
-        urban.name, title, urban.root, "class", groups, urban.skipped, (f"folds: {note}",)
+        corpus.name, title, root, grouped_by, groups, whole, tuple(notes), found.others
     )
 
 

@@ -1,7 +1,9 @@
 """How a data set lies on disk: by what it is recognised, and what a folder lacks of it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from vocalsketch.datasets.records import Corpus, OnBadAudio
@@ -19,7 +21,8 @@ class Layout:
         title: What people call it.
         source: Where it is published.
         tree: How it must lie, for people to read.
-        needs: What has to be there, each a choice of patterns; a slash at the end means a folder.
+        needs: What has to be there in any capitals, each a choice of patterns; a slash at the end
+            means a folder.
         signs: What else tells that a folder was meant to be it.
         load: Reads it; None where it holds no vocal imitations.
         includes: Names of other data sets whose audio it holds too.
@@ -59,7 +62,13 @@ class Layout:
         )
 
 
-def _is_there(root: Path, pattern: str) -> bool:
-    if not pattern.endswith("/"):
-        return any(path.is_file() for path in root.glob(pattern))
-    return any(path.is_dir() for path in root.glob(pattern[:-1]))
+def _is_there(root: str | Path, pattern: str) -> bool:
+    part, slash, rest = pattern.lower().partition("/")
+    try:
+        with os.scandir(root) as entries:
+            alike = [entry for entry in entries if fnmatchcase(entry.name.lower(), part)]
+        if not slash:
+            return any(entry.is_file() for entry in alike)
+        return any(entry.is_dir() and (not rest or _is_there(entry.path, rest)) for entry in alike)
+    except OSError:
+        return False

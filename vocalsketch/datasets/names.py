@@ -32,6 +32,11 @@ class Files:
         found = self._walk(normpath(name)) or self._walk(normpath(name.replace("\\", "/")))
         return found if found is not None and found.is_file() else None
 
+    def place(self, name: str) -> Path:
+        """Return the file or folder of that name, or where it would lie."""
+        found = self._walk(name)
+        return self.root / name if found is None else found
+
     def identity(self, name: str, found: Path | None) -> str:
         """Return one id for the spellings of a file: as it is found on disk, else as it is named.
 

@@ -1,6 +1,9 @@
 """The registry of layouts: what lies at a path, what it lacks, and the corpus in it."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +16,7 @@ from vocalsketch.datasets import (
     vocalsketch,
     voxforge,
 )
+from vocalsketch.datasets.discovery import SUFFIXES, suffix_of
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.records import (
     MERGE,
@@ -25,6 +29,8 @@ from vocalsketch.datasets.records import (
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
+TABLES = (".csv", ".tsv", ".txt")
+MOST_LOOKED_AT = 300  # folders and tables that may be a data set
 
 LAYOUTS: tuple[Layout, ...] = (
     vocalsketch.LAYOUT,
@@ -150,30 +156,39 @@ def _prefixed(corpus: Corpus, prefix: str) -> Corpus:
     )
 
 
-def describe(path: Path) -> str:
-    """Return why there is no corpus at ``path``, and what would be one."""
+def describe(path: Path, *, imitated: bool = True) -> str:
+    """Return why there is no corpus at ``path`` (of imitations, or any), and what would be one."""
     titles = [layout.title for layout in LAYOUTS if layout.load is not None]
     wanted = f"A corpus is {DEMO!r}, {', '.join(titles[:-1])} or {titles[-1]} (docs/corpora.md)"
     if not path.exists():
         return f"{path} does not exist. {wanted}."
-    if path.is_file():
+    if not path.is_dir():
         return f"{path} {_about_file(path)}. {wanted}."
-    layout = layout_of(path)
-    if layout is not None:
-        return f"{path} is {layout.title}, which holds no vocal imitations. {wanted}."
-    nested = [(child, _nearest(child)) for child in sorted(path.iterdir()) if child.is_dir()]
-    for child, near in nested:
-        if near is not None and near.load is not None and near.recognises(child) == 1.0:
-            return f"{path} is no corpus, but {child} is {near.title}: give that."
+    below = [(each, _nearest(each)) for each in islice(_below(path), MOST_LOOKED_AT)]
+    found = [(each, layout) for each, layout in below if layout is not None]
+    whole = [(each, layout) for each, layout in found if layout.recognises(each) == 1.0]
+    for each, layout in whole:
+        if layout.load is not None or not imitated:
+            return f"{path} is no corpus, but {each} is {layout.title}: give that."
     near = _nearest(path)
-    if near is not None:
-        return near.explain(path)
-    for child, near in nested:
-        if near is not None:
-            return f"{path} is no corpus. {near.explain(child)}"
+    nearest = [(path, near)] if near is not None else whole or found
+    for each, layout in nearest[:1]:
+        if layout.missing(each):
+            return layout.explain(each)
+        return f"{each} is {layout.title}, which holds no vocal imitations. {wanted}."
     names = sorted(child.name for child in path.iterdir())
     held = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
-    return f"{path} is no corpus: it holds {held}. {wanted}."
+    alone = any(suffix_of(name) in SUFFIXES for name in names)
+    advice = " To imitate its sounds: `vocalsketch data imitate`." if alone else ""
+    return f"{path} is no corpus: it holds {held}. {wanted}.{advice}"
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Yield folders and tables below a folder, of which a data set may be one; not all of many."""
+    for here, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        tables = sorted(name for name in names if suffix_of(name) in TABLES)
+        yield from (Path(here) / name for name in (*folders, *tables))
 
 
 def _nearest(root: Path) -> Layout | None:
@@ -188,7 +203,9 @@ def _about_file(path: Path) -> str:
         marks = [*(mark for choice in layout.needs for mark in choice), *layout.signs]
         if path.name in (mark.rpartition("/")[2] for mark in marks):
             return f"is a table of {layout.title}: give the data set's folder"
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
+    if not path.is_file():
+        return "is a pipe, socket or device, not a file"
+    if path.suffix.lower() in TABLES:
         return f"lacks {', '.join(folder.CSV.missing(path))}: it is no table of one's own"
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"

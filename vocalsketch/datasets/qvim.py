@@ -28,7 +28,7 @@ def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
             faults.add_gone(f"{folder}/{name} ({TABLE}, line {line})")
         return files.identity(f"{folder}/{name}", path).removeprefix(f"{folder}/"), path
 
-    for line, row in read_rows(root / TABLE, ("Class", "Items"), (*QUERIES, "Label")):
+    for line, row in read_rows(files.place(TABLE), ("Class", "Items"), (*QUERIES, "Label")):
         kind = row["Class"]
         if not kind or not row["Items"]:
             faults.add("has rows without an item or its class", f"line {line}", "Fill them in.")

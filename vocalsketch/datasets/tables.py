@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from vocalsketch.errors import DatasetError
+from vocalsketch.files import read_regular
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEADER_WITHIN = 5  # rows: a title or Excel's "sep=;" may stand above the header
@@ -19,6 +20,8 @@ _MARKS = (  # the mark of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Which of four bytes are zero, of ASCII; UTF-16 has no more zeros than UTF-32.
+_WIDE = {"utf-32-le": (2, 3), "utf-32-be": (0, 1), "utf-16-le": (1, 3), "utf-16-be": (0, 2)}
 
 
 @dataclass(frozen=True)
@@ -89,25 +92,40 @@ def read_text(path: Path) -> tuple[str, str]:
         DatasetError: It is missing, or a spreadsheet program's own format.
     """
     try:
-        content = path.read_bytes() if path.is_file() else None
+        content = read_regular(path)
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path} does not exist: a data set needs its tables beside its audio."
+        ) from error
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}): check it.") from error
-    if content is None:
-        raise DatasetError(f"{path} does not exist: a data set needs its tables beside its audio.")
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DatasetError(f"{path} is a workbook, no text: save it as CSV in UTF-8.")
+    encoding = encoding_of(content)
+    if encoding != "windows-1252":
+        text = content.decode(encoding, errors="replace")
+    else:
+        text = "".join(map(_decoded_line, content.splitlines(keepends=True)))
+    return text.rstrip("\0\x1a"), encoding  # with which old systems fill files up
+
+
+def encoding_of(content: bytes) -> str:
+    r"""Return the encoding that a text's bytes seem to have; Windows-1252 stands for all of 8 bits.
+
+    >>> encoding_of("a,b".encode("utf-16-le")), encoding_of(b"h\xf6rt")
+    ('utf-16-le', 'windows-1252')
+    """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
-            return content.decode(encoding, errors="replace"), encoding
-    zeros = [content[start:2000:2].count(0) for start in (0, 1)]
-    if max(zeros) > 0:
-        encoding = "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-        return content.decode(encoding, errors="replace"), encoding
+            return encoding
+    zeros = [content[start:2000:4].count(0) for start in range(4)]
+    if 8 * sum(zeros) > len(content[:2000]):
+        return max(_WIDE, key=lambda each: sum(zeros[place] for place in _WIDE[each]))
     try:
-        return content.decode("utf-8"), "utf-8"
+        content.decode("utf-8")
     except UnicodeDecodeError:
-        lines = content.splitlines(keepends=True)
-        return "".join(map(_decoded_line, lines)), "windows-1252"
+        return "windows-1252"
+    return "utf-8"
 
 
 def _decoded_line(line: bytes) -> str:

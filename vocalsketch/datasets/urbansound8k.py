@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
+from vocalsketch.datasets.names import Files
 from vocalsketch.datasets.records import OnBadAudio, named
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import ConfigError, DatasetError
@@ -55,14 +56,14 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> Labelle
 
 def _read_table(root: Path) -> tuple[list[LabelledClip], list[str]]:
     """Return the clips of the table and the classes in the order of their ids."""
-    table = root / "metadata" / TABLE
-    table = table if table.is_file() else root / TABLE
-    if not table.is_file():
+    files = Files(root)
+    table = files.find(f"metadata/{TABLE}") or files.find(TABLE)
+    if table is None:
         raise DatasetError(
             f"{root} does not hold metadata/{TABLE}, nor {TABLE}: give the folder of the data set, "
             "or run: vocalsketch data download urbansound8k"
         )
-    folds = root / "audio" if (root / "audio").is_dir() else root
+    folds = "audio/" if files.place("audio").is_dir() else ""
     clips: dict[str, LabelledClip] = {}
     classes: dict[int, str] = {}
     for line, row in read_rows(table, _COLUMNS):
@@ -79,7 +80,7 @@ def _read_table(root: Path) -> tuple[list[LabelledClip], list[str]]:
         if classes.setdefault(int(class_id), kind) != kind:
             pair = f"{classes[int(class_id)]}, {kind}"
             raise DatasetError(f"{table} gives one classID two names ({pair}): restore it.")
-        clips[name] = LabelledClip(name, folds / f"fold{fold}" / name, kind, fold)
+        clips[name] = LabelledClip(name, files.place(f"{folds}fold{fold}/{name}"), kind, fold)
     if not clips:
         raise DatasetError(f"{table} has no rows: restore it from {LAYOUT.source}")
     return [clips[name] for name in sorted(clips)], [classes[each] for each in sorted(classes)]

@@ -7,6 +7,7 @@ doi:10.5281/zenodo.2596911.
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
@@ -33,7 +34,7 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     files = Files(root)
     sounds: dict[str, Sound] = {}
     known = set()
-    for name, path in _listed(root, "references", files, faults):
+    for name, path in _listed("references", files, faults):
         key = _key(name)
         known.add(key)
         if key in sounds:
@@ -43,7 +44,7 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
             kind = class_of(key)
             sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
     imitations = {}
-    for name, path in _listed(root, "vocal_imitations", files, faults):
+    for name, path in _listed("vocal_imitations", files, faults):
         if _key(name) not in known:
             remedy = "Restore their references, or leave them out of the table and the folder."
             faults.add("has imitations of nothing", name, remedy)
@@ -69,18 +70,16 @@ def _key(name: str) -> str:
     return PurePosixPath(name).stem.partition("_")[2]
 
 
-def _listed(
-    root: Path, folder: str, files: Files, faults: Faults
-) -> Iterator[tuple[str, Path | None]]:
+def _listed(folder: str, files: Files, faults: Faults) -> Iterator[tuple[str, Path | None]]:
     """Yield the names that a table lists, or a folder holds where there is no table."""
-    table = root / TABLES[folder]
-    if table.is_file():
+    table = files.find(TABLES[folder])
+    if table is not None:
         lines = read_text(table)[0].splitlines()
-        names = [line.partition("\t")[0].strip().strip('"') for line in lines]
+        names = [line.partition("\t")[0].strip(' ",;') for line in lines]
         if names and names[0].casefold() in _HEADINGS:
             names = names[1:]
     else:
-        names = sorted(path.name for path in (root / folder).glob("[!.]*.wav"))
+        names = [found.path for found in list_audio(files.place(folder)).files]
     for name in filter(None, names):
         path = files.find(f"{folder}/{name}")
         if path is None:

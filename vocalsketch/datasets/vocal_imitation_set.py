@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import (
@@ -40,9 +41,9 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
     """
     faults = Faults(root, on_bad_audio)
     files = Files(root)
-    sounds = {sound.id: sound for sound in _sounds(root)}
+    sounds = {sound.id: sound for sound in _sounds(files)}
     imitations: dict[str, Imitation] = {}
-    for row in rows_of_the_task(root / TABLE, _COLUMNS):
+    for row in rows_of_the_task(files.place(TABLE), _COLUMNS):
         name, reference = composed(row["imitation_filename"]), row["reference_filename"]
         path = files.find(f"vocal_imitations/included/{name}")
         target = files.find(f"{REFERENCES}/{reference}")
@@ -62,27 +63,33 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
     return faults.corpus(LAYOUT.name, kept, imitations.values(), {ALONE: alone})
 
 
-def _sounds(root: Path) -> Iterator[Sound]:
+def _sounds(files: Files) -> Iterator[Sound]:
     """Yield the recordings, the references' class being that of a folder of others if one fits."""
-    classes = _classes(root)
-    folders = {composed(path.name) for path in (root / OTHERS).glob("[!.]*") if path.is_dir()}
-    for path in sorted((root / REFERENCES).glob("[!.]*.wav")):
+    classes = _classes(files.place(CLASSES))
+    place = files.place(OTHERS)
+    others = [path for path in _audio(place) if path.parent != place]
+    folders = {composed(path.parent.name) for path in others}
+    for path in _audio(files.place(REFERENCES)):
         name = composed(path.name)
         kind = composed(path.stem).removesuffix("_reference")
         told = [each for each in classes[name] if each in folders]
         kind = kind if kind in folders or not told else told[0]
         yield Sound(name, path, kind, kind, tuple(dict.fromkeys([kind, *classes[name]])))
-    for path in sorted((root / OTHERS).glob("[!.]*/[!.]*.wav")):
+    for path in others:
         kind, name = composed(path.parent.name), composed(path.name)
         kinds = tuple(dict.fromkeys([kind, *classes[name]]))
         yield Sound(f"{kind}/{name}", path, kind, name, kinds)
 
 
-def _classes(root: Path) -> dict[str, list[str]]:
+def _audio(folder: Path) -> list[Path]:
+    return [folder / found.path for found in list_audio(folder).files] if folder.is_dir() else []
+
+
+def _classes(table: Path) -> dict[str, list[str]]:
     """Return the classes that the table gives each recording, by file name."""
     classes: dict[str, list[str]] = defaultdict(list)
-    if (root / CLASSES).is_file():
-        for _, row in read_rows(root / CLASSES, ("filename", "classname")):
+    if table.is_file():
+        for _, row in read_rows(table, ("filename", "classname")):
             classes[composed(row["filename"])].append(composed(row["classname"]))
     return classes
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
-from vocalsketch.datasets.names import Files
+from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import (
     NOT_DISTRIBUTED,
     Corpus,
@@ -48,17 +48,17 @@ def load_vocalsketch(
     """
     faults = Faults(root, on_bad_audio)
     files = Files(root)
-    sounds, absent = _read_sounds(root, files, faults)
+    sounds, absent = _read_sounds(files, faults)
     imitations: dict[str, Imitation] = {}
     for table, folder in (FIRST_SET, SECOND_SET) if second_set else (FIRST_SET,):
-        included = _included_folder(root, folder)
-        for row in rows_of_the_task(root / table, _COLUMNS):
+        included = _included_folder(files, folder)
+        for row in rows_of_the_task(files.place(table), _COLUMNS):
             if row["stimulus_type"].lower() != "sound recording":
                 continue
-            name, target = row["filename"], row["sound_recording"]
+            name, target = composed(row["filename"]), composed(row["sound_recording"])
             path = files.find(f"{included}/{name}")
             sound = files.find(f"sound_recordings/{target}")
-            target = sound.name if sound else target
+            target = composed(sound.name) if sound else target
             if name in imitations:
                 faults.add(f"repeats imitations in {table}", repr(name), ONE_ROW)
             if target not in sounds and target not in absent:
@@ -73,18 +73,16 @@ def load_vocalsketch(
     return faults.corpus(corpus, sounds.values(), imitations.values(), {NOT_DISTRIBUTED: everyday})
 
 
-def _read_sounds(
-    root: Path, files: Files, faults: Faults
-) -> tuple[dict[str, Sound], dict[str, str]]:
+def _read_sounds(files: Files, faults: Faults) -> tuple[dict[str, Sound], dict[str, str]]:
     """Return the sounds on disk by file name, and the categories of those that are absent."""
-    table = root / "sound_recordings.csv"
+    table = files.place("sound_recordings.csv")
     sounds: dict[str, Sound] = {}
     absent: dict[str, str] = {}
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
-        name, subset = row["filename"], row["audio_concept_subset"].lower()
+        name, subset = composed(row["filename"]), row["audio_concept_subset"].lower()
         category = _CATEGORY_OF_SUBSET.get(subset, subset)
         path = files.find(f"sound_recordings/{name}")
-        name = path.name if path else name
+        name = composed(path.name) if path else name
         if name in sounds or name in absent:
             faults.add(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
         elif path is not None:
@@ -114,16 +112,17 @@ def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
         ) from None
 
 
-def _included_folder(root: Path, folder: str) -> str:
+def _included_folder(files: Files, folder: str) -> str:
     """Return where included imitations lie: older checkouts have ``included_vocal_imitations``."""
     candidates = [f"{folder}/included", f"included_{folder}"]
     if folder == SECOND_SET[1]:
         candidates.append(folder)
     for candidate in candidates:
-        if (root / candidate).is_dir():
+        if files.place(candidate).is_dir():
             return candidate
     raise DatasetError(
-        f"{root} has neither {' nor '.join(candidates)}: unpack the imitations beside their table."
+        f"{files.root} has neither {' nor '.join(candidates)}: unpack the imitations beside their "
+        "table."
     )
 
 

@@ -9,10 +9,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from vocalsketch.datasets.archive import unpacked_once
+from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
 from vocalsketch.errors import ConfigError, DatasetError
@@ -21,7 +22,6 @@ NAME = "voxforge"
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
 CLIPS_PER_LANGUAGE = 8000  # paper, section V-A
-SUFFIXES = (".wav", ".flac")
 ARCHIVE_SUFFIX = ".tgz"
 # What the repository calls a language's folder, and where its submissions lie within
 FOLDERS = {"en": "SpeechCorpus", "nl": "Dutch", "ru": "Russian"}
@@ -133,14 +133,13 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
     """Make clips of a submission's audio files, each sentence once, wav before flac."""
     clips: dict[str, LabelledClip] = {}
     found = [
-        path
-        for path in sorted(submission.rglob("*"), reverse=True)
-        if path.suffix.lower() in SUFFIXES and path.parent.name.lower() in _AUDIO_FOLDERS
-        if path.is_file() and not path.name.startswith(".")
+        (submission / sound.path, sound.size)
+        for sound in reversed(list_audio(submission).files)
+        if PurePath(sound.path).parent.name.lower() in _AUDIO_FOLDERS
     ]
-    for path in found:
+    for path, size in found:
         clip_id = f"{language}/{submission.name}/{path.name}"
-        if path.stat().st_size == 0:
+        if size == 0:
             skipped["zero-byte file"].append(clip_id)
         elif path.stem in clips:
             skipped["the same sentence as wav and flac"].append(clip_id)
@@ -170,5 +169,5 @@ LAYOUT = Layout(
     source=SOURCE,
     tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "
     f".tgz), or the submissions in ROOT/<language>/{MIRRORED}/",
-    needs=(("*/*/wav/", "*/*/flac/", "*/*/etc/", "*/*.tgz", f"*/{MIRRORED}/"),),
+    needs=(("*/*-*-*/wav/", "*/*-*-*/flac/", "*/*-*-*/etc/", "*/*-*-*.tgz", f"*/{MIRRORED}/"),),
 )

@@ -1,21 +1,15 @@
 """One YAML file of a config or a study: what is refused before anything is made of it."""
 
-import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from vocalsketch.datasets.tables import encoding_of
 from vocalsketch.errors import ConfigError
+from vocalsketch.files import read_regular
 
 MOST_VALUES = 100_000  # with every alias written out; a config has some hundred
-# marks at the start of a file; that of UTF-32 begins as that of UTF-16 does
-MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
 
 
 def read_config_text(path: Path) -> str:
@@ -26,7 +20,7 @@ def read_config_text(path: Path) -> str:
             stand for more values than any config has.
     """
     try:
-        text = _decoded(path, path.read_bytes())
+        text = _decoded(path, read_regular(path))
     except OSError as error:
         raise ConfigError(f"Cannot read {path} ({error.strerror}): check the path.") from error
     try:
@@ -49,17 +43,15 @@ def read_config_text(path: Path) -> str:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    marked = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
-    if marked is None and b"\0" in content[:4]:
-        marked = "UTF-16 or UTF-32"  # YAML's first characters are ASCII
-    if marked is None:
-        try:
+    encoding = encoding_of(content).upper()
+    try:
+        if encoding.startswith(("UTF-8", "WINDOWS")):
             return content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            found = f"in line {line} the byte 0x{content[error.start]:02x}"
-            marked = f"another encoding, such as Latin-1 or Windows-1252 ({found})"
-    raise ConfigError(f"{path} is not UTF-8 but {marked}: save it as UTF-8.")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"in line {line} the byte 0x{content[error.start]:02x}"
+        encoding = f"another encoding, such as Latin-1 or Windows-1252 ({found})"
+    raise ConfigError(f"{path} is not UTF-8 but {encoding}: save it as UTF-8.")
 
 
 def _size(node: yaml.Node, known: dict[int, float]) -> float:

@@ -52,7 +52,7 @@ class ExperimentCLI(LightningCLI):
         self.callbacks = callbacks
         self.configs = _configs(arguments)
         for each in self.configs:
-            if _is_file(each):  # what is none, the parser says best
+            if _is_there(each):  # what is none, the parser says best
                 read_config_text(Path(each))
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         restrict_parser()
@@ -179,9 +179,11 @@ def _configs(arguments: list[str]) -> list[str]:
     return configs
 
 
-def _is_file(config: str) -> bool:
+def _is_there(config: str) -> bool:
+    if config.startswith("/dev/"):  # what the shell has opened can be read but once
+        return False
     try:
-        return Path(config).is_file()
+        return Path(config).exists() and not Path(config).is_dir()
     except OSError:  # a whole config instead of a name, which is too long for one
         return False
 

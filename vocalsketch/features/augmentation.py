@@ -9,6 +9,7 @@ from torch.nn import functional
 from vocalsketch.errors import ConfigError
 
 KNOTS = 6  # of a random curve
+MASKED = 0.9  # a logarithm of 0 on PreemphasisedMel's scale
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,7 @@ class Augmentation:
     masks: float = 0.5
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            if getattr(self, field.name) < 0:
-                raise ConfigError(
-                    f"augmentation: {field.name} is {getattr(self, field.name)}: give 0 or more."
-                )
+        _refuse_negative(self)
 
     def __call__(self, spectrograms: Tensor, top_db: float = 80.0) -> Tensor:
         """Return changed copies of (clips, bands, frames), dB from 0 to ``top_db``."""
@@ -89,6 +86,74 @@ class Augmentation:
             masked = drawn & (place >= begin) & (place < begin + width)
             spectrograms = spectrograms.masked_fill(masked.unsqueeze(3 - axis), 0.0)
         return spectrograms
+
+
+@dataclass(frozen=True)
+class SpecAugment:
+    """Masks, a shift and other clips' colours, for spectrograms of any scale; drawn by torch.
+
+    Source: Park et al., Interspeech 2019, arXiv:1904.08779; Freq-MixStyle: Kim et al., 2022,
+    arXiv:2206.12513. The defaults are those of Greif et al. (DCASE 2024).
+
+    Attributes:
+        frequency_mask: The most bands in a masked band of frequencies.
+        time_mask: The most frames in a masked stretch of time.
+        roll: The most frames by which a clip is turned, its end put before its beginning.
+        mix_style: Probability that a batch's bands take on means and deviations of other clips'.
+        alpha: Of the beta distribution of how much of the others' is taken.
+
+    Raises:
+        ConfigError: One is negative.
+    """
+
+    frequency_mask: int = 2
+    time_mask: int = 400
+    roll: int = 12
+    mix_style: float = 0.3
+    alpha: float = 0.4
+
+    def __post_init__(self) -> None:
+        _refuse_negative(self)
+
+    def __call__(self, spectrograms: Tensor) -> Tensor:
+        """Return changed copies of (clips, bands, frames)."""
+        changed = spectrograms
+        if self.roll:
+            turns = torch.floor(_uniform(changed, len(changed), 1) * (2 * self.roll + 1))
+            place = torch.arange(changed.shape[2], device=changed.device) + turns - self.roll
+            taken = (place % changed.shape[2]).long()[:, None].expand_as(changed)
+            changed = changed.gather(2, taken)
+        for axis, widest in ((1, self.frequency_mask), (2, self.time_mask)):
+            changed = _masked(changed, axis, widest * _uniform(changed, len(changed), 1), MASKED)
+        if self.mix_style and float(_uniform(changed, 1)) < self.mix_style:
+            changed = self._coloured(changed)
+        return changed
+
+    def _coloured(self, spectrograms: Tensor) -> Tensor:
+        mean = spectrograms.mean(2, keepdim=True)
+        deviation = (spectrograms.var(2, keepdim=True) + 1e-6).sqrt()
+        order = torch.randperm(len(spectrograms), device=spectrograms.device)
+        alpha = torch.full((len(spectrograms), 1, 1), self.alpha, device=spectrograms.device)
+        kept = torch.distributions.Beta(alpha, alpha).sample()
+        return (spectrograms - mean) / deviation * torch.lerp(
+            deviation[order], deviation, kept
+        ) + torch.lerp(mean[order], mean, kept)
+
+
+def _masked(spectrograms: Tensor, axis: int, width: Tensor, value: float) -> Tensor:
+    """Return spectrograms with a stretch of an axis, ``width`` (clips, 1), set to a value."""
+    size = spectrograms.shape[axis]
+    begin = _uniform(spectrograms, len(spectrograms), 1) * (size - width).clamp(min=0)
+    place = torch.arange(size, device=spectrograms.device) + 0.5
+    masked = (place >= begin) & (place < begin + width)
+    return spectrograms.masked_fill(masked.unsqueeze(3 - axis), value)
+
+
+def _refuse_negative(augmentation: "Augmentation | SpecAugment") -> None:
+    for field in fields(augmentation):
+        value = getattr(augmentation, field.name)
+        if value < 0:
+            raise ConfigError(f"augmentation: {field.name} is {value}: give 0 or more.")
 
 
 def _normal(like: Tensor, *shape: int) -> Tensor:

@@ -1,15 +1,14 @@
 """An encoder that keeps coarse places in time."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-
-Recurrent = Literal["gru", "lstm"]
+from vocalsketch.models.mobilenet import WIDTHS, MobileNet
+from vocalsketch.models.tower import OverTime, Recurrent
 
 
 @dataclass(frozen=True)
@@ -21,29 +20,34 @@ class EncoderGeometry:
             3 x 3 kernels and max-pooling by 2.
         places: In time, that are kept: imitations keep the order of what happens, and pooling all
             of time away loses it.
-        width: Numbers in an embedding.
+        width: Numbers in an embedding; None leaves the projection out, and as many as there are.
         batch_norm: Whether batch normalisation follows each convolution.
         recurrent: A recurrent layer over time, in both directions, before places are kept.
         units: Of the recurrent layer, in each direction.
         dropout: Before the projection.
+        backbone: A network in place of the convolutions, such as ``mn10`` (``MobileNet``), whose
+            bands are averaged.
     """
 
     filters: tuple[int, ...] = (16, 32, 64, 96)
     places: int = 8
-    width: int = 128
+    width: int | None = 128
     batch_norm: bool = True
     recurrent: Recurrent | None = None
     units: int = 96
     dropout: float = 0.0
+    backbone: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("places", "width", "units"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give 1 or more.")
         if not self.filters or min(self.filters) < 1:
             raise ConfigError(f"filters is {list(self.filters)}: give 1 or more of each.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}: give at least 0 and less than 1.")
+        if self.backbone is not None and self.backbone not in WIDTHS:
+            raise ConfigError(f"backbone is {self.backbone!r}: choose one of {', '.join(WIDTHS)}.")
 
 
 class Encoder(nn.Module):
@@ -60,35 +64,43 @@ class Encoder(nn.Module):
 
     def __init__(self, bins: int, geometry: EncoderGeometry, channels: int = 1) -> None:
         super().__init__()
-        rows = -(-bins // 2) // 2 ** (len(geometry.filters) - 1)
-        if rows < 1:
-            raise ConfigError(
-                f"{len(geometry.filters)} convolutions halve {bins} bins away: give fewer filters, "
-                "or a front end of more bands."
-            )
-        first, *others = geometry.filters
-        stages: list[nn.Module] = [_stage(channels, first, 5, geometry.batch_norm, stride=2)]
-        for before, after in zip(geometry.filters, others, strict=False):
-            stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
-        self.convolutions = nn.Sequential(*stages)
         self.places = geometry.places
-        values = geometry.filters[-1] * rows
-        self.recurrent: nn.Module | None = None
+        if geometry.backbone:
+            backbone = MobileNet(geometry.backbone, channels)
+            self.convolutions: nn.Sequential = backbone
+            values = backbone.values
+        else:
+            self.convolutions, values = _convolutions(bins, geometry, channels)
+        self.average_bands = geometry.backbone is not None
+        self.recurrent: nn.Module = nn.Flatten(1, 2)
         if geometry.recurrent:
-            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[geometry.recurrent]
-            self.recurrent = kind(values, geometry.units, batch_first=True, bidirectional=True)
+            self.recurrent = OverTime(values, geometry.units, geometry.recurrent)
             values = 2 * geometry.units
         self.dropout = nn.Dropout(geometry.dropout)
-        self.projection = nn.Linear(values * geometry.places, geometry.width)
+        values *= geometry.places
+        self.projection = nn.Linear(values, geometry.width) if geometry.width else nn.Identity()
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return embeddings."""
         maps = self.convolutions(spectrograms)  # (clips, filters, rows, frames)
-        steps = maps.flatten(1, 2)
-        if self.recurrent is not None:
-            steps = self.recurrent(steps.transpose(1, 2))[0].transpose(1, 2)
+        steps = self.recurrent(maps.mean(2, keepdim=True) if self.average_bands else maps)
         kept = _averages(steps, self.places).flatten(1)
         return functional.normalize(self.projection(self.dropout(kept)).float(), dim=1)
+
+
+def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[nn.Sequential, int]:
+    """Return the stages, and how many values they make of a frame."""
+    rows = -(-bins // 2) // 2 ** (len(geometry.filters) - 1)
+    if rows < 1:
+        raise ConfigError(
+            f"{len(geometry.filters)} convolutions halve {bins} bins away: give fewer filters, "
+            "or a front end of more bands."
+        )
+    first, *others = geometry.filters
+    stages: list[nn.Module] = [_stage(channels, first, 5, geometry.batch_norm, stride=2)]
+    for before, after in zip(geometry.filters, others, strict=False):
+        stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
+    return nn.Sequential(*stages), geometry.filters[-1] * rows
 
 
 def _stage(before: int, after: int, kernel: int, norm: bool, stride: int = 1) -> nn.Sequential:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vocalsketch.domain import Half, Kind
 from vocalsketch.errors import StorageError
-from vocalsketch.files import written_whole
+from vocalsketch.files import open_regular, written_whole
 from vocalsketch.retrieval.ranking import Floats, Ranks, mid_ranks
 
 FORMAT = 1  # of the file; raised when a reader of the old layout could not read the new one
@@ -132,7 +132,7 @@ class Scores:
         """
         try:
             # A handle, because numpy leaves a damaged file open.
-            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
+            with open_regular(path) as handle, np.load(handle, allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes().decode("utf-8"))
                 return cls._from(header, arrays)
         except FileNotFoundError as error:

@@ -9,7 +9,7 @@ from typing import Any, get_origin
 import numpy as np
 
 from vocalsketch.errors import StorageError
-from vocalsketch.files import write_text
+from vocalsketch.files import read_regular, write_text
 from vocalsketch.search.segment import Mask, Table, read_segment
 
 FORMAT = 3  # raised when a reader of the old layout could not read the new one
@@ -96,7 +96,7 @@ class Manifest:
         """
         file = folder / FILE
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(read_regular(file))
             form = values.pop("format")
             if form == FORMAT:
                 values["segments"] = tuple(Part(**each) for each in values["segments"])

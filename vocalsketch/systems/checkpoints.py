@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
 
+SAVED = "system.safetensors"  # in a folder
 DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
 
 
@@ -36,8 +38,10 @@ def load_system(spec: Path | str) -> System:
     """Load a system, ready to embed and score, on the CPU.
 
     Args:
-        spec: A file that ``System.save`` wrote, a checkpoint of a fit, or the name of a system that
-            needs no training, such as ``contours``; ``default`` is the one of whoever names none.
+        spec: A file that ``System.save`` wrote, a folder in which one lies as
+            ``system.safetensors`` (an index, or what ``adapt`` made), a checkpoint of a fit, or the
+            name of a system that needs no training, such as ``contours``; ``default`` is the one of
+            whoever names none.
 
     Raises:
         CheckpointError: There is no such file, or it cannot be read or holds no system.
@@ -46,6 +50,7 @@ def load_system(spec: Path | str) -> System:
     """
     name = str(spec)
     path = DEFAULT if name == "default" else Path(spec)
+    path = path / SAVED if path.is_dir() else path
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):
@@ -124,11 +129,37 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: It is missing, or cannot be read.
         DamagedCheckpointError: It is damaged, or holds more than plain values and tensors.
     """
+    checkpoint = _read(path)
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise DamagedCheckpointError(
+            f"{path} holds no state_dict: give a checkpoint made by a fit."
+        )
+    _check_whole(path, checkpoint["state_dict"])
+    return cast("dict[str, Any]", checkpoint)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a network's weights by name, of a safetensors file or one of torch's.
+
+    Raises:
+        CheckpointError: It is missing, or cannot be read.
+        DamagedCheckpointError: It is damaged, or holds more than tensors.
+    """
+    weights = _read(path)
+    if not isinstance(weights, dict):
+        raise DamagedCheckpointError(f"{path} holds no weights by name: give a state dict.")
+    _check_whole(path, weights)
+    return weights
+
+
+def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
     try:
+        if _is_safetensors(path):
+            return safetensors.torch.load_file(path)
         _check_stored(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
@@ -138,17 +169,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
         ) from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise DamagedCheckpointError(
-            f"{path} holds no state_dict: give a checkpoint made by a fit."
-        )
-    for name, value in checkpoint["state_dict"].items():
+
+
+def _check_whole(path: Path, weights: Mapping[str, Any]) -> None:
+    for name, value in weights.items():
         if not _is_whole(value):
             raise DamagedCheckpointError(
                 f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
                 "not made by `vocalsketch fit`."
             )
-    return cast("dict[str, Any]", checkpoint)
 
 
 def description_of(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -208,7 +237,12 @@ def check_fits(path: Path, module: nn.Module) -> None:
     check_weights(path, module, checkpoint["state_dict"])
 
 
-def check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def check_weights(
+    path: Path,
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    remedy: str = "Use the config it was trained with (config.yaml in its run's folder).",
+) -> None:
     """Check that weights are those of a module.
 
     Raises:
@@ -225,8 +259,7 @@ def check_weights(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) 
     )
     raise CheckpointError(
         f"{path} is of another architecture: {name} is {found.get(name, 'missing')} there, and "
-        f"{expected.get(name, 'missing')} here. Use the config it was trained with (config.yaml in "
-        "its run's folder)."
+        f"{expected.get(name, 'missing')} here. {remedy}"
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import torch
@@ -14,6 +15,8 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
+from vocalsketch.models.mobilenet import released_names
+from vocalsketch.systems.checkpoints import check_weights, read_weights
 from vocalsketch.systems.system import System
 
 View = Literal["absolute", "own"]
@@ -75,6 +78,8 @@ class DualEncoder(System):
         geometry = {name: v for name, v in asdict(self.geometry).items() if name != "dropout"}
         if self.geometry.recurrent is None:
             del geometry["units"]
+        if self.geometry.backbone is None:
+            del geometry["backbone"]
         return {
             "geometry": geometry,
             "shared": self.shared,
@@ -97,12 +102,15 @@ class DualEncoder(System):
         return embeddings
 
     def _absolute(self, features: Tensor) -> Tensor:
-        """Return the first frames, standardised, (clips, 1, bins, frames)."""
+        """Return the first frames, (clips, 1, bins, frames).
+
+        They are standardised, but for a backbone, which was trained on what its front end makes.
+        """
         clips, bins, frames = features.shape
         whole = features[..., : frames // self.pooling * self.pooling]
         pooled = whole.reshape(clips, bins, -1, self.pooling).amax(3)[..., : self.frames]
         padded = torch.nn.functional.pad(pooled, (0, self.frames - pooled.shape[2]))
-        return standardised(padded)[:, None]
+        return (padded if self.geometry.backbone else standardised(padded))[:, None]
 
     def _own(self, side: Side, features: Tensor) -> Tensor:
         """Return the audible part, standardised, and its duration, (clips, 2, bins, frames)."""
@@ -112,16 +120,34 @@ class DualEncoder(System):
         duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
         return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """How alike the whole sounds are."""
+        return ("likeness" if self.view == "absolute" else "likeness at any speed",)
+
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings to cosine similarities (queries, candidates)."""
         return imitations @ recordings.T
+
+    def load_backbone(self, path: Path) -> None:
+        """Give each encoder's backbone the weights of a release, as EfficientAT publishes them.
+
+        Raises:
+            CheckpointError: The file cannot be read safely, or holds another network's weights.
+        """
+        weights = released_names(read_weights(path))
+        for encoder in self.encoders.values():
+            backbone = encoder.get_submodule("convolutions")
+            remedy = f"Give the weights of {self.geometry.backbone}, or change encoder.backbone."
+            check_weights(path, backbone, weights, remedy)
+            backbone.load_state_dict(weights)
 
     def fast(self) -> Self:
         """Return the same function, to rounding, without batch normalisation."""
         copied = deepcopy(self).eval()
         for stage in copied.modules():
-            if isinstance(stage, nn.Sequential) and len(stage) == 3:
-                conv, norm, _ = stage
+            if isinstance(stage, nn.Sequential) and len(stage) in (2, 3):
+                conv, norm = stage[0], stage[1]
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     stage[0], stage[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
         copied.encoders.to(memory_format=torch.channels_last)

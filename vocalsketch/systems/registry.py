@@ -28,6 +28,7 @@ FRONT_ENDS = {
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
+    "PreemphasisedMel": "vocalsketch.features.preemphasised_mel.PreemphasisedMel",
     "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
     "Waveform": "vocalsketch.features.waveform.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",

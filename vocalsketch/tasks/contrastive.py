@@ -1,6 +1,9 @@
 """Training by contrast: a sound's imitations nearer to it than to all other sounds of a batch."""
 
 import math
+import warnings
+from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +14,7 @@ from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.domain import Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel
-from vocalsketch.features.augmentation import Augmentation
+from vocalsketch.features.augmentation import Augmentation, SpecAugment
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
@@ -19,6 +22,7 @@ from vocalsketch.systems.dual_encoder import DualEncoder, View
 from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
+NO_RIVAL = -1e4  # a logit that no softmax notices
 HOTTEST = 100.0  # the inverse of the lowest temperature; below it training diverges
 
 
@@ -40,10 +44,14 @@ class ContrastiveTask(RetrievalTask):
             only.
         triplet: Weight of a triplet term on the hardest other sound of the same category.
         margin: Of the triplet term, in cosine.
+        mask_classes: Whether other sounds of the target's class (its category where no class is
+            known) are left out of its rivals.
         imitation_augmentation: Of imitations; none if left out.
         recording_augmentation: Of recordings; none if left out.
         optimizer: Makes the optimizer from the parameters.
         warm_up: Share of the steps in which the rate rises; a cosine brings it down in the rest.
+        last_rate: What it comes down to, as a share of the highest.
+        backbone_weights: A release's file of ``encoder.backbone``, which both encoders begin with.
         start: A checkpoint, or saved system, whose weights a training begins with.
         imitation_front_end: Taken from the data.
         recording_front_end: Taken from the data.
@@ -66,10 +74,13 @@ class ContrastiveTask(RetrievalTask):
         symmetric: bool = True,
         triplet: float = 0.0,
         margin: float = 0.2,
-        imitation_augmentation: Augmentation | None = None,
-        recording_augmentation: Augmentation | None = None,
+        mask_classes: bool = False,
+        imitation_augmentation: Augmentation | SpecAugment | None = None,
+        recording_augmentation: Augmentation | SpecAugment | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         warm_up: float = 0.1,
+        last_rate: float = 0.0,
+        backbone_weights: str | None = None,
         start: str | None = None,
         imitation_front_end: FrontEnd | None = None,
         recording_front_end: FrontEnd | None = None,
@@ -80,6 +91,10 @@ class ContrastiveTask(RetrievalTask):
             raise ConfigError(f"warm_up is {warm_up}: give more than 0 and less than 1.")
         if triplet < 0:
             raise ConfigError(f"triplet is {triplet}: give 0 or more.")
+        if not 0 <= last_rate <= 1:
+            raise ConfigError(f"last_rate is {last_rate}: give a share from 0 to 1.")
+        if backbone_weights and not encoder.backbone:
+            raise ConfigError("backbone_weights needs encoder.backbone, such as mn10.")
         front_ends: dict[Side, FrontEnd] = {
             "imitation": imitation_front_end or AudibleMel(),
             "recording": recording_front_end or AudibleMel(),
@@ -90,12 +105,15 @@ class ContrastiveTask(RetrievalTask):
         self.symmetric = symmetric
         self.triplet = triplet
         self.margin = margin
-        self.augmentation: dict[Side, Augmentation | None] = {
+        self.mask_classes = mask_classes
+        self.augmentation: dict[Side, Augmentation | SpecAugment | None] = {
             "imitation": imitation_augmentation,
             "recording": recording_augmentation,
         }
         self.optimizer = optimizer
         self.warm_up = warm_up
+        self.last_rate = last_rate
+        self.backbone_weights = backbone_weights
         self.start = start
 
     def check_start(self) -> None:
@@ -106,6 +124,15 @@ class ContrastiveTask(RetrievalTask):
         """
         if self.start is not None:
             self.system.require(self.start, load_system(self.start).description())
+        elif self.backbone_weights:
+            deepcopy(self.system).load_backbone(Path(self.backbone_weights))
+        elif backbone := self.system.geometry.backbone:
+            warnings.warn(
+                f"{backbone} begins with random weights, not with those of AudioSet: `vocalsketch "
+                f"data download {backbone} --out FILE` fetches these, and "
+                "model.init_args.backbone_weights names the file.",
+                stacklevel=1,
+            )
 
     def begin_training(self) -> None:
         """Take over the weights that a training begins with."""
@@ -113,6 +140,9 @@ class ContrastiveTask(RetrievalTask):
             begun = load_system(self.start)
             self.system.load_state_dict(begun.state_dict())
             self.system.provenance["started_from"] = begun.fingerprint
+        elif self.backbone_weights:
+            self.system.load_backbone(Path(self.backbone_weights))
+            self.system.provenance["started_from"] = self.system.fingerprint
 
     def training_step(self, batch: ContrastiveBatch) -> Tensor:
         """Return the batch's loss, over the clips of all processes."""
@@ -121,10 +151,13 @@ class ContrastiveTask(RetrievalTask):
         similarities = imitations @ recordings.T
         positive = self._equal(batch.targets, batch.sounds)
         heat = self.log_heat.exp().clamp(max=HOTTEST)
-        loss = contrastive_loss(similarities * heat, positive, symmetric=self.symmetric)
+        alike = self._equal(batch.target_categories, batch.categories)
+        logits = similarities * heat
+        if self.mask_classes:
+            logits = logits.masked_fill(alike & ~positive, NO_RIVAL)
+        loss = contrastive_loss(logits, positive, symmetric=self.symmetric)
         if self.triplet:
-            rivals = self._equal(batch.target_categories, batch.categories)
-            loss = loss + self.triplet * triplet_loss(similarities, positive, rivals, self.margin)
+            loss = loss + self.triplet * triplet_loss(similarities, positive, alike, self.margin)
         if not torch.isfinite(loss):
             raise ConfigError(
                 f"The loss became {loss.item()} at step {self.global_step}: lower the learning "
@@ -160,7 +193,8 @@ class ContrastiveTask(RetrievalTask):
         def rate(step: int) -> float:
             if step < rising:
                 return (step + 1) / rising
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / (steps - rising))))
+            falling = math.cos(math.pi * min(1.0, (step - rising) / (steps - rising)))
+            return self.last_rate + (1 - self.last_rate) * 0.5 * (1 + falling)
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -57,9 +57,12 @@ class StudyPlan(BaseModel):
         Raises:
             ConfigError: It cannot be read, or a key is unknown or out of range.
         """
+        # Imported here: with it comes what trains.
+        from vocalsketch.experiment.config_file import read_config_text
+
         try:
-            return cls(**(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
+            return cls(**(yaml.safe_load(read_config_text(file)) or {}))
+        except (yaml.YAMLError, TypeError) as error:
             raise ConfigError(f"{file} is no study that can be read: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
