@@ -43,6 +43,10 @@ OPTIONS: Options = {
         [Path],
         "an index made by `vocalsketch index build`; may be given several times",
     ),
+    "--system": (
+        "default",
+        "of a library, what listens (default: what comes with the program)",
+    ),
     **SERVING,
 }
 
@@ -62,9 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         shown: dict[str, Any] = {"reveal": arguments.host in LOOPBACK}
         if folders or arguments.index:
-            return Libraries(arguments.index, folders), shown
+            return Libraries(arguments.index, folders, system=arguments.system), shown
         library, shown["examples"] = _synthetic()
-        return Libraries((), [library]), {"notes": [SYNTHETIC], **shown}
+        return Libraries((), [library], system=arguments.system), {"notes": [SYNTHETIC], **shown}
 
     return serve_page(arguments, limits, prepared)
 
