@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import clip_of
