@@ -378,9 +378,9 @@ def test_many_queries_are_scored_in_groups(index: Index, monkeypatch: pytest.Mon
     asked = []
     scores = Index.scores
 
-    def noted(self, some):
+    def noted(self, some, weights):
         asked.append(len(some))
-        return scores(self, some)
+        return scores(self, some, weights)
 
     monkeypatch.setattr(Index, "scores", noted)
     monkeypatch.setattr(searcher_module, "SCORES_AT_ONCE", 16)  # of 8 rows

@@ -198,8 +198,8 @@ def _imitate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         jobs=arguments.jobs,
     )
-    for name, reason in made.unusable.items():
-        print(f"not imitated: {name}: {reason}")
+    for line in made.left_out():
+        print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0
 

@@ -30,6 +30,10 @@ OPTIONS: Options = {
         "several times",
     ),
     "--text": (str, "words: for each that a sound's path lacks it counts as a tenth as likely"),
+    "--aspect NAME=FACTOR": (
+        [str],
+        "how much something counts, such as pitch=0 or loudness=3; may be given several times",
+    ),
     "--no-trim": (False, "leave silence at the beginning of the query"),
     "--play": (False, "play the results, best first"),
     "--open": (False, "show the best result's file in the file manager"),
@@ -64,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the results, best first; return 3 where a shard was missing."""
     from vocalsketch.search import Searcher, play, reveal
+    from vocalsketch.search.text import aspect_weights
 
     if arguments.top < 1:
         raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
@@ -80,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.top,
         tags=arguments.tag,
         text=arguments.text or "",
+        aspects=aspect_weights(arguments.aspect),
         trim=not arguments.no_trim,
     )
     if arguments.json:

@@ -53,6 +53,7 @@ class SystemState(BaseModel):
 
     name: str
     trained_on: list[str] = Field(description="corpora; those that are synthetic say so")
+    aspects: list[str] = Field(description="what may count more or less, where there are several")
 
 
 class LibraryState(BaseModel):
@@ -177,6 +178,7 @@ class _Pages:
                 SystemState(
                     name=name,
                     trained_on=sorted({index.corpus for index in each.indexes if index.corpus}),
+                    aspects=list(each.aspects) if len(each.aspects) > 1 else [],
                 )
                 for name, each in systems.searchers.items()
             ],

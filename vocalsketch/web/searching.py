@@ -11,6 +11,7 @@ from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit, Index, Searcher
 from vocalsketch.search.query import LONGEST, Waveform, prepared
+from vocalsketch.search.text import aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 
@@ -34,6 +35,7 @@ class Wish(BaseModel):
     count: int = Field(10, ge=1, le=MOST_RESULTS)
     words: Word = Field("", description="sounds whose path lacks one count as a tenth as likely")
     folder: list[Word] = Field([], max_length=20, description="only sounds within all of these")
+    aspect: list[Word] = Field([], max_length=20, description="NAME=FACTOR: how much it counts")
     like: str = Field("", max_length=4096, description="path of a sound to search with instead")
     library: int = Field(0, ge=0, le=9999, description="the library of that sound")
     start: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
@@ -99,6 +101,7 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
         wish.count,
         tags=[each for each in wish.folder if each.strip()],
         text=wish.words,
+        aspects=aspect_weights(wish.aspect),
     )
     return Results(
         hits=[found(hit, systems) for hit in hits],

@@ -1,6 +1,5 @@
 """The demo corpus on disk, in the layout of VocalSketch v1.0.4."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from scipy import signal
 from vocalsketch.datasets.synthetic import curves
 from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.synthetic.sounds import CATALOGUE, generator, recording
+from vocalsketch.files import write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.people import Person, imitation, person
 
@@ -90,12 +90,12 @@ def _imitators(item: Item) -> list[int]:
 
 
 def _write_tables(folder: Path, chosen: Sequence[Item], people: list[Person]) -> None:
-    _write_table(
+    write_table(
         folder / "sound_labels.csv",
         ("id", "label", "audio_concept_subset"),
         ((item.label_id, item.label, item.category) for item in chosen),
     )
-    _write_table(
+    write_table(
         folder / "sound_recordings.csv",
         ("id", "filename", "sound_label", "sound_label_id", "audio_concept_subset"),
         (
@@ -103,7 +103,7 @@ def _write_tables(folder: Path, chosen: Sequence[Item], people: list[Person]) ->
             for item in chosen
         ),
     )
-    _write_table(
+    write_table(
         folder / "vocal_imitations.csv",
         IMITATION_COLUMNS.split(),
         (row for item in chosen for row in _imitation_rows(item, people)),
@@ -134,10 +134,3 @@ def _imitation_rows(item: Item, people: list[Person]) -> Iterable[tuple[object, 
 def _subset(item: Item) -> str:
     """Return the category as VocalSketch's tables of recordings and imitations spell it."""
     return "everyday sounds" if item.category == "everyday" else item.category
-
-
-def _write_table(path: Path, header: Iterable[str], rows: Iterable[tuple[object, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
