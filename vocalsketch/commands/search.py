@@ -34,7 +34,7 @@ OPTIONS: Options = {
         [str],
         "how much something counts, such as pitch=0 or loudness=3; may be given several times",
     ),
-    "--no-trim": (False, "leave silence at the beginning of the query"),
+    "--no-trim": (False, "leave silence at both ends of the query"),
     "--play": (False, "play the results, best first"),
     "--open": (False, "show the best result's file in the file manager"),
     "--json": (False, "print the results as JSON"),
@@ -80,14 +80,18 @@ def run(arguments: argparse.Namespace) -> int:
     query = None if arguments.query is None else _query(arguments)
     folders = arguments.index or [_up_to_date(arguments.library, arguments.system)]
     searcher = Searcher.open(folders, fuse=arguments.fuse)
+    waveform, rate = query or _query(arguments)
+    trim = not arguments.no_trim
     hits = searcher.search(
-        *(query or _query(arguments)),
+        waveform,
+        rate,
         arguments.top,
         tags=arguments.tag,
         text=arguments.text or "",
         aspects=aspect_weights(arguments.aspect),
-        trim=not arguments.no_trim,
+        trim=trim,
     )
+    print(searcher.heard_part(waveform, rate, trim).note, file=sys.stderr)
     if arguments.json:
         print(json.dumps([hit.to_dict() for hit in hits], indent=2))
     else:
@@ -104,16 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
     from vocalsketch.search import read_query, record
-    from vocalsketch.search.query import LONGEST, prepared
+    from vocalsketch.search.query import prepared
 
     if arguments.query is None:
         now = f"Recording {arguments.record:g} s: imitate the sound now."
         return record(arguments.record, begun=lambda: print(now, file=sys.stderr))
     waveform, rate = read_query(arguments.query)
     prepared(waveform, rate)
-    if len(waveform) >= LONGEST * rate:
-        note = f"Only the beginning of {arguments.query} is listened to: a query is a few seconds."
-        print(note, file=sys.stderr)
     return waveform, rate
 
 

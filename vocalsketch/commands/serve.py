@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an index made by `vocalsketch index build`; may be given several times",
     )
+    parser.add_argument(
+        "--system",
+        default="default",
+        help="of a library, what listens (default: what comes with the program)",
+    )
     add_serving_arguments(parser)
 
 
@@ -84,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
             library, examples = sounds_and_examples()
             folders, notes = [library], [SYNTHETIC]
-        libraries = Libraries(arguments.index, folders)
+        libraries = Libraries(arguments.index, folders, system=arguments.system)
         app = build_app(
             libraries,
             limits,

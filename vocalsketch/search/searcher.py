@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import Waveform, prepared
+from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
 from vocalsketch.search.segment import Rows, as_numpy
 from vocalsketch.search.text import matches_tags, text_log_likelihoods, words_of
 
@@ -135,6 +135,15 @@ class Searcher:
         """Whether a shard is missing: what it holds is not found."""
         return bool(self.missing)
 
+    def heard_part(self, waveform: ArrayLike, rate: int, trim: bool = True) -> HeardPart:
+        """Return which part of a query the systems listen to.
+
+        Raises:
+            AudioError: As ``search``.
+        """
+        ends = (index.system.front_ends["imitation"] for index in self.indexes)
+        return heard_part(waveform, rate, trim, max(end.seconds for end in ends))
+
     def search(
         self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
     ) -> list[Hit]:
@@ -149,7 +158,7 @@ class Searcher:
             tags: Only sounds with all of these tags are ranked.
             text: Words; sounds whose path lacks one count as a tenth as likely.
             aspects: Factors on what the systems' ``aspects`` name, such as ``{"pitch": 0}``.
-            trim: Whether silence at the beginning is cut.
+            trim: Whether silence at both ends is cut.
 
         Raises:
             AudioError: The query is silent, shorter than 0.1 s, or not finite.

@@ -95,9 +95,10 @@ class Libraries:
 
     Args:
         indexes: Folders of indexes that somebody else builds.
-        libraries: Folders of sounds, indexed in the cache folder by the default system, and looked
-            at again every ``RESCAN`` seconds from ``start`` on.
+        libraries: Folders of sounds, indexed in the cache folder, and looked at again every
+            ``RESCAN`` seconds from ``start`` on.
         changed: Called when a library has been brought up to date.
+        system: What listens in the libraries.
 
     Raises:
         StorageError: An index is missing or damaged.
@@ -108,9 +109,10 @@ class Libraries:
         indexes: Sequence[Path] = (),
         libraries: Sequence[Path] = (),
         changed: Callable[[], object] = lambda: None,
+        system: str = "default",
     ) -> None:
         self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
-        self._system: System | None = load_system("default") if libraries else None
+        self._system: System | None = load_system(system) if libraries else None
         mark = self._system.fingerprint if self._system else ""
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]

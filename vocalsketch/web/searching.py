@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit, Index, Searcher
-from vocalsketch.search.query import LONGEST, Waveform, prepared
+from vocalsketch.search.query import LONGEST, Waveform
 from vocalsketch.search.text import aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
@@ -72,7 +72,7 @@ class Heard(BaseModel):
     seconds: float
     start: float
     end: float
-    note: str = ""
+    note: str = Field(description="the same in words")
 
 
 class Results(BaseModel):
@@ -94,7 +94,6 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     """
     searcher = systems.searcher(wish.system)
     waveform, rate = query_of(systems, wish.similar_to, recording, limits)
-    seconds = len(waveform) / rate
     hits = searcher.search(
         waveform,
         rate,
@@ -105,9 +104,7 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     )
     return Results(
         hits=[found(hit, systems) for hit in hits],
-        heard=Heard(
-            seconds=seconds, start=seconds - len(prepared(waveform, rate)) / rate, end=seconds
-        ),
+        heard=Heard(seconds=len(waveform) / rate, **searcher.heard_part(waveform, rate)._asdict()),
         sounds=sum(index.sounds for index in _distinct(searcher)),
         missing=list(searcher.missing),
     )
