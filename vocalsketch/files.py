@@ -1,5 +1,6 @@
 """Where files live and how they are written: whole or not at all."""
 
+import csv
 import errno
 import glob
 import os
@@ -8,7 +9,7 @@ import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from io import FileIO
@@ -90,6 +91,15 @@ def write_text(target: Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``target``, whole or not at all."""
     with written_whole(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_table(target: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file, whole or not at all; names that are no UTF-8 keep their bytes."""
+    with (
+        written_whole(target) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        csv.writer(file).writerows([header, *rows])
 
 
 def make_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`vocalsketch data`, as a user meets it."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import soundfile
 
 from vocalsketch.commands import data
+from vocalsketch.datamodules import imitated
 from vocalsketch.datasets import download, synthetic, voxforge
 from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.datasets.open import open_corpus
@@ -201,11 +203,14 @@ def test_sounds_are_imitated_by_people_and_what_cannot_be_is_listed(
         write_tone(tmp_path / f"sounds/birds/{stem}.wav", seconds)
     soundfile.write(tmp_path / "sounds/birds/silent.wav", np.zeros(4000), 8000)
     (tmp_path / "sounds/birds/broken.wav").write_bytes(b"not audio")
+    (tmp_path / "sounds/birds/nowhere.wav").symlink_to(tmp_path / "gone.wav")
+    (tmp_path / "sounds/birds/notes.txt").write_text("no sound")
     words = ("imitate", tmp_path / "sounds", "--people", 2, "--seed", 3, "--jobs", 1, "--out")
     assert run(*words, tmp_path / "made") == 0
     told = capsys.readouterr().out
     assert "4 imitations of 2 sounds" in told
     assert {line.split(":")[1].strip() for line in told.splitlines()[:2]} == {"silent", "broken"}
+    assert "birds/nowhere.wav: a link that leads nowhere\nno sounds, left out: 1 .txt\n" in told
     corpus = open_corpus(tmp_path / "made")
     assert [(sound.label, sound.category) for sound in corpus.sounds] == [
         ("a", "birds"),
@@ -217,6 +222,20 @@ def test_sounds_are_imitated_by_people_and_what_cannot_be_is_listed(
     assert run(*words, tmp_path / "made") == 0
     assert [path.read_bytes() for path in made] == first
     assert first[0] != first[1]
+
+
+def die(_: object) -> None:
+    os._exit(1)
+
+
+def test_a_process_that_dies_ends_imitating(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        write_tone(tmp_path / f"sounds/{number}.wav", 0.3)
+    monkeypatch.setattr(imitated, "_imitate_sound", die)
+    with pytest.raises(VocalSketchError, match="was killed.*goes on where it was"):
+        run("imitate", tmp_path / "sounds", "--jobs", 2, "--out", tmp_path / "made")
 
 
 def test_imitating_nothing_is_refused(tmp_path: Path) -> None:

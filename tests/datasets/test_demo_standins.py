@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets.synthetic import languages, urban
+from vocalsketch.datasets.synthetic import languages, sounds, urban
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_city_sounds_have_the_layout_of_urbansound8k(city: Path) -> None:
 
 
 def test_classes_are_numbered_as_in_urbansound8k(city: Path) -> None:
-    assert list(urban.SCENES) == [
+    assert list(sounds.SCENES) == [
         *("air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling"),
         *("engine_idling", "gun_shot", "jackhammer", "siren", "street_music"),
     ]
@@ -110,9 +110,9 @@ def test_folds_are_even() -> None:
     assert folds == dict.fromkeys(range(1, 11), urban.SOURCES)
 
 
-@pytest.mark.parametrize("name", urban.SCENES)
+@pytest.mark.parametrize("name", sounds.SCENES)
 def test_every_scene_lasts_as_long_as_asked(name: str) -> None:
-    scene = urban.SCENES[name](0.7, np.random.default_rng(0))
+    scene = sounds.made(sounds.SCENES[name], np.random.default_rng(0), seconds=0.7)
 
     assert len(scene) == round(0.7 * 44_100)
     assert np.isfinite(scene).all()

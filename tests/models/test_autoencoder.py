@@ -57,11 +57,11 @@ def test_greedy_layers_are_the_whole_networks_layers():
     torch.testing.assert_close(model.reconstruct_layer(0, inputs), model.decoders[0](below))
 
 
-def test_a_layer_pair_holds_the_parameters_that_its_reconstruction_uses():
+def test_reconstructing_with_a_layer_uses_its_own_encoder_and_decoder_alone():
     model = StackedAutoencoder([5, 4, 3])
     model.reconstruct_layer(1, torch.randn(2, 4)).sum().backward()
     used = {name for name, p in model.named_parameters() if p.grad is not None}
-    own = {id(p) for p in model.layer_pair(1).parameters()}
+    own = {id(p) for layer in (model.encoders[1], model.decoders[1]) for p in layer.parameters()}
     assert {id(p) for n, p in model.named_parameters() if n in used} == own
     assert len(own) == 4
 

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.plan import Data, Plan, wanted
-from vocalsketch.paper.rows import KNOWN, ROWS
+from vocalsketch.paper.plan import Data, Plan, check_can_run
+from vocalsketch.paper.rows import KNOWN, ROWS, chosen
 
 
 @pytest.fixture
@@ -25,9 +25,15 @@ def plan(configs, corpus="corpus", split="split", **options):
     return Plan(configs.parent / "report", configs, data, **options)
 
 
+def wanted(configs, names, seeds):
+    rows = chosen(names)
+    check_can_run(rows, seeds, configs)
+    return rows
+
+
 def jobs(configs, names, seeds=1, **options):
     """Return the jobs of some rows by name."""
-    made = plan(configs, **options).jobs(wanted(names, seeds, configs), seeds)
+    made = plan(configs, **options).jobs(wanted(configs, names, seeds), seeds)
     return {job.name: job for job in made}
 
 
@@ -107,9 +113,10 @@ def test_quick_shortens_every_schedule(configs):
 
 
 def test_pretraining_data_can_be_chosen(configs):
-    made = jobs(configs, ["tl_conv1"], roots={"pretrain_voxforge": "/data/vf"})
-    chosen = {n for n, job in made.items() if "--data.init_args.root=/data/vf" in job.arguments}
-    assert chosen == {"pretrain_voxforge/seed0"}
+    changes = {"pretrain_voxforge": ("--data.init_args.root=/data/vf",)}
+    made = jobs(configs, ["tl_conv1"], changes=changes)
+    given = {n for n, job in made.items() if "--data.init_args.root=/data/vf" in job.arguments}
+    assert given == {"pretrain_voxforge/seed0"}
 
 
 @pytest.mark.parametrize(
@@ -122,12 +129,12 @@ def test_pretraining_data_can_be_chosen(configs):
 )
 def test_what_cannot_be_planned_is_refused(configs, rows, seeds, message):
     with pytest.raises(ConfigError, match=message):
-        wanted(rows, seeds, configs)
+        wanted(configs, rows, seeds)
 
 
 def test_an_absent_config_is_named_with_the_remedy(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere/imisound.yaml: run in a checkout.*--conf"):
-        wanted(["imisound"], 1, tmp_path / "nowhere")
+        wanted(tmp_path / "nowhere", ["imisound"], 1)
 
 
 def fingerprint(configs, name="imisound", seed=0, **options):

@@ -1,6 +1,5 @@
 """What an evaluation leaves: metrics in the log, and files of results."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -9,10 +8,11 @@ import pytorch_lightning as pl
 import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
-from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datamodules.batches import Part
+from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import write_table, write_text, written_whole
 from vocalsketch.retrieval.metrics import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
@@ -84,11 +84,9 @@ class ResultsWriter(pl.Callback):
 def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
     """Write a line per query, a column per candidate."""
     path = folder / f"scores_{half}_{category.category.replace(' ', '_')}.csv"
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(["query", *category.candidates])
-        for query, row in zip(category.queries, category.scores, strict=True):
-            writer.writerow([query, *(repr(float(score)) for score in row)])
+    values = category.scores.astype(float).tolist()
+    rows = ((query, *row) for query, row in zip(category.queries, values, strict=True))
+    write_table(path, ("query", *category.candidates), rows)
 
 
 class MRRPerCategory(pl.Callback):
@@ -190,11 +188,9 @@ class ConfusionWriter(pl.Callback):
 
 def write_counts(path: Path, confusion: Confusion) -> None:
     """Write a line per true class, a column per predicted class."""
-    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(["true class", *confusion.classes])
-        for name, row in zip(confusion.classes, confusion.counts.tolist(), strict=True):
-            writer.writerow([name, *row])
+    rows = zip(confusion.classes, confusion.counts.tolist(), strict=True)
+    header = ("true class", *confusion.classes)
+    write_table(path, header, ((name, *row) for name, row in rows))
 
 
 def write_picture(path: Path, confusion: Confusion, title: str) -> None:

@@ -16,6 +16,7 @@ from vocalsketch.domain import Side
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.tasks.retrieval import RetrievalTask
 
+Row = tuple[str, str, str, float, int, str]
 COLUMNS = ("query", "target", "category", "rank", "candidates", "first ranked")
 MEDIA = tuple(
     f"{role} {what}" for role in ("query", "target", "first") for what in ("spectrogram", "audio")
@@ -38,12 +39,12 @@ class RetrievalMedia(pl.Callback):
         if not isinstance(pl_module, RetrievalTask):
             return
         scores = pl_module.category_scores()
-        trackers = [each for each in trainer.loggers if isinstance(each, WandbTracker)]
         if scores is None or not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in test
-        for tracker in trackers:
-            tracker.safely(partial(self._log, tracker, data, scores))
+        for tracker in trainer.loggers:
+            if isinstance(tracker, WandbTracker):
+                tracker.safely(partial(self._log, tracker, data, scores))
 
     def _log(
         self, tracker: WandbTracker, data: RetrievalDataModule, scores: list[CategoryScores]
@@ -51,40 +52,28 @@ class RetrievalMedia(pl.Callback):
         queries = wandb.Table(columns=list(COLUMNS))
         examples = wandb.Table(columns=[*COLUMNS, *MEDIA])
         for category in scores:
-            rows = list(_rows(category))
+            rows = _rows(category)
             for row in rows:
                 queries.add_data(*row)
             order = np.argsort(category.ranks, kind="stable")
-            shown = dict.fromkeys([*order[: self.examples], *order[-self.examples :]])
-            for query in shown:
+            for query in dict.fromkeys([*order[: self.examples], *order[-self.examples :]]):
                 examples.add_data(*rows[query], *_media(data, rows[query]))
         tracker.experiment.log({"test/queries": queries, "test/examples": examples})
 
 
-def _rows(category: CategoryScores) -> Iterator[tuple[str, str, str, float, int, str]]:
-    first = category.scores.argmax(axis=1)
-    for query, target, rank, best in zip(
-        category.queries, category.targets, category.ranks, first, strict=True
-    ):
-        yield (
-            query,
-            category.candidates[target],
-            category.category,
-            float(rank),
-            len(category.candidates),
-            category.candidates[best],
-        )
+def _rows(category: CategoryScores) -> list[Row]:
+    names = np.array(category.candidates, dtype=object)
+    first = names[category.scores.argmax(axis=1)]
+    shown = zip(category.queries, names[category.targets], category.ranks, first, strict=True)
+    return [
+        (query, target, category.category, float(rank), len(names), best)
+        for query, target, rank, best in shown
+    ]
 
 
-def _media(
-    data: RetrievalDataModule, row: tuple[str, str, str, float, int, str]
-) -> Iterator[object]:
-    clips: tuple[tuple[Side, str], ...] = (
-        ("imitation", row[0]),
-        ("recording", row[1]),
-        ("recording", row[5]),
-    )
-    for side, identity in clips:
+def _media(data: RetrievalDataModule, row: Row) -> Iterator[object]:
+    sides: tuple[Side, ...] = ("imitation", "recording", "recording")
+    for side, identity in zip(sides, (row[0], row[1], row[5]), strict=True):
         path, spectrogram = data.test_clip(side, identity)
         yield wandb.Image(picture(spectrogram), caption=identity)
         yield wandb.Audio(str(path), caption=identity)

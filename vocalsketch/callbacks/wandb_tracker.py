@@ -47,12 +47,13 @@ class WandbTracker(WandbLogger):
         save_dir: str = ".",
         upload_checkpoint: bool = True,
     ) -> None:
+        given = os.environ.get("WANDB_TAGS", "")
         super().__init__(
             project=project or os.environ.get("WANDB_PROJECT") or "vocalsketch",
             name=name or os.environ.get("WANDB_NAME"),
             save_dir=os.environ.get("WANDB_DIR") or save_dir,
             group=group,
-            tags=[*(tags or ()), *_listed("WANDB_TAGS")],
+            tags=[*(tags or ()), *filter(None, map(str.strip, given.split(",")))],
             job_type=job_type or os.environ.get("WANDB_JOB_TYPE"),
         )
         del self._wandb_init["anonymous"]  # wandb warns of it, even when it is not set
@@ -98,13 +99,7 @@ class WandbTracker(WandbLogger):
     @rank_zero_only
     def add_file(self, path: Path, kind: str, name: str) -> None:
         """Log a file as an artifact of ``kind``."""
-
-        def add() -> None:
-            artifact = wandb.Artifact(name, type=kind)
-            artifact.add_file(str(path))
-            self.experiment.log_artifact(artifact)
-
-        self.safely(add)
+        self.safely(lambda: self.experiment.log_artifact(str(path), name=name, type=kind))
 
     @rank_zero_only
     def finish(self) -> Path | None:
@@ -182,10 +177,6 @@ class WandbTracker(WandbLogger):
         return run
 
 
-def _listed(variable: str) -> list[str]:
-    return [each.strip() for each in os.environ.get(variable, "").split(",") if each.strip()]
-
-
 def _timeout(variable: str) -> float:
     return float(os.environ.get(variable, TIMEOUTS[variable]))
 
@@ -196,9 +187,8 @@ def tracking_mode() -> Mode:
         return "disabled"
     asked = os.environ.get("WANDB_MODE", "")
     chosen = {"dryrun": "offline", "run": "online"}.get(asked, asked)  # W&B's older words
-    for mode in get_args(Mode):
-        if chosen == mode:
-            return cast("Mode", mode)
+    if chosen in get_args(Mode):
+        return cast("Mode", chosen)
     if os.environ.get("WANDB_API_KEY"):
         return "online"
     try:

@@ -1,4 +1,4 @@
-"""`vocalsketch reproduce`: the paper's Table I from trained runs, its report, and fusions."""
+"""`vocalsketch reproduce`: the paper's table and the challenge's from trained runs, and fusions."""
 
 import argparse
 import os
@@ -18,7 +18,10 @@ from vocalsketch.commands.actions import (
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from vocalsketch.jobs.pool import Failure
+    from vocalsketch.paper.rows import Row
     from vocalsketch.paper.table1 import Record
 
 PRETRAINING_DATA = {"voxforge": "imitation", "urbansound8k": "recording"}
@@ -26,7 +29,10 @@ QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."
 )
-
+RANDOM_NOTE = (
+    "qvim_mn and qbv_mn began with random weights; the published ones began with those trained on "
+    "AudioSet (--weights)."
+)
 
 RUNS: Options = {
     "--add NAME=RUN": (
@@ -35,6 +41,17 @@ RUNS: Options = {
         "again with the same name for another seed",
     )
 }
+STUDY: Options = {
+    "--seeds": (10, "initialisations of each system"),
+    "--quick": (False, "a few epochs each, to see that all works; the report says so"),
+    "--retry": (False, "run again what failed earlier"),
+    "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
+    **DEVICES,
+    "--conf": (Path("conf"), "folder of the configs"),
+    "--on-bad-audio": (("error", "skip"), "stop at unusable audio, or go on without"),
+    "--note": ([str], "a sentence for the report"),
+    **RUNS,
+}
 TABLE: Options = {
     "--out": (Path("reports/table1"), "folder"),
     "--rows": (
@@ -42,14 +59,8 @@ TABLE: Options = {
         "imisound, iminet (three rows), tl (four rows, and their pre-training), fusion (all that "
         "can be fused), beyond (what is not the paper's), or single rows such as iminet_tied",
     ),
-    "--seeds": (10, "initialisations of each system"),
-    "--quick": (False, "a few epochs each, to see that all works; the report says so"),
-    "--retry": (False, "run again what failed earlier"),
-    "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
-    **DEVICES,
-    "--conf": (Path("conf"), "folder of the configs"),
+    **STUDY,
     "--split": ("paper", "paper, random, fold K/N, or a manifest"),
-    "--on-bad-audio": (("error", "skip"), "stop at unusable audio, or go on without"),
     **{
         f"--{name} ROOT": (
             str,
@@ -57,8 +68,14 @@ TABLE: Options = {
         )
         for name, side in PRETRAINING_DATA.items()
     },
-    "--note": ([str], "a sentence for the report"),
-    **RUNS,
+}
+QVIM: Options = {
+    "--out": (Path("reports/qvim"), "folder"),
+    "--rows": ("all", "qvim_2dft, qvim_mn, qbv_mn, dual_qvim, default, or all of them"),
+    **STUDY,
+    "--root": (os.environ.get("VIMSKETCH_ROOT", "data/VimSketch"), "VimSketch, which trains"),
+    "--test-root": (os.environ.get("QVIM_ROOT", "data/QVIM-dev"), "QVIM-dev, which tests"),
+    "--weights FILE": (Path, "of mn10, trained on AudioSet (`vocalsketch data download mn10`)"),
 }
 
 
@@ -84,24 +101,61 @@ def _fused_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def _table1(arguments: argparse.Namespace) -> int:
+    from vocalsketch.paper.rows import FUSION, chosen
+
+    names = _names(arguments)
+    changes = {
+        row: (f"--data.init_args.root={root}",)
+        for row, root in _pretraining_roots(arguments).items()
+    }
+    return _study(arguments, chosen(names), changes, fusion=FUSION in names)
+
+
+def _qvim(arguments: argparse.Namespace) -> int:
+    from vocalsketch.paper.rows import QVIM, chosen_of
+
+    rows = chosen_of(QVIM, _names(arguments))
+    networks = [row.key for row in rows if row.key in ("qvim_mn", "qbv_mn")]
+    weights: Path | None = arguments.weights
+    if weights is not None and not weights.is_file():
+        raise ConfigError(f"--weights is {weights}, where there is no file.")
+    given = (f"--model.init_args.backbone_weights={weights.resolve()}",) if weights else ()
+    arguments.note += [RANDOM_NOTE] if networks and not weights else []
+    arguments.split = "qvim"
+    return _study(arguments, rows, dict.fromkeys(networks, given), table="qvim")
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    return [name.strip() for name in arguments.rows.split(",") if name.strip()]
+
+
+def _study(
+    arguments: argparse.Namespace,
+    rows: "Sequence[Row]",
+    changes: "Mapping[str, tuple[str, ...]]",
+    *,
+    fusion: bool = False,
+    table: str = "table1",
+) -> int:
+    """Run rows, seed by seed, and write the report."""
     from rich.console import Console
 
     from vocalsketch.jobs.slots import choose_slots
-    from vocalsketch.paper.plan import Data, Plan, wanted
-    from vocalsketch.paper.rows import FUSION
+    from vocalsketch.paper.plan import Data, Plan, check_can_run
     from vocalsketch.paper.table1 import Record, refuse_another_split, rows_to_add, run_jobs
 
     out = arguments.out.resolve()
-    names = [name.strip() for name in arguments.rows.split(",") if name.strip()]
-    rows = wanted(names, arguments.seeds, arguments.conf)
-    added, roots = rows_to_add(arguments.add), _pretraining_roots(arguments)
+    check_can_run(rows, arguments.seeds, arguments.conf)
+    added = rows_to_add(arguments.add)
     slots = choose_slots(arguments.devices, arguments.jobs)
-    data = Data.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio)
+    test_root = getattr(arguments, "test_root", None)
+    data = Data.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio, test_root)
     refuse_another_split(added, data.split)
-    plan = Plan(out, arguments.conf, data, quick=arguments.quick, roots=roots)
+    plan = Plan(out, arguments.conf, data, quick=arguments.quick, changes=changes)
     jobs = plan.jobs(rows, arguments.seeds)
     notes = (*arguments.note, *((QUICK_NOTE,) if arguments.quick else ()))
-    record = Record({job.name: job.fingerprint for job in jobs}, FUSION in names, notes, added)
+    runs = {job.name: job.fingerprint for job in jobs}
+    record = Record(runs, fusion, notes, added, table)
     try:
         failures = run_jobs(out, jobs, record, slots, Console(stderr=True), retry=arguments.retry)
     except KeyboardInterrupt:
@@ -152,10 +206,16 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _write(folder: Path, record: "Record") -> None:
     """Write the report, say where it is, and remember what it is of."""
-    from vocalsketch.paper.report import write_report
+    from rich.console import Console
+
+    from vocalsketch.paper import qvim, report
     from vocalsketch.paper.table1 import gather
 
-    for path in write_report(folder, gather(folder, record))[:2]:
+    measured = gather(folder, record)
+    if record.table == "qvim":
+        Console().print(qvim.printed(measured))
+    write = qvim.write_report if record.table == "qvim" else report.write_report
+    for path in write(folder, measured)[:2]:
         print(path)
     record.write(folder)
 
@@ -181,6 +241,7 @@ ACTIONS = {
     "table1": Action(
         "train and report every system of Table I", _table1, TABLE, _more_of_the_table
     ),
+    "qvim": Action("train and rank the systems of the 2025 challenge on QVIM-dev", _qvim, QVIM),
     "report": Action(
         "write the report of the finished runs again",
         _report,

@@ -1,31 +1,31 @@
 """Synthesised imitations of any sounds, as a corpus in the folder layout that is made once."""
 
-import csv
 import hashlib
-import io
 import json
 import multiprocessing
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.errors import AudioError, ConfigError, DatasetError
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
+from vocalsketch.errors import AudioError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
-from vocalsketch.files import cache_folder, locked, write_text, written_whole
+from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.voice.imitate import anyone, imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 
@@ -57,6 +57,13 @@ class Imitating:
     sounds: int  # that have imitations
     imitations: int  # of them, those made before included
     unusable: dict[str, str] = field(default_factory=dict)  # files that cannot be imitated, and why
+    others: Mapping[str, int] = field(default_factory=dict)  # that are no sounds, by suffix
+
+    def left_out(self) -> Iterator[str]:
+        """Yield a line for each file that cannot be imitated, and one for what is no sound."""
+        yield from (f"not imitated: {name}: {reason}" for name, reason in self.unusable.items())
+        if self.others:
+            yield counted(self.others)
 
 
 def imitate_folders(
@@ -67,6 +74,7 @@ def imitate_folders(
     people: int = 6,
     seed: int = 0,
     jobs: int | None = None,
+    most: int | None = None,
 ) -> Imitating:
     """Write a corpus of sounds and synthesised imitations of them, which ``fit`` takes.
 
@@ -81,6 +89,7 @@ def imitate_folders(
         people: Each imitates every sound once.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
+        most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
         DatasetError: There is no sound, or none that can be imitated.
@@ -89,7 +98,8 @@ def imitate_folders(
     for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
         if value < least:
             raise ConfigError(f"{name} is {value}: give {least} or more.")
-    sounds = [*_linked(folders, out), *_procedural(procedural, out, seed)]
+    listings = {folder: list_audio(folder) for folder in folders}
+    sounds = [*_linked(listings, out, most, seed), *_procedural(procedural, out, seed)]
     if not sounds:
         where = ", ".join(map(str, folders)) or "no folder at all"
         raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
@@ -97,20 +107,31 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    unusable = {name: reason for name, reason in _made(todo, jobs or available_cores()) if reason}
+    refused = {name: reason for name, reason in _made(todo, jobs or available_cores()) if reason}
+    unusable = refused | {
+        str(folder / path): reason
+        for folder, listing in listings.items()
+        for path, reason in listing.unusable.items()
+    }
     for each in todo:
-        if each.name in unusable:
+        if each.name in refused:
             each.file.unlink()
-    usable = [each for each in todo if each.name not in unusable]
+    usable = [each for each in todo if each.name not in refused]
     if not usable:
-        first = next(iter(unusable.values()))
+        first = next(iter(refused.values()))
         raise DatasetError(f"None of {len(todo)} sounds can be imitated; of the first: {first}")
-    _write_table(out, usable)
-    return Imitating(len(usable), len(usable) * people, unusable)
+    write_table(out / TABLE, COLUMNS, (row for each in usable for row in _rows(out, each)))
+    others = sum((listing.others for listing in listings.values()), Counter())
+    return Imitating(len(usable), len(usable) * people, unusable, others)
 
 
 def imitated_corpus(
-    folders: Sequence[str], procedural: int, people: int, seed: int, jobs: int | None
+    folders: Sequence[str],
+    procedural: int,
+    people: int,
+    seed: int,
+    jobs: int | None,
+    most: int | None = None,
 ) -> Corpus:
     """Return such a corpus from the cache folder, where it is made if it is not there.
 
@@ -124,23 +145,33 @@ def imitated_corpus(
         for path in paths
         for each in list_audio(path).files
     ]
-    key = json.dumps([VERSION, listed, procedural, people, seed])
+    key = json.dumps([VERSION, listed, procedural, people, seed, most])
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     out = cache_folder() / "imitated" / name
     with locked(out.with_suffix(".lock"), "", wait=-1):
         if not (out / TABLE).exists():
-            imitate_folders(paths, out, procedural=procedural, people=people, seed=seed, jobs=jobs)
+            drawn = {"procedural": procedural, "people": people, "seed": seed}
+            made = imitate_folders(paths, out, **drawn, jobs=jobs, most=most)
+            for line in made.left_out():
+                print(line)
     return load_folder(out)
 
 
-def _linked(folders: Sequence[Path], out: Path) -> Iterator[Path]:
+def _linked(
+    listings: Mapping[Path, Listing], out: Path, most: int | None, seed: int
+) -> Iterator[Path]:
     """Link the sounds into the corpus, under names of their own; yield where."""
-    found = [(folder, Path(each.path)) for folder in folders for each in list_audio(folder).files]
+    found = [
+        (folder, Path(each.path)) for folder, listing in listings.items() for each in listing.files
+    ]
+    if most is not None and len(found) > most:
+        drawn = np.random.default_rng(seed).choice(len(found), most, replace=False)
+        found = [found[number] for number in sorted(drawn)]
     times = Counter(path.stem for _, path in found)
     for folder, path in found:
         whole = (folder / path).resolve()
         mark = f"-{zlib.crc32(os.fsencode(whole)):08x}" if times[path.stem] > 1 else ""
-        category = path.parts[-2] if len(path.parts) > 1 else folder.resolve().name
+        category = path.parts[-2] if len(path.parts) > 1 else folder.resolve().name.lstrip(".")
         place = out / "sounds" / category / f"{path.stem}{mark}{path.suffix}"
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.is_symlink():
@@ -164,12 +195,29 @@ def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]
         yield from _bar(map(_imitate_sound, todo), len(todo))
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
         try:
             yield from _bar(pool.map(_imitate_sound, todo, chunksize=8), len(todo))
+        except BrokenProcessPool as error:
+            raise VocalSketchError(
+                "A process that imitates was killed; memory may be short: give fewer --jobs. The "
+                "same command goes on where it was."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Have this process end with the one that began it, however that ends."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _bar(made: Iterator[tuple[str, str]], total: int) -> Iterator[tuple[str, str]]:
@@ -199,13 +247,8 @@ def _write_wav(file: Path, waveform: np.ndarray, rate: int) -> None:
         soundfile.write(temporary, waveform, rate, format="WAV", subtype="PCM_16")
 
 
-def _write_table(out: Path, sounds: Sequence[ImitatedSound]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for sound in sounds:
-        for number in range(sound.people):
-            path = sound.path_of(number).relative_to(out).as_posix()
-            source = sound.file.relative_to(out).as_posix()
-            writer.writerow((path, source, f"person{number + 1:02d}", sound.seed))
-    write_text(out / TABLE, text.getvalue())
+def _rows(out: Path, sound: ImitatedSound) -> Iterator[tuple[object, ...]]:
+    source = sound.file.relative_to(out).as_posix()
+    for number in range(sound.people):
+        path = sound.path_of(number).relative_to(out).as_posix()
+        yield path, source, f"person{number + 1:02d}", sound.seed

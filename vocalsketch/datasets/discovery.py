@@ -17,14 +17,14 @@ SUFFIXES = frozenset(
     f".{name}"
     for names in (
         "3gp aac ac3 aif aifc aiff amr ape au avi bwf caf flac m4a m4b mka mkv mov mp2 mp3 mp4",
-        "mpga oga ogg ogv opus rf64 snd sph voc w64 wav wave weba webm wma wv",
+        "mpga oga ogg ogv opus rf64 snd sph tta voc w64 wav wave weba webm wma wv",
     )
     for name in names.split()
 )
 # MPEG's frames (of layer 2 and 3, and AAC) come last; pictures are files with "ftyp" too.
 BEGINNING = re.compile(
-    rb"fLaC|OggS|ID3|\.snd|caff|riff\x2e\x91\xcf\x11|RF64|wvpk|MAC [^ -~]|#!AMR|FLV\x01|NIST_1A"
-    rb"|Creative Voice|RIF[FX]....WAVE|FORM....AIF[FC]|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11"
+    rb"fLaC|OggS|ID3|\.snd|caff|riff\x2e\x91\xcf\x11|RF64|wvpk|TTA1|MAC [^ -~]|#!AMR|FLV\x01"
+    rb"|NIST_1A|Creative Voice|RIF[FX]....WAVE|FORM....AIF[FC]|\x1aE\xdf\xa3|0&\xb2u\x8ef\xcf\x11"
     rb"|....ftyp(?!hei|hev|mif|msf|avi)|....(moov|mdat|wide)|\x64\xa3[\1-\4]\0|\x0bw|\0\0\1\xba"
     rb"|\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]|\xff[\xf0\xf1\xf8\xf9]",
     re.DOTALL,

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 
 from vocalsketch.datasets.names import composed
-from vocalsketch.datasets.records import Corpus, Imitation, Sound, named
+from vocalsketch.datasets.records import Corpus, Sound, named
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import read_regular, write_text
 
@@ -51,14 +52,9 @@ class Split:
                     f"Split {self.name!r} of {self.corpus} has no {side.replace('_', ' ')}: "
                     "every sound needs at least two imitations, one to train and one to validate."
                 )
-        sounds = (*self.development_sounds, *self.test_sounds)
-        imitations = (
-            *self.train_imitations,
-            *self.validation_imitations,
-            *self.test_imitations,
-        )
-        for ids in (sounds, imitations):
-            repeated = [identity for identity, count in Counter(ids).items() if count > 1]
+        for kind in ("sounds", "imitations"):
+            counts = Counter(chain(*(ids for side, ids in self._sides().items() if kind in side)))
+            repeated = [identity for identity, count in counts.items() if count > 1]
             if repeated:
                 raise DatasetError(
                     f"Split {self.name!r} places more than once: {named(repeated)}. "
@@ -79,36 +75,36 @@ class Split:
             DatasetError: The corpus is another one or lacks ids, an imitation stands on another
                 side than its target, or a category has fewer than two sounds on a side.
         """
-        sounds = {sound.id: sound for sound in corpus.sounds}
-        imitations = {imitation.id: imitation for imitation in corpus.imitations}
-        self._check_held(corpus, sounds, imitations)
-        developing = self.train_imitations + self.validation_imitations
-        for side, queries, targets in (
-            ("development", developing, self.development_sounds),
-            ("test", self.test_imitations, self.test_sounds),
-        ):
-            _check_targets(self.name, (imitations[query] for query in queries), set(targets))
-            check_rankable(corpus, side, [sounds[target] for target in targets])
-
-    def _check_held(
-        self, corpus: Corpus, sounds: Mapping[str, Sound], imitations: Mapping[str, Imitation]
-    ) -> None:
         if self.corpus != corpus.name:
             raise DatasetError(
                 f"Split {self.name!r} divides the corpus {self.corpus!r}; {corpus.root} is "
                 f"{corpus.name!r}. Take a split of that corpus."
             )
+        sounds = {sound.id: sound for sound in corpus.sounds}
+        target = {imitation.id: imitation.sound_id for imitation in corpus.imitations}
         lacking = [
             identity
             for side, ids in self._sides().items()
             for identity in ids
-            if identity not in (sounds if side.endswith("sounds") else imitations)
+            if identity not in (sounds if "sounds" in side else target)
         ]
         if lacking:
             raise DatasetError(
                 f"Split {self.name!r} names what {corpus.root} lacks: {named(lacking)}. "
                 "Restore it, or make a split of what is there."
             )
+        developing = self.train_imitations + self.validation_imitations
+        for side, queries, targets in (
+            ("development", developing, self.development_sounds),
+            ("test", self.test_imitations, self.test_sounds),
+        ):
+            strays = [query for query in queries if target[query] not in set(targets)]
+            if strays:
+                raise DatasetError(
+                    f"Split {self.name!r} parts imitations from their sounds: {named(strays)}. "
+                    "An imitation belongs to the side of the sound it imitates."
+                )
+            check_rankable(corpus, side, [sounds[identity] for identity in targets])
 
     def _sides(self) -> dict[str, tuple[str, ...]]:
         return {key: value for key, value in asdict(self).items() if key not in ("name", "corpus")}
@@ -137,15 +133,16 @@ def read_manifest(path: Path) -> Split:
             f"{path} has manifest version {content.get('version')!r}, this program reads "
             f"{MANIFEST_VERSION}: make the split again, or use the program that wrote it."
         )
-    sides = [key.name for key in fields(Split)[2:]]
-    bad = [side for side in sides if not _is_ids(content.get(side))]
+    sides = [content.get(field.name) for field in fields(Split)[2:]]
+    bad = [field.name for field, ids in zip(fields(Split)[2:], sides, strict=True) if not _ids(ids)]
     if bad:
         raise DatasetError(f"{path} has no list of ids as {', '.join(bad)}: make the split again.")
-    return Split(
-        str(content.get("name")),
-        str(content.get("corpus")),
-        *(tuple(map(composed, content[side])) for side in sides),
-    )
+    names = (str(content.get("name")), str(content.get("corpus")))
+    return Split(*names, *(tuple(map(composed, ids or ())) for ids in sides))
+
+
+def _ids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(identity, str) for identity in value)
 
 
 def check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None:
@@ -163,16 +160,3 @@ def check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None
                 f"the {side} side: ranking needs at least two. Add sounds, leave the category "
                 "out, or choose another split."
             )
-
-
-def _check_targets(name: str, imitations: Iterable[Imitation], targets: Collection[str]) -> None:
-    strays = [imitation.id for imitation in imitations if imitation.sound_id not in targets]
-    if strays:
-        raise DatasetError(
-            f"Split {name!r} parts imitations from their sounds: {named(strays)}. "
-            "An imitation belongs to the side of the sound it imitates."
-        )
-
-
-def _is_ids(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(identity, str) for identity in value)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -28,7 +28,7 @@ def paper_split(corpus: Corpus) -> Split:
     tests. Of a development sound's imitations, sorted by file name, the first seven in ten,
     rounded down (7 of 10 and of 11), train and the others validate.
     """
-    return _halved(corpus, "paper", lambda identity: identity)
+    return _halved(corpus, "paper", str)
 
 
 def random_split(corpus: Corpus, seed: int) -> Split:
@@ -45,8 +45,7 @@ def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
         ConfigError: There is no such fold.
         DatasetError: The fold, or the rest, would hold fewer than two sounds of a category.
     """
-    if folds < 2 or not 1 <= fold <= folds:
-        raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
+    _check_fold(fold, folds)
     order = _drawn_order(seed)
     tested = [
         sound.id
@@ -66,8 +65,7 @@ def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
         ConfigError: There is no such fold.
         DatasetError: The fold, or the rest, cannot be ranked, or nobody is left to train on.
     """
-    if folds < 2 or not 1 <= fold <= folds:
-        raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
+    _check_fold(fold, folds)
     order = _drawn_order(0)
     concept = {sound.id: (sound.classes or (sound.id,))[0] for sound in corpus.sounds}
     concepts = sorted(set(concept.values()), key=order)
@@ -98,24 +96,21 @@ def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
             f"split: {name} trains on {trains} and tests on {tests}; {corpus.root} with its "
             f"test_root is {corpus.name}. Give those two, or use split: corpora."
         )
-    _refuse_shared_participants(corpus, name)
-    return _divided(corpus, name, corpus.held_out, _drawn_order(0), _NINE_IN_TEN)
-
-
-def _refuse_shared_participants(corpus: Corpus, name: str) -> None:
-    def people(held_out: bool) -> set[str]:
-        return {
+    train, test = (
+        {
             each.participant
             for each in corpus.imitations
-            if (each.sound_id in corpus.held_out) is held_out
-        } - {""}
-
-    shared = people(True) & people(False)
+            if held is (each.sound_id in corpus.held_out)
+        }
+        for held in (False, True)
+    )
+    shared = (train & test) - {""}
     if shared:
         raise DatasetError(
             f"split: {name} has participants who train and test: {named(shared)}. "
             "Leave their imitations out of one corpus."
         )
+    return _divided(corpus, name, corpus.held_out, _drawn_order(0), _NINE_IN_TEN)
 
 
 def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
@@ -131,18 +126,18 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     """
     if spec in (*PROTOCOLS, "corpora"):
         return corpora_split(corpus, str(spec))
-    coarse = re.fullmatch(r"qbv_coarse (\d+)(?:/(\d+))?", str(spec))
-    if coarse:
-        return coarse_split(corpus, int(coarse[1]), int(coarse[2] or COARSE_FOLDS))
+    numbers = re.fullmatch(r"(fold|qbv_coarse) (\d+)(?:/(\d+))?", str(spec))
+    how, fold, folds = numbers.groups() if numbers else ("", 0, None)
+    if how == "qbv_coarse":
+        return coarse_split(corpus, int(fold), int(folds or COARSE_FOLDS))
     if corpus.held_out and not Path(spec).is_file():
         raise ConfigError(f"split: {spec} divides one corpus: two are divided by 'corpora'.")
     if spec == "paper":
         return paper_split(corpus)
     if spec == "random":
         return random_split(corpus, seed)
-    fold = re.fullmatch(r"fold (\d+)/(\d+)", str(spec))
-    if fold:
-        return fold_split(corpus, folds=int(fold[2]), fold=int(fold[1]), seed=seed)
+    if how == "fold" and folds:
+        return fold_split(corpus, folds=int(folds), fold=int(fold), seed=seed)
     if not Path(spec).is_file():
         raise ConfigError(
             f"split: {str(spec)!r} is neither 'paper', 'random' nor 'fold K/N', "
@@ -184,22 +179,27 @@ def _divided(
     of_sound: dict[str, list[str]] = {sound.id: [] for sound in corpus.sounds}
     for imitation in corpus.imitations:
         of_sound[imitation.sound_id].append(imitation.id)
-    shares = [_shares(sorted(of_sound[sound.id], key=order), share) for sound in develops]
+    train: list[str] = []
+    validation: list[str] = []
+    for sound in develops:
+        imitations = sorted(of_sound[sound.id], key=order)
+        count = max(1, int(len(imitations) * share + 1e-9))
+        train += sorted(imitations[:count])
+        validation += sorted(imitations[count:])
     return Split(
         name,
         corpus.name,
         development_sounds=tuple(sound.id for sound in develops),
         test_sounds=tuple(sound.id for sound in tests),
-        train_imitations=tuple(chain.from_iterable(train for train, _ in shares)),
-        validation_imitations=tuple(chain.from_iterable(rest for _, rest in shares)),
+        train_imitations=tuple(train),
+        validation_imitations=tuple(validation),
         test_imitations=tuple(chain.from_iterable(of_sound[sound.id] for sound in tests)),
     )
 
 
-def _shares(imitations: Sequence[str], share: float) -> tuple[list[str], list[str]]:
-    """Return those that train, at least one, and those that validate, both sorted."""
-    count = max(1, int(len(imitations) * share + 1e-9))
-    return sorted(imitations[:count]), sorted(imitations[count:])
+def _check_fold(fold: int, folds: int) -> None:
+    if folds < 2 or not 1 <= fold <= folds:
+        raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
 
 
 def _drawn_order(seed: int) -> Callable[[str], str]:

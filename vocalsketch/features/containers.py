@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # Only what holds sound itself: a playlist would have FFmpeg open other files and addresses.
 FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
-    "mpeg,mpegts,ogg,voc,w64,wav,wv"
+    "aac,ac3,eac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
+    "mpeg,mpegts,ogg,tta,voc,w64,wav,wv"
 )
 STATED = ("mov", "matroska")  # that say how long they are
 DELAY = 0.25  # seconds: what encoders put before and behind the sound, and some lengths count

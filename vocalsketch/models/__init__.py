@@ -1,8 +1,7 @@
 """Networks: torch only, no training and no data."""
 
-from vocalsketch.models.geometry import ConvStage, TowerGeometry
 from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import Tower
+from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry
 
 __all__ = [
     "ConvStage",

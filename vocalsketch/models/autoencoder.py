@@ -6,8 +6,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.models.tower import linear
 
 Activation = Literal["sigmoid", "tanh", "relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -48,8 +50,8 @@ class StackedAutoencoder(nn.Module):
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation is {activation!r}: use {', '.join(ACTIVATIONS)}.")
         sizes = list(pairwise(widths))
-        self.encoders = nn.ModuleList(_linear(inner, outer) for inner, outer in sizes)
-        self.decoders = nn.ModuleList(_linear(outer, inner) for inner, outer in sizes)
+        self.encoders = nn.ModuleList(linear(inner, outer) for inner, outer in sizes)
+        self.decoders = nn.ModuleList(linear(outer, inner) for inner, outer in sizes)
         self.activation = ACTIVATIONS[activation]()
 
     @property
@@ -81,10 +83,6 @@ class StackedAutoencoder(nn.Module):
             inputs: (..., width below the layer), that is ``encode(patches, number)``.
         """
         return self._decoded(number, self.activation(self.encoders[number](inputs)))
-
-    def layer_pair(self, number: int) -> nn.ModuleList:
-        """Return the encoder and decoder of layer ``number``, whose parameters train together."""
-        return nn.ModuleList([self.encoders[number], self.decoders[number]])
 
     def forward(self, patches: Tensor) -> Tensor:
         """Reconstruct patches (..., values)."""
@@ -153,15 +151,10 @@ def delta(codes: Tensor, width: int = 3) -> Tensor:
     if width < 3 or width % 2 == 0:
         raise ConfigError(f"The delta's width is {width}: use an odd number, at least 3.")
     reach = width // 2
-    count = codes.shape[1]
-    padded = torch.cat(
-        [codes[:, :1].expand(-1, reach, -1), codes, codes[:, -1:].expand(-1, reach, -1)], dim=1
-    )
-    offsets = range(-reach, reach + 1)
-    slope = torch.zeros_like(codes)
-    for offset in offsets:
-        slope = slope + offset * padded[:, reach + offset : reach + offset + count]
-    return slope / sum(offset * offset for offset in offsets)
+    padded = functional.pad(codes.transpose(1, 2), (reach, reach), mode="replicate")
+    offsets = torch.arange(-reach, reach + 1).to(codes)
+    slope = padded.unfold(2, width, 1) @ offsets  # (clips, values, patches)
+    return slope.transpose(1, 2) / offsets.square().sum()
 
 
 def clip_features(codes: Tensor, counts: Tensor | None = None, delta_width: int = 3) -> Tensor:
@@ -209,10 +202,3 @@ def _quantile(ordered: Tensor, share: float) -> Tensor:
     below = int(place)
     above = min(below + 1, ordered.shape[1] - 1)
     return torch.lerp(ordered[:, below], ordered[:, above], place - below)
-
-
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

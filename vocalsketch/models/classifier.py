@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.geometry import TowerGeometry
-from vocalsketch.models.tower import Tower
+from vocalsketch.models.tower import Tower, TowerGeometry, linear
 
 
 class Classifier(nn.Module):
@@ -42,19 +41,11 @@ class Classifier(nn.Module):
         layers: list[nn.Module] = []
         width = self.tower.width
         for units in hidden:
-            layers += [_linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
             width = units
-        self.head = nn.Sequential(*layers, _linear(width, classes))
+        self.head = nn.Sequential(*layers, linear(width, classes))
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to logits (clips, classes)."""
         logits: Tensor = self.head(self.tower(spectrograms))
         return logits
-
-
-def _linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a layer with Keras' initial values: Glorot-uniform weights, zero biases."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.models.tower import as_keras
 
 PAIRS_PER_BLOCK = 8192  # keeps the widest activation of a block within a CPU's cache
 
@@ -42,19 +43,14 @@ class MetricHead(nn.Module):
         for width, following in zip(hidden, [*hidden[1:], 1], strict=True):
             layers += [nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, following)]
         self.rest = nn.Sequential(*layers)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Glorot-uniform weights, as of one matrix over the concatenation; zero biases."""
-        both = self.imitation_share.in_features + self.recording_share.in_features
-        bound = (6.0 / (both + self.imitation_share.out_features)) ** 0.5
+        # Glorot-uniform weights, as of one matrix over the concatenation; zero biases
+        bound = (6.0 / (imitation_width + recording_width + hidden[0])) ** 0.5
         nn.init.uniform_(self.imitation_share.weight, -bound, bound)
         nn.init.uniform_(self.recording_share.weight, -bound, bound)
         nn.init.zeros_(self.recording_share.bias)
         for layer in self.rest:
             if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                as_keras(layer)
 
     def forward(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings (pairs, widths) to logits (pairs,)."""
@@ -75,6 +71,8 @@ class MetricHead(nn.Module):
         Returns:
             Logits (queries, candidates), higher is closer.
         """
+        if torch.compiler.is_exporting():  # to a graph without loops
+            return self.score(imitation_shares.unsqueeze(1), recording_shares)
         rows = max(1, PAIRS_PER_BLOCK // max(1, len(recording_shares)))
         blocks = [
             self.score(block.unsqueeze(1), recording_shares)

@@ -1,16 +1,124 @@
 """The convolutional towers that embed an imitation or a recording."""
 
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vocalsketch.models.geometry import ConvStage, TowerGeometry
+from vocalsketch.errors import ConfigError
 
 # Keras' defaults, under which the authors' networks were trained
 BATCH_NORM_MOMENTUM = 0.01
 BATCH_NORM_EPSILON = 1e-3
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Recurrent = Literal["gru", "lstm"]
+
+
+@dataclass(frozen=True)
+class ConvStage:
+    """One stage of a tower: valid convolution, ReLU and, where ``pool`` is given, max pooling.
+
+    Attributes:
+        filters: Output channels.
+        kernel: (bins, frames) of the convolution kernel; stride 1, no padding.
+        pool: (bins, frames) of the max pooling, which is also its stride; what is left over at
+            the end is dropped. None leaves the pooling out.
+    """
+
+    filters: int
+    kernel: tuple[int, int]
+    pool: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class TowerGeometry:
+    """The stages of a tower, first to last.
+
+    Attributes:
+        stages: The convolutional stages.
+        batch_norm: Whether each convolution is followed by batch normalisation (as in the
+            authors' transfer-learning code; the paper does not speak of it).
+        recurrent: A recurrent layer over time, in both directions, after the stages (the paper's
+            future work).
+        units: Of the recurrent layer, in each direction.
+    """
+
+    stages: list[ConvStage]
+    batch_norm: bool = False
+    recurrent: Recurrent | None = None
+    units: int = 32
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values without those of a recurrent layer where there is none."""
+        idle = () if self.recurrent else ("recurrent", "units")
+        return {name: value for name, value in asdict(self).items() if name not in idle}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TowerGeometry":
+        """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
+        return cls(**{**values, "stages": [_stage(stage) for stage in values["stages"]]})
+
+    def sizes(self, input_shape: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """Return (filters, bins, frames) after each stage for inputs of (bins, frames).
+
+        Raises:
+            ConfigError: A stage does not fit what reaches it; the stage is named.
+        """
+        if not self.stages:
+            raise ConfigError("A tower needs at least one stage; stages is empty.")
+        if self.units < 1:
+            raise ConfigError(f"units is {self.units}: a recurrent layer needs at least 1.")
+        bins, frames = input_shape
+        sizes = []
+        for number, stage in enumerate(self.stages, start=1):
+            if min(stage.filters, *stage.kernel, *(stage.pool or ())) < 1:
+                raise ConfigError(
+                    f"Stage {number} has filters {stage.filters}, kernel {stage.kernel}, pool "
+                    f"{stage.pool}: each must be at least 1."
+                )
+            _check_fit(number, "kernel", stage.kernel, (bins, frames))
+            bins, frames = bins - stage.kernel[0] + 1, frames - stage.kernel[1] + 1
+            if stage.pool is not None:
+                _check_fit(number, "pool", stage.pool, (bins, frames))
+                bins, frames = bins // stage.pool[0], frames // stage.pool[1]
+            sizes.append((stage.filters, bins, frames))
+        return sizes
+
+    def width(self, input_shape: tuple[int, int]) -> int:
+        """Return the length of a flattened embedding for inputs of (bins, frames)."""
+        filters, bins, frames = self.sizes(input_shape)[-1]
+        return frames * (2 * self.units if self.recurrent else filters * bins)
+
+
+def _stage(values: Mapping[str, Any]) -> ConvStage:
+    pool = values["pool"]
+    return ConvStage(values["filters"], tuple(values["kernel"]), tuple(pool) if pool else None)
+
+
+def _check_fit(number: int, what: str, window: tuple[int, int], size: tuple[int, int]) -> None:
+    if window[0] > size[0] or window[1] > size[1]:
+        raise ConfigError(
+            f"Stage {number} does not fit: its {what} is {window[0]}x{window[1]} (bins x frames), "
+            f"what reaches it {size[0]}x{size[1]}. Make this {what} or an earlier pool smaller."
+        )
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a layer with Keras' initial values: Glorot-uniform weights, zero biases."""
+    return as_keras(nn.Linear(inputs, outputs))
+
+
+def as_keras(layer: Layer) -> Layer:
+    """Give a layer Keras' initial values."""
+    nn.init.xavier_uniform_(layer.weight)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class ConvBlock(nn.Module):
@@ -18,7 +126,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels: int, stage: ConvStage, batch_norm: bool) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, stage.filters, stage.kernel)
+        self.conv = as_keras(nn.Conv2d(channels, stage.filters, stage.kernel))
         self.norm = (
             nn.BatchNorm2d(stage.filters, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
             if batch_norm
@@ -26,9 +134,6 @@ class ConvBlock(nn.Module):
         )
         self.activation = nn.ReLU()
         self.pool = nn.MaxPool2d(stage.pool) if stage.pool is not None else None
-        nn.init.xavier_uniform_(self.conv.weight)
-        assert self.conv.bias is not None
-        nn.init.zeros_(self.conv.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (clips, channels, bins, frames) to (clips, filters, smaller bins, frames)."""
@@ -37,6 +142,26 @@ class ConvBlock(nn.Module):
             outputs = self.norm(outputs)
         outputs = self.activation(outputs)
         return outputs if self.pool is None else self.pool(outputs)
+
+
+class OverTime(nn.Module):
+    """A recurrent layer over time, in both directions.
+
+    Args:
+        values: Of a frame.
+        units: In each direction.
+        kind: ``gru`` or ``lstm``.
+    """
+
+    def __init__(self, values: int, units: int, kind: Recurrent) -> None:
+        super().__init__()
+        layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        self.layer = layer(values, units, batch_first=True, bidirectional=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (clips, filters, bins, frames) to (clips, 2 * units, frames)."""
+        steps: Tensor = self.layer(maps.flatten(1, 2).transpose(1, 2))[0]
+        return steps.transpose(1, 2)
 
 
 class Tower(nn.Module):
@@ -59,12 +184,19 @@ class Tower(nn.Module):
             ConvBlock(channels[index], stage, geometry.batch_norm)
             for index, stage in enumerate(geometry.stages)
         )
+        filters, bins, _ = geometry.sizes(input_shape)[-1]
+        self.recurrent = (
+            OverTime(filters * bins, geometry.units, geometry.recurrent)
+            if geometry.recurrent
+            else nn.Identity()
+        )
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to embeddings (clips, width)."""
-        outputs = spectrograms.unsqueeze(1)
+        outputs: Tensor = spectrograms.unsqueeze(1)
         for stage in self.stages:
             outputs = stage(outputs)
+        outputs = self.recurrent(outputs)
         return outputs.flatten(start_dim=1)
 
 
@@ -82,4 +214,5 @@ def fast_tower(tower: Tower) -> nn.Module:
         conv = deepcopy(block.conv).eval()
         layers.append(conv if norm is None else fuse_conv_bn_eval(conv, deepcopy(norm).eval()))
         layers += [nn.ReLU()] if pool is None else [pool, nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten()).eval().to(memory_format=torch.channels_last)
+    layers += [deepcopy(tower.recurrent), nn.Flatten()]
+    return nn.Sequential(*layers).eval().to(memory_format=torch.channels_last)

@@ -9,13 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from vocalsketch.datasets.manifest import write_manifest
-from vocalsketch.datasets.open import open_corpus
+from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split
 from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
 from vocalsketch.jobs.job import Job
-from vocalsketch.paper.rows import KNOWN, Row, chosen
+from vocalsketch.paper.rows import KNOWN, Row
 from vocalsketch.systems import load_system
 
 
@@ -28,20 +28,29 @@ class Data:
     manifest: Path  # the split's
     corpus: str  # fingerprint of the corpus
     split: str  # fingerprint of the split
+    test_root: str | None = None  # of a second corpus, which only tests
 
     @classmethod
-    def prepare(cls, folder: Path, root: str, split: str, on_bad_audio: OnBadAudio) -> "Data":
+    def prepare(
+        cls,
+        folder: Path,
+        root: str,
+        split: str,
+        on_bad_audio: OnBadAudio,
+        test_root: str | None = None,
+    ) -> "Data":
         """Read the corpus, write the split's manifest to the folder, fingerprint both.
 
         Raises:
             ConfigError: The split is not one.
             DatasetError: Corpus or split cannot be used.
         """
-        corpus = open_corpus(root, on_bad_audio=on_bad_audio)
+        corpus = open_corpora(root, test_root, on_bad_audio=on_bad_audio)
         divided = make_split(corpus, split)
         manifest = folder / "split.json"
         write_manifest(divided, manifest)
-        return cls(root, on_bad_audio, manifest, corpus_fingerprint(corpus), divided.fingerprint)
+        known = corpus_fingerprint(corpus), divided.fingerprint
+        return cls(root, on_bad_audio, manifest, *known, test_root)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -50,23 +59,18 @@ class Data:
             "root": self.root,
             "split": str(self.manifest),
             "on_bad_audio": self.on_bad_audio,
+            **({"test_root": self.test_root} if self.test_root else {}),
         }
 
 
-def wanted(names: Sequence[str], seeds: int, configs: Path) -> list[Row]:
-    """Return the rows that are asked for, once it is certain that they can be run.
-
-    Args:
-        names: Groups of rows, or single ones (``rows.chosen``).
-        seeds: How many initialisations.
-        configs: Folder of the configs.
+def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
+    """Check that rows can be run with so many initialisations and the configs of a folder.
 
     Raises:
-        ConfigError: A row is unknown, there is no seed, or a config is missing.
+        ConfigError: There is no seed, or a config is missing.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}: give at least 1.")
-    rows = chosen(names)
     for row in rows:
         for each in (row, *(KNOWN[need] for need, _ in row.needs.values())):
             config = configs / f"{each.config}.yaml"
@@ -75,7 +79,6 @@ def wanted(names: Sequence[str], seeds: int, configs: Path) -> list[Row]:
                     f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
                     "give --conf FOLDER."
                 )
-    return rows
 
 
 @dataclass(frozen=True)
@@ -87,14 +90,14 @@ class Plan:
         configs: Folder of the configs.
         data: Corpus and split.
         quick: Whether every schedule is shortened.
-        roots: Data set of a row, by its key, where that is not the one its config names.
+        changes: What a row's config is changed by, by its key, such as the data it names.
     """
 
     folder: Path
     configs: Path
     data: Data
     quick: bool = False
-    roots: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
         """Return the jobs of some rows, seed by seed, each after those that it needs.
@@ -118,9 +121,7 @@ class Plan:
 
     def _training(self, row: Row, seed: int, name: str) -> Job:
         config = self.configs / f"{row.config}.yaml"
-        changes = row.quick if self.quick else ()
-        if row.key in self.roots:
-            changes = (f"--data.init_args.root={self.roots[row.key]}", *changes)
+        changes = (*self.changes.get(row.key, ()), *(row.quick if self.quick else ()))
         needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
         given = {
             key: str(need.folder / "checkpoints" / f"{row.needs[key][1]}.ckpt")

@@ -19,7 +19,7 @@ from vocalsketch.jobs.progress import Progress
 from vocalsketch.jobs.slots import Slot
 from vocalsketch.paper.measured import Measured, with_fusions
 from vocalsketch.paper.plan import folder_of
-from vocalsketch.paper.rows import ADDED, ROWS, row_of
+from vocalsketch.paper.rows import ADDED, KNOWN, row_of
 from vocalsketch.retrieval.scores import Scores
 
 FORMAT = 2  # raised when a key changes its meaning
@@ -34,12 +34,14 @@ class Record:
         fusion: Whether the fused rows are made.
         notes: What a reader must know.
         added: Folders of runs, or their files of scores, that stand in rows of their own, by name.
+        table: Which table it is: ``table1`` or ``qvim``.
     """
 
     runs: Mapping[str, str]
     fusion: bool
     notes: tuple[str, ...] = ()
     added: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    table: str = "table1"
 
     def write(self, folder: Path) -> None:
         """Write it to the report's folder."""
@@ -125,7 +127,7 @@ def gather(folder: Path, record: Record) -> Measured:
     if unfinished:
         notes.append(f"Runs that are not in these figures: {', '.join(unfinished)}.")
     complete = with_fusions(runs) if record.fusion else runs
-    ordered = {row.key: complete[row.key] for row in ROWS if row.key in complete}
+    ordered = {key: complete[key] for key in KNOWN if key in complete}
     for name, paths in record.added.items():
         scores = [replace(scores_of(Path(path)), system=name) for path in paths]
         ordered[name] = dict(enumerate(scores))

@@ -1,8 +1,7 @@
 """What is printed and saved of an evaluated half: measures per category, every query's rank."""
 
-import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypedDict, cast
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import write_table, write_text
 from vocalsketch.retrieval.metrics import MEASURES, Measures, chances, mean_measures, measured
 from vocalsketch.retrieval.ranking import Floats
 from vocalsketch.retrieval.scores import CategoryScores, Scores
@@ -123,7 +122,7 @@ def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> 
     text = json.dumps(results_dict(scores, skipped), indent=2) + "\n"
     latest, own = folder / "results.json", folder / f"results_{scores.half}.json"
     queries, matrix = folder / f"queries_{scores.half}.csv", folder / f"scores_{scores.half}.npz"
-    _write_queries(queries, scores)
+    write_table(queries, COLUMNS, _query_rows(scores))
     scores.save(matrix)
     for path in (latest, own):  # last: who finds them takes the half for done
         write_text(path, text)
@@ -186,24 +185,14 @@ def _intervals(draws: Floats) -> Intervals:
     return {name: {"queries": queries[n], "targets": targets[n]} for n, name in enumerate(MEASURES)}
 
 
-def _write_queries(path: Path, scores: Scores) -> None:
-    # surrogateescape: a file name that is no UTF-8 comes back as the bytes it is.
-    with (
-        written_whole(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as handle,
-    ):
-        writer = csv.writer(handle)
-        writer.writerow(COLUMNS)
-        for category in scores.categories:
-            own = category.scores[np.arange(len(category.targets)), category.targets]
-            for query, target, rank, score in zip(
-                category.queries, category.targets, category.ranks, own, strict=True
-            ):
-                name = category.candidates[target]
-                candidates = len(category.candidates)
-                writer.writerow(
-                    (query, name, category.category, f"{rank:g}", float(score), candidates)
-                )
+def _query_rows(scores: Scores) -> Iterator[tuple[object, ...]]:
+    for category in scores.categories:
+        own = category.scores[np.arange(len(category.targets)), category.targets]
+        for query, target, rank, score in zip(
+            category.queries, category.targets, category.ranks, own, strict=True
+        ):
+            name, candidates = category.candidates[target], len(category.candidates)
+            yield query, name, category.category, f"{rank:g}", float(score), candidates
 
 
 def _figures(row: Measures, *, graded: bool) -> list[str]:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 from tqdm import tqdm
 
-from vocalsketch.errors import StorageError
-from vocalsketch.files import cache_folder, locked
+from vocalsketch.files import cache_folder, locked, storage_error
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
-FOREVER = -1.0  # to wait for a lock
 MARKER = "DEMO"  # the file that says a folder is complete, and synthetic
 
 
@@ -31,27 +29,23 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
         StorageError: The cache folder cannot be written.
     """
     target = cache_folder() / "demo" / name
+    unfinished = target.with_name(f".{name}.unfinished")
     if (target / MARKER).is_file():
         return target
-    try:
-        with locked(target.with_name(f".{name}.lock"), "", wait=FOREVER):
-            if not (target / MARKER).is_file():
-                _make(make, target)
-    except (OSError, StorageError) as error:
-        raise _refused(target, error.__cause__ or error) from error
+    with locked(target.with_name(f".{name}.lock"), "", wait=-1):
+        if (target / MARKER).is_file():
+            return target
+        for left in (unfinished, target):  # by a killed process; by a broken copy or a hand
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(target)
+        except OSError as error:
+            raise storage_error(target, error) from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
     return target
-
-
-def _make(make: Callable[[Path], None], target: Path) -> None:
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    for left in (unfinished, target):  # by a killed process; by a broken copy or a hand
-        shutil.rmtree(left, ignore_errors=True)
-    unfinished.mkdir()
-    try:
-        make(unfinished)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def made_together(
@@ -70,11 +64,3 @@ def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> N
     """Write a mono 16-bit file; ``waveform`` is (samples,) in [-1, 1]."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wavfile.write(path, sample_rate, np.round(waveform * 32_767.0).astype(np.int16))
-
-
-def _refused(target: Path, error: BaseException) -> StorageError:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return StorageError(
-        f"Cannot make the demo data in {target} ({reason or error}): "
-        "free some space there, or set VOCALSKETCH_CACHE to another folder."
-    )

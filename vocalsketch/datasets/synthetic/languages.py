@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from vocalsketch.datasets.synthetic import sounds
 from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.synthetic.sounds import generator
 from vocalsketch.voice.people import Person, person
@@ -38,32 +39,19 @@ class Language:
     vowels: dict[str, float]
     hissing: float
     frication: float
-    melody: tuple[float, ...]
+    melody: Sequence[float]
 
 
-LANGUAGES = {
-    "de": Language(4.2, 1.5, {"a": 2.0, "e": 3.0, "i": 4.0}, 0.7, 3_500.0, (0.3, 0.0)),
-    "en": Language(3.6, 2.0, {"u": 0.3, "a": 2.0, "e": 3.2}, 0.4, 5_000.0, (0.4, 0.1, -0.2)),
-    "es": Language(6.5, 1.0, {"a": 2.0, "o": 1.0, "e": 3.0}, 0.5, 6_000.0, (0.0, 0.35)),
-    "fr": Language(5.6, 1.0, {"u": 0.0, "y": 3.6, "e": 2.7}, 0.2, 4_500.0, (0.0, 0.0, 0.0, 0.5)),
-    "it": Language(5.0, 1.3, {"a": 2.0, "i": 4.0, "o": 1.0}, 0.15, 5_000.0, (0.0, 0.5, -0.1)),
-    "nl": Language(4.6, 1.2, {"o": 1.0, "a": 1.7, "u": 0.2}, 0.7, 1_600.0, (0.15, 0.0, 0.15)),
-    "ru": Language(
-        3.8, 1.4, {"o": 0.8, "i": 3.8, "u": 0.0}, 0.6, 2_800.0, (-0.1, -0.1, 0.45, -0.3)
-    ),
-}
+LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def make(folder: Path) -> None:
-    """Fill ``folder`` with every speaker of every language."""
-    write(folder, [(name, number) for name in LANGUAGES for number in range(SPEAKERS)])
+def write(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write submissions, told by language and number (all if left out), and last the marker.
 
-
-def write(folder: Path, submissions: Sequence[tuple[str, int]]) -> None:
-    """Write submissions, told by language and number, as ``<language>/<speaker>-<date>-<code>``.
-
-    The marker comes last.
+    They lie in ``<language>/<speaker>-<date>-<code>``.
     """
+    if submissions is None:
+        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
     made_together(
         lambda each: _make_submission(folder / each[0], *each),
         submissions,

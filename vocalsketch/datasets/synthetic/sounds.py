@@ -1,4 +1,4 @@
-"""The demo's sound recordings: four categories of 24 sounds, synthesised as recipes.yaml says."""
+"""What is synthesised as recipes.yaml says: the demo's recordings, and city sounds."""
 
 import operator
 import zlib
@@ -10,23 +10,28 @@ import numpy as np
 import yaml
 from scipy import ndimage
 
-from vocalsketch.datasets.synthetic import curves, synthesis
-from vocalsketch.datasets.synthetic.curves import Curve
+from vocalsketch.datasets.synthetic import synthesis
+from vocalsketch.datasets.synthetic.synthesis import Curve
 
 SEED = 13_862
-# Category -> name -> what makes the sound
-CATALOGUE: dict[str, dict[str, Any]] = yaml.load(
-    Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"),
-    yaml.CSafeLoader,
+# Category -> name -> what makes the sound; class -> what makes it; what languages.Language has
+CATALOGUE, SCENES, LANGUAGES = yaml.load_all(
+    Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
-_OPERATORS: dict[str, Callable[..., Any]] = {
+_WORDS: dict[str, Callable[..., Any]] = {
+    **vars(synthesis),
     "plus": operator.add,
     "minus": operator.sub,
     "times": operator.mul,
     "over": operator.truediv,
-    "power": operator.pow,
+    "floor": operator.floordiv,
     "modulo": operator.mod,
+    "power": operator.pow,
+    "largest": max,
+    "maximum": np.maximum,
+    "sin": np.sin,
     "sorted": sorted,
+    "round": round,
 }
 
 
@@ -38,13 +43,18 @@ def generator(*names: str) -> np.random.Generator:
 def recording(category: str, name: str) -> Curve:
     """Return the sound's waveform at 44.1 kHz, its peak at 0.7, over a recording's faint noise."""
     rng = generator("sound", name)
-    drawn = {name: getattr(synthesis, name) for name in ("hiss", "plucked")}
-    words: dict[str, Any] = {**vars(curves), **vars(synthesis), **_OPERATORS}
-    words |= {name: lambda *given, make=make: make(*given, rng=rng) for name, make in drawn.items()}
-    sound = _value(CATALOGUE[category][name], {**words, "uniform": rng.uniform})
+    sound = made(CATALOGUE[category][name], rng)
     noise = 10.0 ** (rng.uniform(-62.0, -50.0) / 20.0) * rng.standard_normal(len(sound))
     noisy = sound / np.abs(sound).max() + ndimage.gaussian_filter1d(noise, 2.0)
     return np.asarray(0.7 * noisy / np.abs(noisy).max())
+
+
+def made(recipe: Any, rng: np.random.Generator, **words: float) -> Curve:
+    """Return the waveform at 44.1 kHz of a recipe; ``words`` are the values of its names."""
+    drawn = {name: getattr(rng, name) for name in ("uniform", "integers", "permutation", "choice")}
+    for name in ("hiss", "plucked"):
+        drawn[name] = lambda *given, make=_WORDS[name]: make(*given, rng=rng)
+    return np.asarray(_value(recipe, {**_WORDS, **drawn, **words}))
 
 
 def _value(recipe: Any, words: Mapping[str, Any]) -> Any:
@@ -53,6 +63,10 @@ def _value(recipe: Any, words: Mapping[str, Any]) -> Any:
         return words[recipe]
     if not isinstance(recipe, list):
         return recipe
+    if recipe[0] == "let":
+        for name, value in recipe[1].items():
+            words = {**words, name: _value(value, words)}
+        return _value(recipe[2], words)
     values = [value for part in recipe for value in _values(part, words)]
     return values[0](*values[1:]) if callable(values[0]) else values
 

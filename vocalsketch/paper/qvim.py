@@ -1,0 +1,106 @@
+"""The AES AIMLA challenge's table, measured: MRR of the exact item, NDCG of its class."""
+
+import math
+from pathlib import Path
+
+from pandas import DataFrame
+from rich.table import Table
+
+from vocalsketch.files import write_text
+from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.rows import ADDED, QVIM, Row, row_of
+from vocalsketch.paper.table import mean_and_deviation
+from vocalsketch.retrieval.metrics import MEASURES, chances, measured
+from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.retrieval.significance import Sample
+
+SHOWN = ("mrr", "ndcg")
+# random scores and the best entry, which is not run here: MRR and NDCG
+CHANCE, BEST = (0.0444, 0.337), (0.2932, 0.6468)
+COLUMNS = (
+    "row",
+    "label",
+    "seeds",
+    *SHOWN,
+    "mrr_std",
+    "ndcg_std",
+    "published_mrr",
+    "published_ndcg",
+)
+HEADINGS = ("system", "MRR here", "published", "NDCG here", "published", "seeds")
+READING = (
+    "Here: measured by these runs, mean ± standard deviation over seeds. Published: what the "
+    "challenge reports of its own trainings, on QVIM-dev."
+)
+
+
+def table(runs: Measured) -> DataFrame:
+    """Return a line per system: what was measured, NaN where nothing was, and what is published."""
+    scored = runs.reference.categories[0]
+    rows = [*QVIM, *(row_of(key) for key in runs.runs if row_of(key).block == ADDED)]
+    lines = [_line(runs, row) for row in rows]
+    none = (math.nan, math.nan)
+    lines.append(("best", "Best entry", 0, *none, *none, *BEST))
+    lines.append(("chance", "Chance", 0, *chances(scored), *none, *CHANCE))
+    return DataFrame(lines, columns=list(COLUMNS))
+
+
+def shown(lines: DataFrame) -> list[tuple[str, ...]]:
+    """Return what is printed, line by line, as ``HEADINGS`` says."""
+    return [
+        (
+            line["label"],
+            *(text for name in SHOWN for text in _texts(line, name)),
+            str(line["seeds"] or "-"),
+        )
+        for line in lines.to_dict("records")
+    ]
+
+
+def printed(runs: Measured) -> Table:
+    """Return the table for a terminal."""
+    made = Table(title=_title(runs), caption=" ".join(runs.notes) or None)
+    for heading in HEADINGS:
+        made.add_column(heading, justify="left" if heading == "system" else "right")
+    for cells in shown(table(runs)):
+        made.add_row(*cells)
+    return made
+
+
+def write_report(folder: Path, runs: Measured) -> list[Path]:
+    """Write ``report.md`` and ``qvim.csv``, each whole or not at all; return the paths."""
+    lines = table(runs)
+    rule = tuple("-" * len(heading) for heading in HEADINGS)
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADINGS, rule, *shown(lines)))
+    texts = {
+        "report.md": "\n\n".join((f"# {_title(runs)}", body, READING, *runs.notes)) + "\n",
+        "qvim.csv": lines.to_csv(index=False, lineterminator="\n"),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
+
+
+def _line(runs: Measured, row: Row) -> tuple[object, ...]:
+    seeds = runs.runs.get(row.key, {}).values()
+    found = [measured(each.categories[0]).mean(axis=0) for each in seeds]
+    none = Sample(math.nan, math.nan, 0)
+    samples = [
+        Sample.of([float(means[MEASURES.index(name)]) for means in found]) if found else none
+        for name in SHOWN
+    ]
+    here = (*(each.mean for each in samples), *(each.std for each in samples))
+    published = [mean for mean, _ in row.printed] or [math.nan] * len(SHOWN)
+    return (row.key, row.label, len(found), *here, *published)
+
+
+def _texts(line: dict[str, float], name: str) -> tuple[str, str]:
+    published = line[f"published_{name}"]
+    here = mean_and_deviation(line[name], line[f"{name}_std"])
+    return here, "-" if math.isnan(published) else f"{published:.4f}"
+
+
+def _title(runs: Measured) -> str:
+    scored = runs.reference.categories[0]
+    sizes = f"{len(scored.queries)} queries, {len(scored.candidates)} items"
+    return f"QVIM, {corpus_tag(runs.reference.corpus)}: {sizes}"
