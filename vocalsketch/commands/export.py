@@ -19,9 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     parser.add_argument(
-        "--part", type=int, help="of a system that is made of several, the one to export, from 1"
-    )
-    parser.add_argument(
         "--precision",
         choices=("float32", "float16", "int8"),
         default="float32",
@@ -45,12 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     system = load_system(arguments.system)
     stated = system.provenance.get("licence", "MIT" if arguments.system in OURS else "not stated")
-    if arguments.part is not None:
-        provenance, parts = system.provenance, system.parts()
-        if not 1 <= arguments.part <= len(parts):
-            raise ConfigError(f"--part is {arguments.part}: {arguments.system} has {len(parts)}.")
-        system = parts[arguments.part - 1]
-        system.provenance = provenance
     measured = export_system(
         system,
         arguments.out,

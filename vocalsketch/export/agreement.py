@@ -23,6 +23,7 @@ LOWEST_COSINE = 0.9999
 ROUNDING = 1e-3  # of the deviation of a query's scores: closer ones may change places
 
 Floats = NDArray[np.float32]
+Clips = tuple[Floats, Floats]  # the system's, (number, samples), and what its models hear of them
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class Agreement:
         )
 
 
-def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Floats]:
-    """Return clips (number, samples) of imitations and of the sounds that they imitate."""
+def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Clips]:
+    """Return clips of imitations and of the sounds that they imitate."""
     rng = np.random.default_rng(0)
-    clips: dict[Side, list[Floats]] = {side: [] for side in SIDES}
+    clips: dict[Side, list[tuple[Floats, Floats]]] = {side: [] for side in SIDES}
     for _ in range(number):
         sound = procedural_sound(rng)
         heard = {
@@ -71,18 +72,25 @@ def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Floats]:
         }
         for side in SIDES:
             waveform, rate = heard[side]
-            clip = clip_of(waveform.astype(np.float32), rate, system.front_ends[side])
-            clips[side].append(clip)
-    return {side: np.stack(clips[side]) for side in SIDES}
+            end, shape = system.front_ends[side], system.clip_shape(side)
+            clip = clip_of(waveform.astype(np.float32), rate, end)
+            cut = clip if end.trim == shape.trim else clip_of(clip, end.sample_rate, shape)
+            clips[side].append((clip, cut))
+    return {
+        side: (np.stack([each for each, _ in pairs]), np.stack([each for _, each in pairs]))
+        for side, pairs in clips.items()
+    }
 
 
 @torch.inference_mode()
 def agreement(
-    system: System, models: Mapping[str, onnx.ModelProto], clips: Mapping[Side, Floats]
+    system: System,
+    models: Mapping[str, onnx.ModelProto],
+    clips: Mapping[Side, Clips],
 ) -> Agreement:
     """Compare models (by side, and ``score``) with the system on clips of both sides."""
-    expected = {side: system.hear(side, torch.from_numpy(clips[side])) for side in SIDES}
-    found = {side: run(models[side], waveforms=clips[side]) for side in SIDES}
+    expected = {side: system.hear(side, torch.from_numpy(clips[side][0])) for side in SIDES}
+    found = {side: run(models[side], waveforms=clips[side][1]) for side in SIDES}
     scores = system.score(expected["imitation"], expected["recording"]).numpy()
     exported = run(models["score"], imitations=found["imitation"], recordings=found["recording"])
     targets = np.arange(len(scores))

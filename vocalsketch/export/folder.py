@@ -76,12 +76,13 @@ def _about(
 ) -> dict[str, Any]:
     sides = {}
     for side in SIDES:
-        front_end = system.front_ends[side]
+        shape = system.clip_shape(side)
         sides[side] = {
             "file": f"{side}.onnx",
-            "sample_rate": front_end.sample_rate,
-            "seconds": front_end.seconds,
-            "samples": front_end.samples,
+            "sample_rate": shape.sample_rate,
+            "seconds": shape.seconds,
+            "samples": shape.samples,
+            "trim": shape.trim,
             "width": graphs[side].graph.output[0].type.tensor_type.shape.dim[1].dim_value,
         }
     return {
@@ -89,6 +90,7 @@ def _about(
         "fingerprint": system.fingerprint,
         "kind": system.kind,
         "inner_product": system.inner_product,
+        "aspects": system.aspects,
         "corpus": system.corpus,
         "licence": licence,
         "precision": precision,
@@ -105,7 +107,7 @@ def _describe(graph: onnx.ModelProto, name: str, about: dict[str, Any]) -> None:
     plain = {key: value for key, value in about.items() if not isinstance(value, dict)}
     del plain["score"]
     known = {"side": name, **own, **plain} if name in SIDES else {**own, **plain}
-    onnx.helper.set_model_props(graph, {key: str(value) for key, value in known.items()})
+    onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in known.items()})
     graph.producer_name, graph.producer_version = "vocalsketch", ""
 
 

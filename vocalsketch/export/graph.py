@@ -33,10 +33,8 @@ class Hearing(nn.Module):
         self.side = side
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Set the level as for every clip, by a power of two (``features.audio``), and embed."""
-        peaks = waveforms.abs().amax(1, keepdim=True)
-        gains = torch.exp2(-torch.floor(torch.log2(peaks)) - 1)
-        return self.system.hear(self.side, torch.where(peaks > 0, waveforms * gains, waveforms))
+        """Embed."""
+        return self.system.hear_cut(self.side, waveforms)
 
 
 class Scoring(nn.Module):
@@ -62,8 +60,8 @@ def graphs_of(system: System) -> dict[str, onnx.ModelProto]:
     embeddings = []
     try:
         for side in SIDES:
-            clips = torch.zeros(2, system.front_ends[side].samples)
-            embeddings.append(system.hear(side, clips))  # which makes the front end's constants
+            clips = torch.zeros(2, system.clip_shape(side).samples)
+            embeddings.append(system.hear_cut(side, clips))  # which makes the front end's constants
             graphs[side] = _graph(Hearing(system, side), {"waveforms": clips}, "embeddings")
         named = {f"{side}s": made for side, made in zip(SIDES, embeddings, strict=True)}
         graphs["score"] = _graph(Scoring(system), named, "scores")
@@ -149,21 +147,13 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _refusal(system: System, error: Exception) -> str:
-    parts = system.parts()
-    culprit, reason, alone = type(system).__name__, _root(error), []
-    for number, part in enumerate(parts or [system], 1):
-        failures = [(each, _failure(each)) for each in part.front_ends.values()]
-        failed = next(((each, why) for each, why in failures if why), None)
-        if failed:
-            culprit, reason = type(failed[0]).__name__, str(failed[1])
-        elif parts:
-            alone.append(f"--part {number} ({part.description()['system']})")
-    remedy = (
-        f"Parts of it that can be exported alone: {', '.join(alone)}."
-        if alone
-        else ("Only what torch computes can be exported, not what numpy or another library does.")
+    ends = [end for each in system.parts() or [system] for end in each.front_ends.values()]
+    failures = [(type(end).__name__, why) for end in ends if (why := _failure(end))]
+    culprit, reason = next(iter(failures), (type(system).__name__, _root(error)))
+    return (
+        f"{type(system).__name__} cannot be exported because of {culprit}: {reason}. Only what "
+        "torch computes can be exported, not what numpy or another library does."
     )
-    return f"{type(system).__name__} cannot be exported because of {culprit}: {reason}. {remedy}"
 
 
 def _failure(front_end: FrontEnd) -> str | None:

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
@@ -127,7 +128,21 @@ def load_clip(
     return clip_of(*read_audio(source, seconds=seconds, whole=whole, name=name), front_end)
 
 
-def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarray:
+@dataclass(frozen=True)
+class ClipShape:
+    """What ``clip_of`` must know of a front end; see there."""
+
+    sample_rate: int  # hz
+    seconds: float
+    trim: float | None  # dB below the loudest
+
+    @property
+    def samples(self) -> int:
+        """Length of a clip."""
+        return round(self.sample_rate * self.seconds)
+
+
+def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd | ClipShape") -> np.ndarray:
     """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded.
 
     Silence at both ends is cut before, where the front end declares it. The level is set, so that

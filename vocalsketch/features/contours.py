@@ -118,7 +118,8 @@ def _correlation() -> NDArray[np.float64]:
 
 
 def _octaves() -> NDArray[np.float64]:
-    return np.log2(np.maximum(np.fft.rfftfreq(2 * WINDOW, 1 / SAMPLE_RATE), 55.0) / 55.0)
+    frequencies = np.fft.rfftfreq(2 * WINDOW, 1 / SAMPLE_RATE)
+    return np.asarray(np.log2(np.maximum(frequencies, 55.0) / 55.0))
 
 
 def _filters() -> NDArray[np.float64]:
@@ -127,7 +128,8 @@ def _filters() -> NDArray[np.float64]:
 
 def _power(frames: Tensor, points: int) -> Tensor:
     spectra = torch.fft.rfft(frames, n=points)
-    return spectra.real.square() + spectra.imag.square()
+    power: Tensor = spectra.real.square() + spectra.imag.square()
+    return power
 
 
 def _decibels(bands: Tensor) -> Tensor:
@@ -163,7 +165,7 @@ def _neighbours(contour: Tensor, count: Tensor, width: int) -> Tensor:
     last = count.unsqueeze(2) - 1
     place = torch.where(place < 0, -1 - place, place)
     place = torch.where(place > last, 2 * last + 1 - place, place).clamp(min=0)
-    return contour.gather(1, place.flatten(1)).unflatten(1, (-1, width))
+    return contour.gather(1, place.flatten(1)).reshape(place.shape)
 
 
 def _between(contour: Tensor, places: Tensor) -> Tensor:

@@ -172,6 +172,13 @@ def decibels(power: Tensor, top_db: float) -> Tensor:
     return (levels - levels.amax(dim=(1, 2), keepdim=True)).clamp(min=-top_db)
 
 
+def levelled(waveforms: Tensor) -> Tensor:
+    """Return each of (clips, samples) at the level of every clip, as ``level.levelled``."""
+    peaks = waveforms.abs().amax(1, keepdim=True)
+    gains = torch.exp2(-torch.floor(torch.log2(peaks)) - 1)
+    return torch.where(peaks > 0, waveforms * gains, waveforms)
+
+
 def standardised(spectrograms: Tensor) -> Tensor:
     """Return each example of (clips, bins, frames) with zero mean and unit variance.
 

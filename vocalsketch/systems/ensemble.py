@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.audio import clip_of
+from vocalsketch.features.audio import ClipShape, clip_of
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.waveform import Waveform
 from vocalsketch.retrieval.scores import CategoryScores
@@ -82,13 +82,36 @@ class Ensemble(System):
         Those of a recording are multiplied by the weights where scores are inner products.
         """
         clips, rate = features[:, 0].detach().cpu().numpy(), self.front_ends[side].sample_rate
-        parts = []
-        for member, weight in zip(self._systems(), self.get_buffer("weights"), strict=True):
+        heard = []
+        for member in self._systems():
             own = np.stack([clip_of(clip, rate, member.front_ends[side]) for clip in clips])
-            heard = member.hear(side, torch.from_numpy(own).to(features.device))
-            weighted = self.inner_product and side == "recording"
-            parts.append(heard * weight if weighted else heard)
-        return torch.cat(parts, dim=1)
+            heard.append(member.hear(side, torch.from_numpy(own).to(features.device)))
+        return self._joined(side, heard)
+
+    def clip_shape(self, side: Side) -> ClipShape:
+        """Return the members' common clip.
+
+        Raises:
+            ConfigError: Their rates differ, or how they cut silence.
+        """
+        shapes = [member.clip_shape(side) for member in self._systems()]
+        if len({(shape.sample_rate, shape.trim) for shape in shapes}) > 1:
+            raise ConfigError(f"The ensemble's members hear clips of different kinds: {shapes}.")
+        return max(shapes, key=lambda shape: shape.seconds)
+
+    def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
+        """Map clips to embeddings; each member hears the beginning that it looks at."""
+        heard = [
+            member.hear_cut(side, waveforms[:, : member.clip_shape(side).samples])
+            for member in self._systems()
+        ]
+        return self._joined(side, heard)
+
+    def _joined(self, side: Side, heard: Sequence[Tensor]) -> Tensor:
+        if self.inner_product and side == "recording":
+            weights = self.get_buffer("weights")
+            heard = [each * weight for each, weight in zip(heard, weights, strict=True)]
+        return torch.cat(list(heard), dim=1)
 
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings to the weighted sum of the members' scores (queries, candidates)."""

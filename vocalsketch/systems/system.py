@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.audio import ClipShape
+from vocalsketch.features.front_end import FrontEnd, levelled
 from vocalsketch.files import written_whole
 from vocalsketch.systems.registry import SYSTEMS, front_end_from, name_of
 
@@ -104,6 +105,18 @@ class System(nn.Module, ABC):
     def hear(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips (clips, samples) at the side's sample rate to embeddings (clips, width)."""
         return self.embed(side, self.front_ends[side](waveforms))
+
+    def clip_shape(self, side: Side) -> ClipShape:
+        """Return what clips ``hear_cut`` is given."""
+        end = self.front_ends[side]
+        return ClipShape(end.sample_rate, end.seconds, end.trim)
+
+    def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
+        """Map clips without silence at their ends, of any level, to embeddings, by torch alone.
+
+        That is what ``export`` writes.
+        """
+        return self.hear(side, levelled(waveforms))
 
     def scorer(self, threads: int | None = None) -> Scorer | None:
         """Return exact, faster scores of many stored embeddings; None where there are none."""
