@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import published_trees
 import pytest
 import yaml
@@ -93,15 +94,32 @@ def test_every_system_is_trained_and_ranked_from_trees_as_published(
             *("vimsketch+qvim-dev", "qvim", "test"),
         )
         assert len(scores.categories[0].queries) == 8
+    the_submission_of_a_run_is_its_scores(out / "cells" / "dual_qvim" / "seed0", dev, tmp_path)
     (out / "qvim.csv").unlink()
     assert main(["reproduce", "report", "--out", str(out)]) == 0
     assert (out / "qvim.csv").read_text().count("\n") == 8
+
+
+def the_submission_of_a_run_is_its_scores(run: Path, dev: Path, folder: Path) -> None:
+    options = ["--items", str(dev / "Items"), "--queries", str(dev / "Queries")]
+    assert main(["submit", str(run), *options, "--out", str(folder / "scores.csv")]) == 0
+    submitted = pd.read_csv(folder / "scores.csv", index_col=0)
+    ranked = Scores.load(run / "scores_test.npz").categories[0]
+    for names, prefixed in (
+        (submitted.index, ranked.queries),
+        (submitted.columns, ranked.candidates),
+    ):
+        assert [f"qvim-dev/{name}" for name in names] == list(prefixed)
+    np.testing.assert_allclose(submitted.to_numpy(), ranked.scores, atol=1e-5)
 
 
 def test_an_unknown_row_and_absent_weights_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", "qvim", "--rows", "clever"]) == 1
-    assert "No row 'clever': there are all, qvim_2dft, qvim_mn" in capsys.readouterr().err
+    assert (
+        "No row 'clever': there are all, and of these singly qvim_2dft, qvim_mn"
+        in capsys.readouterr().err
+    )
     assert main(["reproduce", "qvim", "--weights", str(tmp_path / "mn10.pt")]) == 1
     assert "mn10.pt, where there is no file" in capsys.readouterr().err
