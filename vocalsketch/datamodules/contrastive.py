@@ -98,7 +98,11 @@ class ContrastiveClips:
     """Turns what was drawn into spectrograms."""
 
     def __init__(
-        self, imitations: Clips, recordings: Clips, targets: Indices, categories: Indices
+        self,
+        imitations: Clips[Imitation],
+        recordings: Clips[Sound],
+        targets: Indices,
+        categories: Indices,
     ) -> None:
         self.imitations = imitations
         self.recordings = recordings
@@ -221,12 +225,13 @@ class ContrastiveDataModule(RetrievalDataModule):
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
-        sounds, recordings, _ = self.readable("recording", wanted)
+        recordings = self.readable("recording", wanted)
+        sounds = recordings.records
         kept = {sound.id for sound in sounds}
         mine = tuple(each for each in made if each.sound_id in kept)
-        imitations, clips, _ = self.readable("imitation", mine)
+        clips = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
-        targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
+        targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
         kinds = [sound.classes or (sound.category,) for sound in sounds]
         _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
         development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()

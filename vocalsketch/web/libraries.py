@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vocalsketch.errors import ConfigError, VocalSketchError
+from vocalsketch.errors import ConfigError, DatasetError, VocalSketchError
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.library import index_of
 from vocalsketch.search.manifest import Manifest
@@ -58,13 +58,20 @@ class Systems:
             raise ConfigError(f"{reason} {self.apart}".strip())
         return self.searchers[name]
 
+    def library(self, number: int) -> Index:
+        """Return an index by the number that addresses of its sounds have.
+
+        Raises:
+            DatasetError: There is none of this number.
+        """
+        if number >= len(self.indexes):
+            raise DatasetError(f"There is no library {number}: search again.")
+        return self.indexes[number]
+
     def folders(self, most: int) -> list[str]:
         """Return the names of folders around most sounds, in alphabetical order."""
         counts = Counter(
-            tag
-            for index in self.indexes
-            for tags in index.table.live.column("tags").to_pylist()
-            for tag in tags
+            tag for index in self.indexes for tags in index.table.column("tags") for tag in tags
         )
         return sorted(tag for tag, _ in counts.most_common(most))
 
