@@ -24,9 +24,11 @@ COMMANDS = {
     "reproduce": "make the paper's Table I: train, fuse, test and report every system",
     "submit": "write the score of every query and item of a challenge",
     "index": "make a folder of sounds searchable by voice, and keep it up to date",
+    "adapt": "fit the default system to a folder of sounds, and to recorded imitations",
     "search": "find sounds of an indexed library by a vocal imitation",
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
     "collect": "a web page on which people imitate sounds, and a study of how well they find them",
+    "export": "write a system as ONNX models, for programs without Python or torch",
     "visualize": "see and hear what the units of a trained network look for",
     "explain": "show what in a query and in a sound a system's score rests on",
 }

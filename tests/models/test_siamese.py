@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.models import ConvStage, MetricHead, TowerGeometry
+from vocalsketch.systems import load_system
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 IMINET = TowerGeometry(
@@ -136,12 +138,31 @@ def test_geometry_survives_plain_values() -> None:
     geometry = tl_iminet(batch_norm=True)
     rebuilt = SiameseGeometry.from_dict(json.loads(json.dumps(geometry.to_dict())))
     assert replace(rebuilt, dropout=geometry.dropout) == geometry  # of training alone
+    assert geometry.to_dict()["imitation_tower"].keys() == {"stages", "batch_norm"}
+
+
+@pytest.mark.parametrize("recurrent", ["gru", "lstm"])
+@pytest.mark.parametrize("sharing", ["tied", "partial", "untied"])
+def test_towers_may_end_in_a_recurrent_layer(recurrent: str, sharing: str, tmp_path: Path) -> None:
+    tower = TowerGeometry([ConvStage(3, (3, 3)), ConvStage(4, (3, 3), (2, 2))], False, recurrent, 5)
+    assert tower.width((72, 129)) == 62 * 2 * 5  # frames that are left, in two directions
+    model = siamese(SiameseGeometry((72, 129), (72, 129), tower, tower, sharing, 1, (8,), 0.0))
+    shared = model.imitation_tower.recurrent is model.recording_tower.recurrent
+    assert shared == (sharing != "untied")
+    model.eval().save(tmp_path / "model.safetensors")
+    loaded = load_system(tmp_path / "model.safetensors")
+    assert loaded.fingerprint == model.fingerprint
+    clip = torch.randn(1, 72, 129)
+    embedded = loaded.embed("recording", clip)
+    torch.testing.assert_close(embedded, model.embed("recording", clip))
+    assert not torch.allclose(embedded, loaded.embed("recording", clip.flip(2)))
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
         (lambda: TowerGeometry([]).sizes((9, 9)), "at least one stage"),
+        (lambda: TowerGeometry([ConvStage(1, (1, 1))], units=0).sizes((9, 9)), "units is 0"),
         (lambda: TowerGeometry([ConvStage(1, (10, 1))]).sizes((9, 9)), "Stage 1 .* kernel is 10x1"),
         (
             lambda: TowerGeometry([ConvStage(1, (8, 8)), ConvStage(1, (1, 1), (3, 3))]).sizes(

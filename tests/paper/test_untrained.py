@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from vocalsketch.datasets.open import open_corpus
+from vocalsketch.experiment.ranking import rank
 from vocalsketch.features.audio import load_clip
-from vocalsketch.paper.untrained import rank
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import load_system
 
 
 @pytest.mark.parametrize("name", ["contours", "default"])
 def test_the_scores_are_the_systems_own_of_the_test_half(name, folder_corpus, tmp_path):
-    rank(tmp_path, name, str(folder_corpus), "paper", "error")
+    rank(tmp_path, name, load_system(name), str(folder_corpus), "paper", "error")
     scores = Scores.load(tmp_path / "scores_test.npz")
     system, corpus = load_system(name), open_corpus(folder_corpus)
     assert (scores.system, scores.kind, scores.half) == (name, system.kind, "test")

@@ -15,9 +15,10 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, DatasetError, StorageError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
+from vocalsketch.features.level import KEPT_BEFORE
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
 from vocalsketch.search import searcher as searcher_module
-from vocalsketch.search.query import KEPT_BEFORE, prepared
+from vocalsketch.search.query import prepared
 from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
 from vocalsketch.systems import System, load_system
 
@@ -87,7 +88,8 @@ def test_level_channels_and_leading_silence_change_nothing(index: Index, query: 
         found = index.search(other, RATE, k=6)
         assert [hit.path for hit in found] == [hit.path for hit in plain]
         assert [hit.score for hit in found] == pytest.approx([h.score for h in plain], abs=1e-3)
-    margin = np.concatenate([np.zeros(round(KEPT_BEFORE * RATE), dtype=np.float32), query])
+    margin = late[-len(prepared(late, RATE)) :]
+    assert KEPT_BEFORE <= (len(margin) - len(query)) / RATE <= KEPT_BEFORE + 0.02
     assert index.search(late, RATE, k=6) == index.search(margin, RATE, k=6, trim=False)
 
 
@@ -378,9 +380,9 @@ def test_many_queries_are_scored_in_groups(index: Index, monkeypatch: pytest.Mon
     asked = []
     scores = Index.scores
 
-    def noted(self, some):
+    def noted(self, some, weights):
         asked.append(len(some))
-        return scores(self, some)
+        return scores(self, some, weights)
 
     monkeypatch.setattr(Index, "scores", noted)
     monkeypatch.setattr(searcher_module, "SCORES_AT_ONCE", 16)  # of 8 rows

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from vocalsketch.datasets.synthetic import sounds
@@ -34,6 +35,20 @@ def test_scores_by_hand() -> None:
     # same loudness, other duration: 2 ** 2; the reverse: 2 ** 2 / 20 points of a contour
     expected = np.array([[-4.0, -0.2], [-0.2, -4.0]])
     np.testing.assert_allclose(scores(system, queries, candidates), expected, rtol=1e-5)
+
+
+def test_each_family_of_features_is_an_aspect() -> None:
+    clips = torch.randn(2, LENGTH, 1, generator=torch.Generator().manual_seed(0))
+    system = Contours()
+    embedded = [system.embed(side, clips) for side in SIDES]
+    shares = system.aspect_scores(*embedded)
+    assert tuple(shares) == system.aspects
+    torch.testing.assert_close(sum(shares.values()), system.score(*embedded))
+    changed = clips.clone()
+    changed[:, 20:40] += 1.0  # the pitch contour, by its deviation everywhere
+    moved = system.aspect_scores(embedded[0], system.embed("recording", changed))
+    assert float(moved["pitch"][0, 0]) == pytest.approx(-1.0, rel=1e-5)
+    torch.testing.assert_close(moved["loudness"], shares["loudness"])
 
 
 def test_a_clip_scores_the_same_whatever_is_ranked_beside_it() -> None:

@@ -71,6 +71,25 @@ def test_it_is_an_inner_product_where_every_member_is_one() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("first", [network(), imisound()], ids=type)
+def test_aspects_are_the_members_and_add_up(first: System) -> None:
+    both = Ensemble([first, Contours(), imisound(), Contours()]).eval()
+    both.weights.copy_(torch.tensor([3.0, 0.1, 0.0, 0.2]))
+    own = "siamese" if first.kind == "logit" else "imisound"
+    assert both.aspects == tuple(dict.fromkeys([own, *Contours().aspects, "imisound"]))
+    heard = [both.hear(side, noise(both, 4)) for side in SIDES]
+    shares = both.aspect_scores(*heard)
+    assert tuple(shares) == both.aspects
+    torch.testing.assert_close(sum(shares.values()), both.score(*heard), rtol=1e-3, atol=1e-2)
+    clips = noise(both, 4)
+    rate, member = both.front_ends["recording"].sample_rate, both.parts()[1]
+    own_clips = [clip_of(clip.numpy(), rate, member.front_ends["recording"]) for clip in clips]
+    asked, found = (member.hear(side, torch.from_numpy(np.stack(own_clips))) for side in SIDES)
+    pitch = member.aspect_scores(asked, found)["pitch"]
+    torch.testing.assert_close(shares["pitch"], 0.3 * pitch, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
 def test_it_is_saved_and_loaded_as_one(tmp_path: Path) -> None:
     ensemble = Ensemble([network(), imisound(), Contours()]).eval()
     ensemble.weights.copy_(torch.tensor([1.0, 4.0, 0.2]))

@@ -59,6 +59,7 @@ def test_a_recording_finds_what_the_index_finds(page: Page, indexes: list[Index]
     )
     assert answer["sounds"] == indexes[0].sounds
     assert answer["heard"]["seconds"] == pytest.approx(0.7, abs=0.01)
+    assert "0.70 s (nothing was cut: there is no silence" in answer["heard"]["note"]
     assert page.paths(encoded(SUNG), count=25)[:3] == [hit.path for hit in expected][:3]
 
 

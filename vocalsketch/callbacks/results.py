@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
-from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datamodules.batches import Part
+from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole

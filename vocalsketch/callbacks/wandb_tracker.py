@@ -99,13 +99,7 @@ class WandbTracker(WandbLogger):
     @rank_zero_only
     def add_file(self, path: Path, kind: str, name: str) -> None:
         """Log a file as an artifact of ``kind``."""
-
-        def add() -> None:
-            artifact = wandb.Artifact(name, type=kind)
-            artifact.add_file(str(path))
-            self.experiment.log_artifact(artifact)
-
-        self.safely(add)
+        self.safely(lambda: self.experiment.log_artifact(str(path), name=name, type=kind))
 
     @rank_zero_only
     def finish(self) -> Path | None:

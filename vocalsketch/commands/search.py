@@ -30,40 +30,45 @@ OPTIONS: Options = {
         "several times",
     ),
     "--text": (str, "words: for each that a sound's path lacks it counts as a tenth as likely"),
-    "--no-trim": (False, "leave silence at the beginning of the query"),
+    "--aspect NAME=FACTOR": (
+        [str],
+        "how much something counts, such as pitch=0 or loudness=3; may be given several times",
+    ),
+    "--no-trim": (False, "leave silence at both ends of the query"),
     "--play": (False, "play the results, best first"),
     "--open": (False, "show the best result's file in the file manager"),
     "--json": (False, "print the results as JSON"),
 }
 
 
+QUERY: Options = {
+    "query?": (Path, "an audio file"),
+    "--record SECONDS": (float, "record the query from the microphone"),
+}
+WHERE: Options = {
+    "--library DIR": (
+        Path,
+        "a folder of sounds; its index is kept in the cache folder and brought up to date",
+    ),
+    "--index": (
+        [Path],
+        "an index's folder; given several times, for indexes of different libraries, they are "
+        "searched as one",
+    ),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    query = parser.add_mutually_exclusive_group(required=True)
-    query.add_argument("query", nargs="?", type=Path, metavar="QUERY", help="an audio file")
-    query.add_argument(
-        "--record", type=float, metavar="SECONDS", help="record the query from the microphone"
-    )
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(
-        "--library",
-        type=Path,
-        metavar="DIR",
-        help="a folder of sounds; its index is kept in the cache folder and brought up to date",
-    )
-    where.add_argument(
-        "--index",
-        type=Path,
-        action="append",
-        help="an index's folder; given several times, for indexes of different libraries, they are "
-        "searched as one",
-    )
+    for one_of in (QUERY, WHERE):
+        add_options(parser.add_mutually_exclusive_group(required=True), one_of)
     add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the results, best first; return 3 where a shard was missing."""
     from vocalsketch.search import Searcher, play, reveal
+    from vocalsketch.search.text import aspect_weights
 
     if arguments.top < 1:
         raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
@@ -75,13 +80,18 @@ def run(arguments: argparse.Namespace) -> int:
     query = None if arguments.query is None else _query(arguments)
     folders = arguments.index or [_up_to_date(arguments.library, arguments.system)]
     searcher = Searcher.open(folders, fuse=arguments.fuse)
+    waveform, rate = query or _query(arguments)
+    trim = not arguments.no_trim
     hits = searcher.search(
-        *(query or _query(arguments)),
+        waveform,
+        rate,
         arguments.top,
         tags=arguments.tag,
         text=arguments.text or "",
-        trim=not arguments.no_trim,
+        aspects=aspect_weights(arguments.aspect),
+        trim=trim,
     )
+    print(searcher.heard_part(waveform, rate, trim).note, file=sys.stderr)
     if arguments.json:
         print(json.dumps([hit.to_dict() for hit in hits], indent=2))
     else:
@@ -98,16 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
     from vocalsketch.search import read_query, record
-    from vocalsketch.search.query import LONGEST, prepared
+    from vocalsketch.search.query import prepared
 
     if arguments.query is None:
         now = f"Recording {arguments.record:g} s: imitate the sound now."
         return record(arguments.record, begun=lambda: print(now, file=sys.stderr))
     waveform, rate = read_query(arguments.query)
     prepared(waveform, rate)
-    if len(waveform) >= LONGEST * rate:
-        note = f"Only the beginning of {arguments.query} is listened to: a query is a few seconds."
-        print(note, file=sys.stderr)
     return waveform, rate
 
 

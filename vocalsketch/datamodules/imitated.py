@@ -20,8 +20,8 @@ from tqdm import tqdm
 from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
@@ -74,6 +74,7 @@ def imitate_folders(
     people: int = 6,
     seed: int = 0,
     jobs: int | None = None,
+    most: int | None = None,
 ) -> Imitating:
     """Write a corpus of sounds and synthesised imitations of them, which ``fit`` takes.
 
@@ -88,6 +89,7 @@ def imitate_folders(
         people: Each imitates every sound once.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
+        most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
         DatasetError: There is no sound, or none that can be imitated.
@@ -97,7 +99,7 @@ def imitate_folders(
         if value < least:
             raise ConfigError(f"{name} is {value}: give {least} or more.")
     listings = {folder: list_audio(folder) for folder in folders}
-    sounds = [*_linked(listings, out), *_procedural(procedural, out, seed)]
+    sounds = [*_linked(listings, out, most, seed), *_procedural(procedural, out, seed)]
     if not sounds:
         where = ", ".join(map(str, folders)) or "no folder at all"
         raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
@@ -124,7 +126,12 @@ def imitate_folders(
 
 
 def imitated_corpus(
-    folders: Sequence[str], procedural: int, people: int, seed: int, jobs: int | None
+    folders: Sequence[str],
+    procedural: int,
+    people: int,
+    seed: int,
+    jobs: int | None,
+    most: int | None = None,
 ) -> Corpus:
     """Return such a corpus from the cache folder, where it is made if it is not there.
 
@@ -138,24 +145,28 @@ def imitated_corpus(
         for path in paths
         for each in list_audio(path).files
     ]
-    key = json.dumps([VERSION, listed, procedural, people, seed])
+    key = json.dumps([VERSION, listed, procedural, people, seed, most])
     name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     out = cache_folder() / "imitated" / name
     with locked(out.with_suffix(".lock"), "", wait=-1):
         if not (out / TABLE).exists():
-            made = imitate_folders(
-                paths, out, procedural=procedural, people=people, seed=seed, jobs=jobs
-            )
+            drawn = {"procedural": procedural, "people": people, "seed": seed}
+            made = imitate_folders(paths, out, **drawn, jobs=jobs, most=most)
             for line in made.left_out():
                 print(line)
     return load_folder(out)
 
 
-def _linked(listings: Mapping[Path, Listing], out: Path) -> Iterator[Path]:
+def _linked(
+    listings: Mapping[Path, Listing], out: Path, most: int | None, seed: int
+) -> Iterator[Path]:
     """Link the sounds into the corpus, under names of their own; yield where."""
     found = [
         (folder, Path(each.path)) for folder, listing in listings.items() for each in listing.files
     ]
+    if most is not None and len(found) > most:
+        drawn = np.random.default_rng(seed).choice(len(found), most, replace=False)
+        found = [found[number] for number in sorted(drawn)]
     times = Counter(path.stem for _, path in found)
     for folder, path in found:
         whole = (folder / path).resolve()

@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datamodules.batches import Part
+from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.datasets.labelled import (
     TEST_SHARE,
     LabelledCorpus,

@@ -8,7 +8,8 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from html import unescape
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urljoin
@@ -215,9 +216,8 @@ def download_voxforge(
                 if limit is not None and clips >= limit:
                     break
                 folder = there.get(stem)
-                if folder is not None:
-                    present += 1
-                else:
+                present += folder is not None
+                if folder is None:
                     folder = _submission(RemoteFile(f"{stem}.tgz", archives[stem]), out / language)
                     fetched += folder is not None
                 if folder is None:
@@ -268,18 +268,17 @@ def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
     """Fetch a file and verify its checksum; one that arrived whole before is not fetched again."""
     pooch.get_logger().setLevel("WARNING")
     known = cache_folder() / "downloads" / f"{file.name}.sha256"
-    checksum = file.checksum
-    if checksum is None and record and known.is_file():
-        checksum = known.read_text(encoding="ascii").strip()
+    if file.checksum is None and record and known.is_file():
+        file = replace(file, checksum=known.read_text(encoding="ascii").strip())
     pup = pooch.create(
         folder,
         base_url="",
-        registry={file.name: checksum},
+        registry={file.name: file.checksum},
         urls={file.name: file.url},
         retry_if_failed=RETRIES,
     )
     try:
-        path = Path(pup.fetch(file.name, downloader=_resume))
+        path = Path(pup.fetch(file.name, downloader=partial(_resume, file)))
         if file.checksum is None and record:
             write_text(known, f"sha256:{pooch.file_hash(path)}\n")
     except requests.RequestException as error:
@@ -295,10 +294,9 @@ def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
     return path
 
 
-def _resume(url: str, output: str, pup: pooch.Pooch) -> None:
+def _resume(file: RemoteFile, url: str, output: str, pup: pooch.Pooch) -> None:
     """Fetch a file for pooch, going on behind what an earlier attempt left of it."""
-    name = next(name for name, address in pup.urls.items() if address == url)
-    part = Path(pup.path) / f"{name}.part"
+    part = Path(pup.path) / f"{file.name}.part"
     offset = part.stat().st_size if part.exists() else 0
     headers = _HEADERS | ({"Range": f"bytes={offset}-"} if offset else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -308,15 +306,13 @@ def _resume(url: str, output: str, pup: pooch.Pooch) -> None:
         elif whole != str(offset):
             part.unlink()
             raise requests.HTTPError(f"{part.name} was no part of this file; starting over")
-    checksum = pup.registry[name]
-    if checksum is not None:
-        algorithm, _, digest = checksum.rpartition(":")
-        if pooch.file_hash(part, algorithm or "sha256") != digest:
-            part.unlink()
-            raise DatasetError(
-                f"{name} from {url} does not have the checksum {checksum}: it was changed or "
-                "damaged on the way, and removed. Run again to fetch it anew."
-            )
+    algorithm, _, digest = (file.checksum or "").rpartition(":")
+    if digest and pooch.file_hash(part, algorithm) != digest:
+        part.unlink()
+        raise DatasetError(
+            f"{file.name} from {url} does not have the checksum {file.checksum}: it was changed or "
+            "damaged on the way, and removed. Run again to fetch it anew."
+        )
     part.replace(output)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.level import SILENCE
 from vocalsketch.features.log_mel import band_edges, mel_filters
 
 
@@ -38,8 +39,9 @@ class AudibleMel(FrontEnd):
         ConfigError: A parameter is out of range.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     standardise = False
+    trim = SILENCE
 
     sample_rate: int = 16_000
     seconds: float = 5.0

@@ -14,6 +14,7 @@ import soxr
 
 from vocalsketch.errors import AudioError
 from vocalsketch.features.containers import Container
+from vocalsketch.features.level import levelled, sounding
 from vocalsketch.features.truncation import Extent, extent
 from vocalsketch.files import open_regular
 
@@ -129,23 +130,16 @@ def load_clip(
 def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarray:
     """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded.
 
-    Its level is set, so that no sound lies below a front end's absolute floor: by a power of two,
-    which changes no digit, to a peak between 0.5 and 1.
+    Silence at both ends is cut before, where the front end declares it. The level is set, so that
+    no sound lies below a front end's absolute floor: by a power of two, which changes no digit.
     """
+    if front_end.trim is not None and len(waveform):
+        waveform = waveform[sounding(waveform, rate, front_end.trim)]
     seen = waveform[: math.ceil((front_end.seconds + MARGIN) * rate)]
     heard = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
     clip = np.zeros(front_end.samples, dtype=np.float32)
     clip[: len(heard)] = heard
     return levelled(clip)
-
-
-def levelled(clip: np.ndarray) -> np.ndarray:
-    """Return a float32 clip times that power of two which brings its peak into [0.5, 1)."""
-    peak = float(np.abs(clip).max(initial=0.0))
-    if not 0 < peak < math.inf:
-        return clip
-    scaled: np.ndarray = np.ldexp(clip, -math.frexp(peak)[1])
-    return scaled
 
 
 @contextmanager

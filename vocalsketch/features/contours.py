@@ -12,6 +12,7 @@ from scipy import fft
 from torch import Tensor
 
 from vocalsketch.features.front_end import FrontEnd, check_positive
+from vocalsketch.features.level import SILENCE
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
 POINTS = 20  # of each contour, whatever the clip's length
@@ -31,8 +32,9 @@ class ContourFeatures(FrontEnd):
         seconds: The most of a clip that is looked at; silence after its end makes no difference.
     """
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     standardise = False  # not of one clip: a family of features is compared with others' alone
+    trim = SILENCE
 
     sample_rate: int = SAMPLE_RATE
     seconds: float = 10.0

@@ -45,7 +45,7 @@ class FrontEnd(nn.Module, ABC):
     Attributes:
         standardise: Whether each spectrogram is brought to zero mean and unit variance.
         trim: Silence at both ends is cut before a clip is taken: what is softer than this many
-            dB below the loudest; None takes a clip from the beginning.
+            dB below the loudest (``features.level``); None takes a clip from the beginning.
         cached: What a cache keeps of a clip: its ``features``, or its ``waveform`` where
             waveforms are augmented before they are transformed.
     """

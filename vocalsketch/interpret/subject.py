@@ -19,7 +19,7 @@ from vocalsketch.interpret.layers import (
     layers_of,
     with_leaky_units,
 )
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models import TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.systems import front_end_from, load_system
 from vocalsketch.systems.checkpoints import check_weights, description_used, read_checkpoint
@@ -162,10 +162,7 @@ def _pretrained(
 
 
 def _classifier(described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Classifier:
-    tower = TowerGeometry(
-        [ConvStage(**stage) for stage in described["tower"]["stages"]],
-        described["tower"]["batch_norm"],
-    )
+    tower = TowerGeometry.from_dict(described["tower"])
     linear = sorted(
         int(name.split(".")[1])
         for name in weights

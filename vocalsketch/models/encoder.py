@@ -1,7 +1,6 @@
 """An encoder that keeps coarse places in time."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +8,7 @@ from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.models.mobilenet import WIDTHS, MobileNet
-
-Recurrent = Literal["gru", "lstm"]
+from vocalsketch.models.tower import OverTime, Recurrent
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,9 @@ class Encoder(nn.Module):
         else:
             self.convolutions, values = _convolutions(bins, geometry, channels)
         self.average_bands = geometry.backbone is not None
-        self.recurrent: nn.Module | None = None
+        self.recurrent: nn.Module = nn.Flatten(1, 2)
         if geometry.recurrent:
-            kind = {"gru": nn.GRU, "lstm": nn.LSTM}[geometry.recurrent]
-            self.recurrent = kind(values, geometry.units, batch_first=True, bidirectional=True)
+            self.recurrent = OverTime(values, geometry.units, geometry.recurrent)
             values = 2 * geometry.units
         self.dropout = nn.Dropout(geometry.dropout)
         values *= geometry.places
@@ -86,9 +83,7 @@ class Encoder(nn.Module):
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return embeddings."""
         maps = self.convolutions(spectrograms)  # (clips, filters, rows, frames)
-        steps = maps.mean(2) if self.average_bands else maps.flatten(1, 2)
-        if self.recurrent is not None:
-            steps = self.recurrent(steps.transpose(1, 2))[0].transpose(1, 2)
+        steps = self.recurrent(maps.mean(2, keepdim=True) if self.average_bands else maps)
         kept = _averages(steps, self.places).flatten(1)
         return functional.normalize(self.projection(self.dropout(kept)).float(), dim=1)
 

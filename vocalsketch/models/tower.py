@@ -1,8 +1,9 @@
 """The convolutional towers that embed an imitation or a recording."""
 
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ BATCH_NORM_MOMENTUM = 0.01
 BATCH_NORM_EPSILON = 1e-3
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
+Recurrent = Literal["gru", "lstm"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,25 @@ class TowerGeometry:
         stages: The convolutional stages.
         batch_norm: Whether each convolution is followed by batch normalisation (as in the
             authors' transfer-learning code; the paper does not speak of it).
+        recurrent: A recurrent layer over time, in both directions, after the stages (the paper's
+            future work).
+        units: Of the recurrent layer, in each direction.
     """
 
     stages: list[ConvStage]
     batch_norm: bool = False
+    recurrent: Recurrent | None = None
+    units: int = 32
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values without those of a recurrent layer where there is none."""
+        idle = () if self.recurrent else ("recurrent", "units")
+        return {name: value for name, value in asdict(self).items() if name not in idle}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TowerGeometry":
+        """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
+        return cls(**{**values, "stages": [_stage(stage) for stage in values["stages"]]})
 
     def sizes(self, input_shape: tuple[int, int]) -> list[tuple[int, int, int]]:
         """Return (filters, bins, frames) after each stage for inputs of (bins, frames).
@@ -54,6 +71,8 @@ class TowerGeometry:
         """
         if not self.stages:
             raise ConfigError("A tower needs at least one stage; stages is empty.")
+        if self.units < 1:
+            raise ConfigError(f"units is {self.units}: a recurrent layer needs at least 1.")
         bins, frames = input_shape
         sizes = []
         for number, stage in enumerate(self.stages, start=1):
@@ -73,7 +92,12 @@ class TowerGeometry:
     def width(self, input_shape: tuple[int, int]) -> int:
         """Return the length of a flattened embedding for inputs of (bins, frames)."""
         filters, bins, frames = self.sizes(input_shape)[-1]
-        return filters * bins * frames
+        return frames * (2 * self.units if self.recurrent else filters * bins)
+
+
+def _stage(values: Mapping[str, Any]) -> ConvStage:
+    pool = values["pool"]
+    return ConvStage(values["filters"], tuple(values["kernel"]), tuple(pool) if pool else None)
 
 
 def _check_fit(number: int, what: str, window: tuple[int, int], size: tuple[int, int]) -> None:
@@ -120,6 +144,26 @@ class ConvBlock(nn.Module):
         return outputs if self.pool is None else self.pool(outputs)
 
 
+class OverTime(nn.Module):
+    """A recurrent layer over time, in both directions.
+
+    Args:
+        values: Of a frame.
+        units: In each direction.
+        kind: ``gru`` or ``lstm``.
+    """
+
+    def __init__(self, values: int, units: int, kind: Recurrent) -> None:
+        super().__init__()
+        layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        self.layer = layer(values, units, batch_first=True, bidirectional=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (clips, filters, bins, frames) to (clips, 2 * units, frames)."""
+        steps: Tensor = self.layer(maps.flatten(1, 2).transpose(1, 2))[0]
+        return steps.transpose(1, 2)
+
+
 class Tower(nn.Module):
     """A stack of convolutional stages and a flattening (paper, figures 2 and 3).
 
@@ -140,12 +184,19 @@ class Tower(nn.Module):
             ConvBlock(channels[index], stage, geometry.batch_norm)
             for index, stage in enumerate(geometry.stages)
         )
+        filters, bins, _ = geometry.sizes(input_shape)[-1]
+        self.recurrent = (
+            OverTime(filters * bins, geometry.units, geometry.recurrent)
+            if geometry.recurrent
+            else nn.Identity()
+        )
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to embeddings (clips, width)."""
-        outputs = spectrograms.unsqueeze(1)
+        outputs: Tensor = spectrograms.unsqueeze(1)
         for stage in self.stages:
             outputs = stage(outputs)
+        outputs = self.recurrent(outputs)
         return outputs.flatten(start_dim=1)
 
 
@@ -163,4 +214,5 @@ def fast_tower(tower: Tower) -> nn.Module:
         conv = deepcopy(block.conv).eval()
         layers.append(conv if norm is None else fuse_conv_bn_eval(conv, deepcopy(norm).eval()))
         layers += [nn.ReLU()] if pool is None else [pool, nn.ReLU()]
-    return nn.Sequential(*layers, nn.Flatten()).eval().to(memory_format=torch.channels_last)
+    layers += [deepcopy(tower.recurrent), nn.Flatten()]
+    return nn.Sequential(*layers).eval().to(memory_format=torch.channels_last)

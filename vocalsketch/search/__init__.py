@@ -19,7 +19,8 @@ likelihoods::
     searcher = Searcher([one, another])         # of different libraries, by one system
     searcher = Searcher([one, another], fuse=True)   # of one library, by different systems
     searcher = Searcher.open(folders)           # .missing: shards that are not there; .partial
-    hits = searcher.search(waveform, rate, k=10, tags=["kick"], text="door", trim=True)
+    hits = searcher.search(waveform, rate, k=10, tags=["kick"], text="door", trim=True,
+                           aspects={"pitch": 2.0})   # factors; .aspects names what there is
     lists = searcher.search_many([(waveform, rate), ...], k=10)
     index.search(waveform, rate, k)             # the same as Searcher([index]).search(...)
     index.is_current()                          # False once a build has made another version

@@ -1,9 +1,10 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
@@ -34,6 +35,7 @@ class Wishes(TypedDict, total=False):
 
     tags: Sequence[str]
     text: str
+    aspects: Mapping[str, float]
     trim: bool
 
 
@@ -71,6 +73,7 @@ class Index:
                 f"The index in {folder} was made by system {self.fingerprint}, but {SYSTEM} there "
                 f"holds {self.system.fingerprint}: build the index again."
             )
+        self._threads = threads
         self._scorer: Scorer = self.system.scorer(threads) or BlockScorer(self.system, threads)
 
     @classmethod
@@ -163,9 +166,20 @@ class Index:
         embeddings: Floats = torch.cat(heard).float().numpy()
         return embeddings
 
-    def scores(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
-        return self._scorer.scores(self.embeddings(queries), self.table.blocks)
+    def scores(
+        self,
+        queries: Sequence[tuple[Waveform, int]],
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> Floats:
+        """Score every row for prepared queries, also those that do not count: (queries, rows).
+
+        Args:
+            queries: Waveforms and their rates.
+            weights: Factors on aspects of the system.
+        """
+        own = {name: weights[name] for name in self.system.aspects if name in weights}
+        scorer = BlockScorer(self.system, self._threads, own) if own else self._scorer
+        return scorer.scores(self.embeddings(queries), self.table.blocks)
 
     def search(
         self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
@@ -182,10 +196,17 @@ class BlockScorer:
     Args:
         system: Whose ``score`` is asked; what it gives for a pair depends on that pair alone.
         threads: By default a core each.
+        weights: Factors on aspects of the system; 1 where left out.
     """
 
-    def __init__(self, system: System, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        system: System,
+        threads: int | None = None,
+        weights: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
         self._system = system
+        self._weights = weights
         self._pool = lasting_pool(threads or available_cores())
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
@@ -203,11 +224,15 @@ class BlockScorer:
     @torch.inference_mode()
     def _score(self, queries: torch.Tensor, rows: Floats, scores: Floats) -> None:
         """Fill ``scores`` (queries, rows)."""
-        if self._system.inner_product:
+        if self._system.inner_product and not self._weights:
             np.matmul(queries.numpy(), rows.T, out=scores)
             return
         stored = torch.from_numpy(rows.copy())  # torch takes no read-only memory
-        scores[:] = self._system.score(queries, stored).numpy()
+        if self._weights:
+            shares = self._system.aspect_scores(queries, stored)
+            scores[:] = sum(self._weights.get(name, 1.0) * each for name, each in shares.items())
+        else:
+            scores[:] = self._system.score(queries, stored).numpy()
 
 
 @dataclass(frozen=True)

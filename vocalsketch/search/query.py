@@ -1,24 +1,21 @@
 """From what was sung to what a network listens to."""
 
-import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import SAMPLE_RATES, mixed, read_audio
+from vocalsketch.features.level import sounding
 
 Waveform = NDArray[np.float32]
 
 LONGEST = 60.0  # seconds that are looked at for a sound; the networks take its first 4
 SHORTEST = 0.1  # seconds; less is a click
 SILENCE = 1e-5  # of full scale (-100 dB)
-# A frame softer than -30 dB of the loudest, root mean square, is taken for silence: a microphone's
-# noise lies below in most rooms. docs/search.md has the measurement.
-TRIM_BELOW = 0.03
-FRAME = 0.01  # seconds
-KEPT_BEFORE = 0.1  # seconds left before the first sound, so that its onset stays whole
+OFFSET = 0.01  # of the peak: a mean beyond it is no sound
 PEAK = 0.5  # of full scale, to which every query is brought
 
 
@@ -34,20 +31,54 @@ def read_query(file: Path, start: float = 0.0) -> tuple[Waveform, int]:
     return read_audio(file, seconds=LONGEST, offset=start)
 
 
+class HeardPart(NamedTuple):
+    """Which part of a query is listened to, and how that is told."""
+
+    start: float  # seconds
+    end: float  # seconds
+    note: str
+
+
 def prepared(waveform: ArrayLike, rate: int, trim: bool = True) -> Waveform:
     """Return a query as every network is given it, before it is resampled.
 
-    Channels are averaged, silence before the first sound is cut, and the level is set: the front
-    ends measure against a clip's maximum, but only above an absolute floor.
+    Channels are averaged, a constant offset is taken away, the level is set, and silence at both
+    ends is cut: the front ends measure against a clip's maximum, but only above an absolute floor.
 
     Args:
         waveform: (samples,) or (samples, channels); its first minute is looked at.
         rate: Hz.
-        trim: Whether to cut silence at the beginning.
+        trim: Whether to cut silence.
 
     Raises:
         AudioError: It is silent, shorter than 0.1 s, or holds values that are not finite.
     """
+    audio = _levelled(waveform, rate)
+    return audio[sounding(audio, rate)] if trim else audio
+
+
+def heard_part(
+    waveform: ArrayLike, rate: int, trim: bool = True, seconds: float = LONGEST
+) -> HeardPart:
+    """Say which part of a query is listened to, by a system that looks at so many seconds.
+
+    Raises:
+        AudioError: As ``prepared``.
+    """
+    audio = _levelled(waveform, rate)
+    whole = slice(0, len(audio))
+    kept = sounding(audio, rate) if trim else whole
+    start, end = kept.start / rate, min(kept.stop / rate, kept.start / rate + seconds)
+    told = "silence was cut" if kept != whole else "nothing was cut"
+    told += ": there is no silence at its ends" if trim and kept == whole else ""
+    told += f"; no more than {seconds:g} s are looked at" if end < kept.stop / rate else ""
+    return HeardPart(
+        start, end, f"Heard: {start:.2f} to {end:.2f} s of {len(audio) / rate:.2f} s ({told})."
+    )
+
+
+def _levelled(waveform: ArrayLike, rate: int) -> Waveform:
+    """Return one channel without its offset, at the level of every query."""
     if rate not in SAMPLE_RATES:
         raise AudioError(f"The query's sample rate is {rate} Hz: give it in Hz, such as 44100.")
     audio = np.atleast_1d(np.asarray(waveform))[: round(LONGEST * rate)].astype(np.float32)
@@ -59,19 +90,13 @@ def prepared(waveform: ArrayLike, rate: int, trim: bool = True) -> Waveform:
         raise AudioError(
             f"The query is too short: {len(audio) / rate:.3f} s; imitate for {SHORTEST} s or more."
         )
-    peak = float(np.abs(audio).max())
-    if not math.isfinite(peak):
+    if not np.isfinite(audio).all():
         raise AudioError("The query holds samples that are NaN or infinite.")
+    offset = float(audio.mean(dtype=np.float64))
+    if abs(offset) > OFFSET * np.abs(audio).max():
+        audio = audio - np.float32(offset)
+    peak = float(np.abs(audio).max())
     if peak <= SILENCE:
         raise AudioError("The query is silent: check the microphone, and its level.")
-    audio = audio * np.float32(PEAK / peak)
-    return audio[onset(audio, rate) :] if trim else audio
-
-
-def onset(waveform: Waveform, rate: int) -> int:
-    """Return the sample at which a waveform is kept from, a little before its first sound."""
-    frame = max(1, round(FRAME * rate))
-    frames = np.pad(waveform, (0, -len(waveform) % frame)).reshape(-1, frame)
-    levels = np.sqrt(np.square(frames).mean(axis=1))
-    first = int(np.argmax(levels > TRIM_BELOW * levels.max())) * frame
-    return max(0, min(first - round(KEPT_BEFORE * rate), len(waveform) - round(SHORTEST * rate)))
+    levelled: Waveform = audio * np.float32(PEAK / peak)
+    return levelled

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import Waveform, prepared
+from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
 from vocalsketch.search.segment import Rows, as_numpy
 from vocalsketch.search.text import matches_tags, text_log_likelihoods, words_of
 
@@ -134,6 +135,15 @@ class Searcher:
         """Whether a shard is missing: what it holds is not found."""
         return bool(self.missing)
 
+    def heard_part(self, waveform: ArrayLike, rate: int, trim: bool = True) -> HeardPart:
+        """Return which part of a query the systems listen to.
+
+        Raises:
+            AudioError: As ``search``.
+        """
+        ends = (index.system.front_ends["imitation"] for index in self.indexes)
+        return heard_part(waveform, rate, trim, max(end.seconds for end in ends))
+
     def search(
         self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
     ) -> list[Hit]:
@@ -147,11 +157,12 @@ class Searcher:
             k: How many; fewer are returned where there are fewer.
             tags: Only sounds with all of these tags are ranked.
             text: Words; sounds whose path lacks one count as a tenth as likely.
-            trim: Whether silence at the beginning is cut.
+            aspects: Factors on what the systems' ``aspects`` name, such as ``{"pitch": 0}``.
+            trim: Whether silence at both ends is cut.
 
         Raises:
             AudioError: The query is silent, shorter than 0.1 s, or not finite.
-            ConfigError: k is not positive, or no sound has the tags.
+            ConfigError: k is not positive, no sound has the tags, or there is no such aspect.
         """
         return self.search_many([(waveform, rate)], k, **wishes)[0]
 
@@ -162,12 +173,14 @@ class Searcher:
         *,
         tags: Sequence[str] = (),
         text: str = "",
+        aspects: Mapping[str, float] = MappingProxyType({}),
         trim: bool = True,
     ) -> list[list[Hit]]:
         """Return each query's hits; see ``search``. Sounds are read once for many queries."""
         if k < 1:
             raise ConfigError(f"{k} results cannot be shown: ask for 1 or more.")
-        shards = [shard.narrowed(tags, text) for shard in self._shards]
+        self._check_aspects(aspects)
+        shards = [shard.narrowed(tags, text, aspects) for shard in self._shards]
         if not any(shard.count for shard in shards):
             raise ConfigError(
                 f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
@@ -180,6 +193,20 @@ class Searcher:
             for start in range(0, len(ready), at_once)
             for hits in self._answers(ready[start : start + at_once], k, shards)
         ]
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """The names of what may count more or less."""
+        named = (name for index in self.indexes for name in index.system.aspects)
+        return tuple(dict.fromkeys(named))
+
+    def _check_aspects(self, aspects: Mapping[str, float]) -> None:
+        for name, weight in aspects.items():
+            if name not in self.aspects or not 0 <= weight < math.inf:
+                raise ConfigError(
+                    f"The aspect {name!r} cannot count {weight} times: give 0 or more for one of "
+                    f"{', '.join(self.aspects)}."
+                )
 
     def _answers(self, queries: Queries, k: int, shards: "Sequence[_Shard]") -> list[list[Hit]]:
         """Return the hits of some queries, whose scores are held together."""
@@ -216,6 +243,7 @@ class _Shard:
         self.counting = self.first.table.counting
         self.count = len(self.first.table)
         self.penalties: Scores | None = None
+        self.aspects: Mapping[str, float] = {}
         self._orders: list[Rows | None] = [None] * len(indexes)
         if len(indexes) > 1:
             self._orders = [None, *(_order(self.first, other) for other in indexes[1:])]
@@ -227,10 +255,11 @@ class _Shard:
         """Whether scores are log-likelihoods, not those of one system."""
         return len(self.indexes) > 1 or self.penalties is not None
 
-    def narrowed(self, tags: Sequence[str], text: str) -> "_Shard":
-        """Return this shard as a search with tags and words ranks it."""
+    def narrowed(self, tags: Sequence[str], text: str, aspects: Mapping[str, float]) -> "_Shard":
+        """Return this shard as a search with tags, words and weighed aspects ranks it."""
         rows = self.first.table.rows
         narrowed = copy(self)
+        narrowed.aspects = aspects
         if tags:
             narrowed.counting = self.counting & matches_tags(rows.column("tags"), tags)
             narrowed.count = int(narrowed.counting.sum())
@@ -249,7 +278,7 @@ class _Shard:
         mass = None
         total: Scores = np.zeros((len(queries), 1))
         for index, order in zip(self.indexes, self._orders, strict=True):
-            scores = _checked(index.scores(queries), index)
+            scores = _checked(index.scores(queries, self.aspects), index)
             scores = scores if order is None else scores[:, order]
             if index.system.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vocalsketch.errors import ConfigError
 from vocalsketch.search.segment import as_numpy
 
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
@@ -58,6 +59,25 @@ def words_of(text: str) -> list[str]:
     ['car', 'door']
     """
     return list(dict.fromkeys(re.findall(r"[^\W_]+", text.casefold())))
+
+
+def aspect_weights(told: Sequence[str]) -> dict[str, float]:
+    """Return the factors that are told as ``NAME=FACTOR``.
+
+    Raises:
+        ConfigError: One is told in another way.
+
+    >>> aspect_weights(["pitch=2"])
+    {'pitch': 2.0}
+    """
+    weights = {}
+    for each in told:
+        name, _, factor = each.rpartition("=")
+        try:
+            weights[name] = float(factor)
+        except ValueError as error:
+            raise ConfigError(f"{each!r} is no aspect and factor: give such as pitch=2.") from error
+    return weights
 
 
 def _beginning(word: str) -> str:

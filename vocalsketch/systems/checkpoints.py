@@ -22,6 +22,7 @@ from vocalsketch.systems.system import System
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
 
+SAVED = "system.safetensors"  # in a folder
 DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
 
 
@@ -37,8 +38,10 @@ def load_system(spec: Path | str) -> System:
     """Load a system, ready to embed and score, on the CPU.
 
     Args:
-        spec: A file that ``System.save`` wrote, a checkpoint of a fit, or the name of a system that
-            needs no training, such as ``contours``; ``default`` is the one of whoever names none.
+        spec: A file that ``System.save`` wrote, a folder in which one lies as
+            ``system.safetensors`` (an index, or what ``adapt`` made), a checkpoint of a fit, or the
+            name of a system that needs no training, such as ``contours``; ``default`` is the one of
+            whoever names none.
 
     Raises:
         CheckpointError: There is no such file, or it cannot be read or holds no system.
@@ -47,6 +50,7 @@ def load_system(spec: Path | str) -> System:
     """
     name = str(spec)
     path = DEFAULT if name == "default" else Path(spec)
+    path = path / SAVED if path.is_dir() else path
     if path.is_file():
         return _rebuilt(path, read_system(path))
     if name in SYSTEMS or is_extension(name):

@@ -15,6 +15,10 @@ from vocalsketch.systems.system import System
 FITTED = Path(__file__).with_name("contours.safetensors")  # to the built-in corpus
 
 
+# of each of FAMILIES
+ASPECTS = "loudness", "pitch", "tone or noise", "brightness", "timbre", "duration"
+
+
 class Contours(System):
     """The negated squared distance of contours and averages, each side standardised by itself.
 
@@ -29,6 +33,7 @@ class Contours(System):
 
     kind = "distance"
     inner_product = True
+    aspects = ASPECTS
 
     def __init__(self, front_ends: Mapping[Side, FrontEnd] | None = None) -> None:
         super().__init__(front_ends or dict.fromkeys(SIDES, ContourFeatures()))
@@ -77,6 +82,17 @@ class Contours(System):
             else (vectors, torch.ones_like(squared), -squared)
         )
         return torch.cat(parts, dim=1)
+
+    def aspect_scores(self, imitations: Tensor, recordings: Tensor) -> dict[str, Tensor]:
+        """Return the negated squared distance of each family of features."""
+        families = (
+            torch.split(each[:, : sum(FAMILIES)], list(FAMILIES), 1)
+            for each in (imitations / 2, recordings)
+        )
+        return {
+            name: -torch.cdist(asked, found).square()
+            for name, asked, found in zip(ASPECTS, *families, strict=True)
+        }
 
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map vectors to negated squared distances (queries, candidates)."""

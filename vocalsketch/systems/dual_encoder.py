@@ -120,6 +120,11 @@ class DualEncoder(System):
         duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
         return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """How alike the whole sounds are."""
+        return ("likeness" if self.view == "absolute" else "likeness at any speed",)
+
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings to cosine similarities (queries, candidates)."""
         return imitations @ recordings.T

@@ -1,6 +1,6 @@
 """Several systems as one: each embeds and scores, and their calibrated scores are added."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -95,12 +95,23 @@ class Ensemble(System):
         if self.inner_product:
             return imitations @ recordings.T
         total = imitations.new_zeros(len(imitations), len(recordings))
-        sides = (torch.split(each, self.widths, dim=1) for each in (imitations, recordings))
-        for member, weight, (asked, found) in zip(
-            self._systems(), self.get_buffer("weights"), zip(*sides, strict=True), strict=True
-        ):
+        for member, weight, asked, found in self._weighed(imitations, recordings):
             total = total + weight * member.score(asked, found)
         return total
+
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """The members' aspects; those of one name count as one."""
+        return tuple(dict.fromkeys(name for each in self._systems() for name in each.aspects))
+
+    def aspect_scores(self, imitations: Tensor, recordings: Tensor) -> dict[str, Tensor]:
+        """Return the sum of the members' shares of each aspect, weighed as their scores are."""
+        nothing = imitations.new_zeros(len(imitations), len(recordings))
+        shares = dict.fromkeys(self.aspects, nothing)
+        for member, weight, asked, found in self._weighed(imitations, recordings):
+            for name, share in member.aspect_scores(asked, found).items():
+                shares[name] = shares[name] + weight * share
+        return shares
 
     def fit(self, scores: Sequence[Sequence[CategoryScores]]) -> Self:
         """Weigh the members so that the targets of a half become as likely as they can.
@@ -128,6 +139,17 @@ class Ensemble(System):
         )
         self.get_buffer("weights").copy_(torch.from_numpy(found.x / spread))
         return self
+
+    def _weighed(
+        self, imitations: Tensor, recordings: Tensor
+    ) -> Iterator[tuple[System, Tensor, Tensor, Tensor]]:
+        """Yield each member that counts, its weight and its own embeddings of both sides."""
+        sides = (torch.split(each, self.widths, dim=1) for each in (imitations, recordings))
+        for member, weight, asked, found in zip(
+            self._systems(), self.get_buffer("weights"), *sides, strict=True
+        ):
+            if weight > 0:  # which embeddings of recordings hold where scores are inner products
+                yield member, weight, asked, found / weight if self.inner_product else found
 
     def _systems(self) -> list[System]:
         return [cast("System", member) for member in self.members]

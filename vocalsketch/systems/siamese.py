@@ -11,7 +11,7 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry, fast_tower
+from vocalsketch.models.tower import Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.head_scorer import HeadScorer
 from vocalsketch.systems.system import System
 
@@ -46,17 +46,15 @@ class SiameseGeometry:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values without what says nothing of the function."""
         idle = {"dropout"} if self.sharing == "partial" else {"dropout", "private_stages"}
-        return {name: value for name, value in asdict(self).items() if name not in idle}
+        towers = {f"{side}_tower": getattr(self, f"{side}_tower").to_dict() for side in SIDES}
+        return {name: v for name, v in {**asdict(self), **towers}.items() if name not in idle}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SiameseGeometry":
         """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
         plain = dict(values)
         for side in SIDES:
-            tower = plain[f"{side}_tower"]
-            plain[f"{side}_tower"] = TowerGeometry(
-                [_stage(stage) for stage in tower["stages"]], tower["batch_norm"]
-            )
+            plain[f"{side}_tower"] = TowerGeometry.from_dict(plain[f"{side}_tower"])
         for name in ("imitation_shape", "recording_shape", "hidden"):
             plain[name] = tuple(plain[name])
         return cls(**plain)
@@ -148,11 +146,6 @@ class Siamese(System):
         )
 
 
-def _stage(values: Mapping[str, Any]) -> ConvStage:
-    pool = values["pool"]
-    return ConvStage(values["filters"], tuple(values["kernel"]), tuple(pool) if pool else None)
-
-
 def _recording_tower(geometry: SiameseGeometry, imitation_tower: Tower) -> Tower:
     if geometry.sharing == "untied":
         return Tower(geometry.recording_shape, geometry.recording_tower)
@@ -175,4 +168,5 @@ def _recording_tower(geometry: SiameseGeometry, imitation_tower: Tower) -> Tower
     tower = Tower(geometry.recording_shape, geometry.recording_tower)
     for number in range(private, stages):
         tower.stages[number] = imitation_tower.stages[number]
+    tower.recurrent = imitation_tower.recurrent
     return tower

@@ -88,6 +88,15 @@ class System(nn.Module, ABC):
             f"The system {name_of(cls, SYSTEMS)} has to be trained: give a file that holds it."
         )
 
+    @property
+    def aspects(self) -> tuple[str, ...]:
+        """The names of what may count more or less in a search."""
+        return (name_of(type(self), SYSTEMS),)
+
+    def aspect_scores(self, imitations: Tensor, recordings: Tensor) -> dict[str, Tensor]:
+        """Return each aspect's share of the scores, (queries, candidates): their sum."""
+        return {self.aspects[0]: self.score(imitations, recordings)}
+
     def parts(self) -> Sequence["System"]:
         """Return the systems whose scores this one's are made of; none where it scores itself."""
         return ()

@@ -1,6 +1,5 @@
 """Pre-training of a tower by classification (paper, sections V-A and V-B)."""
 
-from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -124,7 +123,7 @@ class ClassificationTask(pl.LightningModule):
                 "system": "classifier",
                 "side": data.side,
                 "input_shape": list(self.input_shape),
-                "tower": asdict(self.geometry),
+                "tower": self.geometry.to_dict(),
                 "classes": list(self.classes),
                 "front_end": data.front_end.describe(),
             },

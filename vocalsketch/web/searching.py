@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
-from vocalsketch.errors import AudioError, ConfigError
+from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
-from vocalsketch.search import Hit, Index, Searcher
-from vocalsketch.search.query import LONGEST, Waveform, prepared
+from vocalsketch.search import Hit
+from vocalsketch.search.query import LONGEST, Waveform
+from vocalsketch.search.text import aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 
@@ -34,6 +35,7 @@ class Wish(BaseModel):
     count: int = Field(10, ge=1, le=MOST_RESULTS)
     words: Word = Field("", description="sounds whose path lacks one count as a tenth as likely")
     folder: list[Word] = Field([], max_length=20, description="only sounds within all of these")
+    aspect: list[Word] = Field([], max_length=20, description="NAME=FACTOR: how much it counts")
     like: str = Field("", max_length=4096, description="path of a sound to search with instead")
     library: int = Field(0, ge=0, le=9999, description="the library of that sound")
     start: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
@@ -70,7 +72,7 @@ class Heard(BaseModel):
     seconds: float
     start: float
     end: float
-    note: str = ""
+    note: str = Field(description="the same in words")
 
 
 class Results(BaseModel):
@@ -92,20 +94,18 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     """
     searcher = systems.searcher(wish.system)
     waveform, rate = query_of(systems, wish.similar_to, recording, limits)
-    seconds = len(waveform) / rate
     hits = searcher.search(
         waveform,
         rate,
         wish.count,
         tags=[each for each in wish.folder if each.strip()],
         text=wish.words,
+        aspects=aspect_weights(wish.aspect),
     )
     return Results(
         hits=[found(hit, systems) for hit in hits],
-        heard=Heard(
-            seconds=seconds, start=seconds - len(prepared(waveform, rate)) / rate, end=seconds
-        ),
-        sounds=sum(index.sounds for index in _distinct(searcher)),
+        heard=Heard(seconds=len(waveform) / rate, **searcher.heard_part(waveform, rate)._asdict()),
+        sounds=sum({index.library: index.sounds for index in searcher.indexes}.values()),
         missing=list(searcher.missing),
     )
 
@@ -139,9 +139,7 @@ def sound_of(systems: Systems, place: Place) -> tuple[Waveform, int]:
         AudioError: It cannot be read there.
         DatasetError: It is not of the library.
     """
-    if place.library >= len(systems.indexes):
-        raise ConfigError(f"There is no library {place.library}: search again.")
-    file = systems.indexes[place.library].file_of(place.path)
+    file = systems.library(place.library).file_of(place.path)
     return read_audio(file, seconds=LONGEST, offset=place.start, name=place.path)
 
 
@@ -169,8 +167,3 @@ def found(hit: Hit, systems: Systems) -> Found:
         spectrogram=f"spectrogram?{place}",
         file=f"file?{urlencode(whole)}",
     )
-
-
-def _distinct(searcher: Searcher) -> list[Index]:
-    """Return one index of each library."""
-    return list({index.library: index for index in searcher.indexes}.values())

@@ -9,30 +9,28 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage, signal
 
-from vocalsketch.datasets.synthetic.curves import (
-    SAMPLE_RATE,
-    Curve,
-    gate,
-    glide,
-    line,
-    steps,
-    strikes,
-    swell,
-    wave,
-)
 from vocalsketch.datasets.synthetic.synthesis import (
     BAR,
     BELL,
     DRUM,
     HARMONICS,
     METAL,
+    SAMPLE_RATE,
+    Curve,
     frequency_modulated,
+    gate,
+    glide,
     hiss,
+    line,
     lowpassed,
     mixed,
     plucked,
+    steps,
+    strikes,
     struck,
+    swell,
     tone,
+    wave,
 )
 
 Rng = np.random.Generator
@@ -141,6 +139,12 @@ def _balanced(*parts: tuple[float, Curve]) -> Curve:
     return np.asarray(sum(share * sound / max(sound.std(), 1e-6) for share, sound in parts))
 
 
+def _layered(share: float, noise: Curve, ring: Curve) -> Curve:
+    """Return noise and a share of a ring, their peaks at an equal level."""
+    ringing = share * ring / max(np.abs(ring).max(), 1e-9)
+    return np.asarray((1.0 - share) * noise / np.abs(noise).max() + ringing)
+
+
 def _tonal(rng: Rng) -> Curve:
     seconds = _between(rng, 0.3, LONGEST)
     pitch, loudness = _pitch(seconds, rng), _loudness(seconds, rng)
@@ -158,9 +162,8 @@ def _modulated(rng: Rng) -> Curve:
     seconds = _between(rng, 0.3, LONGEST)
     index = line(seconds, *rng.uniform(0.0, 7.0, rng.integers(1, 4)))
     ratio = rng.choice([0.5, 1.0, 1.41, 2.0, 3.0, 3.5, 7.0, rng.uniform(0.01, 5.0)])
-    return frequency_modulated(
-        _pitch(seconds, rng, 60.0, 1_500.0), _loudness(seconds, rng), ratio, index
-    )
+    pitch = _pitch(seconds, rng, 60.0, 1_500.0)
+    return frequency_modulated(pitch, _loudness(seconds, rng), ratio, index)
 
 
 def _strings(rng: Rng) -> Curve:
@@ -265,12 +268,8 @@ def _throat(rng: Rng) -> Curve:
 def _chirps(rng: Rng) -> Curve:
     seconds = _between(rng, 0.04, 0.4)
     base = _between(rng, 900.0, 5_000.0)
-    note = tone(
-        np.clip(glide(seconds, *(base * 2.0 ** rng.normal(0.0, 0.4, 3))), 300.0, 8_000.0),
-        swell(seconds, 0.01, 0.3 * seconds),
-        2.0,
-        3,
-    )
+    pitch = np.clip(glide(seconds, *(base * 2.0 ** rng.normal(0.0, 0.4, 3))), 300.0, 8_000.0)
+    note = tone(pitch, swell(seconds, 0.01, 0.3 * seconds), 2.0, 3)
     whole = _between(rng, 0.4, LONGEST)
     return mixed(whole, *((time, note) for time in _times(whole, rng)))
 
@@ -280,9 +279,8 @@ def _engine(rng: Rng) -> Curve:
     seconds = _between(rng, 0.6, LONGEST)
     rates = _between(rng, 9.0, 220.0) * 2.0 ** rng.normal(0.0, 0.5, rng.integers(1, 6))
     rate = glide(seconds, *np.clip(rates, 6.0, 500.0))
-    motor = lowpassed(
-        tone(rate, line(seconds, 1.0), rng.uniform(0.0, 0.6), 60), _between(rng, 200.0, 5_000.0)
-    )
+    motor = tone(rate, line(seconds, 1.0), rng.uniform(0.0, 0.6), 60)
+    motor = lowpassed(motor, _between(rng, 200.0, 5_000.0))
     puffs = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.cumsum(rate) / SAMPLE_RATE)
     noise = hiss(puffs ** rng.uniform(1.0, 8.0), _between(rng, 200.0, 5_000.0), 2.5, rng)
     share = rng.random()
@@ -294,12 +292,10 @@ def _impact(rng: Rng) -> Curve:
     seconds = _between(rng, 0.15, 2.5)
     times = _times(seconds, rng)[:8]
     fall, low = _between(rng, 0.008, 0.5), _between(rng, 50.0, 600.0)
-    noise = hiss(
-        strikes(seconds, times, fall, 0.001), _between(rng, 150.0, 6_000.0), rng.uniform(1, 4), rng
-    )
-    body = mixed(
-        seconds, *((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
-    )
+    falling = strikes(seconds, times, fall, 0.001)
+    noise = hiss(falling, _between(rng, 150.0, 6_000.0), rng.uniform(1, 4), rng)
+    rings = ((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
+    body = mixed(seconds, *rings)
     share = rng.random()
     return _balanced((share, noise), (1.0 - share, body))
 
@@ -338,21 +334,15 @@ def _kick(rng: Rng) -> Curve:
 def _snare(rng: Rng) -> Curve:
     seconds = _between(rng, 0.12, 0.7)
     fall = seconds / rng.uniform(2.0, 6.0)
-    wires = hiss(
-        strikes(seconds, [0.0], fall, 0.001),
-        _between(rng, 1_200.0, 6_000.0),
-        rng.uniform(2, 4),
-        rng,
-    )
+    falling = strikes(seconds, [0.0], fall, 0.001)
+    wires = hiss(falling, _between(rng, 1_200.0, 6_000.0), rng.uniform(2, 4), rng)
     body = struck(_between(rng, 140.0, 330.0), seconds, DRUM, 0.6 * fall)
     clap = rng.random() < 0.2
     if clap:
         early = strikes(seconds, [0.0, 0.011, 0.023], 0.006, 0.0005)
         wires = wires + hiss(early, 1_500.0, 1.5, rng)
     share = rng.uniform(0.0, 0.2 if clap else 0.6)
-    return np.asarray(
-        (1.0 - share) * wires / np.abs(wires).max() + share * body / np.abs(body).max()
-    )
+    return _layered(share, wires, body)
 
 
 def _hat(rng: Rng) -> Curve:
@@ -361,14 +351,9 @@ def _hat(rng: Rng) -> Curve:
     loud = strikes(seconds, [0.0], fall, _between(rng, 0.0005, 0.02))
     sizzle = hiss(loud, _between(rng, 5_000.0, 11_000.0), rng.uniform(0.8, 2.5), rng)
     ring = tone(line(seconds, _between(rng, 300.0, 600.0)), loud, 0.0, 30, odd=True)
-    ring = signal.sosfilt(
-        signal.butter(4, _between(rng, 4_000.0, 8_000.0), "high", fs=SAMPLE_RATE, output="sos"),
-        ring,
-    )
-    share = rng.uniform(0.0, 0.5)
-    return np.asarray(
-        (1 - share) * sizzle / np.abs(sizzle).max() + share * ring / max(np.abs(ring).max(), 1e-9)
-    )
+    low = _between(rng, 4_000.0, 8_000.0)
+    highpass = signal.butter(4, low, "high", fs=SAMPLE_RATE, output="sos")
+    return _layered(rng.uniform(0.0, 0.5), sizzle, signal.sosfilt(highpass, ring))
 
 
 def _tom(rng: Rng) -> Curve:
@@ -411,10 +396,9 @@ def _pair(rng: Rng) -> Curve:
     if rng.random() < 0.6:
         joined = np.concatenate([first[: round(2.5 * SAMPLE_RATE)], level * second])
         return joined[: round(LONGEST * SAMPLE_RATE)]
-    length = max(len(first), len(second))
-    return np.pad(first, (0, length - len(first))) + level * np.pad(
-        second, (0, length - len(second))
-    )
+    longest = max(len(first), len(second))
+    first, second = (np.pad(each, (0, longest - len(each))) for each in (first, second))
+    return first + level * second
 
 
 def _recorded(sound: Curve, rng: Rng) -> Curve:

@@ -1,0 +1,57 @@
+"""Ranks the test half by a system as it is."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from vocalsketch.callbacks.results import ResultsWriter
+from vocalsketch.datamodules import ImitationsDataModule
+from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.retrieval.results import Results
+from vocalsketch.systems import System
+from vocalsketch.tasks import RetrievalTask
+
+
+@without_noise()
+def rank(
+    folder: Path,
+    name: str,
+    system: System,
+    root: str,
+    split: str,
+    on_bad_audio: OnBadAudio,
+    test_root: str | None = None,
+) -> Results:
+    """Rank a corpus's test half, write the results into a folder and return them.
+
+    Args:
+        folder: Where to.
+        name: Under which the system stands in the results.
+        system: What ranks.
+        root: The corpus.
+        split: As of a data module.
+        on_bad_audio: ``error`` or ``skip``.
+        test_root: A second corpus, which only tests.
+
+    Raises:
+        VocalSketchError: Bad input, whatever it is.
+    """
+    data = ImitationsDataModule(
+        root,
+        imitation_front_end=system.front_ends["imitation"],
+        recording_front_end=system.front_ends["recording"],
+        split=split,
+        on_bad_audio=on_bad_audio,
+        test_root=test_root,
+    )
+    writer = ResultsWriter(folder, name)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[writer],
+    )
+    trainer.test(RetrievalTask(system), data, verbose=False)
+    return writer.written["test"]
