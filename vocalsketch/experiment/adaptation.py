@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
@@ -139,7 +140,7 @@ class Adaptation:
         return Split("held out", corpus.name, **{name: tuple(ids) for name, ids in parts.items()})
 
     def _fit(self, part: System, out: Path, name: str) -> bool:
-        """Train an encoder and take its weights over; return whether Ctrl-C ended it."""
+        """Train an encoder and move its weights halfway; return whether Ctrl-C ended it."""
         start, config, run = out / f"{name}_start.safetensors", out / f"{name}.yaml", out / name
         part.save(start)
         write_text(config, yaml.safe_dump(self._config(part, out, start)))
@@ -147,8 +148,16 @@ class Adaptation:
         arguments += ["--run_dir", str(run), "--ckpt_path", "last", "--test_after_fit", "false"]
         outcome = run_experiment("fit", arguments)
         if not outcome.interrupted:
-            trained = load_system(run / "checkpoints" / "last.ckpt")
-            part.load_state_dict(trained.state_dict())
+            trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
+            # halfway keeps what it knew of other sounds (Wortsman et al., CVPR 2022)
+            part.load_state_dict(
+                {
+                    name: torch.lerp(value, trained[name], 0.5)
+                    if value.is_floating_point()
+                    else value
+                    for name, value in part.state_dict().items()
+                }
+            )
         return outcome.interrupted
 
     def _config(self, part: System, out: Path, start: Path) -> dict[str, Any]:
