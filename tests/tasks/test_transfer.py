@@ -72,7 +72,7 @@ def test_the_first_layers_of_both_towers_are_copied_and_nothing_else(
                 assert torch.equal(network.state_dict()[f"{side}_tower.{name}"], value)
     for name, value in network.state_dict().items():
         assert (name in copied) or torch.equal(value, before[name]), name
-    assert [(each.side, each.layer) for each in report] == [
+    assert [(each["side"], each["layer"]) for each in report] == [
         (side, layer) for side in ("imitation", "recording") for layer in range(1, count + 1)
     ]
     path = checkpoints["imitation"][1]
@@ -89,7 +89,7 @@ def test_batch_norm_is_copied_only_where_both_have_it(
     geometry = replace(GEOMETRY, imitation_tower=replace(IMITATION, batch_norm=target))
     network = Siamese(FRONT_ENDS, geometry)
     report = transfer_layers(network, Transfer("conv123", imitation=path))
-    assert [each.batch_norm for each in report] == [False] * 3
+    assert [each["batch_norm"] for each in report] == [False] * 3
     for own, other in zip(network.imitation_tower.stages, trained.tower.stages, strict=True):
         assert torch.equal(own.conv.weight, other.conv.weight)
         if target:
