@@ -243,7 +243,7 @@ def test_only_the_start_of_a_training_transfers(
         else:
             assert [line["layer"] for line in module.system.provenance["transferred"]] == [1]
             kernels = "x".join(map(str, module.system.imitation_tower.stages[0].conv.weight.shape))
-            said = f"Transferred: imitation conv1 ({kernels}, without batch norm) from {path}"
+            said = f"Transferred: imitation conv1 ({kernels}, with batch norm) from {path}"
             assert said in capsys.readouterr().out
 
 
