@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from corpora import write_config
+from starlette.testclient import TestClient
 
 from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError
@@ -24,6 +26,9 @@ from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.systems import front_end_from, load_system
+from vocalsketch.web.app import build_app
+from vocalsketch.web.guard import Limits
+from vocalsketch.web.libraries import Libraries
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 QUIET = [
@@ -96,6 +101,16 @@ def test_the_pages_system_is_used_like_any_other(
         clip = torch.from_numpy(load_clip(Path(hit["file"]), front_ends["recording"]))
         expected = system.score(asked, system.hear("recording", clip[None])).detach()
         assert hit["score"] == pytest.approx(float(expected), abs=1e-3)
+
+    # searched from the page, which finds the same and explains it
+    page = TestClient(build_app(Libraries([index]), Limits(), ["*"]))
+    answer = page.post("/api/search?count=8", content=query.read_bytes())
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["hits"]
+    assert [each["path"] for each in found] == [hit["path"] for hit in hits]
+    assert [each["score"] for each in found] == pytest.approx([h["score"] for h in hits], abs=1e-6)
+    why = page.post(f"/api/explain?path={quote(found[0]['path'])}", content=query.read_bytes())
+    assert re.search(r"Cosine -?[01]\.\d{3}", why.text)
 
     # fused with another run
     other = tmp_path / "other.npz"

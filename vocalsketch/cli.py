@@ -28,6 +28,7 @@ COMMANDS = {
     "search": "find sounds of an indexed library by a vocal imitation",
     "serve": "a web page and an API to search by voice, in sounds of your own or synthetic ones",
     "collect": "a web page on which people imitate sounds, and a study of how well they find them",
+    "export": "write a system as ONNX models, for programs without Python or torch",
     "visualize": "see and hear what the units of a trained network look for",
     "explain": "show what in a query and in a sound a system's score rests on",
 }

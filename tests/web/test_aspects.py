@@ -1,4 +1,4 @@
-"""What counts in a search: the page is told of it, and a request weighs it."""
+"""What listens and what counts: the page is told of it, and a request weighs it."""
 
 import io
 
@@ -37,6 +37,14 @@ def scores(client: TestClient, *aspects: str) -> dict[str, float]:
     answer = client.post("/api/search", content=sung(), params={"aspect": aspects, "count": 100})
     assert answer.status_code == 200, answer.text
     return {hit["path"]: hit["score"] for hit in answer.json()["hits"]}
+
+
+def test_a_library_is_heard_by_the_system_that_is_named(index: Index) -> None:
+    libraries = Libraries((), [index.library], system=str(index.folder))  # which holds one
+    libraries.bring_up_to_date()
+    (heard,) = libraries.now().indexes
+    assert heard.fingerprint == index.fingerprint
+    assert heard.folder != index.folder
 
 
 def test_the_page_is_told_what_can_be_weighed(client: TestClient, index: Index) -> None:

@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import ctypes, sys
 import numpy as np
-from vocalsketch.web.memory import give_large_arrays_back
+from vocalsketch.web.server import give_large_arrays_back
 
 class Statistics(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"

@@ -2,13 +2,14 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from vocalsketch.jobs.slots import Slot
 
-# Name (! where it has to be given) and placeholder -> default or type, and what it does
+# Names and placeholder -> default or type, and what it does. Behind the name, ! has to be given,
+# and * + ? are how many values it takes.
 Options = Mapping[str, tuple[Any, str]]
 
 DEVICES: Options = {
@@ -40,32 +41,38 @@ class Action(NamedTuple):
     more: Callable[[argparse.ArgumentParser], None] | None = None
 
 
-def add_options(parser: argparse.ArgumentParser, options: Options) -> None:
+def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
     """Declare arguments.
 
     False makes a flag, a list of a type may be given several times, a tuple names the choices, the
-    first of which is the default; any other default has the type that is asked for.
+    first of which is the default (None for none), and a function returns the default, a text; any
+    other default has the type that is asked for.
     """
-    for names, (kind, text) in options.items():
-        name, _, metavar = names.partition(" ")
+    for key, (kind, text) in options.items():
+        *names, last = key.split(" ")
+        if not names or last.startswith("-"):
+            names, last = [*names, last], ""
+        mark = names[0][-1]
+        names[0] = names[0].rstrip("!*+?")
         given: dict[str, Any] = {"help": text}
         if kind is False:
             given["action"] = "store_true"
         elif isinstance(kind, list):
             given |= {"type": kind[0], "action": "append", "default": []}
+        elif isinstance(kind, tuple):
+            given |= {"choices": [each for each in kind if each], "default": kind[0]}
         elif isinstance(kind, type):
             given["type"] = kind
-        elif isinstance(kind, tuple):
-            given |= {"choices": kind, "default": kind[0]}
+        elif isinstance(kind, FunctionType):
+            given["default"] = kind()
         else:
             given |= {"type": type(kind), "default": kind}
-        if not isinstance(kind, bool | list | type):
+        if given.get("default") not in (None, "", []) and "(default" not in text:
             given["help"] += " (default: %(default)s)"
-        if metavar or not name.startswith("-"):
-            given["metavar"] = metavar or name.upper()
-        if name.endswith("!"):
-            given["required"] = True
-        parser.add_argument(name.removesuffix("!"), **given)
+        if last or not names[0].startswith("-"):
+            given["metavar"] = last or names[0].upper()
+        given |= {"required": True} if mark == "!" else {"nargs": mark} if mark in "*+?" else {}
+        parser.add_argument(*names, **given)
 
 
 def add_actions(

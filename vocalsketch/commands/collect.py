@@ -4,52 +4,40 @@ import argparse
 import json
 from pathlib import Path
 
-from vocalsketch.commands.serve import (
-    add_serving_arguments,
-    announce,
-    check_folders,
-    require_web,
-    warn_of_others,
-)
+from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.serve import SERVING, check_folders, limits_of, serve_page
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import read_regular, write_text
+
+OPTIONS: Options = {
+    "sounds+": (
+        Path,
+        "the folder of sounds to imitate; `collect report DIR` says what DIR holds by now",
+    ),
+    "--out": (Path, "the corpus to write, which `fit` takes; continued if it is there"),
+    "--consent": (Path, "a text file that participants agree to"),
+    "--study": (Path, "a YAML file: search tasks after the imitations, and opinions"),
+    **SERVING,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "sounds",
-        type=Path,
-        nargs="+",
-        metavar="SOUNDS",
-        help="the folder of sounds to imitate; `collect report DIR` says what DIR holds by now",
-    )
-    parser.add_argument(
-        "--out", type=Path, help="the corpus to write, which `fit` takes; continued if it is there"
-    )
-    parser.add_argument("--consent", type=Path, help="a text file that participants agree to")
-    parser.add_argument(
-        "--study", type=Path, help="a YAML file: search tasks after the imitations, and opinions"
-    )
-    add_serving_arguments(parser)
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C, or report."""
-    require_web()
+    limits = limits_of(arguments)
     first, *others = arguments.sounds
     if str(first) == "report" and len(others) == 1:
         return _report(others[0])
     if others or arguments.out is None:
         raise ConfigError("Give one folder of SOUNDS and --out, or `collect report DIR`.")
-    from vocalsketch.web.app import build_app
     from vocalsketch.web.collect import CONSENT, Collection
-    from vocalsketch.web.guard import Limits
     from vocalsketch.web.libraries import Libraries
-    from vocalsketch.web.server import allowed_hosts, listening, serve
     from vocalsketch.web.study import Study, StudyPlan
 
-    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
     plan = StudyPlan.read(arguments.study) if arguments.study else None
     consent = _text(arguments.consent) if arguments.consent else CONSENT
     [sounds] = check_folders([first])
@@ -58,16 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     routers = [collection.router]
     if plan:
         routers.append(Study(plan, collection, libraries, limits).router)
-    with listening(arguments.host, arguments.port) as listener:
-        warn_of_others(arguments.host)
-        hosts = allowed_hosts(arguments.host, arguments.allow_host)
-        app = build_app(libraries, limits, hosts, arguments.root_path, routers=routers)
-        libraries.start()
-        try:
-            serve(app, listener, lambda a: announce(f"{a}collect.html", arguments.open))
-        finally:
-            libraries.close()
-    return 0
+    shown = {"routers": routers}
+    return serve_page(arguments, limits, lambda: (libraries, shown), "collect.html")
 
 
 def _report(folder: Path) -> int:

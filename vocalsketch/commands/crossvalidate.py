@@ -3,23 +3,19 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import SLOTS, add_options, slots_of
+from vocalsketch.commands.actions import SLOTS, Options, add_options, slots_of
+
+OPTIONS: Options = {
+    "--config!": ([str], "such as conf/pretrain_urbansound8k.yaml; may be repeated"),
+    "--run_dir!": (Path, "folder of all folds; those that are done are not done again"),
+    "--folds+": (int, "to hold out (default: all)"),
+    **SLOTS,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
-    add_options(
-        parser,
-        {
-            "--config!": (
-                [str],
-                "such as conf/pretrain_urbansound8k.yaml; may be repeated",
-            ),
-            "--run_dir!": (Path, "folder of all folds; those that are done are not done again"),
-            **SLOTS,
-        },
-    )
-    parser.add_argument("--folds", type=int, nargs="+", help="to hold out (default: all)")
+    """Declare the arguments."""
+    add_options(parser, OPTIONS)
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -30,16 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_actions(parser, ACTIONS)
 
 
-def _root_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "root",
-        nargs="?",
-        default=os.environ.get("VOCALSKETCH_ROOT", "demo"),
-        metavar="ROOT",
-        help="a data set's folder, a CSV file, or demo (default: $VOCALSKETCH_ROOT, else demo)",
-    )
-
-
 def _demo(arguments: argparse.Namespace) -> int:
     from vocalsketch.datasets import synthetic
 
@@ -159,12 +149,6 @@ def _import_everyday(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _download_arguments(parser: argparse.ArgumentParser) -> None:
-    told = "a data set, or the weights of a network trained on AudioSet"
-    parser.add_argument("dataset", choices=(*DOWNLOADS, *WEIGHTS), help=told)
-    parser.add_argument("--languages", nargs="+", help="of voxforge (default: the paper's seven)")
-
-
 def _download(arguments: argparse.Namespace) -> int:
     from vocalsketch.datasets import download, voxforge
 
@@ -181,10 +165,6 @@ def _download(arguments: argparse.Namespace) -> int:
         done = download.download_voxforge(arguments.out, languages, limit)
     print(done)
     return 1 if done.damaged else 0
-
-
-def _imitate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folders of sounds")
 
 
 def _imitate(arguments: argparse.Namespace) -> int:
@@ -221,6 +201,12 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:IDS_SHOWN]) + more
 
 
+ROOT: Options = {
+    "root?": (
+        lambda: os.environ.get("VOCALSKETCH_ROOT", "demo"),
+        "a data set's folder, a CSV file, or demo (default: $VOCALSKETCH_ROOT, else demo)",
+    )
+}
 DEMO: Options = {
     "--print-path": (
         False,
@@ -241,10 +227,17 @@ SPLIT: Options = {
     "--force": (False, "write over an existing file"),
 }
 DOWNLOAD: Options = {
+    "dataset": (
+        (None, *DOWNLOADS, *WEIGHTS),
+        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet: "
+        f"{', '.join(WEIGHTS)}",
+    ),
     "--out!": (Path, "the folder to make, or the file of weights"),
+    "--languages+": (str, "of voxforge (default: the paper's seven)"),
     "--limit": (int, "of voxforge: clips per language (default: the paper's 8000)"),
 }
 IMITATE: Options = {
+    "folders* DIR": (Path, "folders of sounds"),
     "--out!": (Path, "the corpus to make, or to go on with"),
     "--people": (6, "synthetic, each of whom imitates every sound once"),
     "--seed": (0, "of all drawing: the same gives the same bytes"),
@@ -257,17 +250,12 @@ IMPORT: Options = {
 }
 ACTIONS = {
     "demo": Action("make the built-in data sets and print where they lie", _demo, DEMO),
-    "info": Action("count what a data set holds, and what is missing", _info, more=_root_argument),
-    "check": Action("decode every file and list what is broken", _check, CHECK, _root_argument),
-    "split": Action("divide a corpus and write the manifest", _split, SPLIT, _root_argument),
-    "download": Action(
-        "fetch a public data set, or published weights", _download, DOWNLOAD, _download_arguments
-    ),
+    "info": Action("count what a data set holds, and what is missing", _info, ROOT),
+    "check": Action("decode every file and list what is broken", _check, {**ROOT, **CHECK}),
+    "split": Action("divide a corpus and write the manifest", _split, {**ROOT, **SPLIT}),
+    "download": Action("fetch a public data set, or published weights", _download, DOWNLOAD),
     "imitate": Action(
-        "make a corpus of any sounds and synthesised imitations of them",
-        _imitate,
-        IMITATE,
-        _imitate_arguments,
+        "make a corpus of any sounds and synthesised imitations of them", _imitate, IMITATE
     ),
     "import-everyday": Action(
         "copy the everyday originals into VocalSketch under its names", _import_everyday, IMPORT

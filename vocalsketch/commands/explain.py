@@ -3,14 +3,22 @@
 import argparse
 from pathlib import Path
 
+from vocalsketch.commands.actions import Options, add_options
+
+OPTIONS: Options = {
+    "query": (Path, "a vocal imitation's audio file"),
+    "sound": (Path, "a sound's audio file"),
+    "--system! --checkpoint SYSTEM": (
+        str,
+        "a checkpoint, a saved system, or the name of one that needs no training",
+    ),
+    "--out! DIR": (Path, "where to write"),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    system = "a checkpoint, a saved system, or the name of one that needs no training"
-    parser.add_argument("query", type=Path, metavar="QUERY", help="a vocal imitation's audio file")
-    parser.add_argument("sound", type=Path, metavar="SOUND", help="a sound's audio file")
-    parser.add_argument("--system", "--checkpoint", required=True, metavar="SYSTEM", help=system)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

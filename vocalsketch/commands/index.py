@@ -7,7 +7,6 @@ from pathlib import Path
 
 from vocalsketch.commands.actions import Action, Options, add_actions, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
-from vocalsketch.errors import ConfigError
 
 SHOWN = 10
 
@@ -17,20 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_actions(parser, ACTIONS)
 
 
-def _build_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--system",
-        "--checkpoint",
-        help="what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
-        "needed to bring an index up to date (default: the system that comes with the program)",
-    )
-
-
 def _build(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import build_index
 
-    if arguments.devices < 1:
-        raise ConfigError(f"--devices is {arguments.devices}: give 1 or more.")
     report = build_index(
         arguments.library,
         arguments.index,
@@ -122,18 +110,18 @@ INDEX: Options = {"index": (Path, "the index's folder")}
 BUILD: Options = {
     "library": (Path, "the folder of sounds"),
     "--index!": (Path, "the index's folder, made if need be"),
+    "--system --checkpoint": (
+        str,
+        "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
+        "needed to bring an index up to date (default: the system that comes with the program)",
+    ),
     "--jobs": (int, "threads of each process (default: all cores, shared)"),
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
     "--devices": (1, "processes, each with a device of its own"),
 }
 SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, and why")}
 ACTIONS = {
-    "build": Action(
-        "index a folder of sounds; again, only what is new or changed",
-        _build,
-        BUILD,
-        _build_arguments,
-    ),
+    "build": Action("index a folder of sounds; again, only what is new or changed", _build, BUILD),
     "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }

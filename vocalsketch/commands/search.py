@@ -41,27 +41,27 @@ OPTIONS: Options = {
 }
 
 
+QUERY: Options = {
+    "query?": (Path, "an audio file"),
+    "--record SECONDS": (float, "record the query from the microphone"),
+}
+WHERE: Options = {
+    "--library DIR": (
+        Path,
+        "a folder of sounds; its index is kept in the cache folder and brought up to date",
+    ),
+    "--index": (
+        [Path],
+        "an index's folder; given several times, for indexes of different libraries, they are "
+        "searched as one",
+    ),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    query = parser.add_mutually_exclusive_group(required=True)
-    query.add_argument("query", nargs="?", type=Path, metavar="QUERY", help="an audio file")
-    query.add_argument(
-        "--record", type=float, metavar="SECONDS", help="record the query from the microphone"
-    )
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument(
-        "--library",
-        type=Path,
-        metavar="DIR",
-        help="a folder of sounds; its index is kept in the cache folder and brought up to date",
-    )
-    where.add_argument(
-        "--index",
-        type=Path,
-        action="append",
-        help="an index's folder; given several times, for indexes of different libraries, they are "
-        "searched as one",
-    )
+    for one_of in (QUERY, WHERE):
+        add_options(parser.add_mutually_exclusive_group(required=True), one_of)
     add_options(parser, OPTIONS)
 
 

@@ -1,115 +1,89 @@
 """`vocalsketch serve`: a web page to search by voice, and its API."""
 
 import argparse
+import os
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.errors import ConfigError, DatasetError
 
-PORT = 7860
+if TYPE_CHECKING:
+    from vocalsketch.web.guard import Limits
+    from vocalsketch.web.libraries import Libraries
+
+EXAMPLES = 2  # imitations of each category of the synthetic sounds
 SYNTHETIC = (
     "Synthetic sounds to try the page with: no sound and no voice here was recorded. "
     "`vocalsketch serve FOLDER` searches sounds of your own."
 )
+SERVING: Options = {
+    "--host": ("127.0.0.1", "what to listen on; any other than the default lets others in"),
+    "--port": (7860, "0 for any"),
+    "--allow-host NAME": (
+        [str],
+        "a name under which the page is reached, as behind a proxy; may be repeated",
+    ),
+    "--root-path": ("", "where a proxy serves the page, such as /search"),
+    "--max-seconds": (30.0, "of a recording"),
+    "--max-megabytes": (20.0, "of a file"),
+    "--open": (False, "open the page in a browser"),
+}
+OPTIONS: Options = {
+    "libraries* LIBRARY": (
+        Path,
+        "a folder of sounds; its index is made and kept up to date in the cache folder. With "
+        "neither a library nor an index, synthetic sounds are searched",
+    ),
+    "--index": (
+        [Path],
+        "an index made by `vocalsketch index build`; may be given several times",
+    ),
+    "--system": (
+        "default",
+        "of a library, what listens (default: what comes with the program)",
+    ),
+    **SERVING,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "libraries",
-        type=Path,
-        nargs="*",
-        metavar="LIBRARY",
-        help="a folder of sounds; its index is made and kept up to date in the cache folder. With "
-        "neither a library nor an index, synthetic sounds are searched",
-    )
-    parser.add_argument(
-        "--index",
-        type=Path,
-        action="append",
-        default=[],
-        help="an index made by `vocalsketch index build`; may be given several times",
-    )
-    add_serving_arguments(parser)
-
-
-def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare how a page is served."""
-    parser.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="what to listen on; any other than the default lets others in (default: %(default)s)",
-    )
-    parser.add_argument("--port", type=int, default=PORT, help="0 for any (default: %(default)s)")
-    parser.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name under which the page is reached, as behind a proxy; may be repeated",
-    )
-    parser.add_argument(
-        "--root-path", default="", help="where a proxy serves the page, such as /search"
-    )
-    parser.add_argument(
-        "--max-seconds", type=float, default=30.0, help="of a recording (default: %(default)g)"
-    )
-    parser.add_argument(
-        "--max-megabytes", type=float, default=20.0, help="of a file (default: %(default)g)"
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    require_web()
-    from vocalsketch.web.app import build_app
-    from vocalsketch.web.guard import Limits
-    from vocalsketch.web.libraries import Libraries
-    from vocalsketch.web.memory import give_large_arrays_back
-    from vocalsketch.web.server import LOOPBACK, allowed_hosts, listening, serve
+    limits, folders = limits_of(arguments), check_folders(arguments.libraries)
 
-    limits = Limits(arguments.max_seconds, arguments.max_megabytes)
-    folders = check_folders(arguments.libraries)
-    with listening(arguments.host, arguments.port) as listener:
-        warn_of_others(arguments.host)
-        give_large_arrays_back()
-        notes: list[str] = []
-        examples: dict[str, Path] = {}
-        if not folders and not arguments.index:
-            from vocalsketch.web.synthetic import sounds_and_examples
+    def prepared() -> tuple["Libraries", Mapping[str, Any]]:
+        from vocalsketch.web.libraries import Libraries
+        from vocalsketch.web.server import LOOPBACK
 
-            library, examples = sounds_and_examples()
-            folders, notes = [library], [SYNTHETIC]
-        libraries = Libraries(arguments.index, folders)
-        app = build_app(
-            libraries,
-            limits,
-            allowed_hosts(arguments.host, arguments.allow_host),
-            arguments.root_path,
-            notes,
-            examples,
-            reveal=arguments.host in LOOPBACK,
-        )
-        libraries.start()
-        try:
-            serve(app, listener, lambda address: announce(address, arguments.open))
-        finally:
-            libraries.close()
-    return 0
+        shown: dict[str, Any] = {"reveal": arguments.host in LOOPBACK}
+        if folders or arguments.index:
+            return Libraries(arguments.index, folders, system=arguments.system), shown
+        library, shown["examples"] = _synthetic()
+        return Libraries((), [library], system=arguments.system), {"notes": [SYNTHETIC], **shown}
+
+    return serve_page(arguments, limits, prepared)
 
 
-def require_web() -> None:
-    """Check that what serves pages is installed.
+def limits_of(arguments: argparse.Namespace) -> "Limits":
+    """Return what may be sent.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: A limit is out of range, or what serves pages is not installed.
     """
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise ConfigError("The page needs FastAPI and uvicorn: `pip install 'vocalsketch[web]'`.")
+    from vocalsketch.web.guard import Limits
+
+    return Limits(arguments.max_seconds, arguments.max_megabytes)
 
 
 def check_folders(folders: Sequence[Path]) -> list[Path]:
@@ -124,19 +98,70 @@ def check_folders(folders: Sequence[Path]) -> list[Path]:
     return list(folders)
 
 
-def warn_of_others(host: str) -> None:
-    """Say who else can reach the page."""
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        warning = (
+def serve_page(
+    arguments: argparse.Namespace,
+    limits: "Limits",
+    prepared: Callable[[], tuple["Libraries", Mapping[str, Any]]],
+    page: str = "",
+) -> int:
+    """Serve a page until Ctrl-C.
+
+    Args:
+        arguments: With those of ``SERVING``.
+        limits: On what is sent.
+        prepared: Returns what is searched and the page's further arguments; called when the port
+            is taken.
+        page: Which page to point to.
+    """
+    from vocalsketch.web.app import build_app
+    from vocalsketch.web.server import allowed_hosts, give_large_arrays_back, listening, serve
+
+    def announce(address: str) -> None:
+        print(f"{address}{page}   (Ctrl-C ends it)", flush=True)
+        if arguments.open:
+            webbrowser.open(f"{address}{page}")
+
+    with listening(arguments.host, arguments.port) as listener:
+        _warn_of_others(arguments.host)
+        give_large_arrays_back()
+        libraries, shown = prepared()
+        hosts = allowed_hosts(arguments.host, arguments.allow_host)
+        app = build_app(libraries, limits, hosts, arguments.root_path, **shown)
+        libraries.start()
+        try:
+            serve(app, listener, announce)
+        finally:
+            libraries.close()
+    return 0
+
+
+def _warn_of_others(host: str) -> None:
+    from vocalsketch.web.server import LOOPBACK
+
+    if host not in LOOPBACK:
+        print(
             f"Warning: whoever reaches {host} can use the page, hear the library's sounds and "
             "download them: there is no password. Browsers give the microphone only to pages of "
-            "the same machine or over https."
+            "the same machine or over https.",
+            file=sys.stderr,
         )
-        print(warning, file=sys.stderr)
 
 
-def announce(address: str, open_it: bool) -> None:
-    """Say where the page is."""
-    print(f"{address}   (Ctrl-C ends it)", flush=True)
-    if open_it:
-        webbrowser.open(address)
+def _synthetic() -> tuple[Path, dict[str, Path]]:
+    """Return the folder of the demo corpus's sounds, and imitations by what they imitate."""
+    from vocalsketch.datasets.open import open_corpus
+    from vocalsketch.datasets.splits import paper_split
+
+    corpus = open_corpus("demo")
+    held_out = set(paper_split(corpus).validation_imitations)
+    of_sound: dict[str, Path] = {}
+    for imitation in corpus.imitations:
+        if imitation.id in held_out:
+            of_sound.setdefault(imitation.sound_id, imitation.path)
+    named: dict[str, list[tuple[str, Path]]] = {}
+    for sound in corpus.sounds:
+        if sound.id in of_sound:
+            name = sound.path.stem.replace("_", " ")
+            named.setdefault(sound.category, []).append((name, of_sound[sound.id]))
+    folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
+    return folder, dict(each for sounds in named.values() for each in sounds[:EXAMPLES])

@@ -5,6 +5,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -16,21 +17,25 @@ if TYPE_CHECKING:
 AT_ONCE = 32  # clips
 
 
+OPTIONS: Options = {
+    "system RUN": (
+        str,
+        "a run's folder (its best checkpoint), a checkpoint, a saved system, or the name of one "
+        "that needs no training, such as two_dft",
+    ),
+    "--items! DIR": (Path, "the sounds"),
+    "--queries! DIR": (Path, "the imitations"),
+    "--out! FILE": (Path, "the CSV to write"),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per "
         "item, both named by their path within their folder; higher is closer."
     )
-    parser.add_argument(
-        "system",
-        metavar="RUN",
-        help="a run's folder (its best checkpoint), a checkpoint, a saved system, or the name of "
-        "one that needs no training, such as two_dft",
-    )
-    parser.add_argument("--items", type=Path, required=True, metavar="DIR", help="the sounds")
-    parser.add_argument("--queries", type=Path, required=True, metavar="DIR", help="the imitations")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,10 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str], Tensor]":
     """Return the names of a folder's sounds, and their embeddings."""
-    import numpy as np
     import torch
 
-    from vocalsketch.datamodules.batches import Clips
     from vocalsketch.datasets.discovery import list_audio
     from vocalsketch.features.store import FeatureStore
 
@@ -72,8 +75,8 @@ def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str],
         raise DatasetError(f"{folder} holds no audio: give the folder that holds the {side}s.")
     front_end = system.front_ends[side]
     paths = [folder / name for name in names]
-    clips = Clips(FeatureStore().fill(paths, front_end), paths)
+    table = FeatureStore().fill(paths, front_end)
     embed = system.hear if front_end.cached == "waveform" else system.embed
-    rows = np.arange(len(names))
-    blocks = [rows[begin : begin + AT_ONCE] for begin in range(0, len(rows), AT_ONCE)]
-    return names, torch.cat([embed(side, clips.read(block)) for block in blocks])
+    blocks = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
+    features = (torch.from_numpy(table.stack(block)) for block in blocks)
+    return names, torch.cat([embed(side, each) for each in features])

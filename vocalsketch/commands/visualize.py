@@ -22,6 +22,10 @@ JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before
 
 
 OPTIONS: Options = {
+    "checkpoints+ CKPT": (
+        Path,
+        "a checkpoint, or two to be shown side by side (without and with pre-training)",
+    ),
     "--out! DIR": (Path, "where to write"),
     "--layers NAMES": (str, "such as conv1,conv2,fc1 (default: all convolutions, fc1)"),
     "--units": (4, "units drawn from each layer"),
@@ -38,29 +42,18 @@ OPTIONS: Options = {
     "--names": (str, "names of the checkpoints, separated by commas"),
     "--seed": (0, "of units, starts and phases"),
     "--device": ("cpu", "where the ascent runs: cpu, cuda, mps"),
+    "--part": ((None, "imitation", "recording", "pair"), "only layers that see this"),
+    "--corpus ROOT": (
+        lambda: os.environ.get("VOCALSKETCH_ROOT"),
+        "compare with this corpus' clips; demo, or a folder (default: $VOCALSKETCH_ROOT)",
+    ),
     "--wandb": (False, "log figures, sounds and page to W&B"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "checkpoints",
-        type=Path,
-        nargs="+",
-        metavar="CKPT",
-        help="a checkpoint, or two to be shown side by side (without and with pre-training)",
-    )
     add_options(parser, OPTIONS)
-    parser.add_argument(
-        "--part", choices=("imitation", "recording", "pair"), help="only layers that see this"
-    )
-    parser.add_argument(
-        "--corpus",
-        default=os.environ.get("VOCALSKETCH_ROOT"),
-        metavar="ROOT",
-        help="compare with this corpus' clips; demo, or a folder (default: $VOCALSKETCH_ROOT)",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,17 +1,16 @@
 """Fits a system to somebody's own sounds, and keeps it only where that helps."""
 
-import csv
 import hashlib
-import io
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
@@ -21,7 +20,7 @@ from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.experiment.ranking import rank
 from vocalsketch.experiment.run import run_experiment
-from vocalsketch.files import write_text
+from vocalsketch.files import make_folder, write_table, write_text
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.checkpoints import SAVED
 from vocalsketch.systems.registry import FRONT_ENDS
@@ -29,24 +28,15 @@ from vocalsketch.systems.registry import FRONT_ENDS
 FEWEST = 20  # sounds: fewer say nothing about whether it helped
 HELD_OUT = 5  # one sound in so many is held out
 RECORDED, SYNTHESISED = "recorded imitations", "synthesised imitations"
-CALLBACKS = "pytorch_lightning.callbacks"
+RECIPE = Path(__file__).with_name("adapt.yaml")
 
 
-@dataclass(frozen=True)
-class Adapted:
-    """What adapting came to.
+class Adapted(NamedTuple):
+    """What adapting came to; nothing is decided where Ctrl-C ended a training."""
 
-    Attributes:
-        before: Mean reciprocal rank of the held-out sounds by the system as it was, by kind of
-            imitation.
-        after: By the adapted one.
-        helped: Whether it rose for one kind and fell for none.
-        interrupted: Whether Ctrl-C ended a training; nothing was decided then.
-    """
-
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    helped: bool
+    before: Mapping[str, float] = {}  # MRR of held-out sounds by kind of imitation
+    after: Mapping[str, float] = {}  # by the adapted system
+    helped: bool = False  # it rose for one kind and fell for none
     interrupted: bool = False
 
 
@@ -58,7 +48,6 @@ class Adaptation:
         people: Synthetic people who imitate every sound; the last of them never train.
         most: Sounds of the library that take part, drawn at random.
         epochs: Passes through the imitations.
-        rate: The highest learning rate.
         seed: Of all drawing.
         jobs: Processes that make imitations; all cores if left out.
 
@@ -69,7 +58,6 @@ class Adaptation:
     people: int = 6
     most: int = 2000
     epochs: int = 5
-    rate: float = 3e-4
     seed: int = 0
     jobs: int | None = None
 
@@ -102,7 +90,7 @@ class Adaptation:
         for number in encoders:
             part = _parts(adapted)[number]
             if self._fit(part, out, f"encoder{number + 1}"):
-                return Adapted({}, {}, helped=False, interrupted=True)
+                return Adapted(interrupted=True)
         after = _ranked(out, "after", adapted)
         helped = after != before and all(after[kind] >= mrr for kind, mrr in before.items())
         kept = adapted if helped else begun
@@ -115,8 +103,8 @@ class Adaptation:
         """Write the table of all pairs, and which of them train."""
         made = imitated_corpus([str(library)], 0, self.people, self.seed, self.jobs, most=self.most)
         mine = load_folder(imitations, "skip") if imitations else None
-        pairs.parent.mkdir(parents=True, exist_ok=True)
-        write_text(pairs, _table(made, mine))
+        make_folder(pairs.parent)
+        write_table(pairs, CSV_COLUMNS, _pairs(made, mine))
         corpus = load_csv(pairs)
         if len(corpus.sounds) < FEWEST:
             raise DatasetError(
@@ -138,76 +126,52 @@ class Adaptation:
         for category in corpus.categories:
             ids = sorted(each.id for each in corpus.sounds if each.category == category)
             held |= set(generator.permutation(ids)[: max(2, len(ids) // HELD_OUT)].tolist())
+        recorded = {each.id for each in corpus.sounds if each.category == RECORDED}
         parts: dict[str, list[str]] = defaultdict(list)
         for each in corpus.imitations:
             made = each.path.is_relative_to(synthesised)
             stranger = made and each.path.name == f"person{self.people:02d}.wav"
-            if each.sound_id in held:
-                if stranger or not made:
-                    parts["test_imitations"].append(each.id)
-            else:
+            if each.sound_id not in held:
                 parts[f"{'validation' if stranger else 'train'}_imitations"].append(each.id)
+            elif not made or (stranger and each.sound_id not in recorded):
+                parts["test_imitations"].append(each.id)
         for sound in corpus.sounds:
             parts["test_sounds" if sound.id in held else "development_sounds"].append(sound.id)
         return Split("held out", corpus.name, **{name: tuple(ids) for name, ids in parts.items()})
 
     def _fit(self, part: System, out: Path, name: str) -> bool:
-        """Train an encoder and take its weights over; return whether Ctrl-C ended it."""
-        part.save(out / f"{name}_start.safetensors")
-        config = out / f"{name}.yaml"
-        write_text(config, yaml.safe_dump(self._config(part, out, name)))
-        run = out / name
-        arguments = ["--config", str(config), "--run_dir", str(run), "--ckpt_path", "last"]
-        outcome = run_experiment("fit", [*arguments, "--test_after_fit", "false"])
+        """Train an encoder and move its weights halfway; return whether Ctrl-C ended it."""
+        start, config, run = out / f"{name}_start.safetensors", out / f"{name}.yaml", out / name
+        part.save(start)
+        write_text(config, yaml.safe_dump(self._config(part, out, start)))
+        arguments = ["--config", str(RECIPE), "--config", str(config), "--name", name]
+        arguments += ["--run_dir", str(run), "--ckpt_path", "last", "--test_after_fit", "false"]
+        outcome = run_experiment("fit", arguments)
         if not outcome.interrupted:
-            trained = load_system(run / "checkpoints" / "last.ckpt")
-            part.load_state_dict(trained.state_dict())
+            trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
+            # halfway keeps what it knew of other sounds (Wortsman et al., CVPR 2022)
+            part.load_state_dict(
+                {
+                    name: torch.lerp(value, trained[name], 0.5)
+                    if value.is_floating_point()
+                    else value
+                    for name, value in part.state_dict().items()
+                }
+            )
         return outcome.interrupted
 
-    def _config(self, part: System, out: Path, name: str) -> dict[str, Any]:
+    def _config(self, part: System, out: Path, start: Path) -> dict[str, Any]:
+        """Return what ``adapt.yaml`` leaves open."""
         front_ends = {
             f"{side}_front_end": _front_end(each.describe())
             for side, each in part.front_ends.items()
         }
-        data = {
-            "root": str(out / "pairs.csv"),
-            "split": str(out / "split.json"),
-            "on_bad_audio": "skip",
-            **front_ends,
-        }
-        model = {
-            **_settings(part),
-            "start": str(out / f"{name}_start.safetensors"),
-            "imitation_augmentation": {"tempo": 0.15, "pitch": 1.5, "gain": 4.0, "tilt": 4.0},
-            "recording_augmentation": {"tempo": 0.05, "pitch": 0.5, "gain": 4.0, "tilt": 4.0},
-            "optimizer": _named("torch.optim.AdamW", lr=self.rate, weight_decay=0.01),
-        }
-        last = {
-            "filename": "last",
-            "monitor": "epoch",
-            "mode": "max",
-            "save_on_train_epoch_end": True,
-            "enable_version_counter": False,
-        }
-        trainer = {
-            "max_epochs": self.epochs,
-            "check_val_every_n_epoch": self.epochs,
-            "precision": "bf16-mixed",
-            "num_sanity_val_steps": 0,
-            "gradient_clip_val": 5.0,
-            "enable_model_summary": False,
-            "logger": _named("vocalsketch.callbacks.WandbTracker", upload_checkpoint=False),
-            "callbacks": [
-                _named("vocalsketch.callbacks.MRRPerCategory"),
-                _named(f"{CALLBACKS}.EMAWeightAveraging", decay=0.98),
-                _named(f"{CALLBACKS}.ModelCheckpoint", **last),
-            ],
-        }
+        data = {"root": str(out / "pairs.csv"), "split": str(out / "split.json"), **front_ends}
         return {
             "seed_everything": self.seed,
-            "data": _named("vocalsketch.datamodules.ContrastiveDataModule", **data),
-            "model": _named("vocalsketch.tasks.ContrastiveTask", **model),
-            "trainer": trainer,
+            "data": {"init_args": data},
+            "model": {"init_args": {**_settings(part), "start": str(start)}},
+            "trainer": {"max_epochs": self.epochs, "check_val_every_n_epoch": self.epochs},
         }
 
 
@@ -232,31 +196,25 @@ def _settings(part: System) -> dict[str, Any]:
 
 def _front_end(described: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: v for name, v in described.items() if name not in ("class", "version")}
-    return _named(FRONT_ENDS.get(described["class"], described["class"]), **plain)
+    path = FRONT_ENDS.get(described["class"], described["class"])
+    return {"class_path": path, "init_args": plain}
 
 
-def _named(class_path: str, **arguments: Any) -> dict[str, Any]:
-    return {"class_path": class_path, "init_args": arguments}
-
-
-def _table(made: Corpus, mine: Corpus | None) -> str:
-    """Return a CSV of all pairs; sounds of the same content are one."""
+def _pairs(made: Corpus, mine: Corpus | None) -> Iterator[tuple[Path, Path, str]]:
+    """Yield imitation, sound and kind of imitation; sounds of the same content are one."""
     first: dict[str, Path] = {}
-    pairs: list[tuple[Path, Path]] = []
+    pairs: dict[tuple[Path, Path], None] = {}
+    recorded: set[Path] = set()
     for corpus in filter(None, (mine, made)):
-        same = {
-            sound.id: first.setdefault(_content(sound.path), sound.path) for sound in corpus.sounds
-        }
-        pairs += [(each.path, same[each.sound_id]) for each in corpus.imitations]
-    recorded = {sound for _, sound in pairs[: len(mine.imitations) if mine else 0]}
-    told = len(recorded) >= FEWEST // 2
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(CSV_COLUMNS)
-    for imitation, sound in dict.fromkeys(pairs):
-        kind = RECORDED if told and sound in recorded else SYNTHESISED
-        writer.writerow((imitation.absolute(), sound.absolute(), kind))
-    return text.getvalue()
+        same = {e.id: first.setdefault(_content(e.path), e.path) for e in corpus.sounds}
+        pairs |= {(each.path, same[each.sound_id]): None for each in corpus.imitations}
+        recorded = recorded or ({sound for _, sound in pairs} if mine else set())
+    few = FEWEST // 2
+    told = recorded if len(recorded) >= few else set()
+    apart = len({sound for _, sound in pairs} - told) >= few  # else they stand among the recorded
+    for imitation, sound in pairs:
+        kind = RECORDED if sound in told or (told and not apart) else SYNTHESISED
+        yield imitation.absolute(), sound.absolute(), kind
 
 
 def _content(path: Path) -> str:

@@ -111,7 +111,7 @@ class CQT(FrontEnd):
         """
         kernels = self.constant("kernels", self._kernels, waveforms)  # (columns, rows, bins)
         columns, rows, _ = kernels.shape
-        clips = len(waveforms)
+        clips = waveforms.shape[0]
         spectra = torch.fft.rfft(waveforms, n=columns * self.hop_length)[:, : rows * columns]
         parts = torch.view_as_real(spectra).view(clips, rows, columns, 2)
         folded = parts.permute(2, 0, 3, 1).reshape(columns, clips * 2, rows) @ kernels

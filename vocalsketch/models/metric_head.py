@@ -71,6 +71,8 @@ class MetricHead(nn.Module):
         Returns:
             Logits (queries, candidates), higher is closer.
         """
+        if torch.compiler.is_exporting():  # to a graph without loops
+            return self.score(imitation_shares.unsqueeze(1), recording_shares)
         rows = max(1, PAIRS_PER_BLOCK // max(1, len(recording_shares)))
         blocks = [
             self.score(block.unsqueeze(1), recording_shares)

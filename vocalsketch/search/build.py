@@ -95,7 +95,7 @@ def build_index(
     """
     for name, value in (("jobs", jobs), ("devices", devices)):
         if value is not None and value < 1:
-            raise ConfigError(f"{name} is {value}: give 1 or more.")
+            raise ConfigError(f"--{name} is {value}: give 1 or more.")
     places = _devices(accelerator, devices)
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."

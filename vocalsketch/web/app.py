@@ -23,7 +23,7 @@ from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
 from vocalsketch.web.guard import Guard, Limits
-from vocalsketch.web.libraries import Libraries, Systems
+from vocalsketch.web.libraries import Libraries, Systems, Upkeep
 from vocalsketch.web.searching import (
     LONGEST_CLIP,
     Place,
@@ -64,17 +64,6 @@ class LibraryState(BaseModel):
     windows: int
 
 
-class UpkeepState(BaseModel):
-    """A library whose index is kept up to date."""
-
-    library: str
-    running: bool
-    done: int
-    total: int
-    skipped: dict[str, int]
-    error: str
-
-
 class State(BaseModel):
     """What can be searched now."""
 
@@ -82,7 +71,7 @@ class State(BaseModel):
     systems: list[SystemState]
     libraries: list[LibraryState]
     folders: list[str]
-    upkeep: list[UpkeepState]
+    upkeep: list[Upkeep]
     notes: list[str]
     examples: dict[str, str] = Field(description="recordings to try, by name: addresses")
     limits: dict[str, float]
@@ -135,7 +124,7 @@ def build_app(
     for router in routers:
         app.include_router(router, prefix="/api")
     app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, limits, hosts, root_path)
+    return Guard(app, limits, hosts)
 
 
 class _Pages:
@@ -187,7 +176,7 @@ class _Pages:
                 for library, index in sizes.items()
             ],
             folders=systems.folders(MOST_FOLDERS),
-            upkeep=[UpkeepState(**vars(each)) for each in self.libraries.upkeep],
+            upkeep=self.libraries.upkeep,
             notes=[*self.notes, *filter(None, [systems.apart])],
             examples={name: f"example?name={name}" for name in self.examples},
             limits={"seconds": self.limits.seconds, "megabytes": self.limits.megabytes},
@@ -201,13 +190,10 @@ class _Pages:
         first: Annotated[int, Query(ge=0)] = 0,
     ) -> SoundList:
         """List the sounds of a library whose path has all words, ``MOST_SOUNDS`` at a time."""
-        indexes = self.libraries.now().indexes
-        if library >= len(indexes):
-            raise DatasetError(f"There is no library {library}.")
         wanted = words.casefold().split()
         paths = [
             path
-            for path in indexes[library].paths()
+            for path in self.libraries.now().library(library).paths()
             if all(word in path.casefold() for word in wanted)
         ]
         return SoundList(total=len(paths), paths=paths[first : first + MOST_SOUNDS])
@@ -246,7 +232,7 @@ class _Pages:
         searched = [
             index
             for index in systems.searcher(wish.system).indexes
-            if index.library == systems.indexes[place.library].library
+            if index.library == systems.library(place.library).library
         ]
         return explain_waveforms(
             [(index.name, index.system) for index in searched],
@@ -256,14 +242,12 @@ class _Pages:
 
     def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
         """Play a part of a sound: wav of 16 bits, ``LONGEST_CLIP`` seconds at most."""
-        file = self._file(place)
-        content = _clip(file, file.stat().st_mtime_ns, place.start)
+        content = self._made(audible_clip, place)
         return ranged(content, "audio/wav", request.headers.get("range", ""))
 
     def spectrogram(self, place: Annotated[Place, Query()]) -> Response:
         """Show that part's mel spectrogram (PNG)."""
-        file = self._file(place)
-        picture = _picture(file, file.stat().st_mtime_ns, place.start)
+        picture = self._made(spectrogram_picture, place)
         return Response(picture, media_type="image/png", headers=FRESH)
 
     def file(self, place: Annotated[Place, Query()]) -> FileResponse:
@@ -282,10 +266,11 @@ class _Pages:
         reveal(self._file(place))
 
     def _file(self, place: Place) -> Path:
-        indexes = self.libraries.now().indexes
-        if place.library >= len(indexes):
-            raise DatasetError(f"There is no library {place.library}.")
-        return indexes[place.library].file_of(place.path)
+        return self.libraries.now().library(place.library).file_of(place.path)
+
+    def _made(self, make: Callable[[Path, float, float], bytes], place: Place) -> bytes:
+        file = self._file(place)
+        return _made(make, file, file.stat().st_mtime_ns, place.start)
 
     async def _in_turn(self, work: Callable[..., Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
@@ -340,11 +325,6 @@ async def _misread(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "; ".join(texts)[:1000]}, 400)
 
 
-@lru_cache(KEPT)
-def _clip(file: Path, _changed: int, start: float) -> bytes:
-    return audible_clip(file, start, LONGEST_CLIP)
-
-
-@lru_cache(KEPT)
-def _picture(file: Path, _changed: int, start: float) -> bytes:
-    return spectrogram_picture(file, start, LONGEST_CLIP)
+@lru_cache(2 * KEPT)
+def _made(make: Callable[[Path, float, float], bytes], file: Path, _: int, start: float) -> bytes:
+    return make(file, start, LONGEST_CLIP)

@@ -1,7 +1,6 @@
 """What stands before every request: who may ask, how much may be sent, what a browser is told."""
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -80,14 +79,12 @@ class Guard:
         limits: On what is sent. All requests together hold ``TOGETHER`` times as much at most;
             those beyond it wait.
         hosts: Names under which the page is reached, without ports; ``*`` for any.
-        root_path: Under which a proxy serves it, such as ``/search``; removed where it is there.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, hosts: Sequence[str], root_path: str) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, hosts: Sequence[str]) -> None:
         self.app = app
         self.limits = limits
         self.hosts = {host.lower() for host in hosts}
-        self.root_path = root_path.rstrip("/")
         self._room = asyncio.Semaphore(TOGETHER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,18 +95,17 @@ class Guard:
             return
         headers = Headers(scope=scope)
         reason = self._refusal(headers)
+        declared = int(_digits(headers.get("content-length")))
         if reason:
             await JSONResponse({"error": reason}, 400)(scope, receive, send)
-        elif int(_digits(headers.get("content-length"))) > self.limits.bytes:
-            await self._refuse(receive, send)
+        elif declared > self.limits.bytes:
+            refusal = JSONResponse({"error": self._too_large}, 413, {"connection": "close"})
+            await self._answer(refusal, scope, receive, send, declared)
+        elif scope["method"] == "POST":
+            async with self._room:
+                await self._answer(self.app, scope, receive, send)
         else:
-            within = scope["path"].removeprefix(self.root_path) or "/"
-            scope = {**scope, "path": within if within.startswith("/") else scope["path"]}
-            if scope["method"] == "POST":
-                async with self._room:
-                    await self._pass_on(scope, receive, send)
-            else:
-                await self._pass_on(scope, receive, send)
+            await self._answer(self.app, scope, receive, send)
 
     def _refusal(self, headers: Headers) -> str:
         """Return why a request is not answered; empty where it is."""
@@ -129,8 +125,10 @@ class Guard:
             return "A page of another site may not ask."
         return ""
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        taken = 0
+    async def _answer(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, taken: int = 0
+    ) -> None:
+        """Have a request answered, of which so many bytes count as taken already."""
 
         async def counted() -> Message:
             nonlocal taken
@@ -149,24 +147,11 @@ class Guard:
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        await self.app(scope, counted, noted)
+        await app(scope, counted, noted)
 
     @property
     def _too_large(self) -> str:
         return f"Too large: at most {self.limits.megabytes:g} MB are taken."
-
-    async def _refuse(self, receive: Receive, send: Send) -> None:
-        """Answer at once to a request whose length is too large."""
-        text = json.dumps({"error": self._too_large}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(text)).encode()),
-            (b"connection", b"close"),
-        ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": text, "more_body": True})
-        await _noticed(receive)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _noticed(receive: Receive) -> None:

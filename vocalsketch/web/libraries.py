@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vocalsketch.errors import ConfigError, VocalSketchError
+from vocalsketch.errors import ConfigError, DatasetError, VocalSketchError
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.library import index_of
 from vocalsketch.search.manifest import Manifest
@@ -58,13 +58,20 @@ class Systems:
             raise ConfigError(f"{reason} {self.apart}".strip())
         return self.searchers[name]
 
+    def library(self, number: int) -> Index:
+        """Return an index by the number that addresses of its sounds have.
+
+        Raises:
+            DatasetError: There is none of this number.
+        """
+        if number >= len(self.indexes):
+            raise DatasetError(f"There is no library {number}: search again.")
+        return self.indexes[number]
+
     def folders(self, most: int) -> list[str]:
         """Return the names of folders around most sounds, in alphabetical order."""
         counts = Counter(
-            tag
-            for index in self.indexes
-            for tags in index.table.live.column("tags").to_pylist()
-            for tag in tags
+            tag for index in self.indexes for tags in index.table.column("tags") for tag in tags
         )
         return sorted(tag for tag, _ in counts.most_common(most))
 
@@ -95,9 +102,10 @@ class Libraries:
 
     Args:
         indexes: Folders of indexes that somebody else builds.
-        libraries: Folders of sounds, indexed in the cache folder by the default system, and looked
-            at again every ``RESCAN`` seconds from ``start`` on.
+        libraries: Folders of sounds, indexed in the cache folder, and looked at again every
+            ``RESCAN`` seconds from ``start`` on.
         changed: Called when a library has been brought up to date.
+        system: What listens in the libraries.
 
     Raises:
         StorageError: An index is missing or damaged.
@@ -108,9 +116,10 @@ class Libraries:
         indexes: Sequence[Path] = (),
         libraries: Sequence[Path] = (),
         changed: Callable[[], object] = lambda: None,
+        system: str = "default",
     ) -> None:
         self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
-        self._system: System | None = load_system("default") if libraries else None
+        self._system: System | None = load_system(system) if libraries else None
         mark = self._system.fingerprint if self._system else ""
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]

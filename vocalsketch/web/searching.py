@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field
 
-from vocalsketch.errors import AudioError, ConfigError
+from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
-from vocalsketch.search import Hit, Index, Searcher
+from vocalsketch.search import Hit
 from vocalsketch.search.query import LONGEST, Waveform
 from vocalsketch.search.text import aspect_weights
 from vocalsketch.web.guard import Limits
@@ -105,7 +105,7 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     return Results(
         hits=[found(hit, systems) for hit in hits],
         heard=Heard(seconds=len(waveform) / rate, **searcher.heard_part(waveform, rate)._asdict()),
-        sounds=sum(index.sounds for index in _distinct(searcher)),
+        sounds=sum({index.library: index.sounds for index in searcher.indexes}.values()),
         missing=list(searcher.missing),
     )
 
@@ -139,9 +139,7 @@ def sound_of(systems: Systems, place: Place) -> tuple[Waveform, int]:
         AudioError: It cannot be read there.
         DatasetError: It is not of the library.
     """
-    if place.library >= len(systems.indexes):
-        raise ConfigError(f"There is no library {place.library}: search again.")
-    file = systems.indexes[place.library].file_of(place.path)
+    file = systems.library(place.library).file_of(place.path)
     return read_audio(file, seconds=LONGEST, offset=place.start, name=place.path)
 
 
@@ -169,8 +167,3 @@ def found(hit: Hit, systems: Systems) -> Found:
         spectrogram=f"spectrogram?{place}",
         file=f"file?{urlencode(whole)}",
     )
-
-
-def _distinct(searcher: Searcher) -> list[Index]:
-    """Return one index of each library."""
-    return list({index.library: index for index in searcher.indexes}.values())

@@ -1,5 +1,6 @@
 """Serving the page, on the loopback address unless another is asked for."""
 
+import ctypes
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ from vocalsketch.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
+LARGE = 128 * 1024  # bytes; glibc's own choice, before it adapts
 
 
 def allowed_hosts(host: str, given: Sequence[str]) -> list[str]:
@@ -44,33 +47,33 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
+def give_large_arrays_back() -> None:
+    """Have the allocator return a large array's memory to the system when it is freed.
+
+    By itself glibc soon keeps arrays of up to 32 MB for later ones, in a heap for each thread,
+    whose gaps grow for as long as many threads search at once. On other systems, and with other
+    C libraries, nothing is done.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)
+
+
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object]) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
         app: What answers.
         listener: Where.
-        ready: Called with the page's address when it is served.
+        ready: Called with the page's address.
     """
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     config = uvicorn.Config(
         app, log_level="error", access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
     )
-    server = _Server(config, lambda: ready(address))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's wish to end
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has ended in order
-        server.run(sockets=[listener])
+        ready(address)  # who asks now waits a moment: the socket listens
+        uvicorn.Server(config).run(sockets=[listener])
     print("The page is closed.", file=sys.stderr)
-
-
-class _Server(uvicorn.Server):
-    """Says when it serves."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()

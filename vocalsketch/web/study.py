@@ -4,6 +4,7 @@ A target is played; the person searches by voice until it is found or given up. 
 the ten statements of the System Usability Scale (Brooke, 1996).
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.retrieval.significance import resampled_means
 from vocalsketch.web.collect import PARTICIPANT, Collection, Id
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
@@ -212,51 +214,37 @@ def figures(participants: Mapping[str, Mapping[str, Any]], seed: int = 0) -> dic
         first 100 counts as 0), ``seconds`` (of successful tasks) and ``sus`` as mean, low, high.
     """
     kept = list(participants.values())
-    measured = {
-        "satisfaction": [_values(p["takes"].values(), "satisfaction") for p in kept],
-        "success": [[float(task["found"]) for task in _ended(p)] for p in kept],
-        "success_at_1": [[_within(task, 1) for task in _ended(p)] for p in kept],
-        "success_at_10": [[_within(task, 10) for task in _ended(p)] for p in kept],
-        "mrr": [[_reciprocal(task) for task in _ended(p) if task["searches"]] for p in kept],
-        "seconds": [[t["ended"] - t["began"] for t in _ended(p) if t["found"]] for p in kept],
-        "sus": [[usability(p["sus"])] if "sus" in p else [] for p in kept],
+    ended = [[task for task in each.get("tasks", []) if "ended" in task] for each in kept]
+    ranks = [
+        [[search["rank"] or math.inf for search in task["searches"]] for task in mine]
+        for mine in ended
+    ]
+    measured: dict[str, list[list[float]]] = {
+        "satisfaction": [
+            [take["satisfaction"] for take in each["takes"].values() if "satisfaction" in take]
+            for each in kept
+        ],
+        "success": [[task["found"] for task in mine] for mine in ended],
+        "success_at_1": [[min(found, default=math.inf) <= 1 for found in mine] for mine in ranks],
+        "success_at_10": [[min(found, default=math.inf) <= 10 for found in mine] for mine in ranks],
+        "mrr": [[1 / found[0] for found in mine if found] for mine in ranks],
+        "seconds": [[t["ended"] - t["began"] for t in mine if t["found"]] for mine in ended],
+        "sus": [[usability(each["sus"])] if "sus" in each else [] for each in kept],
     }
-    rng = np.random.default_rng(seed)
     return {
         "participants": len(kept),
-        "imitations": sum(len(p["takes"]) for p in kept),
-        "tasks": sum(len(_ended(p)) for p in kept),
-        **{name: _interval(values, rng) for name, values in measured.items()},
+        "imitations": sum(len(each["takes"]) for each in kept),
+        "tasks": sum(map(len, ended)),
+        **{name: _interval(of_each, seed) for name, of_each in measured.items()},
     }
 
 
-def _ended(participant: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [task for task in participant.get("tasks", []) if "ended" in task]
-
-
-def _values(rows: Any, name: str) -> list[float]:
-    return [float(row[name]) for row in rows if name in row]
-
-
-def _within(task: Mapping[str, Any], k: int) -> float:
-    return float(any(each["rank"] and each["rank"] <= k for each in task["searches"]))
-
-
-def _reciprocal(task: Mapping[str, Any]) -> float:
-    rank = task["searches"][0]["rank"]
-    return 1 / rank if rank else 0.0
-
-
-def _interval(
-    groups: Sequence[Sequence[float]], rng: np.random.Generator, resamples: int = 2000
-) -> dict[str, float] | None:
+def _interval(of_each: Sequence[Sequence[float]], seed: int) -> dict[str, float] | None:
     """Return mean and interval of values, each participant's drawn together; None without any."""
-    filled = [np.asarray(group) for group in groups if len(group)]
-    if not filled:
+    values = np.array([value for mine in of_each for value in mine], dtype=np.float64)
+    if not len(values):
         return None
-    sums = np.array([group.sum() for group in filled])
-    sizes = np.array([len(group) for group in filled])
-    draws = rng.integers(0, len(filled), (resamples, len(filled)))
-    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    who = np.repeat(np.arange(len(of_each)), [len(mine) for mine in of_each])
+    means = resampled_means(values[:, None], who, np.random.default_rng(seed), 2000)
     low, high = np.quantile(means, [0.025, 0.975])
-    return {"mean": float(sums.sum() / sizes.sum()), "low": float(low), "high": float(high)}
+    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}

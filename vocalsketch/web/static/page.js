@@ -158,7 +158,8 @@ function wish() {
   if ($("words").value.trim()) values.set("words", $("words").value);
   if ($("folder").value.trim()) values.append("folder", $("folder").value);
   for (const slider of $("aspects").querySelectorAll("input"))
-    if (slider.value !== "1") values.append("aspect", `${slider.name}=${slider.value}`);
+    // cubed: people hear of a factor of three little
+    if (slider.value !== "1") values.append("aspect", `${slider.name}=${(slider.value ** 3).toFixed(3)}`);
   if (state.like) for (const [name, value] of Object.entries(state.like)) values.set(name, value);
   return values;
 }

@@ -1,0 +1,190 @@
+"""Exported models: the same function as the system's, whole or not at all."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+import torch
+from small_networks import chirp, siamese
+
+from vocalsketch.cli import main
+from vocalsketch.domain import SIDES
+from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.export import folder
+from vocalsketch.export.agreement import Agreement, _disorder, agreement, run, trial_clips
+from vocalsketch.export.folder import export_system
+from vocalsketch.export.graph import graphs_of, with_precision
+from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.audio import clip_of
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.systems import load_system
+from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.dual_encoder import DualEncoder
+from vocalsketch.systems.ensemble import Ensemble
+from vocalsketch.systems.siamese import Siamese, SiameseGeometry
+
+STAGES = TowerGeometry([ConvStage(3, (3, 3), (8, 8)), ConvStage(2, (3, 3))], batch_norm=True)
+
+
+def dual() -> DualEncoder:
+    torch.manual_seed(0)
+    geometry = EncoderGeometry((4, 6), places=4, width=8)
+    ends = dict.fromkeys(SIDES, AudibleMel(seconds=1.0, bands=16))
+    return DualEncoder(ends, geometry, frames=40).eval()
+
+
+def iminet() -> Siamese:
+    torch.manual_seed(0)
+    end = CQT(seconds=1.05)
+    geometry = SiameseGeometry(end.shape, end.shape, STAGES, STAGES, "tied", hidden=(8, 4))
+    return siamese(geometry, end).eval()
+
+
+def tl_iminet() -> Siamese:
+    torch.manual_seed(0)
+    ends = {"imitation": ImitationLogMel(), "recording": RecordingLogMel()}
+    shapes = (ends[side].shape for side in SIDES)
+    return Siamese(ends, SiameseGeometry(*shapes, STAGES, STAGES, hidden=(8,))).eval()
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dual encoder's folder."""
+    system, out = dual(), tmp_path_factory.mktemp("export") / "models"
+    system.provenance = {"corpus": "chirps"}
+    system.save(out.parent / "system.safetensors")
+    export_system(system, out, licence="CC0-1.0", clips=6)
+    return out
+
+
+@pytest.mark.parametrize("make", [iminet, tl_iminet])
+def test_models_are_the_systems_function(make: object) -> None:
+    system = make()
+    clips = trial_clips(system, 6)
+    assert agreement(system, graphs_of(system), clips).exact
+
+
+def test_any_number_of_clips_and_any_level_is_heard(exported: Path) -> None:
+    system = load_system(exported.parent / "system.safetensors")
+    clips = np.stack([clip_of(chirp(n), 8000, system.front_ends["recording"]) for n in range(3)])
+    expected = system.hear("recording", torch.from_numpy(clips)).detach().numpy()
+    model = onnx.load(exported / "recording.onnx")
+    for number in (1, 3):
+        np.testing.assert_allclose(
+            run(model, waveforms=clips[:number] * 1e-4), expected[:number], atol=1e-5
+        )
+    silent = np.zeros((1, clips.shape[1]), dtype=np.float32)
+    assert np.isfinite(run(model, waveforms=silent)).all()
+
+
+def test_the_models_say_what_they_are(exported: Path) -> None:
+    about = json.loads((exported / "metadata.json").read_text())
+    system = load_system(exported.parent / "system.safetensors")
+    assert about["fingerprint"] == system.fingerprint
+    assert (about["kind"], about["licence"], about["corpus"]) == ("cosine", "CC0-1.0", "chirps")
+    assert about["agreement"]["lowest_cosine"] >= 0.9999
+    told = {each.key: each.value for each in onnx.load(exported / "imitation.onnx").metadata_props}
+    assert told["sample_rate"] == "16000"
+    assert told["samples"] == "16000"
+    assert told["fingerprint"] == system.fingerprint
+    for file in exported.glob("*.onnx"):  # nothing of the machine that made them
+        assert str(Path(__file__).parents[2]).encode() not in file.read_bytes()
+
+
+def test_the_readmes_python_gives_the_systems_scores(
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
+    system, embeddings = load_system(exported.parent / "system.safetensors"), []
+    for number, (side, name) in enumerate(zip(SIDES, ("sung.wav", "sound.wav"), strict=True)):
+        soundfile.write(tmp_path / name, chirp(number), 8000, subtype="FLOAT")
+        clip = clip_of(chirp(number).astype(np.float32), 8000, system.front_ends[side])
+        embeddings.append(system.hear(side, torch.from_numpy(clip[None])))
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", (exported / "README.md").read_text(), re.DOTALL)
+    assert code is not None
+    script = code[1].replace('json.load(open("metadata.json"))', "json.loads(TEXT)")
+    exec(script, {"TEXT": (exported / "metadata.json").read_text()})
+    printed = float(capsys.readouterr().out.strip(" []\n"))
+    assert printed == pytest.approx(system.score(*embeddings).item(), abs=1e-4)
+
+
+def test_lower_precision_is_smaller_by_its_weights_and_its_loss_is_the_roundings(
+    exported: Path,
+) -> None:
+    system = load_system(exported.parent / "system.safetensors")
+    graphs = {name: onnx.load(exported / f"{name}.onnx") for name in (*SIDES, "score")}
+    clips = trial_clips(system, 6)
+    weights = sum(v.numel() for n, v in system.named_parameters() if v.ndim > 1) // 2  # of a side
+    losses = []
+    for precision, bytes_saved in (("float16", 2), ("int8", 3)):
+        reduced = {name: with_precision(graphs[name], precision, system) for name in graphs}
+        saved = graphs["imitation"].ByteSize() - reduced["imitation"].ByteSize()
+        assert saved == pytest.approx(bytes_saved * weights, abs=1500)
+        losses.append(1 - agreement(system, reduced, clips).lowest_cosine)
+    assert 0 < losses[0] < 1e-5 < losses[1] < 1e-2
+
+
+def test_what_numpy_computes_is_named_and_what_can_be_exported_alone() -> None:
+    with pytest.raises(ConfigError, match=r"Contours cannot .* of ContourFeatures: .*numpy"):
+        graphs_of(Contours())
+    both = Ensemble([Contours(), dual()]).eval()
+    with pytest.raises(ConfigError, match=r"ContourFeatures.*alone: --part 2 \(dual_encoder\)"):
+        graphs_of(both)
+
+
+def test_a_part_is_exported_by_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Ensemble([Contours(), dual()]).save(tmp_path / "both.safetensors", {"licence": "CC0-1.0"})
+    command = ["export", str(tmp_path / "both.safetensors"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--part", "3"]) == 1
+    assert "has 2" in capsys.readouterr().err
+    assert main([*command, "--part", "2", "--precision", "int8"]) == 0
+    said = capsys.readouterr().out
+    about = json.loads((tmp_path / "out/metadata.json").read_text())
+    assert f"lowest cosine {about['agreement']['lowest_cosine']:.6f}" in said
+    assert (about["precision"], about["licence"]) == ("int8", "CC0-1.0")
+
+
+def test_what_differs_or_fails_leaves_nothing_and_an_existing_folder_is_kept(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    system, out = load_system(exported.parent / "system.safetensors"), tmp_path / "out"
+    graphs = {name: onnx.load(exported / f"{name}.onnx") for name in (*SIDES, "score")}
+    monkeypatch.setattr(folder, "graphs_of", lambda _: graphs)
+    monkeypatch.setattr(folder, "_write", full)
+    with pytest.raises(StorageError, match="No space"):
+        export_system(system, out, clips=2)
+    with torch.no_grad():
+        for value in system.parameters():
+            value.mul_(-1.5)
+    with pytest.raises(ConfigError, match="nothing was written"):
+        export_system(system, out, clips=4)
+    assert not list(tmp_path.iterdir())
+    out.mkdir()
+    with pytest.raises(StorageError, match="exists"):
+        export_system(system, out)
+
+
+def test_a_swap_counts_in_deviations_of_the_scores() -> None:
+    scores = np.array([[0.0, 1.0, 2.0, 5.0]])
+    assert _disorder(scores, scores * 3 - 1) == 0
+    swapped = np.array([[1.0, 0.0, 2.0, 5.0]])  # 0 before 1
+    assert _disorder(scores, swapped) == pytest.approx(1 / scores.std())
+    assert not Agreement(1, 1.0, 0.01, 1.0, 1.0, 1.0).exact
+    assert not Agreement(1, 0.9, 0.0, 1.0, 1.0, 1.0).exact

@@ -1,0 +1,62 @@
+"""`vocalsketch export`: a system as ONNX models, for programs without Python or torch."""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from vocalsketch.errors import ConfigError
+
+NEEDED = "onnx", "onnxruntime", "onnxscript"
+OURS = "default", "contours"  # whose weights come with the program, under its licence
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "system",
+        metavar="SYSTEM",
+        help="a checkpoint, a saved system, or the name of one that needs no training",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    parser.add_argument(
+        "--part", type=int, help="of a system that is made of several, the one to export, from 1"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="of the stored weights; what a lower one costs is measured (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--licence",
+        help="of the weights, to be named in the models (default: what the system says)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the models, and print how far they are from the system."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"An export needs {', '.join(missing)}: `pip install 'vocalsketch[onnx]'`."
+        )
+    from vocalsketch.export.folder import export_system
+    from vocalsketch.systems import load_system
+
+    system = load_system(arguments.system)
+    stated = system.provenance.get("licence", "MIT" if arguments.system in OURS else "not stated")
+    if arguments.part is not None:
+        provenance, parts = system.provenance, system.parts()
+        if not 1 <= arguments.part <= len(parts):
+            raise ConfigError(f"--part is {arguments.part}: {arguments.system} has {len(parts)}.")
+        system = parts[arguments.part - 1]
+        system.provenance = provenance
+    measured = export_system(
+        system,
+        arguments.out,
+        precision=arguments.precision,
+        licence=arguments.licence or stated,
+    )
+    size = sum(file.stat().st_size for file in arguments.out.iterdir())
+    print(f"{arguments.out}: {size / 1e6:.1f} MB, {arguments.precision}; {measured}")
+    return 0

@@ -1,0 +1,1 @@
+"""Systems as ONNX models, for programs without Python or torch."""
