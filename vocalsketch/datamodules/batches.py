@@ -1,24 +1,27 @@
 """How batches reach a model: samplers name whole batches, each process is given its own part."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.labelled import LabelledClip
+from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.store import FeatureTable
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.store import FeatureStore, FeatureTable
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+Part = Literal["train", "validation", "test"]
+Record = TypeVar("Record", Sound, Imitation, LabelledClip)
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 PATIENCE = 120  # seconds; what cannot be sent, as shared memory is full, is never sent
@@ -49,28 +52,33 @@ class LabelledBatch(NamedTuple):
     labels: Tensor  # (clips,), indices of classes
 
 
-class Clips:
-    """Spectrograms that are read by row as they are needed.
+class Clips(Generic[Record]):
+    """Records whose spectrograms are read by row as they are needed.
 
     Args:
         table: Where the spectrograms are.
-        sources: Which of them, one per row.
+        records: Of which clips, one per row.
     """
 
-    def __init__(self, table: FeatureTable, sources: Sequence[Path]) -> None:
+    def __init__(self, table: FeatureTable, records: Sequence[Record]) -> None:
         self.table = table
-        self.sources = list(sources)
+        self.records: tuple[Record, ...] = tuple(records)
 
     def __len__(self) -> int:
-        return len(self.sources)
+        return len(self.records)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Names of files that were asked for and cannot be used."""
+        return tuple(sorted(map(str, self.table.bad)))
 
     def read(self, rows: Indices) -> Tensor:
         """Return (rows, bins, frames) float32."""
-        return torch.from_numpy(self.table.stack([self.sources[row] for row in rows]))
+        return torch.from_numpy(self.table.stack([self.records[row].path for row in rows]))
 
-    def take(self, rows: Indices) -> "Clips":
+    def take(self, rows: Iterable[int]) -> "Clips[Record]":
         """Return the clips of the given rows, unread."""
-        return Clips(self.table, [self.sources[row] for row in rows])
+        return Clips(self.table, [self.records[row] for row in rows])
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,18 @@ class Reading:
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+
+    def open(
+        self, store: FeatureStore, front_end: FrontEnd, records: Sequence[Record]
+    ) -> Clips[Record]:
+        """Return those clips that can be used; their features are found or made.
+
+        Raises:
+            AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
+        """
+        paths = [record.path for record in records]
+        table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
+        return Clips(table, [record for record in records if record.path in table])
 
     @property
     def drawn_from(self) -> int:
@@ -187,7 +207,7 @@ class _Made(Dataset[Any]):
         return self.make(named)
 
 
-def clip_batch(clips: dict[Side, Clips], named: tuple[Side, Indices]) -> ClipBatch:
+def clip_batch(clips: Mapping[Side, Clips[Any]], named: tuple[Side, Indices]) -> ClipBatch:
     """Read the clips of one side that are named by row."""
     side, rows = named
     return ClipBatch(side, torch.from_numpy(rows), clips[side].read(rows))

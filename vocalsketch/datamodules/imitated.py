@@ -20,8 +20,8 @@ from tqdm import tqdm
 from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, VocalSketchError
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
