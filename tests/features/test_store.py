@@ -333,6 +333,23 @@ def test_many_bad_files_are_counted(store: FeatureStore, tmp_path: Path) -> None
         fill(store, [tmp_path / f"gone{number}.wav" for number in range(25)])
 
 
+def test_what_is_there_of_cut_files_is_used_on_request_and_never_without(
+    store: FeatureStore, sounds: list[Path], tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(sounds[0].read_bytes()[:-1_000])
+    for _ in range(2):  # made, and found
+        table = store.fill([*sounds, cut], FRONT_END, on_bad_audio="use", progress=False)
+        assert (table.sources, table.cut, table.bad) == ((*sounds, cut), (cut,), {})
+    assert np.corrcoef(table.stack([cut]).ravel(), table.stack(sounds[:1]).ravel())[0, 1] > 0.8
+    with pytest.raises(AudioError, match=r"cut\.wav: truncated(?s:.)*on_bad_audio: use"):
+        fill(store, [*sounds, cut])
+    skipped = store.fill([*sounds, cut], FRONT_END, on_bad_audio="skip", progress=False)
+    assert (skipped.sources, list(skipped.bad)) == (tuple(sounds), [cut])
+    with pytest.raises(AudioError, match="1 audio files cannot be used"):
+        store.fill([tmp_path / "gone.wav"], FRONT_END, on_bad_audio="use", progress=False)
+
+
 def test_bad_files_are_skipped_on_request(
     store: FeatureStore, sounds: list[Path], tmp_path: Path
 ) -> None:
