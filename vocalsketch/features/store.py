@@ -28,7 +28,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.threads import available_cores, computing_threads
 from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
 
-VERSION = 3  # raised when reading, resampling or the files' layout changes
+VERSION = 4  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20
 BATCH = 8  # clips transformed at once: their work fits the processor's cache
 PART = 16  # clips that one thread takes at once
