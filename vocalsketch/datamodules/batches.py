@@ -52,17 +52,12 @@ class LabelledBatch(NamedTuple):
     labels: Tensor  # (clips,), indices of classes
 
 
+@dataclass(frozen=True, eq=False)
 class Clips(Generic[Record]):
-    """Records whose spectrograms are read by row as they are needed.
+    """Records whose spectrograms are read by row as they are needed."""
 
-    Args:
-        table: Where the spectrograms are.
-        records: Of which clips, one per row.
-    """
-
-    def __init__(self, table: FeatureTable, records: Sequence[Record]) -> None:
-        self.table = table
-        self.records: tuple[Record, ...] = tuple(records)
+    table: FeatureTable  # where the spectrograms are
+    records: tuple[Record, ...]  # of which clips, one per row
 
     def __len__(self) -> int:
         return len(self.records)
@@ -78,7 +73,7 @@ class Clips(Generic[Record]):
 
     def take(self, rows: Iterable[int]) -> "Clips[Record]":
         """Return the clips of the given rows, unread."""
-        return Clips(self.table, [self.records[row] for row in rows])
+        return Clips(self.table, tuple(self.records[row] for row in rows))
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ class Reading:
         """
         paths = [record.path for record in records]
         table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
-        return Clips(table, [record for record in records if record.path in table])
+        return Clips(table, tuple(record for record in records if record.path in table))
 
     @property
     def drawn_from(self) -> int:
@@ -197,11 +192,11 @@ class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
         return iter(self.batches)
 
 
+@dataclass
 class _Made(Dataset[Any]):
     """Makes each batch out of what a sampler names."""
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make
+    make: Callable[[Any], Any]
 
     def __getitem__(self, named: Any) -> Any:
         return self.make(named)
