@@ -48,7 +48,10 @@ STUDY: Options = {
     "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
     **DEVICES,
     "--conf": (Path("conf"), "folder of the configs"),
-    "--on-bad-audio": (("error", "skip"), "stop at unusable audio, or go on without"),
+    "--on-bad-audio": (
+        ("error", "skip", "use"),
+        "stop at unusable audio, go on without, or with what is there",
+    ),
     "--note": ([str], "a sentence for the report"),
     **RUNS,
 }
@@ -112,9 +115,9 @@ def _table1(arguments: argparse.Namespace) -> int:
 
 
 def _qvim(arguments: argparse.Namespace) -> int:
-    from vocalsketch.paper.rows import QVIM, chosen_of
+    from vocalsketch.paper.rows import QVIM, QVIM_GROUPS, chosen
 
-    rows = chosen_of(QVIM, _names(arguments))
+    rows = chosen(_names(arguments), QVIM, QVIM_GROUPS)
     networks = [row.key for row in rows if row.key in ("qvim_mn", "qbv_mn")]
     weights: Path | None = arguments.weights
     if weights is not None and not weights.is_file():

@@ -159,6 +159,7 @@ QVIM = (  # printed: MRR and NDCG, of which no deviation is published
 KNOWN = {row.key: row for row in (*ROWS, *QVIM)}
 TABLE_I = tuple(row for row in ROWS if row.printed)
 FUSION = "fusion"  # asks for every row that can be fused of those that are run
+QVIM_GROUPS = {"all": tuple(row.key for row in QVIM)}
 GROUPS: dict[str, tuple[str, ...]] = {
     "imisound": (IMISOUND,),
     "iminet": IMINET,
@@ -177,44 +178,35 @@ def row_of(key: str) -> Row:
     return KNOWN.get(key) or Row(key, ADDED, key)
 
 
-def chosen(names: Sequence[str]) -> list[Row]:
-    """Return the rows to train, in the order of ``ROWS``.
+def chosen(
+    names: Sequence[str],
+    rows: Sequence[Row] = ROWS,
+    groups: Mapping[str, tuple[str, ...]] = GROUPS,
+) -> list[Row]:
+    """Return the rows to run, in the order of the table.
 
     Args:
         names: Groups such as ``iminet``, or single rows such as ``tl_conv123``.
+        rows: Of the table.
+        groups: Their keys, by the name of the group.
 
     Raises:
-        ConfigError: A name is unknown, or nothing is left to train.
+        ConfigError: A name is unknown, or nothing is left to run.
     """
-    single = [row for row in ROWS if row.block and not row.fused]
-    unknown = [name for name in names if name not in GROUPS and name not in map(_key, single)]
+    single = {row.key: row for row in rows if row.block and not row.fused}
+    unknown = [name for name in names if name not in groups and name not in single]
     if unknown:
         raise ConfigError(
-            f"No row {unknown[0]!r}: there are {', '.join(GROUPS)}, and of these singly "
-            f"{', '.join(row.key for row in single if row.key not in GROUPS)}."
+            f"No row {unknown[0]!r}: there are {', '.join(groups)}, and of these singly "
+            f"{', '.join(key for key in single if key not in groups)}."
         )
-    asked = {key for name in names for key in GROUPS.get(name, (name,))}
+    asked = {key for name in names for key in groups.get(name, (name,))}
     if not asked:
         raise ConfigError(
-            f"--rows is {','.join(names) or 'empty'}: name rows that are run, such as iminet; a "
-            "fusion needs runs to fuse."
+            f"--rows is {','.join(names) or 'empty'}: name rows that are run, such as "
+            f"{next(iter(groups))}; a fusion needs runs to fuse."
         )
-    return [row for row in single if row.key in asked]
-
-
-def chosen_of(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Return the rows of a table that are named, in its order; ``all`` names all.
-
-    Raises:
-        ConfigError: A name is unknown, or there is none.
-    """
-    known = [row.key for row in rows]
-    unknown = [name for name in names if name not in (*known, "all")]
-    if unknown or not names:
-        raise ConfigError(
-            f"No row {unknown[0] if unknown else ''!r}: there are all, {', '.join(known)}."
-        )
-    return [row for row in rows if row.key in names or "all" in names]
+    return [row for key, row in single.items() if key in asked]
 
 
 def printed_sample(key: str, category: str) -> Sample | None:
@@ -223,7 +215,3 @@ def printed_sample(key: str, category: str) -> Sample | None:
     if not printed or category not in CATEGORIES:
         return None
     return Sample(*printed[CATEGORIES.index(category)], INITIALISATIONS)
-
-
-def _key(row: Row) -> str:
-    return row.key
