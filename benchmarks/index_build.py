@@ -36,10 +36,9 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.search import Index, build_index
-from vocalsketch.search.build import checksum_of
 from vocalsketch.search.embedding import CLIPS_AT_ONCE, Embedder
 from vocalsketch.search.library import list_library
-from vocalsketch.search.segment import schema_of, sorted_rows, write_segment
+from vocalsketch.search.segment import checksum_of, schema_of, sorted_rows, write_segment
 from vocalsketch.systems import load_system
 
 WARM_UP = 8  # files

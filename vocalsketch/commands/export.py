@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vocalsketch.errors import ConfigError
 
-NEEDED = "onnx", "onnxruntime", "onnxscript"
+NEEDED = "onnx", "onnxscript"
 OURS = "default", "contours"  # whose weights come with the program, under its licence
 
 

@@ -120,8 +120,15 @@ def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
 
 def _up_to_date(library: Path, system: str | None) -> Path:
     """Return the index of a library in the cache folder, made or brought up to date now."""
-    from vocalsketch.search import build_index
+    from vocalsketch.search.ear import shipped_fingerprint
     from vocalsketch.search.library import index_of
+    from vocalsketch.search.plan import is_current
+
+    if system is None:
+        index = index_of(library, shipped_fingerprint())
+        if is_current(library, index):
+            return index
+    from vocalsketch.search import build_index  # which imports torch
     from vocalsketch.systems import load_system
 
     chosen = load_system(system or "default")

@@ -12,8 +12,6 @@ import pyarrow.compute as pc
 import torch
 
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import locked, remove_leftovers
 from vocalsketch.search.embedding import (
@@ -271,13 +269,3 @@ def _merged(counts: Rows, sizes: Rows, new: int) -> list[int]:
         merge.update(small)
         total += int(counts[small].sum())
     return sorted(merge)
-
-
-def checksum_of(file: Path) -> str:
-    """Return a hash of a file.
-
-    Raises:
-        AudioError: It cannot be read.
-    """
-    with opened_file(file) as stream:
-        return content_id(stream)

@@ -1,31 +1,31 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 import pyarrow.compute as pc
-import torch
 from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.threads import available_cores
-from vocalsketch.search.build import checksum_of
+from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
-from vocalsketch.search.segment import Floats
-from vocalsketch.systems import Scorer, System, load_system
-from vocalsketch.systems.head_scorer import lasting_pool
+from vocalsketch.search.segment import Floats, checksum_of
 
 if TYPE_CHECKING:
     from vocalsketch.search.searcher import Hit
+    from vocalsketch.systems import Scorer, System
 
 ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
 
@@ -52,7 +52,7 @@ class Index:
         library: The folder that was indexed.
         manifest: Its current version.
         table: The rows, memory-mapped: a window each.
-        system: The system that embedded them.
+        listener: What hears queries: the system, or its ear, which needs no torch.
 
     Raises:
         StorageError: There is no index, or it is damaged.
@@ -67,14 +67,8 @@ class Index:
         self.manifest = Manifest.read(self.folder)
         self.table = self.manifest.open_table(self.folder)
         self.library = Path(library or self.manifest.library)
-        self.system = load_system(self.folder / SYSTEM)
-        if self.system.fingerprint != self.fingerprint:
-            raise CheckpointError(
-                f"The index in {folder} was made by system {self.fingerprint}, but {SYSTEM} there "
-                f"holds {self.system.fingerprint}: build the index again."
-            )
-        self._threads = threads
-        self._scorer: Scorer = self.system.scorer(threads) or BlockScorer(self.system, threads)
+        self._threads = threads or available_cores()
+        self.listener: Ear | System = ear_of(self.fingerprint) or self.system
 
     @classmethod
     def open(
@@ -82,6 +76,33 @@ class Index:
     ) -> "Index":
         """Open the current version of an index; arguments and errors are the class's."""
         return cls(folder, library, threads)
+
+    @cached_property
+    def system(self) -> "System":
+        """The system that embedded the library, loaded when it is asked for."""
+        from vocalsketch.systems import load_system
+
+        system = load_system(self.folder / SYSTEM)
+        if system.fingerprint != self.fingerprint:
+            raise CheckpointError(
+                f"The index in {self.folder} was made by system {self.fingerprint}, but {SYSTEM} "
+                f"there holds {system.fingerprint}: build the index again."
+            )
+        return system
+
+    @cached_property
+    def _scorer(self) -> "Scorer":
+        if isinstance(self.listener, Ear):
+            return BlockScorer(_inner_products, ThreadPoolExecutor(self._threads))
+        return self.listener.scorer(self._threads) or self._block_scorer({})
+
+    def _block_scorer(self, weights: Mapping[str, float]) -> "BlockScorer":
+        from vocalsketch.systems.head_scorer import lasting_pool
+
+        pool = lasting_pool(self._threads)
+        if self.system.inner_product and not weights:
+            return BlockScorer(_inner_products, pool)
+        return BlockScorer(_by_system(self.system, weights), pool)
 
     @property
     def name(self) -> str:
@@ -156,13 +177,17 @@ class Index:
             )
         return file
 
-    @torch.inference_mode()
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries as imitations: (queries, width)."""
+        if isinstance(self.listener, Ear):
+            return np.stack([self.listener.embed(waveform, rate) for waveform, rate in queries])
+        import torch
+
         front_end = self.system.front_ends["imitation"]
         clips = [clip_of(waveform, rate, front_end) for waveform, rate in queries]
         # one by one: a batch of another size would change an embedding's last bits
-        heard = [self.system.hear("imitation", torch.from_numpy(clip)[None]) for clip in clips]
+        with torch.inference_mode():
+            heard = [self.system.hear("imitation", torch.from_numpy(clip)[None]) for clip in clips]
         embeddings: Floats = torch.cat(heard).float().numpy()
         return embeddings
 
@@ -177,8 +202,8 @@ class Index:
             queries: Waveforms and their rates.
             weights: Factors on aspects of the system.
         """
-        own = {name: weights[name] for name in self.system.aspects if name in weights}
-        scorer = BlockScorer(self.system, self._threads, own) if own else self._scorer
+        own = {name: weights[name] for name in self.listener.aspects if name in weights}
+        scorer = self._block_scorer(own) if own else self._scorer
         return scorer.scores(self.embeddings(queries), self.table.blocks)
 
     def search(
@@ -191,48 +216,51 @@ class Index:
 
 
 class BlockScorer:
-    """A system's own exact scores of blocks of rows, for systems that offer no faster ones.
+    """Exact scores of blocks of rows, for systems that offer no faster ones.
 
     Args:
-        system: Whose ``score`` is asked; what it gives for a pair depends on that pair alone.
-        threads: By default a core each.
-        weights: Factors on aspects of the system; 1 where left out.
+        score: Scores queries (q, width) against rows (n, width); a pair's depends on it alone.
+        pool: Threads that score.
     """
 
-    def __init__(
-        self,
-        system: System,
-        threads: int | None = None,
-        weights: Mapping[str, float] = MappingProxyType({}),
-    ) -> None:
-        self._system = system
-        self._weights = weights
-        self._pool = lasting_pool(threads or available_cores())
+    def __init__(self, score: Callable[[Floats, Floats], Floats], pool: Executor) -> None:
+        self._score = score
+        self._pool = pool
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
         """Score every query (q, width) against every row of blocks (n, width): (q, all n)."""
-        scores = np.empty((len(queries), sum(map(len, blocks))), dtype=np.float32)
-        asked, done, tasks = torch.from_numpy(np.array(queries, np.float32)), 0, []
-        for block in blocks:
-            for start in range(0, len(block), ROWS_PER_TASK):
-                rows = block[start : start + ROWS_PER_TASK]
-                tasks.append((rows, scores[:, done : done + len(rows)]))
-                done += len(rows)
-        list(self._pool.map(lambda task: self._score(asked, *task), tasks))
-        return scores
+        asked = np.array(queries, np.float32)
+        rows = [
+            block[start : start + ROWS_PER_TASK]
+            for block in blocks
+            for start in range(0, len(block), ROWS_PER_TASK)
+        ]
+        found = list(self._pool.map(lambda part: self._score(asked, part), rows))
+        return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
+
+
+def _inner_products(queries: Floats, rows: Floats) -> Floats:
+    products: Floats = queries @ rows.T
+    return products
+
+
+def _by_system(
+    system: "System", weights: Mapping[str, float]
+) -> Callable[[Floats, Floats], Floats]:
+    """Return a system's own scores, with factors on aspects of it, which are 1 where left out."""
+    import torch
 
     @torch.inference_mode()
-    def _score(self, queries: torch.Tensor, rows: Floats, scores: Floats) -> None:
-        """Fill ``scores`` (queries, rows)."""
-        if self._system.inner_product and not self._weights:
-            np.matmul(queries.numpy(), rows.T, out=scores)
-            return
-        stored = torch.from_numpy(rows.copy())  # torch takes no read-only memory
-        if self._weights:
-            shares = self._system.aspect_scores(queries, stored)
-            scores[:] = sum(self._weights.get(name, 1.0) * each for name, each in shares.items())
-        else:
-            scores[:] = self._system.score(queries, stored).numpy()
+    def score(queries: Floats, rows: Floats) -> Floats:
+        asked, stored = torch.from_numpy(queries), torch.from_numpy(rows.copy())  # of a read-only
+        if not weights:
+            scores: Floats = system.score(asked, stored).numpy()
+            return scores
+        shares = system.aspect_scores(asked, stored)
+        total: Floats = np.zeros((len(queries), len(rows)), np.float32)
+        return total + sum(weights.get(name, 1.0) * each.numpy() for name, each in shares.items())
+
+    return score
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.search.library import COLUMNS
+from vocalsketch.search.library import COLUMNS, list_library, table_of
+from vocalsketch.search.manifest import Manifest
 from vocalsketch.search.segment import Mask, Rows, Table, as_numpy
 
 
@@ -45,6 +47,19 @@ class Plan:
             contents[int(row)].as_py(): np.arange(row, ends[np.searchsorted(ends, row, "right")])
             for row in self.gone[self.gone < count][::-1]
         }
+
+
+def is_current(library: Path, index: Path) -> bool:
+    """Whether there is an index of a library to which a build would change nothing.
+
+    Raises:
+        DatasetError: The library holds no audio.
+        StorageError: The index is damaged.
+    """
+    if not Manifest.exists(index):
+        return False
+    plan = make_plan(table_of(list_library(library)), Manifest.read(index).open_table(index))
+    return not plan.todo.num_rows and not len(plan.gone)
 
 
 def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> Plan:

@@ -141,7 +141,7 @@ class Searcher:
         Raises:
             AudioError: As ``search``.
         """
-        ends = (index.system.front_ends["imitation"] for index in self.indexes)
+        ends = (index.listener.clip_shape("imitation") for index in self.indexes)
         return heard_part(waveform, rate, trim, max(end.seconds for end in ends))
 
     def search(
@@ -197,7 +197,7 @@ class Searcher:
     @property
     def aspects(self) -> tuple[str, ...]:
         """The names of what may count more or less."""
-        named = (name for index in self.indexes for name in index.system.aspects)
+        named = (name for index in self.indexes for name in index.listener.aspects)
         return tuple(dict.fromkeys(named))
 
     def _check_aspects(self, aspects: Mapping[str, float]) -> None:
@@ -280,10 +280,10 @@ class _Shard:
         for index, order in zip(self.indexes, self._orders, strict=True):
             scores = _checked(index.scores(queries, self.aspects), index)
             scores = scores if order is None else scores[:, order]
-            if index.system.kind not in ABSOLUTE:
+            if index.listener.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
                 mass = summed if mass is None else mass + summed
-            total = total + _log_likelihoods(scores, index.system.kind) if self.fuses else scores
+            total = total + _log_likelihoods(scores, index.listener.kind) if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
         if self.count < len(self.counting):
@@ -322,7 +322,7 @@ class _Shard:
         if self.fuses:
             score -= mass
             probability = math.exp(score)
-        elif self.first.system.kind == "logit":
+        elif self.first.listener.kind == "logit":
             probability = float(np.exp(-np.logaddexp(0.0, -score)))
         else:
             probability = math.exp(min(0.0, score - mass))
@@ -393,7 +393,7 @@ def _checked(scores: Scores, index: Index) -> Scores:
 
 
 def _check_likely(index: Index) -> None:
-    if index.system.kind == "similarity":
+    if index.listener.kind == "similarity":
         raise ConfigError(
             f"Scores of the index {index.folder} are similarities without a meaning as "
             "likelihoods: they cannot be fused, neither with words nor with other systems."

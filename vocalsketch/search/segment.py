@@ -179,3 +179,13 @@ def sorted_rows(table: Table, chosen: Rows) -> Iterable[pa.Table]:
     for start in range(0, len(order), ROWS_AT_ONCE):
         mine = order[start : start + ROWS_AT_ONCE]
         yield with_embeddings(picked.take(pa.array(mine)), table.embeddings(chosen[mine]))
+
+
+def checksum_of(file: Path) -> str:
+    """Return a hash of a file.
+
+    Raises:
+        AudioError: It cannot be read.
+    """
+    with opened_file(file) as stream:
+        return content_id(stream)
