@@ -20,7 +20,6 @@ from vocalsketch.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vocalsketch.jobs.pool import Failure
     from vocalsketch.paper.rows import Row
     from vocalsketch.paper.table1 import Record
 
@@ -104,17 +103,23 @@ def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
     names = _names(arguments)
-    changes = {
-        row: (f"--data.init_args.root={root}",)
-        for row, root in _pretraining_roots(arguments).items()
-    }
+    changes = {}
+    for name in PRETRAINING_DATA:
+        root = getattr(arguments, name)
+        if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
+            raise ConfigError(
+                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
+                "for synthetic stand-ins."
+            )
+        if root is not None:
+            changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
     return _study(arguments, chosen(names), changes, fusion=FUSION in names)
 
 
 def _qvim(arguments: argparse.Namespace) -> int:
-    from vocalsketch.paper.rows import QVIM, chosen_of
+    from vocalsketch.paper.rows import QVIM, QVIM_GROUPS, chosen
 
-    rows = chosen_of(QVIM, _names(arguments))
+    rows = chosen(_names(arguments), QVIM, QVIM_GROUPS)
     networks = [row.key for row in rows if row.key in ("qvim_mn", "qbv_mn")]
     weights: Path | None = arguments.weights
     if weights is not None and not weights.is_file():
@@ -166,33 +171,13 @@ def _study(
         )
         raise
     for failure in failures:
-        _say_failure(failure)
+        print(
+            f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
+            "  run it again: the same command with --retry",
+            file=sys.stderr,
+        )
     _write(out, record)
     return 1 if failures else 0
-
-
-def _pretraining_roots(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the folder of each pre-training's data, by its row, where one was given.
-
-    Raises:
-        ConfigError: There is none: better said now than after hours of other runs.
-    """
-    given = {name: getattr(arguments, name) for name in PRETRAINING_DATA}
-    for name, root in given.items():
-        if root not in (None, "demo") and not Path(root).is_dir():
-            raise ConfigError(
-                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
-                "for synthetic stand-ins."
-            )
-    return {f"pretrain_{name}": root for name, root in given.items() if root is not None}
-
-
-def _say_failure(failure: "Failure") -> None:
-    print(
-        f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
-        "  run it again: the same command with --retry",
-        file=sys.stderr,
-    )
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -80,27 +80,14 @@ def _iminet(key: str, label: str, *numbers: float) -> Row:
 
 def _tl(key: str, label: str, *numbers: float) -> Row:
     needs = {} if key == "tl_none" else TRANSFER
-    config = f"tl_iminet_{key.removeprefix('tl_')}"
-    return Row(
-        key,
-        "TL-IMINET",
-        label,
-        config,
-        quick=TWO_EPOCHS,
-        needs=needs,
-        printed=_pairs(*numbers),
-    )
+    config, printed = f"tl_iminet_{key.removeprefix('tl_')}", _pairs(*numbers)
+    return Row(key, "TL-IMINET", label, config, quick=TWO_EPOCHS, needs=needs, printed=printed)
 
 
 def _fused(part: str, label: str, *numbers: float) -> Row:
-    block = "TL-IMINET + IMISOUND" if part in TL_IMINET else "IMINET + IMISOUND"
-    return Row(
-        f"{part}{FUSED}",
-        block,
-        f"{label} + IMISOUND",
-        fused=(part, IMISOUND),
-        printed=_pairs(*numbers),
-    )
+    block = f"{'TL-' if part in TL_IMINET else ''}IMINET + IMISOUND"
+    fused, printed = (part, IMISOUND), _pairs(*numbers)
+    return Row(f"{part}{FUSED}", block, f"{label} + IMISOUND", fused=fused, printed=printed)
 
 
 # fmt: off
@@ -166,6 +153,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "beyond": tuple(row.key for row in ROWS if row.block == BEYOND and not row.fused),
     FUSION: (),
 }
+QVIM_GROUPS = {"all": tuple(row.key for row in QVIM)}
 
 
 def row_of(key: str) -> Row:
@@ -177,44 +165,33 @@ def row_of(key: str) -> Row:
     return KNOWN.get(key) or Row(key, ADDED, key)
 
 
-def chosen(names: Sequence[str]) -> list[Row]:
-    """Return the rows to train, in the order of ``ROWS``.
+def chosen(
+    names: Sequence[str],
+    rows: Sequence[Row] = ROWS,
+    groups: Mapping[str, Sequence[str]] = GROUPS,
+) -> list[Row]:
+    """Return the rows of a table to run, in its order.
 
     Args:
         names: Groups such as ``iminet``, or single rows such as ``tl_conv123``.
+        rows: Of the table.
+        groups: Of the table, by name.
 
     Raises:
-        ConfigError: A name is unknown, or nothing is left to train.
+        ConfigError: A name is unknown, or nothing is left to run.
     """
-    single = [row for row in ROWS if row.block and not row.fused]
-    unknown = [name for name in names if name not in GROUPS and name not in map(_key, single)]
-    if unknown:
-        raise ConfigError(
-            f"No row {unknown[0]!r}: there are {', '.join(GROUPS)}, and of these singly "
-            f"{', '.join(row.key for row in single if row.key not in GROUPS)}."
-        )
-    asked = {key for name in names for key in GROUPS.get(name, (name,))}
+    single = {row.key: row for row in rows if row.block and not row.fused}
+    known = dict.fromkeys([*groups, *single])
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"No row {name!r}: there are {', '.join(known)}.")
+    asked = {key for name in names for key in groups.get(name, (name,))}
     if not asked:
         raise ConfigError(
-            f"--rows is {','.join(names) or 'empty'}: name rows that are run, such as iminet; a "
-            "fusion needs runs to fuse."
+            f"--rows is {','.join(names) or 'empty'}: name rows that are run, such as "
+            f"{next(iter(single))}; a fusion needs runs to fuse."
         )
-    return [row for row in single if row.key in asked]
-
-
-def chosen_of(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Return the rows of a table that are named, in its order; ``all`` names all.
-
-    Raises:
-        ConfigError: A name is unknown, or there is none.
-    """
-    known = [row.key for row in rows]
-    unknown = [name for name in names if name not in (*known, "all")]
-    if unknown or not names:
-        raise ConfigError(
-            f"No row {unknown[0] if unknown else ''!r}: there are all, {', '.join(known)}."
-        )
-    return [row for row in rows if row.key in names or "all" in names]
+    return [row for key, row in single.items() if key in asked]
 
 
 def printed_sample(key: str, category: str) -> Sample | None:
@@ -223,7 +200,3 @@ def printed_sample(key: str, category: str) -> Sample | None:
     if not printed or category not in CATEGORIES:
         return None
     return Sample(*printed[CATEGORIES.index(category)], INITIALISATIONS)
-
-
-def _key(row: Row) -> str:
-    return row.key
