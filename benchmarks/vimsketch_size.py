@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 
@@ -35,14 +36,20 @@ RATE = 44_100  # hz
 ITEMS = 40  # of the tree that tests
 
 
+@cache
+def gliding() -> np.ndarray:
+    """Return a minute of gliding tones in noise, 16 bit, of which every sound is a part."""
+    time_axis = np.arange(60 * RATE) / RATE
+    glides = np.sin(2 * np.pi * 300 * time_axis + 100 * np.sin(2 * np.pi * 0.7 * time_axis))
+    noise = np.random.default_rng(0).standard_normal(len(time_axis))
+    return (3000 * (glides + 0.3 * noise)).astype(np.int16)
+
+
 def write_sound(file: Path, rng: np.random.Generator) -> None:
-    """Write a decaying tone in noise of 1 to 10 s, 16 bit."""
+    """Write a sound of 1 to 10 s, 16 bit."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    samples = int(RATE * rng.uniform(1, 10))
-    time_axis = np.arange(samples, dtype=np.float32) / RATE
-    tone = np.sin(np.float32(2 * np.pi * rng.uniform(80, 2000)) * time_axis)
-    noise = rng.standard_normal(samples, dtype=np.float32)
-    soundfile.write(file, 0.3 * np.exp(-time_axis) * (tone + 0.3 * noise), RATE)
+    begin = rng.integers(50 * RATE)
+    soundfile.write(file, gliding()[begin : begin + rng.integers(RATE, 10 * RATE)], RATE)
 
 
 def write_trees(folder: Path, share: float) -> None:
@@ -149,13 +156,13 @@ def main() -> None:
         return
     arguments.folder.mkdir(parents=True, exist_ok=True)
     write_trees(arguments.folder, arguments.share)
-    cache = arguments.folder / "cache"
-    environment = {**os.environ, "VOCALSKETCH_CACHE": str(cache)}
+    store = arguments.folder / "cache"
+    environment = {**os.environ, "VOCALSKETCH_CACHE": str(store)}
     for name in ("prepare", "random", "data", "in turns"):
         command = [sys.executable, *sys.argv, "--phase", name]
         subprocess.run(command, env=environment, check=True)
         if name == "prepare":
-            kept = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
+            kept = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
             print(f"cache {kept / 1e9:.2f} GB")
 
 

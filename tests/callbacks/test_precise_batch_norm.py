@@ -9,7 +9,7 @@ import yaml
 from labelled_corpora import write_classification_config, write_languages
 
 from vocalsketch.callbacks import PreciseBatchNorm
-from vocalsketch.callbacks.precise_batch_norm import average_over_processes
+from vocalsketch.callbacks.training import average_over_processes
 from vocalsketch.datamodules import LanguageDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment

@@ -21,6 +21,7 @@ CALLBACK = "--trainer.callbacks+="
     [
         (["--trainer.limit_val_batches=0"], "trainer.limit_val_batches is 0"),
         (["--trainer.limit_val_batches=0.001"], "check 0.001 of the `val_dataloader`"),
+        (["--trainer.limit_val_batches=1"], "limit_val_batches is 1, and val/loss, which is monit"),
         (["--trainer.limit_test_batches=0"], "trainer.limit_test_batches is 0"),
         (["--trainer.limit_train_batches=0"], "nothing to train on"),
         (["--trainer.limit_train_batches=0.01"], "check 0.01 of the `train_dataloader`"),

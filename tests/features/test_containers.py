@@ -70,9 +70,10 @@ def test_lengths_are_counted_where_no_header_says_them() -> None:
     assert headers.unreadable == []
 
 
-def test_a_recording_that_was_cut_is_said_or_read_on_request() -> None:
-    data = FORMS["webm"][: len(FORMS["webm"]) // 2]
-    with pytest.raises(AudioError, match="x: truncated"):
+@pytest.mark.parametrize("form", ["webm", "mp4", "aac"])
+def test_a_recording_that_was_cut_is_said_or_read_on_request(form: str) -> None:
+    data = FORMS[form][: len(FORMS[form]) // 2]
+    with pytest.raises(AudioError, match="x: (truncated|damaged)"):
         read_audio(io.BytesIO(data), name="x")
     waveform, rate = read_audio(io.BytesIO(data), name="x", whole=False)
     assert 0.5 < len(waveform) / rate < 1.5

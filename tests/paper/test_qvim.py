@@ -2,15 +2,18 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import published_trees
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
 from vocalsketch.cli import main
-from vocalsketch.jobs.pool import start_here, start_process
+from vocalsketch.jobs.pool import start_here
+from vocalsketch.paper import untrained
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.qvim import shown, table
 from vocalsketch.retrieval.scores import CategoryScores, Scores
@@ -66,9 +69,11 @@ def conf(tmp_path: Path) -> Path:
     return folder
 
 
-def trained_here(job: object, slot: object) -> object:
-    """Train in this process: another takes longer to start than all that it would do."""
-    return (start_process if job.command else start_here)(job, slot)
+def done_here(job: object, slot: object) -> object:
+    """Train, or rank, in this process: another takes longer to start than all that it would do."""
+    if not job.command:
+        return start_here(job, slot)
+    return SimpleNamespace(poll=lambda: untrained.main(*job.command[3:]) or 0, kill=lambda: None)
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # trees this small are advised against
@@ -77,7 +82,7 @@ def test_every_system_is_trained_and_ranked_from_trees_as_published(
 ) -> None:
     vim = published_trees.write_vimsketch(tmp_path / "vim")
     dev = published_trees.write_qvim(tmp_path / "dev")
-    monkeypatch.setattr("vocalsketch.jobs.pool.start_process", trained_here)
+    monkeypatch.setattr("vocalsketch.jobs.pool.start_process", done_here)
     out = tmp_path / "out"
     command = ["reproduce", "qvim", "--root", str(vim), "--test-root", str(dev), "--out", str(out)]
     command += ["--conf", str(conf), "--seeds", "1", "--jobs", "1", "--devices", "cpu", "--quick"]
@@ -93,15 +98,32 @@ def test_every_system_is_trained_and_ranked_from_trees_as_published(
             *("vimsketch+qvim-dev", "qvim", "test"),
         )
         assert len(scores.categories[0].queries) == 8
+    the_submission_of_a_run_is_its_scores(out / "cells" / "dual_qvim" / "seed0", dev, tmp_path)
     (out / "qvim.csv").unlink()
     assert main(["reproduce", "report", "--out", str(out)]) == 0
     assert (out / "qvim.csv").read_text().count("\n") == 8
+
+
+def the_submission_of_a_run_is_its_scores(run: Path, dev: Path, folder: Path) -> None:
+    options = ["--items", str(dev / "Items"), "--queries", str(dev / "Queries")]
+    assert main(["submit", str(run), *options, "--out", str(folder / "scores.csv")]) == 0
+    submitted = pd.read_csv(folder / "scores.csv", index_col=0)
+    ranked = Scores.load(run / "scores_test.npz").categories[0]
+    for names, prefixed in (
+        (submitted.index, ranked.queries),
+        (submitted.columns, ranked.candidates),
+    ):
+        assert [f"qvim-dev/{name}" for name in names] == list(prefixed)
+    np.testing.assert_allclose(submitted.to_numpy(), ranked.scores, atol=1e-5)
 
 
 def test_an_unknown_row_and_absent_weights_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", "qvim", "--rows", "clever"]) == 1
-    assert "No row 'clever': there are all, qvim_2dft, qvim_mn" in capsys.readouterr().err
+    assert (
+        "No row 'clever': there are all, qvim_2dft, qvim_mn"
+        in capsys.readouterr().err
+    )
     assert main(["reproduce", "qvim", "--weights", str(tmp_path / "mn10.pt")]) == 1
     assert "mn10.pt, where there is no file" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.features.preemphasised_mel import PreemphasisedMel
 from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
 
 WEIGHTS = "random_weights_width_0.2.safetensors"
@@ -44,6 +45,14 @@ def test_front_end_and_network_are_efficientats(reference: Path, tmp_path: Path)
             for each in (system, system.fast()):
                 found = each.hear("recording", waveforms)
                 torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_mn10_has_as_many_weights_as_published() -> None:
+    network = MobileNet("mn10")
+    classifier = (960 + 1) * 1280 + (1280 + 1) * 527
+    assert network.values == 960
+    # 4.88 M in all: Schmid et al., ICASSP 2023, table 1
+    assert round((sum(p.numel() for p in network.parameters()) + classifier) / 1e6, 2) == 4.88
 
 
 def test_other_weights_are_refused_by_name(reference: Path, tmp_path: Path) -> None:

@@ -22,8 +22,9 @@ def task(processes: int) -> RetrievalTask:
     module = RetrievalTask(siamese(SiameseGeometry((8, 8), (8, 8), TOWER, TOWER, hidden=(4,))))
     names = tuple(SimpleNamespace(id=str(number), classes=()) for number in range(3))
     evaluated = SimpleNamespace(
-        imitations=names,
-        sounds=names[:2],
+        imitations=SimpleNamespace(records=names),
+        sounds=SimpleNamespace(records=names[:2]),
+        clips={"imitation": names, "recording": names[:2]},
         targets=np.array([0, 1, 1]),
         categories=lambda: iter([("bells", np.arange(3), np.arange(2))]),
     )

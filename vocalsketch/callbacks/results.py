@@ -8,7 +8,8 @@ import pytorch_lightning as pl
 import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
-from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datamodules.batches import Part
+from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole
@@ -62,9 +63,9 @@ class ResultsWriter(pl.Callback):
         evaluated = module.evaluation_set
         return Scores(
             kind=module.system.kind,
-            corpus=evaluated.corpus,
-            split=evaluated.split,
-            split_name=evaluated.split_name,
+            corpus=evaluated.split.corpus,
+            split=evaluated.split.fingerprint,
+            split_name=evaluated.split.name,
             half=evaluated.half,
             system=self.system,
             categories=tuple(categories),
@@ -123,9 +124,6 @@ def _log_mrr(prefix: str, module: pl.LightningModule) -> None:
     macro = np.mean(list(means.values()), axis=0)
     for name, value in zip(MEASURES, macro.tolist(), strict=True):
         module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")
-
-
-DOTS_PER_INCH = 120
 
 
 class ConfusionWriter(pl.Callback):
@@ -195,7 +193,7 @@ def write_counts(path: Path, confusion: Confusion) -> None:
 def write_picture(path: Path, confusion: Confusion, title: str) -> None:
     """Write the confusion matrix as a PNG."""
     with written_whole(path) as temporary:
-        confusion.picture(title).savefig(temporary, dpi=DOTS_PER_INCH, format="png")
+        confusion.picture(title).savefig(temporary, dpi=120, format="png")
 
 
 def show_picture(tracker: WandbTracker, name: str, path: Path) -> None:

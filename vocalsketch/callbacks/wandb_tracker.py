@@ -19,7 +19,7 @@ Mode = Literal["online", "offline", "disabled", "shared"]
 DEFAULT_HOST = "api.wandb.ai"
 # seconds that W&B's server may take to answer, and an upload after a run's end; W&B's own
 # defaults are longer, and without end
-TIMEOUTS = {"WANDB_INIT_TIMEOUT": 30.0, "WANDB_FINISH_TIMEOUT": 60.0}
+TIMEOUTS = {"init_timeout": 30, "finish_timeout": 60}
 YES = ("1", "true", "yes", "on")
 FULL = 2**16  # bytes; a disk with less room has refused something
 
@@ -99,13 +99,7 @@ class WandbTracker(WandbLogger):
     @rank_zero_only
     def add_file(self, path: Path, kind: str, name: str) -> None:
         """Log a file as an artifact of ``kind``."""
-
-        def add() -> None:
-            artifact = wandb.Artifact(name, type=kind)
-            artifact.add_file(str(path))
-            self.experiment.log_artifact(artifact)
-
-        self.safely(add)
+        self.safely(lambda: self.experiment.log_artifact(str(path), name=name, type=kind))
 
     @rank_zero_only
     def finish(self) -> Path | None:
@@ -166,6 +160,10 @@ class WandbTracker(WandbLogger):
                 # artifacts wait here until they are uploaded; elsewhere they would outlive the run
                 os.environ["WANDB_DATA_DIR"] = str(folder)
                 self._stages_artifacts = True
+        timeouts = {
+            name: float(os.environ.get(f"WANDB_{name.upper()}", seconds))
+            for name, seconds in TIMEOUTS.items()
+        }
         run = wandb.init(
             **self._wandb_init,
             mode=mode,
@@ -173,18 +171,13 @@ class WandbTracker(WandbLogger):
             settings=wandb.Settings(
                 silent=os.environ.get("WANDB_SILENT", "true").lower() in YES,
                 console=cast("Any", os.environ.get("WANDB_CONSOLE", "off")),
-                init_timeout=_timeout("WANDB_INIT_TIMEOUT"),
-                finish_timeout=_timeout("WANDB_FINISH_TIMEOUT"),
+                **timeouts,
                 finish_timeout_raises=True,
             ),
         )
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
-
-
-def _timeout(variable: str) -> float:
-    return float(os.environ.get(variable, TIMEOUTS[variable]))
 
 
 def tracking_mode() -> Mode:

@@ -63,10 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str], Tensor]":
     """Return the names of a folder's sounds, and their embeddings."""
-    import numpy as np
     import torch
 
-    from vocalsketch.datamodules.batches import Clips
     from vocalsketch.datasets.discovery import list_audio
     from vocalsketch.features.store import FeatureStore
 
@@ -77,8 +75,8 @@ def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str],
         raise DatasetError(f"{folder} holds no audio: give the folder that holds the {side}s.")
     front_end = system.front_ends[side]
     paths = [folder / name for name in names]
-    clips = Clips(FeatureStore().fill(paths, front_end), paths)
+    table = FeatureStore().fill(paths, front_end)
     embed = system.hear if front_end.cached == "waveform" else system.embed
-    rows = np.arange(len(names))
-    blocks = [rows[begin : begin + AT_ONCE] for begin in range(0, len(rows), AT_ONCE)]
-    return names, torch.cat([embed(side, clips.read(block)) for block in blocks])
+    blocks = [paths[begin : begin + AT_ONCE] for begin in range(0, len(paths), AT_ONCE)]
+    features = (torch.from_numpy(table.stack(block)) for block in blocks)
+    return names, torch.cat([embed(side, each) for each in features])

@@ -1,24 +1,27 @@
 """How batches reach a model: samplers name whole batches, each process is given its own part."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.datasets.labelled import LabelledClip
+from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound, named
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.store import FeatureTable
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.features.store import FeatureStore, FeatureTable
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+Part = Literal["train", "validation", "test"]
+Record = TypeVar("Record", Sound, Imitation, LabelledClip)
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 PATIENCE = 120  # seconds; what cannot be sent, as shared memory is full, is never sent
@@ -49,28 +52,28 @@ class LabelledBatch(NamedTuple):
     labels: Tensor  # (clips,), indices of classes
 
 
-class Clips:
-    """Spectrograms that are read by row as they are needed.
+@dataclass(frozen=True, eq=False)
+class Clips(Generic[Record]):
+    """Records whose spectrograms are read by row as they are needed."""
 
-    Args:
-        table: Where the spectrograms are.
-        sources: Which of them, one per row.
-    """
-
-    def __init__(self, table: FeatureTable, sources: Sequence[Path]) -> None:
-        self.table = table
-        self.sources = list(sources)
+    table: FeatureTable  # where the spectrograms are
+    records: tuple[Record, ...]  # of which clips, one per row
 
     def __len__(self) -> int:
-        return len(self.sources)
+        return len(self.records)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """Names of files that were asked for and cannot be used."""
+        return tuple(sorted(map(str, self.table.bad)))
 
     def read(self, rows: Indices) -> Tensor:
         """Return (rows, bins, frames) float32."""
-        return torch.from_numpy(self.table.stack([self.sources[row] for row in rows]))
+        return torch.from_numpy(self.table.stack([self.records[row].path for row in rows]))
 
-    def take(self, rows: Indices) -> "Clips":
+    def take(self, rows: Iterable[int]) -> "Clips[Record]":
         """Return the clips of the given rows, unread."""
-        return Clips(self.table, [self.sources[row] for row in rows])
+        return Clips(self.table, tuple(self.records[row] for row in rows))
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Reading:
 
     Args:
         seed: Draws splits, pairs and order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without,
+            ``use`` with what is there of those that are cut short.
         jobs: Threads that compute features; all cores if left out.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
 
@@ -95,6 +99,21 @@ class Reading:
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+
+    def open(
+        self, store: FeatureStore, front_end: FrontEnd, records: Sequence[Record]
+    ) -> Clips[Record]:
+        """Return those clips that can be used; their features are found or made.
+
+        Raises:
+            AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
+        """
+        paths = [record.path for record in records]
+        table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
+        if table.cut:
+            names = named([str(path) for path in table.cut])
+            print(f"{len(table.cut)} files are cut short or damaged, and used: {names}")
+        return Clips(table, tuple(record for record in records if record.path in table))
 
     @property
     def drawn_from(self) -> int:
@@ -177,17 +196,17 @@ class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
         return iter(self.batches)
 
 
+@dataclass
 class _Made(Dataset[Any]):
     """Makes each batch out of what a sampler names."""
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make
+    make: Callable[[Any], Any]
 
     def __getitem__(self, named: Any) -> Any:
         return self.make(named)
 
 
-def clip_batch(clips: dict[Side, Clips], named: tuple[Side, Indices]) -> ClipBatch:
+def clip_batch(clips: Mapping[Side, Clips[Any]], named: tuple[Side, Indices]) -> ClipBatch:
     """Read the clips of one side that are named by row."""
     side, rows = named
     return ClipBatch(side, torch.from_numpy(rows), clips[side].read(rows))

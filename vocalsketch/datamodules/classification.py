@@ -3,8 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,18 +13,17 @@ from torch.utils.data import DataLoader
 from vocalsketch.datamodules.batches import (
     Clips,
     LabelledBatch,
+    Part,
     Reading,
     RowBatchSampler,
     batch_loader,
     process_of,
 )
-from vocalsketch.datasets.labelled import LabelledCorpus
+from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
-
-Part = Literal["train", "validation", "test"]
 
 
 class ClassificationDataModule(pl.LightningDataModule):
@@ -49,8 +47,7 @@ class ClassificationDataModule(pl.LightningDataModule):
         self.reading = Reading(**reading)
         self.seed = self.reading.drawn_from
         self.store = FeatureStore()
-        self._opened: dict[Part, tuple[Clips, Indices]] = {}
-        self._bad: dict[Part, tuple[str, ...]] = {}
+        self._opened: dict[Part, tuple[Clips[LabelledClip], Indices]] = {}
 
     @cached_property
     @abstractmethod
@@ -71,11 +68,6 @@ class ClassificationDataModule(pl.LightningDataModule):
         """Names of the classes, by index."""
         return self.corpus.classes
 
-    def labelled(self) -> Mapping[str, tuple[Path, int]]:
-        """Return the audio and the class index of each clip, by id."""
-        index = {name: number for number, name in enumerate(self.classes)}
-        return {clip.id: (clip.path, index[clip.label]) for clip in self.corpus.clips}
-
     @property
     def input_shape(self) -> tuple[int, int]:
         """(bins, frames) of a spectrogram."""
@@ -92,7 +84,7 @@ class ClassificationDataModule(pl.LightningDataModule):
 
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
         """Return what was found and not used, by reason."""
-        bad = self._bad.get(part, ())
+        bad = self._opened[part][0].skipped if part in self._opened else ()
         return {**self.corpus.skipped, **({"unreadable audio": bad} if bad else {})}
 
     def prepare_data(self) -> None:
@@ -151,26 +143,19 @@ class ClassificationDataModule(pl.LightningDataModule):
         """
         if part in self._opened or not self.parts[part]:
             return
-        labelled = self.labelled()
-        wanted = [labelled[identity] for identity in self.parts[part]]
-        table = self.store.fill(
-            [source for source, _ in wanted],
-            self.front_end,
-            jobs=self.reading.jobs,
-            on_bad_audio=self.reading.on_bad_audio,
-        )
-        kept = [(source, label) for source, label in wanted if source in table]
-        if not kept:
+        ids = set(self.parts[part])
+        wanted = [clip for clip in self.corpus.clips if clip.id in ids]
+        clips = self.reading.open(self.store, self.front_end, wanted)
+        if not len(clips):
             raise DatasetError(
                 f"None of the {len(wanted)} {part} clips of {self.corpus.root} can be read: "
                 "restore them (on_bad_audio: error names what is wrong with each)."
             )
-        self._bad[part] = tuple(sorted(str(source) for source in table.bad))
-        labels = np.array([label for _, label in kept], dtype=np.int64)
-        self._opened[part] = Clips(table, [source for source, _ in kept]), labels
+        labels = [self.classes.index(clip.label) for clip in clips.records]
+        self._opened[part] = clips, np.array(labels, dtype=np.int64)
 
 
-def _labelled_batch(clips: Clips, labels: Indices, rows: Indices) -> LabelledBatch:
+def _labelled_batch(clips: Clips[LabelledClip], labels: Indices, rows: Indices) -> LabelledBatch:
     return LabelledBatch(clips.read(rows), torch.from_numpy(labels[rows]))
 
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, DistributedSampler
 
-from vocalsketch.datamodules.batches import Clips, RowBatchSampler, batch_loader, process_of
+from vocalsketch.datamodules.batches import Clips, batch_loader, process_of
 from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import Imitation, Sound
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
     imitations: Indices
 
 
-class ContrastiveSampler(RowBatchSampler[Drawn]):
+class ContrastiveSampler(DistributedSampler[Drawn]):
     """Draws each batch's sounds without repetition, and for each some of its imitations.
 
     Args:
@@ -60,37 +60,27 @@ class ContrastiveSampler(RowBatchSampler[Drawn]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        size = sum(count for _, count in parts)
-        super().__init__(
-            steps * size * processes,
-            batch_size=size,
-            order_seed=seed,
-            rank=rank,
-            processes=processes,
-        )
-        self.processes = processes
+        super().__init__(range(steps), processes, rank, seed=seed)  # type: ignore[arg-type]
         self.parts = parts
         self.imitations_of = imitations_of
         self.each = each
         self.steps = steps
 
     def __len__(self) -> int:
-        """Batches of this process in an epoch."""
         return self.steps
 
     def __iter__(self) -> Iterator[Drawn]:
-        """Yield what each batch of this process is of."""
-        rng = np.random.default_rng([self.order_seed or 0, self.epoch])
+        rng = np.random.default_rng([self.seed, self.epoch])
         streams = [self._stream(rows, count, rng) for rows, count in self.parts]
-        own = np.random.default_rng([self.order_seed or 0, self.epoch, self.rank])
+        own = np.random.default_rng([self.seed, self.epoch, self.rank])
         for _ in range(self.steps):
             sounds = np.concatenate([next(stream) for stream in streams])
-            drawn = [self._some(self.imitations_of[sound], own) for sound in sounds]
-            yield Drawn(sounds, np.concatenate(drawn))
+            orders = (own.permutation(self.imitations_of[sound]) for sound in sounds)
+            yield Drawn(sounds, np.concatenate([np.resize(order, self.each) for order in orders]))
 
     def _stream(self, rows: Indices, count: int, rng: np.random.Generator) -> Iterator[Indices]:
         """Yield this process's sounds of each batch; all come before one comes again."""
-        together = count * self.processes
+        together = count * self.num_replicas
         left = np.empty(0, dtype=np.int64)
         while True:
             if len(left) < together:
@@ -101,21 +91,14 @@ class ContrastiveSampler(RowBatchSampler[Drawn]):
             batch, left = left[:together], left[together:]
             yield batch[self.rank * count : (self.rank + 1) * count]
 
-    def _some(self, rows: Indices, rng: np.random.Generator) -> Indices:
-        order = rng.permutation(rows)
-        return np.resize(order, self.each)
 
-
-class ContrastiveClips:
+class ContrastiveClips(NamedTuple):
     """Turns what was drawn into spectrograms."""
 
-    def __init__(
-        self, imitations: Clips, recordings: Clips, targets: Indices, categories: Indices
-    ) -> None:
-        self.imitations = imitations
-        self.recordings = recordings
-        self.targets = targets
-        self.categories = categories
+    imitations: Clips[Imitation]
+    recordings: Clips[Sound]
+    targets: Indices  # (imitations,), the row of the sound that each imitates
+    categories: Indices  # (sounds,), the number of the classes of each
 
     def read(self, drawn: Drawn) -> ContrastiveBatch:
         """Read the clips of a batch."""
@@ -199,9 +182,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         assert self._trained is not None, "setup('fit') comes first"
         clips, parts = self._trained
         process = process_of(self.trainer)
-        imitations_of = [
-            np.flatnonzero(clips.targets == sound) for sound in range(len(clips.recordings))
-        ]
+        sounds = range(len(clips.recordings))
+        imitations_of = [np.flatnonzero(clips.targets == sound) for sound in sounds]
         rounds = [
             sum(len(imitations_of[row]) for row in rows) / (count * self.each)
             for rows, count in parts
@@ -233,12 +215,13 @@ class ContrastiveDataModule(RetrievalDataModule):
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
-        sounds, recordings, _ = self.readable("recording", wanted)
+        recordings = self.readable("recording", wanted)
+        sounds = recordings.records
         kept = {sound.id for sound in sounds}
         mine = tuple(each for each in made if each.sound_id in kept)
-        imitations, clips, _ = self.readable("imitation", mine)
+        clips = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
-        targets = np.array([row[each.sound_id] for each in imitations], dtype=np.int64)
+        targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
         kinds = [sound.classes or (sound.category,) for sound in sounds]
         _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
         development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
@@ -246,8 +229,9 @@ class ContrastiveDataModule(RetrievalDataModule):
         is_real = np.array([sounds[row].id in development for row in imitated])
         count = round(self.real * self.batch_size)
         parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
-        trained = ContrastiveClips(clips, recordings, targets, categories)
-        return trained, [self._part(rows, size) for rows, size in parts if size]
+        return ContrastiveClips(clips, recordings, targets, categories), [
+            self._part(rows, size) for rows, size in parts if size
+        ]
 
     def _part(self, rows: Indices, count: int) -> tuple[Indices, int]:
         processes = process_of(self.trainer)["processes"]

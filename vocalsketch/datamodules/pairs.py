@@ -18,6 +18,7 @@ from vocalsketch.datamodules.batches import (
     process_of,
 )
 from vocalsketch.datamodules.retrieval import Pairs, RetrievalDataModule, draw_pairs
+from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.domain import Indices
 from vocalsketch.errors import ConfigError
 
@@ -103,8 +104,8 @@ class PairsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Return batches of pairs; the same for the same seed and number of processes."""
-        recordings = self.sounds("validation").clips
-        _, imitations, targets = self.with_targets("train")
+        recordings = self.sounds("validation")
+        imitations, targets = self.with_targets("train")
         sampler = PairBatchSampler(
             targets,
             len(recordings),
@@ -135,18 +136,17 @@ class ImitationsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[ClipBatch]:
         """Return batches of imitations; the same for the same seed and number of processes."""
-        trained = self.imitations("train").clips
+        trained = self.imitations("train")
         sampler = RowBatchSampler[Indices](
             len(trained),
             batch_size=self.batch_size,
             order_seed=self.seed,
             **process_of(self.trainer),
         )
-
         return batch_loader(partial(_imitation_batch, trained), sampler, self.reading.workers)
 
 
-def pair_batch(imitations: Clips, recordings: Clips, pairs: Pairs) -> PairBatch:
+def pair_batch(imitations: Clips[Imitation], recordings: Clips[Sound], pairs: Pairs) -> PairBatch:
     """Read each distinct clip of the pairs once."""
     imitation_rows, imitation_index = np.unique(pairs.imitation, return_inverse=True)
     recording_rows, recording_index = np.unique(pairs.recording, return_inverse=True)
@@ -159,7 +159,7 @@ def pair_batch(imitations: Clips, recordings: Clips, pairs: Pairs) -> PairBatch:
     )
 
 
-def _imitation_batch(imitations: Clips, rows: Indices) -> ClipBatch:
+def _imitation_batch(imitations: Clips[Imitation], rows: Indices) -> ClipBatch:
     return clip_batch({"imitation": imitations}, ("imitation", rows))
 
 

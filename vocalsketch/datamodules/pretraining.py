@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
-from vocalsketch.datamodules.classification import ClassificationDataModule, Part
+from vocalsketch.datamodules.batches import Part
+from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.datasets.labelled import (
     TEST_SHARE,
     LabelledCorpus,
     split_fold,
     split_languages,
 )
-from vocalsketch.datasets.open import DEMO
+from vocalsketch.datasets.open import DEMO, root_of
 from vocalsketch.datasets.urbansound8k import load_urbansound8k
 from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_voxforge
 from vocalsketch.errors import ConfigError
@@ -62,12 +62,7 @@ class LanguageDataModule(ClassificationDataModule):
     @cached_property
     def corpus(self) -> LabelledCorpus:
         """The clips of each language; archives are unpacked, no audio is decoded."""
-        root = Path(self.root).expanduser()
-        if self.root == DEMO:
-            # Making it needs signal processing, which reading another corpus should not wait for.
-            from vocalsketch.datasets.synthetic import demo_languages
-
-            root = demo_languages()
+        root = root_of(self.root, "languages")
         return load_voxforge(root, self.languages, self.limit, seed=self.seed)
 
     @property
@@ -123,12 +118,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
     @cached_property
     def corpus(self) -> LabelledCorpus:
         """The clips of the table; no audio is decoded."""
-        root = Path(self.root).expanduser()
-        if self.root == DEMO:
-            # Making it needs signal processing, which reading another corpus should not wait for.
-            from vocalsketch.datasets.synthetic import demo_urban
-
-            root = demo_urban()
+        root = root_of(self.root, "urban")
         return load_urbansound8k(root, self.reading.on_bad_audio)
 
     @cached_property

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,7 +17,9 @@ from vocalsketch.datamodules.batches import (
     ClipBatch,
     Clips,
     ClipSampler,
+    Part,
     Reading,
+    Record,
     batch_loader,
     clip_batch,
     process_of,
@@ -31,17 +33,6 @@ from vocalsketch.errors import DatasetError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore
-
-Record = TypeVar("Record", Sound, Imitation)
-Part = Literal["train", "validation", "test"]
-
-
-class Readable(NamedTuple, Generic[Record]):
-    """Records that can be used, their features, and the names of files that cannot."""
-
-    records: tuple[Record, ...]
-    clips: Clips
-    skipped: tuple[str, ...]
 
 
 class Pairs(NamedTuple):
@@ -96,19 +87,21 @@ class EvaluationSet:
     """Queries and candidates of the validation or the test half."""
 
     half: Half  # validation (validation imitations among the development sounds) or test
-    corpus: str  # name of the corpus
-    split_name: str  # name of the split
-    split: str  # fingerprint of the split
-    imitations: tuple[Imitation, ...]  # the queries, one per row
-    sounds: tuple[Sound, ...]  # the candidates, one per row
+    split: Split  # how the corpus is divided
+    imitations: Clips[Imitation]  # the queries
+    sounds: Clips[Sound]  # the candidates
     targets: Indices  # (queries,), the row of each query's target among the candidates
     pairs: Pairs  # pairs on which the loss is measured
     skipped: tuple[str, ...]  # files left out of the corpus because they could not be used
-    clips: dict[Side, Clips]  # features of queries and candidates, one per row
+
+    @property
+    def clips(self) -> dict[Side, Clips[Any]]:
+        """The clips of each side."""
+        return {"imitation": self.imitations, "recording": self.sounds}
 
     def categories(self) -> Iterator[tuple[str, Indices, Indices]]:
         """Yield each category's name, rows of its queries and rows of its candidates."""
-        of_sounds = np.array([sound.category for sound in self.sounds])
+        of_sounds = np.array([sound.category for sound in self.sounds.records])
         of_queries = of_sounds[self.targets]
         for category in sorted(set(of_queries)):
             queries, candidates = of_queries == category, of_sounds == category
@@ -158,7 +151,7 @@ class RetrievalDataModule(pl.LightningDataModule):
         self.reading = Reading(**reading)
         self.seed = self.reading.drawn_from
         self.store = FeatureStore()
-        self._read: dict[tuple[Side, Part], Readable[Any]] = {}
+        self._read: dict[tuple[Side, Part], Clips[Any]] = {}
         self._evaluated: dict[Half, EvaluationSet] = {}
 
     @cached_property
@@ -227,7 +220,7 @@ class RetrievalDataModule(pl.LightningDataModule):
         ids = set(getattr(self.split, f"{part}_imitations"))
         return tuple(each for each in self.corpus.imitations if each.id in ids)
 
-    def sounds(self, half: Half) -> Readable[Sound]:
+    def sounds(self, half: Half) -> Clips[Sound]:
         """Return the candidates of a half that can be used; their features are found or made once.
 
         Raises:
@@ -237,73 +230,56 @@ class RetrievalDataModule(pl.LightningDataModule):
             self._read["recording", half] = self.readable("recording", self.sounds_of(half))
         return self._read["recording", half]
 
-    def imitations(self, part: Part) -> Readable[Imitation]:
+    def imitations(self, part: Part) -> Clips[Imitation]:
         """Return the imitations of a part that can be used; likewise."""
         if ("imitation", part) not in self._read:
             self._read["imitation", part] = self.readable("imitation", self.imitations_of(part))
         return self._read["imitation", part]
 
-    def readable(self, side: Side, records: Sequence[Record]) -> Readable[Record]:
+    def readable(self, side: Side, records: Sequence[Record]) -> Clips[Record]:
         """Return which of some records can be used, with their features; likewise."""
-        table = self.store.fill(
-            [record.path for record in records],
-            self.imitation_front_end if side == "imitation" else self.recording_front_end,
-            jobs=self.reading.jobs,
-            on_bad_audio=self.reading.on_bad_audio,
-        )
-        kept = tuple(record for record in records if record.path in table)
-        clips = Clips(table, [record.path for record in kept])
-        return Readable(kept, clips, tuple(sorted(str(source) for source in table.bad)))
+        front_ends = {"imitation": self.imitation_front_end, "recording": self.recording_front_end}
+        return self.reading.open(self.store, front_ends[side], records)
 
-    def with_targets(self, part: Part) -> tuple[tuple[Imitation, ...], Clips, Indices]:
-        """Return the imitations of a part whose sounds can be used too.
+    def with_targets(self, part: Part) -> tuple[Clips[Imitation], Indices]:
+        """Return the imitations of a part whose sounds can be used too, and (imitations,) rows.
 
-        Returns:
-            The records, their features, and (imitations,) rows of their targets among the sounds
-            of the half.
+        These are of their targets among the sounds of the half.
         """
         read = self.imitations(part)
         row = {each.id: n for n, each in enumerate(self.sounds(_half_of(part)).records)}
-        rows = np.array([n for n, each in enumerate(read.records) if each.sound_id in row], int)
-        kept = tuple(read.records[n] for n in rows)
-        targets = np.array([row[each.sound_id] for each in kept], dtype=np.int64)
-        return kept, read.clips.take(rows), targets
+        kept = read.take(n for n, each in enumerate(read.records) if each.sound_id in row)
+        return kept, np.array([row[each.sound_id] for each in kept.records], dtype=np.int64)
 
     def _evaluation(self, half: Half) -> EvaluationSet:
-        sounds, recordings, bad_sounds = self.sounds(half)
-        imitations, queries, targets = self.with_targets(half)
+        sounds = self.sounds(half)
+        imitations, targets = self.with_targets(half)
         missing = tuple(name for names in self.corpus.missing.values() for name in names)
         return EvaluationSet(
             half=half,
-            corpus=self.corpus.name,
-            split_name=self.split.name,
-            split=self.split.fingerprint,
+            split=self.split,
             imitations=imitations,
             sounds=sounds,
             targets=targets,
             pairs=draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
-            skipped=(*missing, *bad_sounds, *self.imitations(half).skipped),
-            clips={"imitation": queries, "recording": recordings},
+            skipped=(*missing, *sounds.skipped, *imitations.skipped),
         )
 
     def _clip_loader(self, half: Half) -> DataLoader[ClipBatch]:
-        clips = self._evaluated[half].clips
+        evaluated = self._evaluated[half]
         sampler = ClipSampler(
-            len(clips["imitation"]),
-            len(clips["recording"]),
+            len(evaluated.imitations),
+            len(evaluated.sounds),
             batch_size=self.evaluation_batch_size,
             **process_of(self.trainer),
         )
-        return batch_loader(partial(clip_batch, clips), sampler, self.reading.workers)
+        return batch_loader(partial(clip_batch, evaluated.clips), sampler, self.reading.workers)
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
-        tested = self._evaluated["test"]
-        records: Sequence[Sound | Imitation] = tested.sounds
-        if side == "imitation":
-            records = tested.imitations
-        row = next(index for index, record in enumerate(records) if record.id == identity)
-        return records[row].path, tested.clips[side].read(np.array([row]))[0]
+        clips = self._evaluated["test"].clips[side]
+        row = next(row for row, record in enumerate(clips.records) if record.id == identity)
+        return clips.records[row].path, clips.read(np.array([row]))[0]
 
 
 def _half_of(stage: str | None) -> Half:

@@ -6,9 +6,10 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from html import unescape
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urljoin
@@ -125,15 +126,11 @@ def download(published: Published, out: Path) -> Download:
         raise DatasetError(
             f"{out} exists and holds no {published.marker}: choose another folder to make."
         )
-    downloads = out.with_name(f"{out.name}.download")
-    try:
+    with _downloads_for(out) as downloads:
         files = published.files
         if published.record:
             files = record_files(published.record, _text(published.record, downloads))
         fetched = [_fetch(file, downloads) for file in files]
-    finally:
-        with suppress(OSError):  # what holds nothing to go on with
-            downloads.rmdir()
     try:
         unpack_whole(fetched, out, published.marker)
     except DatasetError:
@@ -148,13 +145,19 @@ def download_file(file: RemoteFile, out: Path) -> Download:
     """Fetch a single file as ``out``, whole or not at all; otherwise as ``download``."""
     if out.is_file():
         return Download(out, 0, 1)
+    with _downloads_for(out) as downloads:
+        _fetch(file, downloads).replace(out)
+    return Download(out, 1, 0)
+
+
+@contextmanager
+def _downloads_for(out: Path) -> Iterator[Path]:
     downloads = out.with_name(f"{out.name}.download")
     try:
-        _fetch(file, downloads).replace(out)
+        yield downloads
     finally:
         with suppress(OSError):  # what holds nothing to go on with
             downloads.rmdir()
-    return Download(out, 1, 0)
 
 
 def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:
@@ -185,11 +188,10 @@ def download_voxforge(
     limit: int | None = voxforge.CLIPS_PER_LANGUAGE,
     *,
     base_url: str = voxforge.SOURCE,
-    seed: int = 0,
 ) -> Download:
     """Fetch submissions of VoxForge to ``<out>/<language>/`` until each language has enough clips.
 
-    They are taken round the speakers, in an order that the seed gives, so that a later run finds
+    They are taken round the speakers, in an order that never changes, so that a later run finds
     the same ones done and goes on behind them; each is unpacked when it has arrived. None as
     ``limit`` takes all; as submissions hold about ten clips, a few more come.
 
@@ -205,9 +207,8 @@ def download_voxforge(
     for language in languages:
         name = voxforge.FOLDERS.get(language, language)
         archives = _listed_archives(urljoin(base_url, f"{name}/{voxforge.MIRRORED}/"))
-        order = voxforge.round_speakers(
-            sorted(archives), voxforge.speaker_of, random.Random(f"{seed} {language}")
-        )
+        rng = random.Random(f"0 {language}")
+        order = voxforge.round_speakers(sorted(archives), voxforge.speaker_of, rng)
         there = voxforge.submissions(out / language, defaultdict(list), language)
         clips = 0
         with tqdm(total=limit, desc=language, unit="clip") as bar:
@@ -215,9 +216,8 @@ def download_voxforge(
                 if limit is not None and clips >= limit:
                     break
                 folder = there.get(stem)
-                if folder is not None:
-                    present += 1
-                else:
+                present += folder is not None
+                if folder is None:
                     folder = _submission(RemoteFile(f"{stem}.tgz", archives[stem]), out / language)
                     fetched += folder is not None
                 if folder is None:
@@ -268,18 +268,17 @@ def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
     """Fetch a file and verify its checksum; one that arrived whole before is not fetched again."""
     pooch.get_logger().setLevel("WARNING")
     known = cache_folder() / "downloads" / f"{file.name}.sha256"
-    checksum = file.checksum
-    if checksum is None and record and known.is_file():
-        checksum = known.read_text(encoding="ascii").strip()
+    if file.checksum is None and record and known.is_file():
+        file = replace(file, checksum=known.read_text(encoding="ascii").strip())
     pup = pooch.create(
         folder,
         base_url="",
-        registry={file.name: checksum},
+        registry={file.name: file.checksum},
         urls={file.name: file.url},
         retry_if_failed=RETRIES,
     )
     try:
-        path = Path(pup.fetch(file.name, downloader=_resume))
+        path = Path(pup.fetch(file.name, downloader=partial(_resume, file)))
         if file.checksum is None and record:
             write_text(known, f"sha256:{pooch.file_hash(path)}\n")
     except requests.RequestException as error:
@@ -295,10 +294,9 @@ def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
     return path
 
 
-def _resume(url: str, output: str, pup: pooch.Pooch) -> None:
+def _resume(file: RemoteFile, url: str, output: str, pup: pooch.Pooch) -> None:
     """Fetch a file for pooch, going on behind what an earlier attempt left of it."""
-    name = next(name for name, address in pup.urls.items() if address == url)
-    part = Path(pup.path) / f"{name}.part"
+    part = Path(pup.path) / f"{file.name}.part"
     offset = part.stat().st_size if part.exists() else 0
     headers = _HEADERS | ({"Range": f"bytes={offset}-"} if offset else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -308,15 +306,13 @@ def _resume(url: str, output: str, pup: pooch.Pooch) -> None:
         elif whole != str(offset):
             part.unlink()
             raise requests.HTTPError(f"{part.name} was no part of this file; starting over")
-    checksum = pup.registry[name]
-    if checksum is not None:
-        algorithm, _, digest = checksum.rpartition(":")
-        if pooch.file_hash(part, algorithm or "sha256") != digest:
-            part.unlink()
-            raise DatasetError(
-                f"{name} from {url} does not have the checksum {checksum}: it was changed or "
-                "damaged on the way, and removed. Run again to fetch it anew."
-            )
+    algorithm, _, digest = (file.checksum or "").rpartition(":")
+    if digest and pooch.file_hash(part, algorithm) != digest:
+        part.unlink()
+        raise DatasetError(
+            f"{file.name} from {url} does not have the checksum {file.checksum}: it was changed or "
+            "damaged on the way, and removed. Run again to fetch it anew."
+        )
     part.replace(output)
 
 
@@ -332,14 +328,16 @@ def _save(response: requests.Response, part: Path, offset: int) -> None:
     offset = offset if response.status_code == requests.codes.partial_content else 0
     length = response.headers.get("Content-Length")
     total = offset + int(length) if length else None
-    bar = tqdm(
-        desc=part.stem, initial=offset, total=total, unit="B", unit_scale=True, leave=False, delay=1
-    )
     try:
-        with part.open("ab" if offset else "wb") as file, bar:
+        with (
+            part.open("ab" if offset else "wb") as file,
+            tqdm.wrapattr(
+                file, "write", total, desc=part.stem, initial=offset, leave=False, delay=1
+            ) as out,
+        ):
             # Not decoded: some servers label a .tgz as a packed .tar, which would be unpacked.
             for block in response.raw.stream(_BLOCK, decode_content=False):
-                bar.update(file.write(block))
+                out.write(block)
     except urllib3.exceptions.HTTPError as error:
         raise requests.ConnectionError(str(error)) from error
     if total is not None and part.stat().st_size != total:

@@ -5,7 +5,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import named
 from vocalsketch.datasets.tables import read_rows
@@ -41,10 +40,20 @@ def import_everyday(source: Path, root: Path) -> Import:
     """
     if not source.is_dir():
         raise DatasetError(f"{source} is not a folder: give the one with the everyday originals.")
-    translation = _read_translation(root / TRANSLATION)
+    translation = {}  # VocalSketch's name of each original
+    for line, row in read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename")):
+        new = row["vocalsketch_filename"]
+        if Path(new).name != new:
+            raise DatasetError(
+                f"{root / TRANSLATION}, line {line}: {new!r} is not a plain file name."
+            )
+        translation[row["marcel_filename"]] = new
     folder = root / "sound_recordings"
     present = {name for name in translation.values() if (folder / name).exists()}
-    on_disk = _files_by_name(source)
+    on_disk = defaultdict(list)
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            on_disk[path.name.lower()].append(path)
     wanted = {old: new for old, new in translation.items() if new not in present}
     keys = {old: composed(old).casefold() for old in wanted}
     found = {old: on_disk[key] for old, key in keys.items() if key in on_disk}
@@ -64,22 +73,3 @@ def import_everyday(source: Path, root: Path) -> Import:
         present=tuple(sorted(present)),
         not_found=tuple(sorted(wanted.keys() - found.keys())),
     )
-
-
-def _read_translation(table: Path) -> dict[str, str]:
-    """Return VocalSketch's name of each original."""
-    translation = {}
-    for line, row in read_rows(table, ("marcel_filename", "vocalsketch_filename")):
-        new = row["vocalsketch_filename"]
-        if Path(new).name != new:
-            raise DatasetError(f"{table}, line {line}: {new!r} is not a plain file name.")
-        translation[row["marcel_filename"]] = new
-    return translation
-
-
-def _files_by_name(folder: Path) -> dict[str, list[Path]]:
-    files = defaultdict(list)
-    for found in list_audio(folder).files:
-        path = folder / found.path
-        files[composed(path.name).casefold()].append(path)
-    return dict(files)

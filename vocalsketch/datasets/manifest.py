@@ -68,6 +68,11 @@ class Split:
         content = json.dumps([self.corpus, sides], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    @property
+    def sounds(self) -> frozenset[str]:
+        """The ids of both halves."""
+        return frozenset(self.development_sounds + self.test_sounds)
+
     def check(self, corpus: Corpus) -> None:
         """Hold the split against the corpus that it divides.
 

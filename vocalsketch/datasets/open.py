@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from vocalsketch.datasets import (
     folder,
@@ -49,6 +49,17 @@ def layout_of(root: Path) -> Layout | None:
     return next((layout for layout in LAYOUTS if layout.recognises(root) == 1.0), None)
 
 
+def root_of(root: str | Path, kind: Literal["corpus", "languages", "urban"] = "corpus") -> Path:
+    """Return a data set's folder; ``demo`` is made in the cache when it is not there yet."""
+    if str(root) != DEMO:
+        return Path(root).expanduser()
+    # Making it needs signal processing, which reading another corpus should not wait for.
+    from vocalsketch.datasets import synthetic
+
+    made: Path = getattr(synthetic, f"demo_{kind}")()
+    return made
+
+
 def open_corpus(
     root: str | Path, *, on_bad_audio: OnBadAudio = "error", second_set: bool = False
 ) -> Corpus:
@@ -62,13 +73,8 @@ def open_corpus(
         DatasetError: There is no such corpus, it is damaged, or a category has a single sound.
     """
     if on_bad_audio not in get_args(OnBadAudio):
-        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
-    path = Path(root).expanduser()
-    if str(root) == DEMO:
-        # Making it needs signal processing, which reading another corpus should not wait for.
-        from vocalsketch.datasets.synthetic import demo_corpus
-
-        path = demo_corpus()
+        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
+    path = root_of(root)
     layout = layout_of(path)
     if layout is None or layout.load is None:
         raise DatasetError(describe(path))

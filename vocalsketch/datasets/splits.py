@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from vocalsketch.datasets.manifest import Split, check_rankable, read_manifest
-from vocalsketch.datasets.records import Corpus, Sound, named
+from vocalsketch.datasets.records import Corpus, named
 from vocalsketch.errors import ConfigError, DatasetError
 
 # What a published protocol trains on and what it tests
@@ -28,12 +28,13 @@ def paper_split(corpus: Corpus) -> Split:
     tests. Of a development sound's imitations, sorted by file name, the first seven in ten,
     rounded down (7 of 10 and of 11), train and the others validate.
     """
-    return _halved(corpus, "paper", str)
+    return _divided(corpus, "paper", _tested(corpus, str, _second_half), str)
 
 
 def random_split(corpus: Corpus, seed: int) -> Split:
     """Divide as ``paper_split`` does, in an order drawn from the seed instead of by file name."""
-    return _halved(corpus, f"random(seed={seed})", _drawn_order(seed))
+    order = _drawn_order(seed)
+    return _divided(corpus, f"random(seed={seed})", _tested(corpus, order, _second_half), order)
 
 
 def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
@@ -47,11 +48,7 @@ def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
     """
     _check_fold(fold, folds)
     order = _drawn_order(seed)
-    tested = [
-        sound.id
-        for sounds in _ordered_categories(corpus, order)
-        for sound in sounds[fold - 1 :: folds]
-    ]
+    tested = _tested(corpus, order, lambda sounds: sounds[fold - 1 :: folds])
     return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
 
 
@@ -71,7 +68,7 @@ def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
     concepts = sorted(set(concept.values()), key=order)
     tests = set(concepts[fold - 1 :: folds])
     tested = {sound.id for sound in corpus.sounds if concept[sound.id] in tests}
-    people = {each.participant for each in corpus.imitations if each.sound_id in tested} - {""}
+    people = _people(corpus, tested)
     kept = tuple(
         each
         for each in corpus.imitations
@@ -96,15 +93,8 @@ def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
             f"split: {name} trains on {trains} and tests on {tests}; {corpus.root} with its "
             f"test_root is {corpus.name}. Give those two, or use split: corpora."
         )
-    train, test = (
-        {
-            each.participant
-            for each in corpus.imitations
-            if held is (each.sound_id in corpus.held_out)
-        }
-        for held in (False, True)
-    )
-    shared = (train & test) - {""}
+    trained = {sound.id for sound in corpus.sounds} - corpus.held_out
+    shared = _people(corpus, trained) & _people(corpus, corpus.held_out)
     if shared:
         raise DatasetError(
             f"split: {name} has participants who train and test: {named(shared)}. "
@@ -148,20 +138,23 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     return split
 
 
-def _halved(corpus: Corpus, name: str, order: Callable[[str], str]) -> Split:
-    tested = [
-        sound.id
-        for sounds in _ordered_categories(corpus, order)
-        for sound in sounds[len(sounds) // 2 :]
-    ]
-    return _divided(corpus, name, tested, order)
-
-
-def _ordered_categories(corpus: Corpus, order: Callable[[str], str]) -> list[list[Sound]]:
+def _tested(
+    corpus: Corpus, order: Callable[[str], str], part: Callable[[list[str]], list[str]]
+) -> set[str]:
+    """Return a part of each category's sounds, in an order."""
     categories = defaultdict(list)
     for sound in sorted(corpus.sounds, key=lambda sound: order(sound.id)):
-        categories[sound.category].append(sound)
-    return list(categories.values())
+        categories[sound.category].append(sound.id)
+    return set(chain.from_iterable(map(part, categories.values())))
+
+
+def _second_half(sounds: list[str]) -> list[str]:
+    return sounds[len(sounds) // 2 :]
+
+
+def _people(corpus: Corpus, sounds: Collection[str]) -> set[str]:
+    """Return who imitates some sounds, as far as that is known."""
+    return {each.participant for each in corpus.imitations if each.sound_id in sounds} - {""}
 
 
 def _divided(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
@@ -125,21 +126,21 @@ class Adaptation:
         for category in corpus.categories:
             ids = sorted(each.id for each in corpus.sounds if each.category == category)
             held |= set(generator.permutation(ids)[: max(2, len(ids) // HELD_OUT)].tolist())
+        recorded = {each.id for each in corpus.sounds if each.category == RECORDED}
         parts: dict[str, list[str]] = defaultdict(list)
         for each in corpus.imitations:
             made = each.path.is_relative_to(synthesised)
             stranger = made and each.path.name == f"person{self.people:02d}.wav"
-            if each.sound_id in held:
-                if stranger or not made:
-                    parts["test_imitations"].append(each.id)
-            else:
+            if each.sound_id not in held:
                 parts[f"{'validation' if stranger else 'train'}_imitations"].append(each.id)
+            elif not made or (stranger and each.sound_id not in recorded):
+                parts["test_imitations"].append(each.id)
         for sound in corpus.sounds:
             parts["test_sounds" if sound.id in held else "development_sounds"].append(sound.id)
         return Split("held out", corpus.name, **{name: tuple(ids) for name, ids in parts.items()})
 
     def _fit(self, part: System, out: Path, name: str) -> bool:
-        """Train an encoder and take its weights over; return whether Ctrl-C ended it."""
+        """Train an encoder and move its weights halfway; return whether Ctrl-C ended it."""
         start, config, run = out / f"{name}_start.safetensors", out / f"{name}.yaml", out / name
         part.save(start)
         write_text(config, yaml.safe_dump(self._config(part, out, start)))
@@ -147,8 +148,16 @@ class Adaptation:
         arguments += ["--run_dir", str(run), "--ckpt_path", "last", "--test_after_fit", "false"]
         outcome = run_experiment("fit", arguments)
         if not outcome.interrupted:
-            trained = load_system(run / "checkpoints" / "last.ckpt")
-            part.load_state_dict(trained.state_dict())
+            trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
+            # halfway keeps what it knew of other sounds (Wortsman et al., CVPR 2022)
+            part.load_state_dict(
+                {
+                    name: torch.lerp(value, trained[name], 0.5)
+                    if value.is_floating_point()
+                    else value
+                    for name, value in part.state_dict().items()
+                }
+            )
         return outcome.interrupted
 
     def _config(self, part: System, out: Path, start: Path) -> dict[str, Any]:
@@ -200,9 +209,11 @@ def _pairs(made: Corpus, mine: Corpus | None) -> Iterator[tuple[Path, Path, str]
         same = {e.id: first.setdefault(_content(e.path), e.path) for e in corpus.sounds}
         pairs |= {(each.path, same[each.sound_id]): None for each in corpus.imitations}
         recorded = recorded or ({sound for _, sound in pairs} if mine else set())
-    told = recorded if len(recorded) >= FEWEST // 2 else ()
+    few = FEWEST // 2
+    told = recorded if len(recorded) >= few else set()
+    apart = len({sound for _, sound in pairs} - told) >= few  # else they stand among the recorded
     for imitation, sound in pairs:
-        kind = RECORDED if sound in told else SYNTHESISED
+        kind = RECORDED if sound in told or (told and not apart) else SYNTHESISED
         yield imitation.absolute(), sound.absolute(), kind
 
 

@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from vocalsketch.callbacks.epoch_seed import EpochSeed
 from vocalsketch.callbacks.results import ConfusionWriter, ResultsWriter
+from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config_errors import config_error, restrict_parser
 from vocalsketch.experiment.config_file import read_config_text

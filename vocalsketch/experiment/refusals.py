@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,6 +94,22 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
             "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
         )
     _check_callbacks(trainer)
+
+
+def check_validation(trainer: pl.Trainer) -> None:
+    """Refuse, once it is loaded, a part of the validation half where its whole is needed.
+
+    Raises:
+        ConfigError: A callback monitors what only the whole half gives.
+    """
+    loader = trainer.val_dataloaders
+    monitored = [str(getattr(each, "monitor", "")) for each in trainer.callbacks]  # type: ignore[attr-defined]  # as below
+    needed = [name for name in monitored if name.startswith("val/")]
+    if needed and isinstance(loader, Sized) and sum(trainer.num_val_batches) < len(loader):
+        raise ConfigError(
+            f"trainer.limit_val_batches is {trainer.limit_val_batches}, and {needed[0]}, which is "
+            "monitored, is of the whole half: leave it out."
+        )
 
 
 def _check_callbacks(trainer: pl.Trainer) -> None:

@@ -14,7 +14,7 @@ from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.systems.checkpoints import write_checkpoint
+from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 LAST = "last"
 SHOWN = 5  # changed keys of a config that are named
@@ -92,6 +92,27 @@ def refuse_another_split(folder: RunFolder, data: pl.LightningDataModule) -> Non
             f"({before.fingerprint}), but this is {data.split.name!r} of {data.split.corpus} "
             f"({data.split.fingerprint}): give --data.init_args.split {folder.split} and the same "
             "corpus, or begin a new run."
+        )
+
+
+def refuse_trained_sounds(checkpoint: Path, data: pl.LightningDataModule) -> None:
+    """Hold the split of what is evaluated against the one that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: It is another of the same corpus: what trained would be tested.
+    """
+    held = read_checkpoint(checkpoint)["vocalsketch"].get("provenance", {})
+    if not isinstance(data, RetrievalDataModule) or held.get("corpus") != data.split.corpus:
+        return
+    kept = RunFolder(checkpoint.parent.parent).split
+    same = data.split.corpus != "folder"  # as two may be called that have nothing in common
+    same = same or (kept.is_file() and read_manifest(kept).sounds == data.split.sounds)
+    if same and held.get("split") != data.split.fingerprint:
+        raise CheckpointError(
+            f"{checkpoint} was trained with split {held.get('split_name')!r} of "
+            f"{data.split.corpus} ({held.get('split')}), and this is {data.split.name!r} "
+            f"({data.split.fingerprint}): sounds that trained would be tested. Give "
+            "--data.init_args.split that split, which is kept in split.json of the run's folder."
         )
 
 

@@ -18,19 +18,20 @@ from rich.console import Console
 
 from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
-from vocalsketch.datamodules.classification import Part
+from vocalsketch.datamodules.batches import Part
 from vocalsketch.datasets.manifest import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.quiet import without_noise
-from vocalsketch.experiment.refusals import check_fit, refusals_explained
+from vocalsketch.experiment.refusals import check_fit, check_validation, refusals_explained
 from vocalsketch.experiment.resumption import (
     best_of,
     changes,
     check_optimizers,
     checkpoint_to_go_on_from,
     refuse_another_split,
+    refuse_trained_sounds,
     stopped_early,
 )
 from vocalsketch.experiment.run_folder import CHOSEN
@@ -145,6 +146,7 @@ class _Beginning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write it, before the first step."""
+        check_validation(trainer)
         if self.resumed:
             check_optimizers(self.resumed, trainer.optimizers)
         self.write()
@@ -228,6 +230,7 @@ def _evaluate(cli: ExperimentCLI, command: str) -> None:
         )
     checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
     check_fits(checkpoint, cli.model)
+    refuse_trained_sounds(checkpoint, cli.datamodule)
     _describe(cli)
     _run_stage(cli, command, checkpoint)
 

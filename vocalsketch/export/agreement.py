@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import clip_of
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank

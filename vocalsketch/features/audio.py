@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHORTEST = 0.02  # seconds; less holds no sound that could be recognised, and may lack at an end
 SAMPLE_RATES = range(1_000, 768_001)  # hz; outside it a header is damaged
 LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power would overflow
+FRAMES_TO_SAVE = 1_024  # decoded at once where what is there counts: with damage they are lost
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
 Audio: TypeAlias = soundfile.SoundFile | Container
@@ -76,20 +77,19 @@ def mixed(samples: np.ndarray) -> np.ndarray:
     """Return the average (frames,) of channels (frames, channels), float32.
 
     Where channels cancel, and less than a tenth of the power is left that independent channels
-    would leave, the loudest stands for all.
+    would leave, offsets not counted, the loudest stands for all.
 
     Channels are added one after the other: ``mean(axis=1)`` gives the same, and of two channels
     takes more time than decoding them.
     """
-    total = samples[:, 0]
+    total = samples[:, 0].copy()
     if samples.shape[1] > 1:
-        total = total.copy()
         for channel in samples.T[1:]:
             total += channel
         total /= np.float32(samples.shape[1])
-        powers = np.einsum("fc,fc->c", samples, samples)
-        if total @ total < LEFT_OF_CANCELLED * powers.sum() / samples.shape[1] ** 2:
-            return samples[:, powers.argmax()].copy()
+        powers = [each @ each - each.sum() ** 2 / len(each) for each in (*samples.T, total)]
+        if powers.pop() < LEFT_OF_CANCELLED * sum(powers) / samples.shape[1] ** 2:
+            return samples[:, np.argmax(powers)].copy()
     return total
 
 
@@ -184,7 +184,7 @@ def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iter
         raise _truncated(name, known.cut)
     source.seek(0)
     try:
-        with _opened(source, known, name) as audio:
+        with _opened(source, known, name, whole) as audio:
             if whole:
                 _check_whole(audio, known, name)
             yield audio
@@ -194,7 +194,7 @@ def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iter
         ) from error
 
 
-def _opened(source: BinaryIO, known: Extent, name: str) -> Audio:
+def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
     """Open by libsndfile what it knows and plays whole, anything else by FFmpeg."""
     refused = None
     if not known.foreign:
@@ -203,7 +203,7 @@ def _opened(source: BinaryIO, known: Extent, name: str) -> Audio:
         except soundfile.SoundFileError as error:
             refused = error
     try:
-        return Container(cast("BinaryIO", _Stream(source, known.patches)), name)
+        return Container(cast("BinaryIO", _Stream(source, known.patches)), name, whole)
     except AudioError:
         if refused is None or "not recognised" in _reason(refused):
             raise
@@ -263,7 +263,7 @@ def _decoded(
             raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
         start = _sought(audio, offset, name)
         wanted = math.inf if seconds is None else math.ceil(seconds * rate)
-        for block in _blocks(audio, wanted, name):
+        for block in _blocks(audio, wanted, name, whole):
             done += len(block)
             yield block, rate
         promised = min(wanted, _stated(audio) - start) if whole else 0
@@ -274,7 +274,8 @@ def _stated(audio: Audio) -> int:
     """Return the number of frames that have to come, where it is not an estimate; or 0."""
     if isinstance(audio, Container):
         return audio.stated
-    return 0 if audio.format in ("MP3", "OGG", "MPEG") else audio.frames
+    estimated = audio.format in ("MP3", "OGG", "MPEG") or audio.subtype.startswith("MPEG")
+    return 0 if estimated else audio.frames
 
 
 def _reason(error: Exception) -> str:
@@ -295,12 +296,17 @@ def _sought(audio: Audio, offset: float, name: str) -> int:
     return frame
 
 
-def _blocks(audio: Audio, wanted: float, name: str) -> Iterator[np.ndarray]:
-    """Yield float32 blocks (frames, channels) up to ``wanted`` frames or the end."""
-    size = max(1, BLOCK // audio.channels)
+def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.ndarray]:
+    """Yield float32 blocks (frames, channels) up to ``wanted`` frames or the end, or the damage."""
+    size = max(1, BLOCK // audio.channels) if whole else FRAMES_TO_SAVE
     done = 0
     while done < wanted:
-        block = audio.read(int(min(size, wanted - done)), dtype="float32", always_2d=True)
+        try:
+            block = audio.read(int(min(size, wanted - done)), dtype="float32", always_2d=True)
+        except soundfile.SoundFileError:
+            if whole or not done:
+                raise
+            return
         if not len(block):
             return
         # A comparison with NaN is false.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -26,16 +26,18 @@ class Container:
     Args:
         stream: Seekable.
         name: What errors call it.
+        whole: Whether damage is an error; otherwise the sound ends there.
 
     Raises:
         AudioError: FFmpeg knows no such format, or there is no sound in it; also while it is read.
     """
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: BinaryIO, name: str, whole: bool = True) -> None:
+        self._stream, self._name, self._whole = stream, name, whole
         self._open()
         self.format = self._file.format.name
         self.samplerate, self.channels = self._track.rate, self._track.channels
+        self._layout = self._track.layout.name
         self._blocks = self._decoded(0, 0)
         self._left = np.empty((0, self.channels), dtype=np.float32)
 
@@ -128,17 +130,34 @@ class Container:
         """Yield blocks (frames, channels) from a frame on, being at one, or where it is to see."""
         import av
 
-        resampler = av.AudioResampler("fltp", self._track.layout, self.samplerate)
-        try:
-            for frame in self._file.decode(self._track):
-                for each in resampler.resample(frame):
-                    block = each.to_ndarray().T
-                    if at is None:
-                        at = self._begins(frame)
-                    yield block[max(0, start - at) :]
-                    at += len(block)
-        except (av.FFmpegError, ValueError) as error:
-            raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
+        resampler, kind = None, None
+        for frame in self._frames():
+            if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                # anew where another sound was joined to the first
+                resampler = av.AudioResampler("fltp", self._layout, self.samplerate)
+            for each in cast("av.AudioResampler", resampler).resample(frame):
+                block = each.to_ndarray().T
+                if at is None:
+                    at = self._begins(frame)
+                yield block[max(0, start - at) :]
+                at += len(block)
+
+    def _frames(self) -> Iterator["av.AudioFrame"]:
+        """Decode packets; in an MP3 may stand what is none, such as the tags of joined files."""
+        import av
+
+        packets = self._file.demux(self._track)
+        while True:
+            try:
+                yield from next(packets).decode()
+            except StopIteration:
+                return
+            except (av.FFmpegError, ValueError) as error:
+                ended = isinstance(error, EOFError)
+                if self._whole and not ended and self.format != "mp3":
+                    raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
+                if ended:
+                    return
 
     def _begins(self, frame: "av.AudioFrame") -> int:
         if frame.pts is None or frame.time_base is None:

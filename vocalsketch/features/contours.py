@@ -15,6 +15,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive
 from vocalsketch.features.level import SILENCE
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
+PEAK = 0.7  # of every clip
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40
 FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's parts
@@ -70,6 +71,7 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
     clip = np.asarray(waveform, dtype=np.float64)
     if sample_rate != SAMPLE_RATE:
         clip = soxr.resample(clip, sample_rate, SAMPLE_RATE)
+    clip = clip * (PEAK / max(np.abs(clip).max(initial=0.0), 1e-12))
     contours = heard(clip)
     within = _audible(contours.loudness)
     bands = _mel_bands(clip)[:, within]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
 
-POWER_FLOOR = 1e-10  # below it power counts as silence; librosa's amin
+POWER_FLOOR = 1e-20  # what digital silence counts as: far below any clip's range
 
 
 @dataclass(frozen=True)

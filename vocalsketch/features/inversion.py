@@ -1,5 +1,8 @@
 """From features to a sound: undo standardisation, dB, mel or constant Q, and find phases."""
 
+from inspect import signature
+from typing import Any
+
 import librosa
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ OVERLAP = 4  # windows over each sample while phases are sought
 ITERATIONS = 32  # of Griffin-Lim
 MOMENTUM = 0.99  # of its fast variant (Perraudin, Balazs and Søndergaard, 2013)
 PEAK = 0.7  # of the waveform; how loud a pattern is, nothing tells
+RENAMED = "rng" in signature(librosa.griffinlim_cqt).parameters  # since librosa 1.0
 
 
 def magnitudes(features: Tensor, range_db: float | None, levels: Levels) -> Array:
@@ -114,6 +118,7 @@ def from_constant_q(
     ratio = 4.0 ** (1 / bins_per_octave)
     shortest = (ratio + 1) / (ratio - 1) * sample_rate / frequencies[-1]
     close = min(2 ** int(np.log2(max(shortest / 2, 1.0))), hop_length)
+    seeded: dict[str, Any] = {"rng" if RENAMED else "random_state": seed}
     waveform: Array = librosa.griffinlim_cqt(
         closer_frames(values, hop_length, close),
         n_iter=ITERATIONS,
@@ -122,7 +127,7 @@ def from_constant_q(
         fmin=frequencies[0],
         bins_per_octave=bins_per_octave,
         length=(values.shape[1] - 1) * hop_length,
-        random_state=seed,
+        **seeded,
     )
     return _at_one_level(waveform)
 

@@ -17,7 +17,7 @@ HAS_FRAMES, HAS_BYTES = 1, 2
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, lacing values, content
 MARK, MP3_MARK, ID3_MARK = b"OggS", b"\xff", b"ID3"
 MOST_CHUNKS = 1_000  # a file of more is no audio
-UNKNOWN = ((0x7FFF_0000, 0x8000_0000), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
+UNKNOWN = ((0x7FFF_0000, 0x8000_FFFF), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ RIFF = Chunks(12, 4, 4, "little", 2)
 LAYOUTS = {
     b"RIFF": RIFF,
     b"RF64": RIFF,
+    b"BW64": RIFF,
     b"RIFX": RIFF._replace(order="big"),
     b"FORM": RIFF._replace(order="big"),
     b"caff": Chunks(8, 4, 8, "big"),
@@ -72,6 +73,9 @@ def extent(stream: BinaryIO) -> Extent:
     beginning = stream.read(16)
     if beginning.startswith(MARK):
         return _of_ogg(stream, size)
+    if beginning.startswith(b"fLaC"):
+        stream.seek(21)  # 36 bits: how many samples; libsndfile reads none where it is not known
+        return Extent(foreign=not int.from_bytes(stream.read(5), "big") & 0xF_FFFF_FFFF)
     if beginning.startswith((MP3_MARK, ID3_MARK)):
         return _of_mp3(stream, size, _id3_size(beginning))
     if beginning.startswith(b".snd") and len(beginning) == 16:
@@ -119,6 +123,8 @@ def _of_bytes(
     counted, padded = layout.counted, -(-max(0, stated) // layout.aligned) * layout.aligned
     stream.seek(min(size, start + padded))
     follows = stream.read(4)
+    if follows == b"RIFF":
+        return Extent(stated, there, cut="another file is joined to it, which would not be heard")
     named = follows.isascii() and follows.decode().isprintable()  # another chunk; or nothing
     padding = stated > 0 and not any(follows)
     unknown = stated < there and not named and not padding
@@ -134,18 +140,16 @@ def _of_bytes(
 
 
 def _of_mp3(stream: BinaryIO, size: int, start: int) -> Extent:
-    """Hold an MP3 against its encoder's tag; without one libsndfile guesses its length."""
+    """Hold an MP3 against its encoder's tag, whose number of frames libsndfile would believe."""
     stream.seek(min(start, size))
     frame = stream.read(FIRST_FRAME + 16)
     place = max(frame.find(name, 4, FIRST_FRAME + 4) for name in (b"Xing", b"Info"))
     flags, first, second = struct.unpack(">3I", frame[place + 4 :].ljust(12, b"\0")[:12])
-    if place < 0 or flags & 3 != HAS_FRAMES | HAS_BYTES:
-        return Extent(foreign=True)
-    length = second / max(1, first)  # of a frame, on average
-    if size - start < second - length:
-        return Extent(cut=f"{size - start} of {second} bytes of audio are there")
-    stream.seek(start + second)
-    return Extent(foreign=stream.read(3).startswith((MP3_MARK, ID3_MARK)))
+    stated = second if place >= 0 and flags & 3 == HAS_FRAMES | HAS_BYTES else 0
+    if stated and size - start < stated - stated / max(1, first):  # less than a frame, on average
+        cut = f"{size - start} of {stated} bytes of audio are there"
+        return Extent(cut=cut, foreign=True)
+    return Extent(foreign=True)
 
 
 def _of_ogg(stream: BinaryIO, size: int) -> Extent:

@@ -12,9 +12,10 @@ from vocalsketch.jobs.run import as_process
 from vocalsketch.systems import load_system
 
 
-def _rank(folder: str, name: str, root: str, split: str, bad: OnBadAudio, *more: str) -> None:
+def main(folder: str, name: str, root: str, split: str, bad: OnBadAudio, *more: str) -> None:
+    """Rank; ``more`` is the root of a second corpus, which only tests, if there is one."""
     rank(Path(folder), name, load_system(name), root, split, bad, *more)
 
 
 if __name__ == "__main__":
-    sys.exit(as_process(lambda: _rank(*sys.argv[1:])))  # type: ignore[arg-type]  # plan.py's
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))  # type: ignore[arg-type]  # plan.py's

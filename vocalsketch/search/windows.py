@@ -74,7 +74,8 @@ class Windows:
                 part = waveform[round((start - offset) * rate) :][
                     : math.ceil((window + MARGIN) * rate)
                 ]
-                if np.abs(part[: math.ceil(window * rate)]).max(initial=0.0) > SILENCE:
+                heard = part[: math.ceil(window * rate)]
+                if len(heard) and np.ptp(heard) > SILENCE:  # whatever its offset
                     audible = True
                     clip = clip_of(part, rate, self._front_end)
                     yield Window(start, min(start + window, self.duration), clip)

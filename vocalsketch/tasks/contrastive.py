@@ -100,6 +100,7 @@ class ContrastiveTask(RetrievalTask):
             "recording": recording_front_end or AudibleMel(),
         }
         super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling, view))
+        self.system.to(memory_format=torch.channels_last)  # half as fast again on a CPU
         heat = torch.tensor(-math.log(temperature))
         self.log_heat = nn.Parameter(heat, requires_grad=learn_temperature)
         self.symmetric = symmetric

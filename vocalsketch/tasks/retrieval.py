@@ -125,8 +125,7 @@ class RetrievalTask(pl.LightningModule):
         self.resumed = True
 
     def _allocate(self, side: Side, width: int) -> None:
-        evaluated = self.evaluation_set
-        clips = len(evaluated.imitations if side == "imitation" else evaluated.sounds)
+        clips = len(self.evaluation_set.clips[side])
         self._held[side] = torch.zeros(clips, width, device=self.device)
         self._seen[side] = torch.zeros(clips, device=self.device)
 
@@ -156,11 +155,11 @@ class RetrievalTask(pl.LightningModule):
             embeddings["recording"][torch.from_numpy(candidates)],
         )
         column = {int(sound): index for index, sound in enumerate(candidates)}
-        kinds = tuple(evaluated.sounds[sound].classes for sound in candidates)
+        kinds = tuple(evaluated.sounds.records[sound].classes for sound in candidates)
         return CategoryScores(
             category,
-            tuple(evaluated.imitations[query].id for query in queries),
-            tuple(evaluated.sounds[sound].id for sound in candidates),
+            tuple(evaluated.imitations.records[query].id for query in queries),
+            tuple(evaluated.sounds.records[sound].id for sound in candidates),
             np.array([column[int(target)] for target in evaluated.targets[queries]]),
             scores.double().cpu().numpy(),
             kinds if any(kinds) else (),

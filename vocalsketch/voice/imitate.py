@@ -9,8 +9,17 @@ from vocalsketch.errors import AudioError
 from vocalsketch.voice.listening import FLOOR, HOP, SAMPLE_RATE, Frames, Heard, heard
 from vocalsketch.voice.manner import Manner, Performance, manner, performed
 from vocalsketch.voice.microphone import taken_down
-from vocalsketch.voice.people import Person, _sung
-from vocalsketch.voice.voice import BANDWIDTHS, FOURTH_FORMANT, VOWELS, Voice
+from vocalsketch.voice.people import Person, sung
+from vocalsketch.voice.voice import (
+    BANDWIDTHS,
+    FOURTH_FORMANT,
+    VOWELS,
+    Voice,
+    glottal_pulses,
+    levelled,
+    phase,
+    sampled,
+)
 
 WINDOW = 512  # samples of the frames in which the tract moves: 32 ms
 STRIDE = 256  # samples between them
@@ -97,20 +106,22 @@ def _spoken(played: Performance, person: Person, how: Manner, rng: np.random.Gen
     sound = played.heard
     samples = len(sound.loudness) * HOP
     voicing = _voicing(sound, person, how, rng)
-    pitch = _sung(sound, person, rng) * (5.0 if how.source == "whistled" else 1.0)
+    pitch = sung(sound, person, rng) * (5.0 if how.source == "whistled" else 1.0)
     noise = rng.standard_normal(samples).astype(np.float32)
     level = _level(played, person, how)
     brightness = _brightness(sound, how, rng)
-    voiced = _sampled(voicing, samples)
-    pulses = _source(person.voice, _sampled(pitch, samples), how, rng)
+    voiced = sampled(voicing, samples)
+    periods = phase(person.voice, sampled(pitch, samples), rng)
     breath = (
-        pulses + 0.15 * person.voice.breathiness * noise if how.source != "whistled" else pulses
+        np.sin(2.0 * np.pi * periods)
+        if how.source == "whistled"
+        else glottal_pulses(person.voice, periods) + 0.15 * person.voice.breathiness * noise
     )
     tract = None if how.source == "whistled" else _vowel_gains(brightness, person.voice, how)
     friction = _friction_gains(brightness, how)
-    spoken = voiced * _levelled(_shaped(voiced * breath, tract))
-    spoken += (1.0 - voiced) * _levelled(_shaped((1.0 - voiced) * noise, friction))
-    spoken *= 10.0 ** (_sampled(level, samples) / 20.0)
+    spoken = voiced * levelled(_shaped(voiced * breath, tract))
+    spoken += (1.0 - voiced) * levelled(_shaped((1.0 - voiced) * noise, friction))
+    spoken *= 10.0 ** (sampled(level, samples) / 20.0)
     for onset in played.onsets if how.consonant != "none" else ():
         _articulate(spoken, onset, brightness[onset], how, rng)
     return np.asarray(spoken / max(float(np.abs(spoken).max()), 1e-9))
@@ -149,16 +160,6 @@ def _brightness(sound: Heard, how: Manner, rng: np.random.Generator) -> Frames:
     motion = how.bright_slope * (sound.brightness - middle)
     wander = ndimage.gaussian_filter1d(rng.normal(0.0, 0.6, len(motion)), 12)
     return np.asarray(middle + how.bright_offset + motion + wander)
-
-
-def _source(voice: Voice, pitch: Frames, how: Manner, rng: np.random.Generator) -> Frames:
-    """Return glottal pulses, or a whistle's sine."""
-    tremble = rng.standard_normal(len(pitch) // HOP + 1)
-    place = np.cumsum(pitch * 2.0 ** (voice.jitter * _sampled(tremble, len(pitch)))) / SAMPLE_RATE
-    if how.source == "whistled":
-        return np.sin(2.0 * np.pi * place)
-    opened = place % 1.0 / voice.openness
-    return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
 
 
 def _vowel_gains(brightness: Frames, voice: Voice, how: Manner) -> np.ndarray:
@@ -211,10 +212,6 @@ def _articulate(
     spoken[start : start + 2 * length] += burst[:room]
 
 
-def _sampled(contour: Frames, samples: int) -> Frames:
-    return np.interp(np.arange(samples) / HOP, np.arange(len(contour)), contour)
-
-
 def _framed(contour: Frames) -> Frames:
     """Return a contour at the frames of ``_shaped``."""
     places = np.arange(0, len(contour) * HOP + WINDOW, STRIDE) / HOP
@@ -234,9 +231,3 @@ def _shaped(source: Frames, gains: np.ndarray | None) -> Frames:
     added = np.concatenate([halves[:, 0], np.zeros((1, STRIDE), np.float32)])
     added[1:] += halves[:, 1]
     return np.asarray(added.ravel()[WINDOW - STRIDE :][: len(source)], dtype=np.float64)
-
-
-def _levelled(sound: Frames) -> Frames:
-    """Return ``sound`` at an even power, so that the articulation alone says how loud it is."""
-    power = np.maximum(ndimage.uniform_filter1d(sound**2, round(0.03 * SAMPLE_RATE)), 0.0)
-    return np.asarray(sound / np.sqrt(power + 1e-4 * max(float(power.max()), 1e-12)))

@@ -1,5 +1,6 @@
 """What is heard in a sound, frame by frame: loudness, pitch, periodicity, brightness."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,10 @@ class Heard:
     pitch: Frames
     periodicity: Frames
     brightness: Frames
+
+    def changed(self, change: Callable[[Frames], Frames]) -> "Heard":
+        """Return the sound with each of its contours changed."""
+        return Heard(*(change(each) for each in vars(self).values()))
 
 
 def heard(waveform: NDArray[np.floating]) -> Heard:

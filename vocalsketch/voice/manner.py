@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from vocalsketch.voice.listening import FLOOR, Frames, Heard
-from vocalsketch.voice.people import LONGEST, Person
+from vocalsketch.voice.people import LONGEST, Person, wavering
 
 FRAMES = 100  # a second
 SOURCES = "followed", "whispered", "hummed", "whistled"
@@ -137,15 +137,9 @@ def onsets_of(loudness: Frames, shortest: float) -> list[int]:
 
 
 def _filtered(sound: Heard, how: Manner) -> Heard:
-    contours = sound.loudness, sound.pitch, sound.periodicity, sound.brightness
     # The loudness of a burst must survive: a wide median would take it away.
-    widths = min(how.medians[0], 5), *how.medians[1:]
-    return Heard(
-        *(
-            ndimage.median_filter(contour, width) if width > 1 else contour
-            for contour, width in zip(contours, widths, strict=True)
-        )
-    )
+    widths = iter((min(how.medians[0], 5), *how.medians[1:]))
+    return sound.changed(lambda contour: ndimage.median_filter(contour, next(widths)))
 
 
 def _warped(sound: Heard, person: Person, how: Manner, rng: np.random.Generator) -> Heard:
@@ -156,20 +150,13 @@ def _warped(sound: Heard, person: Person, how: Manner, rng: np.random.Generator)
         kept = int(frames * rng.uniform(0.5, 1.0))
     length = round(kept * np.clip(person.tempo * how.tempo, 0.5, 2.0))
     length = min(max(length, 6), round(LONGEST * FRAMES))
-    pace = np.exp(rng.normal(0.0, 0.2, 6))
-    course = np.cumsum(np.interp(np.linspace(0, 5, length), np.arange(6), pace))
-    places = (course - course[0]) / (course[-1] - course[0]) * (kept - 1)
+    places = wavering(length, kept, 0.2, rng)
     width = FRAMES * person.reaction
-
-    def follow(contour: Frames, smoothing: float) -> Frames:
-        warped = np.interp(places, np.arange(frames), contour)
-        return np.asarray(ndimage.gaussian_filter1d(warped, max(smoothing, 0.3)))
-
-    return Heard(
-        follow(sound.loudness, 0.4 * width),
-        follow(sound.pitch, width),
-        follow(sound.periodicity, width),
-        follow(sound.brightness, width),
+    widths = iter((0.4 * width, width, width, width))
+    return sound.changed(
+        lambda contour: ndimage.gaussian_filter1d(
+            np.interp(places, np.arange(frames), contour), max(next(widths), 0.3)
+        )
     )
 
 
@@ -187,32 +174,21 @@ def _counted(sound: Heard, onsets: list[int], rng: np.random.Generator) -> tuple
         return sound, onsets
     if rng.random() < 0.6:
         end = onsets[int(rng.integers(2, len(onsets)))]
-        return _cut(sound, np.arange(end)), [each for each in onsets if each < end]
+        return sound.changed(lambda each: each[:end]), [each for each in onsets if each < end]
     again = np.arange(onsets[-3], onsets[-1])
     frames = np.concatenate([np.arange(onsets[-1]), again, np.arange(onsets[-1], len(sound.pitch))])
     frames = frames[: round(LONGEST * FRAMES)]
     added = [onsets[-1] + each - onsets[-3] for each in onsets[-2:]]
-    return _cut(sound, frames), [each for each in [*onsets, *added] if each < len(frames)]
-
-
-def _cut(sound: Heard, frames: np.ndarray) -> Heard:
-    return Heard(
-        sound.loudness[frames],
-        sound.pitch[frames],
-        sound.periodicity[frames],
-        sound.brightness[frames],
-    )
+    within = [each for each in [*onsets, *added] if each < len(frames)]
+    return sound.changed(lambda each: each[frames]), within
 
 
 def _syllables(sound: Heard, onsets: list[int], how: Manner, rng: np.random.Generator) -> Heard:
     """Return the sound as syllables of one shape, each with its own pitch and brightness."""
     frames = len(sound.loudness)
     starts = onsets if onsets and onsets[0] < 15 else [0, *onsets]
-    loudness, pitch, brightness = (
-        sound.loudness.copy(),
-        sound.pitch.copy(),
-        sound.brightness.copy(),
-    )
+    made = sound.changed(np.copy)
+    loudness, pitch, brightness = made.loudness, made.pitch, made.brightness
     fall = rng.uniform(0.0, 40.0)  # dB over a syllable
     hold = rng.random() < 0.5  # whether pitch and brightness rest within a syllable
     for start, end in zip(starts, [*starts[1:], frames], strict=True):
@@ -230,4 +206,4 @@ def _syllables(sound: Heard, onsets: list[int], how: Manner, rng: np.random.Gene
             )
         pitch[within] += how.bend * np.minimum(course, 1.0)
         brightness[within] += how.gesture * (np.minimum(course, 1.0) - 0.5)
-    return Heard(np.clip(loudness, FLOOR, 0.0), pitch, sound.periodicity, brightness)
+    return replace(made, loudness=np.clip(loudness, FLOOR, 0.0))

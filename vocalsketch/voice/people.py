@@ -72,21 +72,20 @@ def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
     stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.07)), 0.75, 1.3)
     frames = len(sound.loudness)
     length = min(max(round(frames * stretch), 10), round(LONGEST * 100))
-    pace = np.exp(rng.normal(0.0, 0.15, 6))  # how fast each sixth of the sound goes by
-    course = np.cumsum(np.interp(np.linspace(0, 5, length), np.arange(6), pace))
-    places = (course - course[0]) / (course[-1] - course[0]) * (frames - 1)
+    places = wavering(length, frames, 0.15, rng)
     width = 100.0 * person.reaction
-
-    def follow(contour: Frames) -> Frames:
-        warped = np.interp(places, np.arange(frames), contour)
-        return np.asarray(ndimage.gaussian_filter1d(warped, width))
-
-    return Heard(
-        follow(sound.loudness),
-        follow(sound.pitch),
-        follow(sound.periodicity),
-        follow(sound.brightness),
+    return sound.changed(
+        lambda contour: ndimage.gaussian_filter1d(
+            np.interp(places, np.arange(frames), contour), width
+        )
     )
+
+
+def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:
+    """Return which of ``frames`` each of ``length`` is, at a pace that wavers by ``spread``."""
+    pace = np.exp(rng.normal(0.0, spread, 6))  # how fast each sixth of the sound goes by
+    course = np.cumsum(np.interp(np.linspace(0, 5, length), np.arange(6), pace))
+    return np.asarray((course - course[0]) / (course[-1] - course[0]) * (frames - 1))
 
 
 def _articulation(sound: Heard, person: Person, rng: np.random.Generator) -> Articulation:
@@ -96,7 +95,7 @@ def _articulation(sound: Heard, person: Person, rng: np.random.Generator) -> Art
     brightness = sound.brightness + rng.normal(0.0, 0.3) + _drift(frames, 0.15, rng)
     threshold = person.threshold + rng.normal(0.0, 0.05)
     return Articulation(
-        pitch=_sung(sound, person, rng),
+        pitch=sung(sound, person, rng),
         level=ndimage.gaussian_filter1d(level, 0.8),
         voicing=1.0 / (1.0 + np.exp(-(sound.periodicity - threshold) / 0.06)),
         vowel=np.clip(1.1 * (brightness - 2.0), 0.0, 4.0),
@@ -104,7 +103,7 @@ def _articulation(sound: Heard, person: Person, rng: np.random.Generator) -> Art
     )
 
 
-def _sung(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:
+def sung(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:
     """Return a pitch in Hz: the sound's, moved by octaves into the range, its motion shrunk."""
     weight = sound.periodicity**2 * 10.0 ** (sound.loudness / 20.0) + 1e-6
     register = float(np.average(sound.pitch, weights=weight))

@@ -59,29 +59,34 @@ class Articulation:
 def utter(voice: Voice, articulation: Articulation, rng: np.random.Generator) -> Frames:
     """Return the waveform of an articulation, (frames * HOP,) at 16 kHz, its peak at 1."""
     samples = len(articulation.level) * HOP
-    voicing = _sampled(articulation.voicing, samples)
-    pulses = _glottal_pulses(voice, _sampled(articulation.pitch, samples), rng)
+    voicing = sampled(articulation.voicing, samples)
+    pulses = glottal_pulses(voice, phase(voice, sampled(articulation.pitch, samples), rng))
     breath = rng.standard_normal(samples)
     vowel = _shaped(
         voicing * (pulses + 0.15 * voice.breathiness * breath), _vowel_tract(voice, articulation)
     )
     friction = _shaped((1.0 - voicing) * breath, _friction_tract(articulation))
-    balanced = voicing * _levelled(vowel) + (1.0 - voicing) * _levelled(friction)
-    level = _sampled(articulation.level, samples)
+    balanced = voicing * levelled(vowel) + (1.0 - voicing) * levelled(friction)
+    level = sampled(articulation.level, samples)
     spoken = balanced * 10.0 ** (level / 20.0)
     return np.asarray(spoken / max(float(np.abs(spoken).max()), 1e-9))
 
 
-def _sampled(contour: Frames, samples: int) -> Frames:
+def sampled(contour: Frames, samples: int) -> Frames:
+    """Return a contour at each sample."""
     return np.interp(np.arange(samples) / HOP, np.arange(len(contour)), contour)
 
 
-def _glottal_pulses(voice: Voice, pitch: Frames, rng: np.random.Generator) -> Frames:
-    """Return the glottal flow's derivative: open and closing by a parabola, then shut."""
+def phase(voice: Voice, pitch: Frames, rng: np.random.Generator) -> Frames:
+    """Return how many periods of a pitch in Hz have passed, whose tremble is the voice's."""
     tremble = rng.standard_normal(len(pitch) // HOP + 1)
-    trembled = pitch * 2.0 ** (voice.jitter * _sampled(tremble, len(pitch)))
-    place = np.cumsum(trembled) / SAMPLE_RATE % 1.0
-    opened = place / voice.openness
+    trembled = pitch * 2.0 ** (voice.jitter * sampled(tremble, len(pitch)))
+    return np.cumsum(trembled) / SAMPLE_RATE
+
+
+def glottal_pulses(voice: Voice, periods: Frames) -> Frames:
+    """Return the glottal flow's derivative: open and closing by a parabola, then shut."""
+    opened = periods % 1.0 / voice.openness
     # The flow t^2 (1 - t) has the derivative 2t - 3t^2, with its corner at the closure.
     return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
 
@@ -123,7 +128,7 @@ def _shaped(source: Frames, gain: Frames) -> Frames:
     return np.asarray(shaped[: len(source)])
 
 
-def _levelled(sound: Frames) -> Frames:
+def levelled(sound: Frames) -> Frames:
     """Return ``sound`` at an even power, so that the articulation alone says how loud it is."""
     # The running sum may end a hair below zero after a loud part.
     power = np.maximum(ndimage.uniform_filter1d(sound**2, round(0.03 * SAMPLE_RATE)), 0.0)

@@ -20,7 +20,7 @@ def demo_corpus() -> Path:
 
     Four categories of 24 sounds (44.1 kHz) with 10 imitations each (16 kHz), about 105 MB.
     """
-    return made_once(f"vocalsketch-{VERSION}", layout.make)
+    return made_once(f"vocalsketch-{VERSION}", layout.write)
 
 
 def demo_languages() -> Path:
@@ -28,7 +28,7 @@ def demo_languages() -> Path:
 
     Seven 'languages' of 6 speakers with 4 clips each, 16 kHz, 2 to 4 s.
     """
-    return made_once(f"voxforge-{VERSION}", languages.make)
+    return made_once(f"voxforge-{VERSION}", languages.write)
 
 
 def demo_urban() -> Path:
@@ -36,4 +36,4 @@ def demo_urban() -> Path:
 
     Ten classes of 12 clips over ten folds, 16 to 96 kHz, 1.5 to 4 s.
     """
-    return made_once(f"urbansound8k-{VERSION}", urban.make)
+    return made_once(f"urbansound8k-{VERSION}", urban.write)

@@ -45,16 +45,13 @@ class Language:
 LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def make(folder: Path) -> None:
-    """Fill ``folder`` with every speaker of every language."""
-    write(folder, [(name, number) for name in LANGUAGES for number in range(SPEAKERS)])
+def write(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write submissions, told by language and number (all if left out), and last the marker.
 
-
-def write(folder: Path, submissions: Sequence[tuple[str, int]]) -> None:
-    """Write submissions, told by language and number, as ``<language>/<speaker>-<date>-<code>``.
-
-    The marker comes last.
+    They lie in ``<language>/<speaker>-<date>-<code>``.
     """
+    if submissions is None:
+        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
     made_together(
         lambda each: _make_submission(folder / each[0], *each),
         submissions,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from scipy import signal
 
-from vocalsketch.datasets.synthetic import curves
 from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
 from vocalsketch.datasets.synthetic.sounds import CATALOGUE, generator, recording
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
 from vocalsketch.files import write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.people import Person, imitation, person
@@ -57,13 +57,9 @@ def items() -> tuple[Item, ...]:
     )
 
 
-def make(folder: Path) -> None:
-    """Fill ``folder`` with the whole corpus."""
-    write(folder, items())
-
-
-def write(folder: Path, chosen: Sequence[Item]) -> None:
-    """Write the chosen sounds and their imitations, the tables, and last the marker."""
+def write(folder: Path, chosen: Sequence[Item] | None = None) -> None:
+    """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
+    chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
     _write_tables(folder, chosen, people)
     made_together(lambda item: _make_item(folder, item, people), chosen, "demo corpus", "sound")
@@ -72,9 +68,9 @@ def write(folder: Path, chosen: Sequence[Item]) -> None:
 
 def _make_item(folder: Path, item: Item, people: list[Person]) -> None:
     waveform = recording(item.category, item.name)
-    write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, curves.SAMPLE_RATE)
+    write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
     sound = listening.heard(
-        signal.resample_poly(waveform, listening.SAMPLE_RATE // 100, curves.SAMPLE_RATE // 100)
+        signal.resample_poly(waveform, listening.SAMPLE_RATE // 100, SAMPLE_RATE // 100)
     )
     included = folder / "vocal_imitations" / "included"
     for number, imitation_id in zip(_imitators(item), item.imitation_ids, strict=True):

@@ -9,30 +9,28 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage, signal
 
-from vocalsketch.datasets.synthetic.curves import (
-    SAMPLE_RATE,
-    Curve,
-    gate,
-    glide,
-    line,
-    steps,
-    strikes,
-    swell,
-    wave,
-)
 from vocalsketch.datasets.synthetic.synthesis import (
     BAR,
     BELL,
     DRUM,
     HARMONICS,
     METAL,
+    SAMPLE_RATE,
+    Curve,
     frequency_modulated,
+    gate,
+    glide,
     hiss,
+    line,
     lowpassed,
     mixed,
     plucked,
+    steps,
+    strikes,
     struck,
+    swell,
     tone,
+    wave,
 )
 
 Rng = np.random.Generator
@@ -71,6 +69,13 @@ def _cut_short(sound: Curve, rng: Rng) -> Curve:
 def _between(rng: Rng, low: float, high: float) -> float:
     """Return a number between two, even to the ear (log-uniform)."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _lasting(
+    make: Callable[[float, Rng], Curve], shortest: float, longest: float = LONGEST
+) -> Callable[[Rng], Curve]:
+    """Return what draws a sound's length in seconds, and then the sound."""
+    return lambda rng: make(_between(rng, shortest, longest), rng)
 
 
 def _pitch(seconds: float, rng: Rng, low: float = 70.0, high: float = 2_500.0) -> Curve:
@@ -141,8 +146,13 @@ def _balanced(*parts: tuple[float, Curve]) -> Curve:
     return np.asarray(sum(share * sound / max(sound.std(), 1e-6) for share, sound in parts))
 
 
-def _tonal(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.3, LONGEST)
+def _layered(share: float, noise: Curve, ring: Curve) -> Curve:
+    """Return noise and a share of a ring, their peaks at an equal level."""
+    ringing = share * ring / max(np.abs(ring).max(), 1e-9)
+    return np.asarray((1.0 - share) * noise / np.abs(noise).max() + ringing)
+
+
+def _tonal(seconds: float, rng: Rng) -> Curve:
     pitch, loudness = _pitch(seconds, rng), _loudness(seconds, rng)
     slope, partials = rng.uniform(0.2, 2.5), int(rng.integers(1, 30))
     sound = tone(pitch, loudness, slope, partials, bool(rng.random() < 0.3))
@@ -154,17 +164,14 @@ def _tonal(rng: Rng) -> Curve:
     return sound
 
 
-def _modulated(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.3, LONGEST)
+def _modulated(seconds: float, rng: Rng) -> Curve:
     index = line(seconds, *rng.uniform(0.0, 7.0, rng.integers(1, 4)))
     ratio = rng.choice([0.5, 1.0, 1.41, 2.0, 3.0, 3.5, 7.0, rng.uniform(0.01, 5.0)])
-    return frequency_modulated(
-        _pitch(seconds, rng, 60.0, 1_500.0), _loudness(seconds, rng), ratio, index
-    )
+    pitch = _pitch(seconds, rng, 60.0, 1_500.0)
+    return frequency_modulated(pitch, _loudness(seconds, rng), ratio, index)
 
 
-def _strings(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.4, LONGEST)
+def _strings(seconds: float, rng: Rng) -> Curve:
     times = _times(seconds, rng)[:12]
     base, sustain = _between(rng, 70.0, 700.0), rng.uniform(0.96, 0.998)
     placed = [
@@ -174,9 +181,8 @@ def _strings(rng: Rng) -> Curve:
     return mixed(seconds, *placed)
 
 
-def _bodies(rng: Rng) -> Curve:
+def _bodies(seconds: float, rng: Rng) -> Curve:
     """Struck wood, metal, glass, coins, bells: rings of one or several hits."""
-    seconds = _between(rng, 0.2, LONGEST)
     modes: tuple[float, ...] = (BAR, BELL, DRUM, METAL, HARMONICS)[rng.integers(5)]
     if rng.random() < 0.4:
         modes = tuple(np.sort(np.exp(rng.uniform(0.0, 2.5, rng.integers(2, 10)))))
@@ -191,9 +197,8 @@ def _bodies(rng: Rng) -> Curve:
     return sound
 
 
-def _noise(rng: Rng) -> Curve:
+def _noise(seconds: float, rng: Rng) -> Curve:
     """Wind, steam, waves, whooshes, sprays."""
-    seconds = _between(rng, 0.3, LONGEST)
     centre = glide(seconds, *np.exp(rng.uniform(5.0, 9.1, rng.integers(1, 5))))
     return hiss(_loudness(seconds, rng), centre, rng.uniform(0.3, 4.0), rng)
 
@@ -215,9 +220,8 @@ def _bubbles(seconds: float, number: int, low: float, high: float, rng: Rng) -> 
     return sound
 
 
-def _poured(rng: Rng) -> Curve:
+def _poured(seconds: float, rng: Rng) -> Curve:
     """A stream, a gurgle, boiling: many bubbles, some hiss."""
-    seconds = _between(rng, 0.6, LONGEST)
     low = _between(rng, 150.0, 900.0)
     number = int(seconds * _between(rng, 8.0, 120.0))
     sound = _bubbles(seconds, number, low, low * _between(rng, 1.5, 6.0), rng)
@@ -226,9 +230,8 @@ def _poured(rng: Rng) -> Curve:
     return shape * _balanced((1.0, sound), (rng.uniform(0.0, 0.6), spray))
 
 
-def _splash(rng: Rng) -> Curve:
+def _splash(seconds: float, rng: Rng) -> Curve:
     """Something falls into water: a slap, spray that falls away, bubbles after it."""
-    seconds = _between(rng, 0.3, 2.5)
     start = rng.uniform(0.0, 0.1)
     fall = _between(rng, 0.03, 0.5)
     centre = glide(seconds, *np.exp(rng.uniform(6.0, 8.9, 3)))
@@ -240,15 +243,13 @@ def _splash(rng: Rng) -> Curve:
     return _balanced((rng.random(), spray), (rng.random(), plop), (rng.random(), after))
 
 
-def _drips(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.3, LONGEST)
+def _drips(seconds: float, rng: Rng) -> Curve:
     low = _between(rng, 300.0, 1_500.0)
     return mixed(seconds, *((time, _bubble(rng, low, 1.5 * low)) for time in _times(seconds, rng)))
 
 
-def _throat(rng: Rng) -> Curve:
+def _throat(seconds: float, rng: Rng) -> Curve:
     """Animals and the like: pulses through moving resonances, calls once or repeated."""
-    seconds = _between(rng, 0.15, 1.2)
     shape = _between(rng, 60.0, 900.0) * 2.0 ** rng.uniform(-0.7, 0.7, rng.integers(2, 5))
     pitch = glide(seconds, *shape)
     rough = wave(seconds, _between(rng, 18.0, 60.0), rng.choice([1.0, 1.0, 0.2]), 1.0)
@@ -262,51 +263,40 @@ def _throat(rng: Rng) -> Curve:
     return mixed(whole, *((float(turn), call) for turn in turns))
 
 
-def _chirps(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.04, 0.4)
+def _chirps(seconds: float, rng: Rng) -> Curve:
     base = _between(rng, 900.0, 5_000.0)
-    note = tone(
-        np.clip(glide(seconds, *(base * 2.0 ** rng.normal(0.0, 0.4, 3))), 300.0, 8_000.0),
-        swell(seconds, 0.01, 0.3 * seconds),
-        2.0,
-        3,
-    )
+    pitch = np.clip(glide(seconds, *(base * 2.0 ** rng.normal(0.0, 0.4, 3))), 300.0, 8_000.0)
+    note = tone(pitch, swell(seconds, 0.01, 0.3 * seconds), 2.0, 3)
     whole = _between(rng, 0.4, LONGEST)
     return mixed(whole, *((time, note) for time in _times(whole, rng)))
 
 
-def _engine(rng: Rng) -> Curve:
+def _engine(seconds: float, rng: Rng) -> Curve:
     """Motors, propellers, saws, drills, purrs: pulses at a rate that moves, and their noise."""
-    seconds = _between(rng, 0.6, LONGEST)
     rates = _between(rng, 9.0, 220.0) * 2.0 ** rng.normal(0.0, 0.5, rng.integers(1, 6))
     rate = glide(seconds, *np.clip(rates, 6.0, 500.0))
-    motor = lowpassed(
-        tone(rate, line(seconds, 1.0), rng.uniform(0.0, 0.6), 60), _between(rng, 200.0, 5_000.0)
-    )
+    motor = tone(rate, line(seconds, 1.0), rng.uniform(0.0, 0.6), 60)
+    motor = lowpassed(motor, _between(rng, 200.0, 5_000.0))
     puffs = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.cumsum(rate) / SAMPLE_RATE)
     noise = hiss(puffs ** rng.uniform(1.0, 8.0), _between(rng, 200.0, 5_000.0), 2.5, rng)
     share = rng.random()
     return _loudness(seconds, rng) * _balanced((share, motor), (1.0 - share, noise))
 
 
-def _impact(rng: Rng) -> Curve:
+def _impact(seconds: float, rng: Rng) -> Curve:
     """Thuds, doors, shots, claps, crashes: noise that falls away over a body's ring."""
-    seconds = _between(rng, 0.15, 2.5)
     times = _times(seconds, rng)[:8]
     fall, low = _between(rng, 0.008, 0.5), _between(rng, 50.0, 600.0)
-    noise = hiss(
-        strikes(seconds, times, fall, 0.001), _between(rng, 150.0, 6_000.0), rng.uniform(1, 4), rng
-    )
-    body = mixed(
-        seconds, *((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
-    )
+    falling = strikes(seconds, times, fall, 0.001)
+    noise = hiss(falling, _between(rng, 150.0, 6_000.0), rng.uniform(1, 4), rng)
+    rings = ((time, struck(low, seconds - time, DRUM, 2.0 * fall)) for time in times)
+    body = mixed(seconds, *rings)
     share = rng.random()
     return _balanced((share, noise), (1.0 - share, body))
 
 
-def _scrape(rng: Rng) -> Curve:
+def _scrape(seconds: float, rng: Rng) -> Curve:
     """Zips, tears, creaks, ratchets, saws: slips at a rate, each a short noise."""
-    seconds = _between(rng, 0.2, 3.0)
     rates = _between(rng, 12.0, 300.0) * 2.0 ** rng.normal(0.0, 0.7, rng.integers(2, 6))
     place = np.cumsum(glide(seconds, *np.clip(rates, 8.0, 600.0))) / SAMPLE_RATE
     slips = np.exp(-(place % 1.0) * rng.uniform(1.0, 12.0))
@@ -314,9 +304,8 @@ def _scrape(rng: Rng) -> Curve:
     return hiss(slips * _loudness(seconds, rng), centre, rng.uniform(0.4, 3.0), rng)
 
 
-def _crackle(rng: Rng) -> Curve:
+def _crackle(seconds: float, rng: Rng) -> Curve:
     """Fire, paper, gravel, rain, keys: clicks without order, their density in motion."""
-    seconds = _between(rng, 0.3, LONGEST)
     density = _between(rng, 8.0, 400.0) * _loudness(seconds, rng)
     clicks = (rng.random(len(density)) < density / SAMPLE_RATE) * rng.exponential(1.0, len(density))
     fall = _between(rng, 0.0008, 0.01)
@@ -325,8 +314,8 @@ def _crackle(rng: Rng) -> Curve:
     return hiss(np.maximum(envelope, 0.0), _between(rng, 500.0, 8_000.0), rng.uniform(1, 4), rng)
 
 
-def _kick(rng: Rng) -> Curve:
-    seconds, low = _between(rng, 0.12, 0.9), _between(rng, 38.0, 90.0)
+def _kick(seconds: float, rng: Rng) -> Curve:
+    low = _between(rng, 38.0, 90.0)
     fall = seconds / rng.uniform(2.0, 6.0)
     drop = np.exp(-line(seconds, 0.0, seconds) / _between(rng, 0.008, 0.06))
     sound = tone(low * (1.0 + rng.uniform(0.5, 6.0) * drop), strikes(seconds, [0.0], fall), 2.5, 3)
@@ -335,63 +324,54 @@ def _kick(rng: Rng) -> Curve:
     return np.asarray(np.tanh(rng.uniform(0.5, 4.0) * sound))
 
 
-def _snare(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.12, 0.7)
+def _snare(seconds: float, rng: Rng) -> Curve:
     fall = seconds / rng.uniform(2.0, 6.0)
-    wires = hiss(
-        strikes(seconds, [0.0], fall, 0.001),
-        _between(rng, 1_200.0, 6_000.0),
-        rng.uniform(2, 4),
-        rng,
-    )
+    falling = strikes(seconds, [0.0], fall, 0.001)
+    wires = hiss(falling, _between(rng, 1_200.0, 6_000.0), rng.uniform(2, 4), rng)
     body = struck(_between(rng, 140.0, 330.0), seconds, DRUM, 0.6 * fall)
     clap = rng.random() < 0.2
     if clap:
         early = strikes(seconds, [0.0, 0.011, 0.023], 0.006, 0.0005)
         wires = wires + hiss(early, 1_500.0, 1.5, rng)
     share = rng.uniform(0.0, 0.2 if clap else 0.6)
-    return np.asarray(
-        (1.0 - share) * wires / np.abs(wires).max() + share * body / np.abs(body).max()
-    )
+    return _layered(share, wires, body)
 
 
-def _hat(rng: Rng) -> Curve:
-    seconds = _between(rng, 0.1, 1.2)
+def _hat(seconds: float, rng: Rng) -> Curve:
     fall = seconds / rng.uniform(2.5, 7.0)
     loud = strikes(seconds, [0.0], fall, _between(rng, 0.0005, 0.02))
     sizzle = hiss(loud, _between(rng, 5_000.0, 11_000.0), rng.uniform(0.8, 2.5), rng)
     ring = tone(line(seconds, _between(rng, 300.0, 600.0)), loud, 0.0, 30, odd=True)
-    ring = signal.sosfilt(
-        signal.butter(4, _between(rng, 4_000.0, 8_000.0), "high", fs=SAMPLE_RATE, output="sos"),
-        ring,
-    )
-    share = rng.uniform(0.0, 0.5)
-    return np.asarray(
-        (1 - share) * sizzle / np.abs(sizzle).max() + share * ring / max(np.abs(ring).max(), 1e-9)
-    )
+    low = _between(rng, 4_000.0, 8_000.0)
+    highpass = signal.butter(4, low, "high", fs=SAMPLE_RATE, output="sos")
+    return _layered(rng.uniform(0.0, 0.5), sizzle, signal.sosfilt(highpass, ring))
 
 
-def _tom(rng: Rng) -> Curve:
-    seconds, low = _between(rng, 0.15, 1.2), _between(rng, 70.0, 400.0)
+def _tom(seconds: float, rng: Rng) -> Curve:
+    low = _between(rng, 70.0, 400.0)
     fall = seconds / rng.uniform(2.0, 5.0)
     bend = glide(seconds, low * rng.uniform(1.0, 1.8), low, low)
     return tone(bend, strikes(seconds, [0.0], fall), 2.0, 4)
 
 
 def _drum(rng: Rng) -> Curve:
-    return (_kick, _snare, _hat, _tom)[rng.choice(4, p=[0.32, 0.32, 0.26, 0.1])](rng)
+    kinds = (
+        _lasting(_kick, 0.12, 0.9),
+        _lasting(_snare, 0.12, 0.7),
+        _lasting(_hat, 0.1, 1.2),
+        _lasting(_tom, 0.15, 1.2),
+    )
+    return kinds[rng.choice(4, p=[0.32, 0.32, 0.26, 0.1])](rng)
 
 
-def _beat(rng: Rng) -> Curve:
+def _beat(seconds: float, rng: Rng) -> Curve:
     """A pattern of two or three drums."""
-    seconds = _between(rng, 0.8, LONGEST)
     placed = [(time, drum) for drum in (_drum(rng), _drum(rng)) for time in _times(seconds, rng)]
     return mixed(seconds, *placed)
 
 
-def _alarm(rng: Rng) -> Curve:
+def _alarm(seconds: float, rng: Rng) -> Curve:
     """Beeps, rings, horns, sirens: few pitches, switched or swept in turn."""
-    seconds = _between(rng, 0.4, LONGEST)
     base, rate = _between(rng, 200.0, 3_500.0), _between(rng, 0.8, 25.0)
     other = base * 2.0 ** rng.uniform(0.0, 0.9)
     swept = wave(seconds, rate / 4.0, base, other)
@@ -411,10 +391,9 @@ def _pair(rng: Rng) -> Curve:
     if rng.random() < 0.6:
         joined = np.concatenate([first[: round(2.5 * SAMPLE_RATE)], level * second])
         return joined[: round(LONGEST * SAMPLE_RATE)]
-    length = max(len(first), len(second))
-    return np.pad(first, (0, length - len(first))) + level * np.pad(
-        second, (0, length - len(second))
-    )
+    longest = max(len(first), len(second))
+    first, second = (np.pad(each, (0, longest - len(each))) for each in (first, second))
+    return first + level * second
 
 
 def _recorded(sound: Curve, rng: Rng) -> Curve:
@@ -432,22 +411,22 @@ def _recorded(sound: Curve, rng: Rng) -> Curve:
 
 # Of each family: what draws a sound, and how often it is drawn beside the others
 FAMILIES: dict[str, tuple[Callable[[Rng], Curve], float]] = {
-    "tonal": (_tonal, 2.5),
-    "modulated": (_modulated, 1.5),
-    "strings": (_strings, 0.8),
-    "bodies": (_bodies, 2.0),
-    "noise": (_noise, 1.5),
-    "poured": (_poured, 1.0),
-    "splash": (_splash, 1.5),
-    "drips": (_drips, 0.7),
-    "throat": (_throat, 2.0),
-    "chirps": (_chirps, 0.7),
-    "engine": (_engine, 1.2),
-    "impact": (_impact, 1.5),
-    "scrape": (_scrape, 1.5),
-    "crackle": (_crackle, 1.0),
+    "tonal": (_lasting(_tonal, 0.3), 2.5),
+    "modulated": (_lasting(_modulated, 0.3), 1.5),
+    "strings": (_lasting(_strings, 0.4), 0.8),
+    "bodies": (_lasting(_bodies, 0.2), 2.0),
+    "noise": (_lasting(_noise, 0.3), 1.5),
+    "poured": (_lasting(_poured, 0.6), 1.0),
+    "splash": (_lasting(_splash, 0.3, 2.5), 1.5),
+    "drips": (_lasting(_drips, 0.3), 0.7),
+    "throat": (_lasting(_throat, 0.15, 1.2), 2.0),
+    "chirps": (_lasting(_chirps, 0.04, 0.4), 0.7),
+    "engine": (_lasting(_engine, 0.6), 1.2),
+    "impact": (_lasting(_impact, 0.15, 2.5), 1.5),
+    "scrape": (_lasting(_scrape, 0.2, 3.0), 1.5),
+    "crackle": (_lasting(_crackle, 0.3), 1.0),
     "drum": (_drum, 3.0),
-    "beat": (_beat, 0.6),
-    "alarm": (_alarm, 1.2),
+    "beat": (_lasting(_beat, 0.8), 0.6),
+    "alarm": (_lasting(_alarm, 0.4), 1.2),
     "pair": (_pair, 2.5),
 }

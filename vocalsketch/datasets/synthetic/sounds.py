@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from scipy import ndimage
 
-from vocalsketch.datasets.synthetic import curves, synthesis
-from vocalsketch.datasets.synthetic.curves import Curve
+from vocalsketch.datasets.synthetic import synthesis
+from vocalsketch.datasets.synthetic.synthesis import Curve
 
 SEED = 13_862
 # Category -> name -> what makes the sound; class -> what makes it; what languages.Language has
@@ -19,7 +19,6 @@ CATALOGUE, SCENES, LANGUAGES = yaml.load_all(
     Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
 _WORDS: dict[str, Callable[..., Any]] = {
-    **vars(curves),
     **vars(synthesis),
     "plus": operator.add,
     "minus": operator.sub,

@@ -8,9 +8,8 @@ import numpy as np
 from scipy import signal
 
 from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
-from vocalsketch.datasets.synthetic.curves import SAMPLE_RATE, Curve
 from vocalsketch.datasets.synthetic.sounds import SCENES, generator, made
-from vocalsketch.datasets.synthetic.synthesis import hiss
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, hiss
 from vocalsketch.files import write_table
 
 SOURCES = 6  # recordings of each class
@@ -21,13 +20,10 @@ NOTICE = "Made by vocalsketch: every sound here is synthesised. This is not Urba
 COLUMNS = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
 
 
-def make(folder: Path) -> None:
-    """Fill ``folder`` with every recording of every class."""
-    write(folder, [(name, source) for name in SCENES for source in range(SOURCES)])
-
-
-def write(folder: Path, recordings: Sequence[tuple[str, int]]) -> None:
-    """Write recordings, told by class and number, the metadata, and last the marker."""
+def write(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write recordings, told by class and number (all if left out), the table, and a marker."""
+    if recordings is None:
+        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
     together = made_together(
         lambda each: _make_recording(folder, *each), recordings, "demo city sounds", "recording"
     )

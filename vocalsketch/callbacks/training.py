@@ -1,15 +1,33 @@
-"""Batch norm's statistics, estimated anew where training has been too short for them."""
+"""How training is made repeatable, and its batch norm precise."""
 
 from collections.abc import Iterator
 from itertools import islice
 
+import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from vocalsketch.datamodules.batches import LabelledBatch
 from vocalsketch.errors import ConfigError
 from vocalsketch.tasks.classification import ClassificationTask
+
+
+class EpochSeed(pl.Callback):
+    """Reseeds torch at each epoch from (seed, epoch, process).
+
+    A run that is killed and resumed from the checkpoint of its last epoch so draws the same
+    dropout as one that was never interrupted.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Reseed the generators of every device."""
+        key = [self.seed, trainer.current_epoch, trainer.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
 
 class PreciseBatchNorm(pl.Callback):
