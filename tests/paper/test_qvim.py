@@ -121,9 +121,6 @@ def test_an_unknown_row_and_absent_weights_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["reproduce", "qvim", "--rows", "clever"]) == 1
-    assert (
-        "No row 'clever': there are all, qvim_2dft, qvim_mn"
-        in capsys.readouterr().err
-    )
+    assert "No row 'clever': there are all, qvim_2dft, qvim_mn" in capsys.readouterr().err
     assert main(["reproduce", "qvim", "--weights", str(tmp_path / "mn10.pt")]) == 1
     assert "mn10.pt, where there is no file" in capsys.readouterr().err
