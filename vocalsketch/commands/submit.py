@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -28,14 +28,10 @@ OPTIONS: Options = {
     "--out! FILE": (Path, "the CSV to write"),
 }
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.description = (
-        "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per "
-        "item, both named by their path within their folder; higher is closer."
-    )
-    add_options(parser, OPTIONS)
+DESCRIPTION = (
+    "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per item, "
+    "both named by their path within their folder; higher is closer."
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
