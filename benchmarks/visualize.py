@@ -18,7 +18,6 @@ from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.interpret.ascent import AscentSettings, ascend, noise_inputs
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject, load_subject
-from vocalsketch.interpret.units import Activity
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
@@ -70,7 +69,9 @@ def _seconds(
     begun = time.perf_counter()
     for units, start in zip(groups, starts, strict=True):
         ascend(
-            Activity(layer).of(torch.tensor(units, device=device)),
+            lambda inputs, rows, units=torch.tensor(units, device=device): layer.activation(
+                units[rows], inputs
+            ),
             start,
             torch.ones(len(units), device=device),
             settings,

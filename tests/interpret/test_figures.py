@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from vocalsketch.features.log_mel import RecordingLogMel
 from vocalsketch.interpret.figures import (
-    Column,
     as_svg,
     draw_spectrogram,
     gallery_figure,
@@ -16,7 +15,7 @@ from vocalsketch.interpret.figures import (
 from vocalsketch.interpret.pattern import Pattern, Portrait
 
 
-def portrait(layer, units, dead=()):
+def portrait(subject, layer, units, dead=()):
     inputs = 2 if layer.part == "pair" else 1
     patterns = [
         Pattern(
@@ -32,7 +31,7 @@ def portrait(layer, units, dead=()):
         )
         for unit in units
     ]
-    return Portrait(layer, patterns, None)
+    return Portrait(subject, layer, patterns, None)
 
 
 def titles(figure):
@@ -55,8 +54,8 @@ def test_axes_are_in_seconds_and_at_the_bands_frequencies():
 
 def test_towers_have_a_row_of_units_for_each_layer_and_checkpoints_stand_side_by_side(subject):
     conv1, conv2 = subject.layers[:2]
-    column = Column(subject, [portrait(conv1, range(4)), portrait(conv2, range(3))])
-    figure = gallery_figure([column, column], "imitation")
+    column = [portrait(subject, conv1, range(4)), portrait(subject, conv2, range(3))]
+    figure = gallery_figure([column, column])
     once = [f"conv1, unit {n}" for n in range(4)] + [f"conv2, unit {n}" for n in range(3)]
     assert sorted(titles(figure)) == sorted(once * 2)
     headings = [part.get_suptitle() for part in figure.subfigs]
@@ -65,7 +64,7 @@ def test_towers_have_a_row_of_units_for_each_layer_and_checkpoints_stand_side_by
 
 def test_pairs_have_both_inputs_in_a_row(subject):
     fc1 = subject.layers[4]
-    figure = gallery_figure([Column(subject, [portrait(fc1, [0, 7])])], "pair")
+    figure = gallery_figure([[portrait(subject, fc1, [0, 7])]])
     assert titles(figure) == [
         "fc1, unit 0, imitation",
         "fc1, unit 0, recording",
@@ -81,25 +80,25 @@ def test_pairs_have_both_inputs_in_a_row(subject):
 
 def test_a_figure_shows_four_units_of_a_layer_at_most(subject):
     wide = subject.layers[1]
-    figure = gallery_figure([Column(subject, [portrait(wide, range(5))])], "imitation")
+    figure = gallery_figure([[portrait(subject, wide, range(5))]])
     assert len(titles(figure)) == 4
 
 
 def test_a_dead_unit_is_said_to_be_dead(subject):
     conv1 = subject.layers[0]
-    figure = gallery_figure([Column(subject, [portrait(conv1, [0, 1], dead=[1])])], "imitation")
+    figure = gallery_figure([[portrait(subject, conv1, [0, 1], dead=[1])]])
     said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert said == [[], ["dead"]]
 
 
 def test_a_pattern_is_drawn_with_the_curve_of_its_ascent(subject):
-    of = portrait(subject.layers[4], [2])
-    figure = pattern_figure(subject, of, of.patterns[0])
+    of = portrait(subject, subject.layers[4], [2])
+    figure = pattern_figure(of, of.patterns[0])
     assert titles(figure) == ["imitation", "recording", "activation (leaky)"]
     assert figure.axes[-1].lines[0].get_xydata().tolist() == [[1.0, 0.0], [2.0, 1.0]]
 
 
 def test_the_same_patterns_give_the_same_file(subject):
-    columns = [Column(subject, [portrait(subject.layers[0], [0])])]
-    first, again = (as_svg(gallery_figure(columns, "imitation")) for _ in range(2))
+    columns = [[portrait(subject, subject.layers[0], [0])]]
+    first, again = (as_svg(gallery_figure(columns)) for _ in range(2))
     assert first == again

@@ -1,6 +1,7 @@
 """Layers: their names and sizes, what they respond, and leaky copies that leave no trace."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,13 +11,9 @@ from torch.nn import functional
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.layers import (
-    check_alike,
-    layers_of,
-    selected_layers,
-    with_leaky_units,
-)
+from vocalsketch.interpret.layers import check_alike, selected_layers
 from vocalsketch.interpret.subject import PretrainedTower
+from vocalsketch.interpret.tracing import layers_of, with_leaky_units
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.systems import System
@@ -126,10 +123,9 @@ def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
     clips, units = torch.randn(4, 12, 20), torch.tensor([2, 0, 2, 1])
     for layer in layers_of(with_leaky_units(network)):
         inputs = (clips, clips.flip(0))[: 2 if layer.part == "pair" else 1]
-        expected = torch.stack(
-            [layer.respond(*inputs)[row, unit] for row, unit in enumerate(units)]
-        )
-        torch.testing.assert_close(layer.answer(units, inputs), expected)
+        for each in (layer, replace(layer, position="centre")):
+            expected = each.activations(inputs)[torch.arange(4), units]
+            torch.testing.assert_close(each.activation(units, inputs), expected)
 
 
 def test_conv1_responds_with_the_rectified_convolution_before_pooling():

@@ -8,13 +8,13 @@ import torch
 
 from vocalsketch.interpret.ascent import AscentSettings
 from vocalsketch.interpret.pattern import Pattern, maximise
-from vocalsketch.interpret.units import Activity
 
 SETTINGS = AscentSettings(steps=300)
 
 
-def layer_of(subject, name, part="imitation"):
-    return next(each for each in subject.layers if (each.name, each.part) == (name, part))
+def layer_of(subject, name, part="imitation", position=None):
+    layer = next(each for each in subject.layers if (each.name, each.part) == (name, part))
+    return replace(layer, position=position)
 
 
 def clips_like(subject, layer):
@@ -24,7 +24,7 @@ def clips_like(subject, layer):
     sweeps = [torch.sin(2 * torch.pi * (100 + rise * time) * time) for rise in (400, 1500)]
     bursts = [tone * (time % 0.1 < 0.05) for tone in tones]
     waveforms = torch.stack([*tones, *sweeps, *bursts])
-    return tuple(front_end(waveforms) for front_end in subject.inputs_of(layer))
+    return {side: subject.front_ends[side](waveforms) for side in layer.sides}
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,9 @@ def clips_like(subject, layer):
     ],
 )
 def test_ascent_rises_far_above_noise_and_real_clips(subject, name, part, position, least):
-    layer = layer_of(subject, name, part)
+    layer = layer_of(subject, name, part, position)
     clips = clips_like(subject, layer)
-    portrait = maximise(
-        subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips, position=position
-    )
+    portrait = maximise(subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips)
     for pattern in portrait.patterns:
         noise, real = pattern.ratio(pattern.noise), pattern.ratio(pattern.clips)
         print(f"{part} {name} {pattern.unit}: {noise:.1f} x noise, {real:.1f} x clips")
@@ -67,7 +65,7 @@ def test_in_conv1_a_pattern_comes_close_to_the_best_wave(subject):
     # the mean of a rectified wave is close to the most that a bounded input can reach
     layer = layer_of(subject, "conv1")
     portrait = maximise(subject, layer, range(layer.units), settings=SETTINGS)
-    best = Activity(layer).measured((gratings(12, 20),)).amax(dim=0)
+    best = layer.activations((gratings(12, 20),)).amax(dim=0)
     for pattern, wave in zip(portrait.patterns, best, strict=True):
         print(f"conv1 {pattern.unit}: {pattern.activation / float(wave):.2f} x the best wave")
         assert pattern.activation > 0.85 * float(wave)
@@ -103,11 +101,9 @@ def test_a_dead_unit_is_told_from_one_that_no_clip_activates(subject):
     stage.conv.weight.data[:2] = 0.0
     stage.conv.weight.data[1, 0, 1, 1] = 1.0
     stage.conv.bias.data[:2] = torch.tensor([-1.0, -8.0])  # unit 1 needs a value above 8
-    layer = layer_of(subject, "conv1")
+    layer = layer_of(subject, "conv1", position="centre")
     clips = clips_like(subject, layer)
-    portrait = maximise(
-        subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips, position="centre"
-    )
+    portrait = maximise(subject, layer, [0, 1, 2], settings=SETTINGS, clips=clips)
     dead, silent, alive = portrait.patterns
     assert (dead.dead, silent.dead, alive.dead) == (True, False, False)
     assert (dead.silent_on_clips, silent.silent_on_clips) == (False, True)
@@ -120,9 +116,8 @@ def test_a_dead_unit_is_told_from_one_that_no_clip_activates(subject):
 def test_a_single_position_of_conv1_is_maximised_by_its_kernel(subject):
     stage = subject.network.imitation_tower.stages[0]
     kernel = stage.conv.weight.data[3, 0]
-    pattern = maximise(
-        subject, layer_of(subject, "conv1"), [3], settings=SETTINGS, position=(4, 6)
-    ).patterns[0]
+    layer = layer_of(subject, "conv1", position=(4, 6))
+    pattern = maximise(subject, layer, [3], settings=SETTINGS).patterns[0]
     full = torch.zeros(subject.front_ends["imitation"].shape)
     full[4:7, 6:9] = kernel
     full -= full.mean()
@@ -132,9 +127,9 @@ def test_a_single_position_of_conv1_is_maximised_by_its_kernel(subject):
 
 def test_without_leaky_units_ascent_from_where_a_unit_is_off_goes_nowhere(subject):
     subject.network.imitation_tower.stages[0].conv.bias.data[:] = -8.0
-    layer = layer_of(subject, "conv1")
+    layer = layer_of(subject, "conv1", position="centre")
     stuck, risen = (
-        maximise(subject, layer, [0], settings=SETTINGS, position="centre", slope=slope)
+        maximise(subject, layer, [0], settings=SETTINGS, slope=slope)
         .patterns[0].activation
         for slope in (0.0, 0.3)
     )  # fmt: skip

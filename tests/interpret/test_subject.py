@@ -60,9 +60,11 @@ def test_a_classifier_checkpoint_gives_its_tower_and_the_side_it_is_trained_for(
     }
     found = load_subject(save(tmp_path / "last.ckpt", "network", network, made))
     clips = torch.randn(2, *front_end.shape)
-    hidden = found.sides.embed(side, clips)
+    hidden = found.network.embed(side, clips)
     torch.testing.assert_close(network.head[-1](hidden), network(clips))
-    assert found.describe_front_ends() == {side: front_end.describe()}
+    assert {s: each.describe() for s, each in found.front_ends.items()} == {
+        side: front_end.describe()
+    }
     assert [(layer.name, layer.part, layer.units) for layer in found.layers] == [
         ("conv1", side, 2),
         ("fc1", side, 5),

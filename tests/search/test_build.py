@@ -25,7 +25,7 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.search import BuildReport, Index, build_index, embedding
 from vocalsketch.search import build as building
 from vocalsketch.search.embedding import Embedder
-from vocalsketch.systems import default_system, load_system
+from vocalsketch.systems import load_system
 
 
 def build(library: Path, checkpoint: Path | None = None, **options: object) -> BuildReport:
@@ -468,7 +468,7 @@ def test_the_contours_need_no_training(library: Path) -> None:
 def test_without_a_system_the_default_is_used(library: Path) -> None:
     assert build(library).sounds == 6
     index = Index.open(library.parent / "index")
-    assert index.fingerprint == default_system().fingerprint
+    assert index.fingerprint == load_system("default").fingerprint
 
 
 def test_an_interrupted_build_ends_soon_and_keeps_what_is_done(

@@ -6,7 +6,7 @@ import torch
 from scipy.signal import chirp
 
 from vocalsketch.features.audio import clip_of
-from vocalsketch.systems import default_system
+from vocalsketch.systems import load_system
 from vocalsketch.systems.checkpoints import DEFAULT
 
 RATE = 16_000
@@ -26,7 +26,7 @@ def sounds(seconds: float) -> list[np.ndarray]:
 
 @torch.no_grad()
 def test_it_finds_what_is_imitated_slower() -> None:
-    system = default_system()
+    system = load_system("default")
     front_end = system.front_ends["imitation"]
 
     def clips(made: list[np.ndarray]) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_it_finds_what_is_imitated_slower() -> None:
 
 def test_it_is_the_one_the_card_tells_of() -> None:
     assert DEFAULT.stat().st_size < 10e6
-    system = default_system()
+    system = load_system("default")
     assert system.fingerprint == "7fee497025c3f585"
     assert system.inner_product
     assert [float(each) for each in system.get_buffer("weights")] == pytest.approx(

@@ -72,11 +72,12 @@ def test_the_first_layers_of_both_towers_are_copied_and_nothing_else(
                 assert torch.equal(network.state_dict()[f"{side}_tower.{name}"], value)
     for name, value in network.state_dict().items():
         assert (name in copied) or torch.equal(value, before[name]), name
-    assert [(each.side, each.layer) for each in report] == [
+    assert [(each["side"], each["layer"]) for each in report] == [
         (side, layer) for side in ("imitation", "recording") for layer in range(1, count + 1)
     ]
     path = checkpoints["imitation"][1]
-    assert str(report[0]) == f"imitation conv1 (2x1x3x3, with batch norm) from {path}"
+    assert (report[0]["shape"], report[0]["batch_norm"]) == ([2, 1, 3, 3], True)
+    assert report[0]["path"] == str(path)
 
 
 @pytest.mark.parametrize(("source", "target"), [(True, False), (False, True)])
@@ -89,7 +90,7 @@ def test_batch_norm_is_copied_only_where_both_have_it(
     geometry = replace(GEOMETRY, imitation_tower=replace(IMITATION, batch_norm=target))
     network = Siamese(FRONT_ENDS, geometry)
     report = transfer_layers(network, Transfer("conv123", imitation=path))
-    assert [each.batch_norm for each in report] == [False] * 3
+    assert [each["batch_norm"] for each in report] == [False] * 3
     for own, other in zip(network.imitation_tower.stages, trained.tower.stages, strict=True):
         assert torch.equal(own.conv.weight, other.conv.weight)
         if target:
@@ -218,7 +219,9 @@ def task(**options: object) -> SiameseTask:
     )
 
 
-def test_only_the_start_of_a_training_transfers(tmp_path: Path) -> None:
+def test_only_the_start_of_a_training_transfers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trained = task().system
     torch.nn.init.ones_(trained.imitation_tower.stages[0].conv.weight)
     path = tmp_path / "pretrained.ckpt"
@@ -239,6 +242,9 @@ def test_only_the_start_of_a_training_transfers(tmp_path: Path) -> None:
             assert module.system.provenance == {"transferred": ["what it started from"]}
         else:
             assert [line["layer"] for line in module.system.provenance["transferred"]] == [1]
+            kernels = "x".join(map(str, module.system.imitation_tower.stages[0].conv.weight.shape))
+            said = f"Transferred: imitation conv1 ({kernels}, with batch norm) from {path}"
+            assert said in capsys.readouterr().out
 
 
 def test_frozen_layers_keep_weights_and_statistics_while_the_others_learn() -> None:

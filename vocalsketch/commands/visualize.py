@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,14 @@ from vocalsketch.commands.actions import Options, add_options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vocalsketch.domain import Side
     from vocalsketch.interpret.ascent import AscentSettings
-    from vocalsketch.interpret.clips import Clips
-    from vocalsketch.interpret.figures import Column
     from vocalsketch.interpret.gallery import Written
-    from vocalsketch.interpret.layers import Layer
+    from vocalsketch.interpret.layers import Layer, Position
+    from vocalsketch.interpret.pattern import Portrait
     from vocalsketch.interpret.subject import Subject
-    from vocalsketch.interpret.units import Position
 
 JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before it
 
@@ -61,65 +63,46 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import make_folder
     from vocalsketch.interpret.gallery import write_gallery
     from vocalsketch.interpret.layers import check_alike, check_slope, selected_layers
+    from vocalsketch.interpret.pattern import maximise
     from vocalsketch.interpret.subject import load_subjects
     from vocalsketch.interpret.tracking import track
-    from vocalsketch.interpret.units import Activity
 
     settings, position = _settings(arguments), _position(arguments.position)
     check_slope(arguments.slope)
     names = None if arguments.names is None else arguments.names.split(",")
     subjects = load_subjects(arguments.checkpoints, names, _device(arguments.device))
-    layers = None if arguments.layers is None else arguments.layers.split(",")
-    chosen = [selected_layers(subject.layers, layers, arguments.part) for subject in subjects]
+    wanted = None if arguments.layers is None else arguments.layers.split(",")
+    chosen = [selected_layers(subject.layers, wanted, arguments.part) for subject in subjects]
     check_alike(chosen)
+    chosen = [tuple(replace(layer, position=position) for layer in layers) for layers in chosen]
     units = [_units(layer, arguments) for layer in chosen[0]]
-    for layer in chosen[0]:
-        Activity(layer, position)  # refuses a position that is not there, before any work
     make_folder(arguments.out)
-    clips = _clips(subjects, arguments.corpus, arguments.seed)
+    corpus, clips = _clips(subjects, arguments)
     columns = [
-        _column(subject, layers, units, clips[number] if clips else None, arguments)
-        for number, (subject, layers) in enumerate(zip(subjects, chosen, strict=True))
-    ]
-    introduction = _introduction(arguments, settings, clips)
-    seed = arguments.seed
-    written = write_gallery(
-        columns, arguments.out, introduction, position=position, seed=seed, progress=True
-    )
-    _print_summary(columns, written)
-    if arguments.wandb:
-        track(columns, written, arguments.out)
-    return 0
-
-
-def _column(
-    subject: "Subject",
-    layers: "Sequence[Layer]",
-    units: Sequence[Sequence[int]],
-    clips: "Clips | None",
-    arguments: argparse.Namespace,
-) -> "Column":
-    """Find the patterns of one checkpoint, layer by layer."""
-    from vocalsketch.interpret.figures import Column
-    from vocalsketch.interpret.pattern import maximise
-
-    return Column(
-        subject,
         [
             maximise(
                 subject,
                 layer,
                 of_layer,
-                settings=_settings(arguments),
-                position=_position(arguments.position),
-                clips=None if clips is None else clips.of(layer.part),
+                settings=settings,
+                clips=of_subject,
                 seed=arguments.seed,
                 slope=arguments.slope,
                 progress=True,
             )
             for layer, of_layer in zip(layers, units, strict=True)
-        ],
+        ]
+        for subject, layers, of_subject in zip(subjects, chosen, clips, strict=True)
+    ]
+    introduction = _introduction(arguments, settings, corpus)
+    written = write_gallery(
+        columns, arguments.out, introduction, seed=arguments.seed, progress=True
     )
+    portraits = [portrait for column in columns for portrait in column]
+    _print_summary(portraits, written)
+    if arguments.wandb:
+        track(portraits, written, arguments.out)
+    return 0
 
 
 def _settings(arguments: argparse.Namespace) -> "AscentSettings":
@@ -166,30 +149,25 @@ def _device(name: str) -> str:
 
 
 def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:
-    from vocalsketch.interpret.units import checked_units, drawn_units
-
     if arguments.only is not None:
-        return checked_units(layer, _numbers("--only", arguments.only))
-    return drawn_units(layer, arguments.units, arguments.seed)
+        return layer.checked_units(_numbers("--only", arguments.only))
+    return layer.drawn_units(arguments.units, arguments.seed)
 
 
-def _clips(subjects: "Sequence[Subject]", corpus_root: str | None, seed: int) -> "list[Clips]":
-    """Return the clips that each checkpoint's patterns are held against."""
-    if corpus_root is None:
-        return []
+def _clips(
+    subjects: "Sequence[Subject]", arguments: argparse.Namespace
+) -> "tuple[str, list[dict[Side, Tensor] | None]]":
+    """Return the name of the corpus, and the clips that each checkpoint's patterns are held to."""
+    if arguments.corpus is None:
+        return "", [None for _ in subjects]
     from vocalsketch.datasets.open import open_corpus
-    from vocalsketch.interpret.clips import draw_clips
 
-    corpus = open_corpus(corpus_root)
-    drawn = [draw_clips(corpus, subjects[0].front_ends, seed)]
-    for subject in subjects[1:]:
-        alike = subject.describe_front_ends() == subjects[0].describe_front_ends()
-        drawn.append(drawn[0] if alike else draw_clips(corpus, subject.front_ends, seed))
-    return drawn
+    corpus = open_corpus(arguments.corpus)
+    return corpus.name, [subject.clips(corpus, arguments.seed) for subject in subjects]
 
 
 def _introduction(
-    arguments: argparse.Namespace, settings: "AscentSettings", clips: "Sequence[Clips]"
+    arguments: argparse.Namespace, settings: "AscentSettings", corpus: str
 ) -> list[str]:
     from vocalsketch.retrieval.results import corpus_tag
 
@@ -200,7 +178,7 @@ def _introduction(
         "jitter": settings.jitter,
     }
     regularised = ", ".join(f"{name} {value:g}" for name, value in used.items() if value)
-    against = f"clips of {corpus_tag(clips[0].corpus)}" if clips else "no real clips"
+    against = f"clips of {corpus_tag(corpus)}" if corpus else "no real clips"
     return [
         "Each picture is an input that activates one unit as much as gradient ascent from noise "
         f"could (seed {arguments.seed}), with the weights as trained and ReLUs leaky (slope "
@@ -215,18 +193,16 @@ def _introduction(
     ]
 
 
-def _print_summary(columns: "Sequence[Column]", written: "Written") -> None:
+def _print_summary(portraits: "Sequence[Portrait]", written: "Written") -> None:
     from vocalsketch.retrieval.results import corpus_tag
 
-    for column in columns:
-        tag = corpus_tag(column.subject.corpus)
-        for portrait in column.portraits:
-            patterns = portrait.patterns
-            dead = [str(pattern.unit) for pattern in patterns if pattern.dead]
-            converged = sum(pattern.converged for pattern in patterns)
-            print(
-                f"{column.subject.name}, {portrait.layer.part} {portrait.layer.name}: "
-                f"{len(patterns)} patterns, {converged} converged"
-                f"{', dead: ' + ', '.join(dead) if dead else ''} ({tag})"
-            )
+    for portrait in portraits:
+        patterns, subject = portrait.patterns, portrait.subject
+        dead = ", ".join(str(pattern.unit) for pattern in patterns if pattern.dead)
+        converged = sum(pattern.converged for pattern in patterns)
+        print(
+            f"{subject.name}, {portrait.layer.part} {portrait.layer.name}: "
+            f"{len(patterns)} patterns, {converged} converged"
+            f"{f', dead: {dead}' if dead else ''} ({corpus_tag(subject.corpus)})"
+        )
     print(f"{len(written.figures)} figures, {len(written.sounds)} sounds, {written.page}")

@@ -1,7 +1,7 @@
 """Activation maximisation: gradient ascent on the input (paper, section VII; Erhan et al. 2009)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -74,21 +74,6 @@ class Ascent:
     converged: Tensor
 
 
-@dataclass(eq=False)
-class _Climb:
-    """The state of an ascent."""
-
-    inputs: Inputs
-    best: Inputs
-    objective: Tensor  # (units,), of the best
-    reference: Tensor  # (units,), the objective that the next must beat by a thousandth
-    activations: Tensor  # (units,), at the best
-    sizes: Tensor  # (units,)
-    idle: Tensor  # (units,), steps since the reference rose
-    halved: Tensor  # (units,)
-    curves: list[list[float]] = field(default_factory=list)
-
-
 def ascend(
     activation: Activation,
     starts: Inputs,
@@ -117,18 +102,16 @@ def ascend(
     Returns:
         The patterns; the units that converge leave the batch early.
     """
-    climb = _begin(starts, settings)
+    climb = _Climb(activation, starts, scales, settings, generator)
     climbing = torch.ones(len(scales), dtype=torch.bool, device=scales.device)
     for _ in tqdm(range(settings.steps), progress, unit="step", disable=progress is None):
         rows = climbing.nonzero().squeeze(1)
-        values, objective, gradients = _gradients(
-            activation, climb, rows, scales, settings, generator
-        )
-        _note(climb, rows, values, objective, scales, settings)
+        values, objective, gradients = climb.gradients(rows)
+        climb.note(rows, values, objective)
         climbing = climb.halved <= settings.halvings
         if not climbing.any():
             break
-        _step(climb, rows, gradients)
+        climb.step(rows, gradients)
     return Ascent(climb.best, climb.activations, climb.curves, ~climbing)
 
 
@@ -163,88 +146,77 @@ def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inp
     return tuple(noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred)
 
 
-def _begin(starts: Inputs, settings: AscentSettings) -> _Climb:
-    inputs = tuple(within_reach(start.detach()) for start in starts)
-    units, device = len(inputs[0]), inputs[0].device
-    lowest = torch.full((units,), -torch.inf, device=device)
-    none = torch.zeros(units, dtype=torch.long, device=device)
-    return _Climb(
-        inputs,
-        tuple(each.clone() for each in inputs),
-        lowest,
-        lowest.clone(),
-        lowest.clone(),
-        torch.full((units,), settings.step_size, device=device),
-        none,
-        none.clone(),
-        [[] for _ in range(units)],
-    )
+class _Climb:
+    """An ascent under way; its arguments are those of ``ascend``."""
 
+    def __init__(
+        self,
+        activation: Activation,
+        starts: Inputs,
+        scales: Tensor,
+        settings: AscentSettings,
+        generator: torch.Generator,
+    ) -> None:
+        self.activation, self.scales, self.settings = activation, scales, settings
+        self.generator = generator
+        self.inputs = tuple(within_reach(start.detach()) for start in starts)
+        self.best = tuple(each.clone() for each in self.inputs)
+        lowest = torch.full_like(scales, -torch.inf)
+        self.objective = lowest  # (units,), of the best
+        self.reference = lowest.clone()  # (units,), what the next must beat by a thousandth
+        self.activations = lowest.clone()  # (units,), at the best
+        self.sizes = torch.full_like(scales, settings.step_size)
+        self.idle = torch.zeros_like(scales, dtype=torch.long)  # steps since the reference rose
+        self.halved = self.idle.clone()
+        self.curves: list[list[float]] = [[] for _ in scales]
 
-def _gradients(
-    activation: Activation,
-    climb: _Climb,
-    rows: Tensor,
-    scales: Tensor,
-    settings: AscentSettings,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Inputs]:
-    """Return activations (rows,), objectives (rows,), and its gradient for each input."""
-    inputs = tuple(each[rows].requires_grad_() for each in climb.inputs)
-    moved = tuple(jittered(each, settings.jitter, generator) for each in inputs)
-    values = activation(moved, rows)
-    objective = values
-    for each in inputs:
-        if settings.l2:
-            objective = objective - settings.l2 * scales[rows] * energy(each)
-        if settings.total_variation:
-            cost = settings.total_variation * scales[rows]
-            objective = objective - cost * total_variation(each)
-    if not objective.requires_grad:
-        raise ConfigError(
-            "What this layer answers cannot be traced back to its input, so nothing can climb it: "
-            "choose another layer, or a network of which this one is made."
-        )
-    gradients = torch.autograd.grad(objective.sum(), inputs)
-    return values.detach(), objective.detach(), gradients
+    def gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
+        """Return activations (rows,), objectives (rows,), and its gradient for each input."""
+        settings, scales = self.settings, self.scales[rows]
+        inputs = tuple(each[rows].requires_grad_() for each in self.inputs)
+        moved = tuple(jittered(each, settings.jitter, self.generator) for each in inputs)
+        values = self.activation(moved, rows)
+        objective = values
+        for each in inputs:
+            if settings.l2:
+                objective = objective - settings.l2 * scales * energy(each)
+            if settings.total_variation:
+                objective = objective - settings.total_variation * scales * total_variation(each)
+        if not objective.requires_grad:
+            raise ConfigError(
+                "What this layer answers cannot be traced back to its input, so nothing can climb "
+                "it: choose another layer, or a network of which this one is made."
+            )
+        gradients = torch.autograd.grad(objective.sum(), inputs)
+        return values.detach(), objective.detach(), gradients
 
+    def note(self, rows: Tensor, values: Tensor, objective: Tensor) -> None:
+        """Keep what is best so far; halve the steps of units that no longer rise."""
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            self.curves[row].append(value)
+        better = objective > self.objective[rows]
+        improved = rows[better]
+        self.objective[improved] = objective[better]
+        self.activations[improved] = values[better]
+        reference = self.reference[rows]
+        least = 1e-3 * torch.maximum(reference.abs(), self.scales[rows])
+        rose = torch.isinf(reference) | (objective > reference + least)
+        self.reference[rows[rose]] = objective[rose]
+        self.idle[rows] = torch.where(rose, 0, self.idle[rows] + 1)
+        stuck = rows[self.idle[rows] >= self.settings.patience]
+        self.sizes[stuck] /= 2
+        self.halved[stuck] += 1
+        self.idle[stuck] = 0
+        for best, current in zip(self.best, self.inputs, strict=True):
+            best[improved] = current[improved]
+            current[stuck] = best[stuck]
 
-def _note(
-    climb: _Climb,
-    rows: Tensor,
-    values: Tensor,
-    objective: Tensor,
-    scales: Tensor,
-    settings: AscentSettings,
-) -> None:
-    """Keep what is best so far; halve the steps of units that no longer rise."""
-    for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-        climb.curves[row].append(value)
-    better = objective > climb.objective[rows]
-    improved = rows[better]
-    climb.objective[improved] = objective[better]
-    climb.activations[improved] = values[better]
-    for best, current in zip(climb.best, climb.inputs, strict=True):
-        best[improved] = current[improved]
-    reference = climb.reference[rows]
-    least = 1e-3 * torch.maximum(reference.abs(), scales[rows])
-    rose = torch.isinf(reference) | (objective > reference + least)
-    climb.reference[rows[rose]] = objective[rose]
-    climb.idle[rows] = torch.where(rose, 0, climb.idle[rows] + 1)
-    stuck = rows[climb.idle[rows] >= settings.patience]
-    climb.sizes[stuck] /= 2
-    climb.halved[stuck] += 1
-    climb.idle[stuck] = 0
-    for best, current in zip(climb.best, climb.inputs, strict=True):
-        current[stuck] = best[stuck]
-
-
-def _step(climb: _Climb, rows: Tensor, gradients: Inputs) -> None:
-    """Move each input along its gradient; a step's length is its size times the root of values."""
-    for current, gradient in zip(climb.inputs, gradients, strict=True):
-        length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
-        direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
-        current[rows] = within_reach(current[rows] + climb.sizes[rows, None, None] * direction)
+    def step(self, rows: Tensor, gradients: Inputs) -> None:
+        """Move each input along its gradient; a step's length is its size times root of values."""
+        for current, gradient in zip(self.inputs, gradients, strict=True):
+            length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
+            direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
+            current[rows] = within_reach(current[rows] + self.sizes[rows, None, None] * direction)
 
 
 def energy(pattern: Tensor) -> Tensor:

@@ -23,6 +23,9 @@ from vocalsketch.interpret.pattern import wav
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.systems import System
 
+STEPS = 128  # of the integral
+STEPS_AT_ONCE = 32
+
 Waveform = NDArray[np.float32]
 
 READING = (
@@ -109,18 +112,20 @@ def _section(
         }
     found = attribute(system, features)
     parts = found.contributions
-    limit = float(max(np.percentile(each.abs().numpy(), 99.5) for each in parts.values()))
-    cards = [
-        _card(
+    limit = max(float(np.percentile(part.abs().numpy(), 99.5)) for part in parts.values()) or 1.0
+    cards = []
+    for side, part in parts.items():
+        front_end = system.front_ends[side]
+        clip = clips[side][: round(front_end.hop * front_end.shape[1])]
+        spoke, against = float(part.clamp(min=0).sum()), float(part.clamp(max=0).sum())
+        card = Card(
             f"{side}: {names[side]}",
-            features[side],
-            parts[side],
-            system.front_ends[side],
-            clips[side],
-            limit or 1.0,
+            as_png(_figure(features[side], part, front_end, limit)),
+            "Features, the contribution of each of their values, and the sum over frequency.",
+            {"what the system heard": wav(clip, front_end.sample_rate)},
+            {"for the pair": f"{spoke:+.3f}", "against it": f"{against:+.3f}"},
         )
-        for side in SIDES
-    ]
+        cards.append(card)
     score = in_words(found.score, found.kind).capitalize()
     text = (
         f"{score} ({found.kind} {found.score:.3f}; silence paired with silence has "
@@ -128,25 +133,6 @@ def _section(
         f"{abs(found.gap):.1g}."
     )
     return Section(heading, text, cards)
-
-
-def _card(
-    heading: str,
-    spectrogram: Tensor,
-    contribution: Tensor,
-    front_end: FrontEnd,
-    clip: Waveform,
-    limit: float,
-) -> Card:
-    span = contribution.clamp(min=0).sum(), contribution.clamp(max=0).sum()
-    samples = round(front_end.hop * front_end.shape[1])
-    return Card(
-        heading,
-        as_png(_figure(spectrogram, contribution, front_end, limit)),
-        "Features, the contribution of each of their values, and the sum over frequency.",
-        {"what the system heard": wav(clip[:samples], front_end.sample_rate)},
-        {"for the pair": f"{float(span[0]):+.3f}", "against it": f"{float(span[1]):+.3f}"},
-    )
 
 
 def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limit: float) -> Figure:
@@ -166,10 +152,6 @@ def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limi
         above.label_outer()
         middle.label_outer()
     return figure
-
-
-STEPS = 128
-STEPS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +206,8 @@ def attribute(system: System, features: Mapping[Side, Tensor], steps: int = STEP
 
     inputs = tuple(features[side][None] for side in SIDES)
     with torch.no_grad():
-        silent = tuple(_silence(system, side) for side in SIDES)
+        front_ends = (system.front_ends[side] for side in SIDES)
+        silent = tuple(each(torch.zeros(1, each.samples)) for each in front_ends)
         score, silence = float(scores(*inputs)), float(scores(*silent))
     traced = tuple(each.clone().requires_grad_() for each in inputs)
     if None in torch.autograd.grad(scores(*traced).sum(), traced, allow_unused=True):
@@ -238,10 +221,3 @@ def attribute(system: System, features: Mapping[Side, Tensor], steps: int = STEP
     found = {side: part[0].detach().float() for side, part in zip(SIDES, parts, strict=True)}
     total = sum(float(each.sum()) for each in found.values())
     return Attribution(found, score, system.kind, silence, score - silence - total)
-
-
-def _silence(system: System, side: Side) -> Tensor:
-    """Return the features of a silent clip, (1, bins, frames)."""
-    front_end = system.front_ends[side]
-    silence: Tensor = front_end(torch.zeros(1, front_end.samples))
-    return silence

@@ -1,8 +1,7 @@
 """Figures 7, 8 and 9 of the paper, and a picture of each pattern."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -15,7 +14,6 @@ from torch import Tensor
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Part
 from vocalsketch.interpret.pattern import Pattern, Portrait
-from vocalsketch.interpret.subject import Subject, sides_of
 
 INK = "#24292e"
 RESOLUTION = 110  # dots per inch of a PNG
@@ -35,47 +33,40 @@ STYLE: Any = {  # matplotlib types its keys one by one
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Column:
-    """What one checkpoint contributes to a figure."""
-
-    subject: Subject
-    portraits: Sequence[Portrait]
-
-
-def gallery_figure(columns: Sequence[Column], part: Part) -> Figure:
+def gallery_figure(columns: Sequence[Sequence[Portrait]]) -> Figure:
     """Draw the patterns that see one part: figure 7, 8 or 9; checkpoints stand side by side.
 
     Args:
-        columns: One or two checkpoints with the layers that see ``part``, the same of each.
-        part: Imitation tower, recording tower or pairs.
+        columns: Of one or two checkpoints the portraits of the layers that see the part, the same
+            layers and units of each.
     """
-    rows, across = _extent(columns[0], part)
+    counts = [min(len(portrait.patterns), UNITS_SHOWN) for portrait in columns[0]]
+    pairs = columns[0][0].layer.part == "pair"  # of which a unit is a row, else a layer
+    rows, across = (sum(counts), 2) if pairs else (len(counts), max(counts))
     with mpl.rc_context(STYLE):
         size = (0.3 + 2.1 * across * len(columns), 0.5 + 1.85 * rows)
         figure = Figure(figsize=size, layout="constrained")
         places = figure.subfigures(1, len(columns), wspace=0.04, squeeze=False)[0]
-        for place, column in zip(places, columns, strict=True):
-            _draw_column(place, column, part, (rows, across))
+        for place, portraits in zip(places, columns, strict=True):
+            _draw_column(place, portraits, place.subplots(rows, across, squeeze=False))
     return figure
 
 
-def pattern_figure(subject: Subject, portrait: Portrait, pattern: Pattern) -> Figure:
+def pattern_figure(portrait: Portrait, pattern: Pattern) -> Figure:
     """Draw one pattern, one picture for each input, and the curve of its ascent."""
-    front_ends = subject.inputs_of(portrait.layer)
+    front_ends, sides = portrait.subject.inputs_of(portrait.layer), portrait.layer.sides
     with mpl.rc_context(STYLE):
-        pictures = len(front_ends)
-        figure = Figure(figsize=(2.9 * pictures + 2.2, 2.1), layout="constrained")
-        axes = figure.subplots(1, pictures + 1, width_ratios=[2.9] * pictures + [2.2])
-        for each, spectrogram, front_end, name in zip(
-            axes, pattern.spectrograms, front_ends, sides_of(pattern.part), strict=False
-        ):
+        figure = Figure(figsize=(2.9 * len(sides) + 2.2, 2.1), layout="constrained")
+        widths = [2.9] * len(sides) + [2.2]
+        *axes, last = figure.subplots(1, len(widths), width_ratios=widths)
+        inputs = zip(axes, pattern.spectrograms, front_ends, sides, strict=True)
+        for each, spectrogram, front_end, side in inputs:
             draw_spectrogram(each, spectrogram, front_end)
-            each.set_title(name)
-        axes[-1].plot(np.arange(1, len(pattern.curve) + 1), pattern.curve, color="#2c6cb0", lw=1)
-        axes[-1].set_xlabel("step")
-        axes[-1].set_title("activation (leaky)")
-        axes[-1].spines[["top", "right"]].set_visible(False)
+            each.set_title(side)
+        last.plot(np.arange(1, len(pattern.curve) + 1), pattern.curve, color="#2c6cb0", lw=1)
+        last.set_xlabel("step")
+        last.set_title("activation (leaky)")
+        last.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -129,54 +120,36 @@ def as_svg(figure: Figure) -> str:
     return target.getvalue()
 
 
-def _extent(column: Column, part: Part) -> tuple[int, int]:
-    """Return rows and pictures across: a layer a row; of pairs a unit a row."""
-    counts = [min(len(portrait.patterns), UNITS_SHOWN) for portrait in column.portraits]
-    return (sum(counts), 2) if part == "pair" else (len(counts), max(counts))
-
-
-def _draw_column(place: SubFigure, column: Column, part: Part, extent: tuple[int, int]) -> None:
-    subject = column.subject
+def _draw_column(
+    place: SubFigure, portraits: Sequence[Portrait], grid: NDArray[np.object_]
+) -> None:
+    subject = portraits[0].subject
     place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
-    grid = place.subplots(*extent, squeeze=False)
-    shown = [
-        (portrait, pattern)
-        for portrait in column.portraits
-        for pattern in portrait.patterns[:UNITS_SHOWN]
-    ]
-    if part == "pair":
+    if portraits[0].layer.part == "pair":
+        shown = [(each, pattern) for each in portraits for pattern in each.patterns[:UNITS_SHOWN]]
         for row, (portrait, pattern) in zip(grid, shown, strict=True):
-            _draw_pattern(list(row), subject, portrait, pattern)
+            _draw_pattern(row, portrait, pattern)
         return
-    for row, portrait in zip(grid, column.portraits, strict=True):
+    for row, portrait in zip(grid, portraits, strict=True):
         for axes in row[len(portrait.patterns) :]:
             axes.set_axis_off()
         for axes, pattern in zip(row, portrait.patterns, strict=False):
-            _draw_pattern([axes], subject, portrait, pattern)
+            _draw_pattern([axes], portrait, pattern)
 
 
-def _draw_pattern(
-    places: Sequence[Axes], subject: Subject, portrait: Portrait, pattern: Pattern
-) -> None:
-    front_ends = subject.inputs_of(portrait.layer)
-    for axes, spectrogram, front_end, name in zip(
-        places, pattern.spectrograms, front_ends, sides_of(pattern.part), strict=True
-    ):
+def _draw_pattern(places: Iterable[Axes], portrait: Portrait, pattern: Pattern) -> None:
+    """Draw a pattern; labels stand at the grid's edge, hertz at both sides of a pair."""
+    front_ends, sides = portrait.subject.inputs_of(portrait.layer), portrait.layer.sides
+    inputs = zip(places, pattern.spectrograms, front_ends, sides, strict=True)
+    for axes, spectrogram, front_end, side in inputs:
         draw_spectrogram(axes, spectrogram, front_end)
-        side = f", {name}" if pattern.part == "pair" else ""
-        axes.set_title(f"{pattern.layer}, unit {pattern.unit}{side}", fontsize=8)
-        _label(axes, shared=pattern.part != "pair")
+        of_pair = f", {side}" if len(sides) > 1 else ""
+        axes.set_title(f"{pattern.layer}, unit {pattern.unit}{of_pair}", fontsize=8)
+        grid = axes.get_subplotspec()
+        if not of_pair:
+            axes.label_outer()
+        elif grid is not None and not grid.is_last_row():
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
         if pattern.dead:
             axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", color="#d1242f")
-
-
-def _label(axes: Axes, *, shared: bool) -> None:
-    """Leave labels at the edge of the grid; hertz everywhere where a row does not share them."""
-    if shared:
-        axes.label_outer()
-        return
-    place = axes.get_subplotspec()
-    assert place is not None
-    if not place.is_last_row():
-        axes.set_xlabel("")
-        axes.tick_params(labelbottom=False)

@@ -10,19 +10,10 @@ from tqdm import tqdm
 
 from vocalsketch.domain import SIDES
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.interpret.figures import (
-    NUMBERS,
-    Column,
-    as_png,
-    as_svg,
-    gallery_figure,
-    pattern_figure,
-)
+from vocalsketch.interpret.figures import NUMBERS, as_png, as_svg, gallery_figure, pattern_figure
 from vocalsketch.interpret.layers import PARTS
 from vocalsketch.interpret.page import Card, Section, page
 from vocalsketch.interpret.pattern import NOISE_INPUTS, Heard, Pattern, Portrait, hear, wav
-from vocalsketch.interpret.subject import Subject, sides_of
-from vocalsketch.interpret.units import Position
 from vocalsketch.retrieval.results import corpus_tag
 
 DEAD = "Dead: neither this pattern, nor noise, nor any real clip raises the unit above 0."
@@ -40,64 +31,58 @@ class Written:
 
 
 def write_gallery(
-    columns: Sequence[Column],
+    columns: Sequence[Sequence[Portrait]],
     out: Path,
     paragraphs: Sequence[str],
     *,
-    position: Position = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Written:
     """Draw, sonify and write the patterns of one or two checkpoints.
 
     Args:
-        columns: The checkpoints, with the same layers and units of each.
+        columns: The portraits of each checkpoint, of the same layers and units.
         out: Folder; made where it is not there.
         paragraphs: How the patterns were found, for the page.
-        position: As in the ascent.
         seed: Of the phases of the sounds.
         progress: Whether to show a bar.
     """
     figures = tuple(_write_figures(columns, out))
     sounds: list[Path] = []
     sections = []
-    of_layers = zip(*(column.portraits for column in columns), strict=True)
-    shown = [pair for of_layer in of_layers for pair in zip(columns, of_layer, strict=True)]
-    total = sum(len(portrait.patterns) for _, portrait in shown)
+    shown = [portrait for of_layer in zip(*columns, strict=True) for portrait in of_layer]
+    total = sum(len(portrait.patterns) for portrait in shown)
     with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
-        for column, portrait in shown:
+        for portrait in shown:
             cards = []
             for pattern in portrait.patterns:
-                subject, layer = column.subject, portrait.layer
-                heard = hear(subject, layer, pattern, position=position, seed=seed)
-                files = _wavs(subject, pattern, heard) if heard else {}
-                sounds += [
-                    _write_bytes(out / "sounds" / name, data) for name, data in files.items()
-                ]
-                cards.append(_card(subject, portrait, pattern, heard, files))
+                heard = hear(portrait, pattern, seed)
+                files = _wavs(portrait, pattern, heard) if heard else {}
+                for name, data in files.items():
+                    sounds.append(_write_bytes(out / "sounds" / name, data))
+                cards.append(_card(portrait, pattern, heard, files))
                 bar.update()
-            sections.append(Section(_heading(column, portrait), _text(portrait), cards))
-    names = ", ".join(column.subject.name for column in columns)
-    tags = [corpus_tag(column.subject.corpus) for column in columns]
-    corpora = f"trained on {' and '.join(dict.fromkeys(tags))}"
+            sections.append(Section(_heading(portrait), _text(portrait), cards))
+    subjects = [portraits[0].subject for portraits in columns]
+    names = ", ".join(subject.name for subject in subjects)
+    tags = dict.fromkeys(corpus_tag(subject.corpus) for subject in subjects)
     written = out / "page.html"
-    write_text(written, page(f"What was learned: {names}", corpora, paragraphs, sections))
+    html = page(
+        f"What was learned: {names}", f"trained on {' and '.join(tags)}", paragraphs, sections
+    )
+    write_text(written, html)
     return Written(written, figures, tuple(sounds))
 
 
-def _write_figures(columns: Sequence[Column], out: Path) -> Iterator[Path]:
+def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator[Path]:
     """Write figure 7, 8 and 9, as far as there are patterns for them; yield the PNG files."""
     for part in PARTS:
-        of_part = [
-            Column(column.subject, [p for p in column.portraits if p.layer.part == part])
-            for column in columns
-        ]
-        if not of_part[0].portraits:
-            continue
-        figure = gallery_figure(of_part, part)
-        stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
-        write_text(out / f"{stem}.svg", as_svg(figure))
-        yield _write_bytes(out / f"{stem}.png", as_png(figure))
+        of_part = [[each for each in mine if each.layer.part == part] for mine in columns]
+        if of_part[0]:
+            figure = gallery_figure(of_part)
+            stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
+            write_text(out / f"{stem}.svg", as_svg(figure))
+            yield _write_bytes(out / f"{stem}.png", as_png(figure))
 
 
 def _write_bytes(target: Path, data: bytes) -> Path:
@@ -106,20 +91,20 @@ def _write_bytes(target: Path, data: bytes) -> Path:
     return target
 
 
-def _wavs(subject: Subject, pattern: Pattern, heard: Heard) -> dict[str, bytes]:
+def _wavs(portrait: Portrait, pattern: Pattern, heard: Heard) -> dict[str, bytes]:
     """Return the wav files of a pattern by name."""
-    sides = sides_of(pattern.part)
+    sides = portrait.layer.sides
+    stem = f"{portrait.subject.name}/{pattern.part}_{pattern.layer}_{pattern.unit:03d}"
     return {
-        f"{subject.name}/{pattern.part}_{pattern.layer}_{pattern.unit:03d}"
-        f"{'_' + side if pattern.part == 'pair' else ''}.wav": wav(waveform, rate)
+        f"{stem}_{side}.wav" if len(sides) > 1 else f"{stem}.wav": wav(waveform, rate)
         for side, waveform, rate in zip(sides, heard.waveforms, heard.sample_rates, strict=True)
     }
 
 
-def _heading(column: Column, portrait: Portrait) -> str:
+def _heading(portrait: Portrait) -> str:
     layer = portrait.layer
     sees = "imitation-recording pairs" if layer.part == "pair" else f"{layer.part} tower"
-    return f"{column.subject.name}: {layer.name}, {sees}"
+    return f"{portrait.subject.name}: {layer.name}, {sees}"
 
 
 def _text(portrait: Portrait) -> str:
@@ -134,16 +119,12 @@ def _text(portrait: Portrait) -> str:
 
 
 def _card(
-    subject: Subject,
-    portrait: Portrait,
-    pattern: Pattern,
-    heard: Heard | None,
-    files: Mapping[str, bytes],
+    portrait: Portrait, pattern: Pattern, heard: Heard | None, files: Mapping[str, bytes]
 ) -> Card:
     labels = SIDES if pattern.part == "pair" else ("its sound",)
     return Card(
         f"{pattern.layer}, unit {pattern.unit}",
-        as_png(pattern_figure(subject, portrait, pattern)),
+        as_png(pattern_figure(portrait, pattern)),
         f"Pattern that activates unit {pattern.unit} of {pattern.layer}, and the curve of its "
         "activation over the steps.",
         dict(zip(labels, files.values(), strict=False)),

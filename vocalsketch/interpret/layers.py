@@ -1,39 +1,21 @@
 """The layers of a network whose units can be looked at, by name: conv1, conv2, ..., fc1, ..."""
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Literal, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.interpret.ascent import Inputs
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
+Position = tuple[int, int] | Literal["centre"] | None
+CLIPS_AT_ONCE = 32
 LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
-PROBES = 2  # clips of noise that are sent through once, to see which layers there are
-
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
-
-
-class Network(Protocol):
-    """What has layers: a system, or a tower of one side alone."""
-
-    front_ends: Mapping[Side, FrontEnd]  # of the sides that it embeds
-
-    def embed(self, side: Side, features: Tensor) -> Tensor:
-        """Map features (clips, bins, frames) to embeddings (clips, width)."""
-
-    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map embeddings to scores (queries, candidates); of a system with both sides alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +28,15 @@ class Layer:
         units: Channels of a convolution, neurons of a fully connected layer.
         positions: (bins, frames) of a channel; None for a fully connected layer.
         respond: Maps features (clips, bins, frames), one argument for a tower and two for a
-            pair, to activations (clips, units) or (clips, units, bins, frames): after the
+            pair, to responses (clips, units) or (clips, units, bins, frames): after the
             activation function, before any pooling.
-        respond_each: Maps units (clips,) and features to what ``answer`` returns, where that
-            can be had without asking all units.
+        respond_each: Maps units (clips,) and features to the response of one unit to each clip,
+            where that can be had without asking all units.
+        position: What of a channel counts as its unit's activation: None its mean; (bin, frame)
+            or ``centre`` one position. It is left out for what has no positions.
+
+    Raises:
+        ConfigError: A channel has no such position.
     """
 
     name: str
@@ -58,58 +45,71 @@ class Layer:
     positions: tuple[int, int] | None
     respond: Callable[..., Tensor]
     respond_each: Callable[..., Tensor] | None = None
+    position: Position = None
 
-    def answer(self, units: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the response of one unit to each clip, (clips,) or (clips, bins, frames).
+    def __post_init__(self) -> None:
+        if self.positions is None or not isinstance(self.position, tuple):
+            return
+        (bin_, frame), (bins, frames) = self.position, self.positions
+        if not (0 <= bin_ < bins and 0 <= frame < frames):
+            raise ConfigError(
+                f"There is no position {bin_},{frame} in {self.name}: its channels are "
+                f"{bins} x {frames} (bins x frames), counted from 0."
+            )
 
-        Args:
-            units: Of each clip the unit that answers it, (clips,) integers.
-            inputs: As ``respond`` takes.
-        """
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """What it sees: one side, or for a pair both."""
+        return SIDES if self.part == "pair" else (self.part,)
+
+    def activations(self, inputs: Inputs) -> Tensor:
+        """Return the activation of every unit, (clips, units), some clips at a time."""
+        blocks = zip(*(torch.split(each, CLIPS_AT_ONCE) for each in inputs), strict=True)
+        with torch.no_grad():
+            return torch.cat([self._counted(self.respond(*block)) for block in blocks])
+
+    def activation(self, units: Tensor, inputs: Inputs) -> Tensor:
+        """Return the activation of one unit by each clip, (clips,): of ``units[i]`` by clip i."""
         if self.respond_each is not None:
-            return self.respond_each(units, *inputs)
+            return self._counted(self.respond_each(units, *inputs))
         response = self.respond(*inputs)
-        return response[torch.arange(len(units), device=units.device), units]
+        return self._counted(response[torch.arange(len(units), device=units.device), units])
 
+    def _counted(self, response: Tensor) -> Tensor:
+        """Return what counts of responses: (..., bins, frames) without the last two."""
+        if self.positions is None:
+            return response
+        if self.position is None:
+            return response.mean(dim=(-2, -1))
+        bins, frames = response.shape[-2:]
+        bin_, frame = (bins // 2, frames // 2) if self.position == "centre" else self.position
+        return response[..., bin_, frame]
 
-def layers_of(network: Network) -> tuple[Layer, ...]:
-    """Return the layers of each side, then the hidden layers that see a pair (paper, figure 9).
+    def drawn_units(self, count: int, seed: int) -> tuple[int, ...]:
+        """Draw ``count`` different units, in rising order (the paper draws four).
 
-    They are found by sending noise through: a convolution or a fully connected layer, with the
-    normalisation and the activation function that follow. Of two sides whose layers are the
-    same modules one is listed. A fully connected layer that no activation follows on its side
-    counts where scoring has no hidden layers; else these complete it.
-    """
-    pairs = _pair_layers(network) if set(network.front_ends) == set(SIDES) else ()
-    found: list[Layer] = []
-    seen: list[list[nn.Module]] = []
-    for side in network.front_ends:
-        modules, layers = _side_layers(network, side, linear_ends=not pairs)
-        if modules not in seen:
-            seen.append(modules)
-            found += layers
-    return (*found, *pairs)
+        Raises:
+            ConfigError: There are not so many.
+        """
+        if not 1 <= count <= self.units:
+            raise ConfigError(
+                f"units is {count}, but {self.name} has {self.units}: ask for 1 to {self.units}."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(sorted(torch.randperm(self.units, generator=generator)[:count].tolist()))
 
+    def checked_units(self, units: Sequence[int]) -> tuple[int, ...]:
+        """Return units that were asked for by number, each once.
 
-def with_leaky_units(network: nn.Module, slope: float = LEAKY_SLOPE) -> nn.Module:
-    """Return a copy of a network whose ReLUs are leaky; the network itself stays as it is.
-
-    A ReLU that is off passes no gradient, and ascent would stop where it begins.
-
-    Args:
-        network: Any network whose ReLUs are modules.
-        slope: For negative inputs, at least 0 and below 1; 0 leaves the ReLUs.
-
-    Raises:
-        ConfigError: ``slope`` is out of range.
-    """
-    check_slope(slope)
-    changed = copy.deepcopy(network).eval().requires_grad_(False)
-    for module in list(changed.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.ReLU):
-                setattr(module, name, nn.LeakyReLU(slope))
-    return changed
+        Raises:
+            ConfigError: There is no such unit.
+        """
+        for unit in units:
+            if not 0 <= unit < self.units:
+                raise ConfigError(
+                    f"There is no unit {unit} in {self.name}: its units are 0 to {self.units - 1}."
+                )
+        return tuple(dict.fromkeys(units))
 
 
 def check_slope(slope: float) -> None:
@@ -163,207 +163,3 @@ def check_alike(chosen: Sequence[Sequence[Layer]]) -> None:
             f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
             "a part that both have, or visualize each by itself."
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Call:
-    """A module without children at work: what it was given and what it made of it."""
-
-    module: nn.Module
-    given: Tensor
-    made: Tensor
-
-
-class _ReachedError(Exception):
-    """The call that was asked for is over: what comes after it is not needed."""
-
-
-@dataclass
-class _Trace:
-    """The calls of a network's modules, in order, up to one of them."""
-
-    last: int | None = None
-    calls: list[_Call] = field(default_factory=list)
-
-    @contextmanager
-    def of(self, network: Network) -> Iterator[None]:
-        """Record the block's calls, and leave the block after the last one."""
-        assert isinstance(network, nn.Module)
-        handles = [
-            module.register_forward_hook(self._note)
-            for module in network.modules()
-            if not any(module.children())
-        ]
-        try:
-            yield
-        except _ReachedError:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _note(self, module: nn.Module, given: tuple[object, ...], made: object) -> None:
-        if not (isinstance(made, Tensor) and given and isinstance(given[0], Tensor)):
-            return  # a recurrent layer, say, whose outputs are several
-        self.calls.append(_Call(module, given[0], made))
-        if len(self.calls) - 1 == self.last:
-            raise _ReachedError
-
-
-def _is_activation(module: nn.Module) -> bool:
-    return type(module).__module__ == "torch.nn.modules.activation"
-
-
-def _side_layers(
-    network: Network, side: Side, *, linear_ends: bool
-) -> tuple[list[nn.Module], list[Layer]]:
-    """Return one side's layers, and the modules that they are made of."""
-    probe = _probe(network, side)
-    with torch.no_grad(), (trace := _Trace()).of(network):
-        network.embed(side, probe)
-    modules: list[nn.Module] = []
-    layers: list[Layer] = []
-    for first, last in _chains(trace.calls):
-        chain = trace.calls[first : last + 1]
-        convolves = isinstance(chain[0].module, CONVOLUTIONS)
-        if not (convolves or linear_ends or _is_activation(chain[-1].module)):
-            continue
-        shown = _by_unit(chain[-1].made, PROBES, channels=convolves)
-        if shown is None:
-            continue
-        kind = "conv" if convolves else "fc"
-        number = 1 + sum(layer.name.startswith(kind) for layer in layers)
-        respond = partial(_side_response, network, side, last, convolves)
-        positions = (shown.shape[2], shown.shape[3]) if shown.ndim == 4 else None
-        single = _single_channel(chain, probe)
-        layers.append(Layer(f"{kind}{number}", side, shown.shape[1], positions, respond, single))
-        modules += [call.module for call in chain]
-    return modules, layers
-
-
-def _pair_layers(network: Network) -> tuple[Layer, ...]:
-    """Return the hidden layers of scoring: where each activation function ends."""
-    with torch.no_grad():
-        embedded = [network.embed(side, _probe(network, side)) for side in SIDES]
-        with (trace := _Trace()).of(network):
-            network.score(*embedded)
-    layers: list[Layer] = []
-    for number, call in enumerate(trace.calls):
-        shown = _of_pairs(call.made, PROBES) if _is_activation(call.module) else None
-        if shown is not None:
-            name, respond = f"fc{len(layers) + 1}", partial(_pair_response, network, number)
-            layers.append(Layer(name, "pair", shown.shape[1], None, respond))
-    return tuple(layers)
-
-
-def _probe(network: Network, side: Side) -> Tensor:
-    assert isinstance(network, nn.Module)
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
-    generator = torch.Generator().manual_seed(0)
-    return torch.randn(PROBES, *network.front_ends[side].shape, generator=generator).to(device)
-
-
-def _chains(calls: Sequence[_Call]) -> Iterator[tuple[int, int]]:
-    """Yield where each layer begins, and where its last norm or activation function ends."""
-    for first, call in enumerate(calls):
-        if not isinstance(call.module, (*CONVOLUTIONS, nn.Linear)):
-            continue
-        last = first
-        while last + 1 < len(calls) and calls[last + 1].given is calls[last].made:
-            following = calls[last + 1].module
-            if not (isinstance(following, NORMS) or _is_activation(following)):
-                break
-            last += 1
-        yield first, last
-
-
-def _by_unit(made: Tensor, clips: int, *, channels: bool) -> Tensor | None:
-    """Return a response as (clips, units) or (clips, units, bins, frames); None if it is neither.
-
-    What is fully connected may answer several times for a clip, once for each of its patches.
-    """
-    if made.ndim < 2 or len(made) != clips:
-        return None
-    if channels:
-        return made if made.ndim == 4 else made.unsqueeze(2) if made.ndim == 3 else None
-    if made.ndim == 3:
-        return made.movedim(2, 1).unsqueeze(2)
-    return made if made.ndim == 2 else None
-
-
-def _of_pairs(made: Tensor, clips: int) -> Tensor | None:
-    """Return the response (clips, units) to true pairs among all (clips x clips)."""
-    if made.ndim < 2 or made.shape[:-1].numel() != clips * clips:
-        return None
-    return made.reshape(clips, clips, -1).diagonal().T
-
-
-def _side_response(
-    network: Network, side: Side, last: int, channels: bool, features: Tensor
-) -> Tensor:
-    with (trace := _Trace(last)).of(network):
-        network.embed(side, features)
-    response = _by_unit(trace.calls[last].made, len(features), channels=channels)
-    assert response is not None
-    return response
-
-
-def _pair_response(network: Network, last: int, imitations: Tensor, recordings: Tensor) -> Tensor:
-    embedded = network.embed("imitation", imitations), network.embed("recording", recordings)
-    with (trace := _Trace(last)).of(network):
-        network.score(*embedded)
-    response = _of_pairs(trace.calls[last].made, len(imitations))
-    assert response is not None
-    return response
-
-
-def _single_channel(chain: Sequence[_Call], probe: Tensor) -> Callable[..., Tensor] | None:
-    """Return how one unit of a first convolution answers each clip; None for other layers.
-
-    It sees one channel, so the clips can be its channels, each under its own kernel.
-    """
-    conv, *rest = (call.module for call in chain)
-    if not isinstance(conv, nn.Conv2d) or conv.bias is None or conv.padding_mode != "zeros":
-        return None
-    fed = chain[0].given
-    if fed.shape != (PROBES, 1, *probe.shape[1:]) or not torch.equal(fed[:, 0], probe):
-        return None
-    plain = (
-        each.affine and each.track_running_stats
-        if isinstance(each, nn.BatchNorm2d)
-        else not list(each.parameters())
-        for each in rest
-    )
-    return partial(_first_response, conv, rest) if all(plain) else None
-
-
-def _first_response(
-    conv: nn.Conv2d, rest: Sequence[nn.Module], units: Tensor, features: Tensor
-) -> Tensor:
-    assert conv.bias is not None
-    outputs = functional.conv2d(
-        features[None],
-        conv.weight[units],
-        conv.bias[units],
-        conv.stride,
-        conv.padding,
-        conv.dilation,
-        groups=len(units),
-    )
-    for module in rest:
-        outputs = (
-            _normalised(module, units, outputs)
-            if isinstance(module, nn.BatchNorm2d)
-            else module(outputs)
-        )
-    return outputs[0]
-
-
-def _normalised(norm: nn.BatchNorm2d, units: Tensor, outputs: Tensor) -> Tensor:
-    """Normalise each channel of (1, clips, bins, frames) as the unit's that it comes from."""
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    return functional.batch_norm(
-        outputs, mean[units], variance[units], norm.weight[units], norm.bias[units], eps=norm.eps
-    )

@@ -49,9 +49,5 @@ def page(title: str, corpus: str, paragraphs: Sequence[str], sections: Sequence[
         corpus=corpus,
         paragraphs=paragraphs,
         sections=sections,
-        base64=_base64,
+        base64=lambda data: base64.b64encode(data).decode(),
     )
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

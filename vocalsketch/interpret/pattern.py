@@ -1,8 +1,8 @@
 """What a unit looks for: its pattern, how others' activations compare with it, and its sound."""
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soundfile
@@ -10,12 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vocalsketch.domain import Side
 from vocalsketch.features.audio import clip_of
-from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.ascent import Ascent, AscentSettings, Inputs, ascend, noise_inputs
+from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
 from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, Part
 from vocalsketch.interpret.subject import Subject
-from vocalsketch.interpret.units import Activity, Position
 
 NOISE_INPUTS = 200
 NOISE_SEED = 200_000_000  # far from the seeds of the starts
@@ -60,11 +59,13 @@ class Portrait:
     """Some units of a layer.
 
     Attributes:
+        subject: Whose layer it is.
         layer: The layer.
         patterns: One for each unit.
         silent: Units of the whole layer that no real clip activates; None without clips.
     """
 
+    subject: Subject
     layer: Layer
     patterns: list[Pattern]
     silent: tuple[int, ...] | None
@@ -76,8 +77,7 @@ def maximise(
     units: Sequence[int],
     *,
     settings: AscentSettings,
-    position: Position = None,
-    clips: Inputs | None = None,
+    clips: Mapping[Side, Tensor] | None = None,
     seed: int = 0,
     slope: float = LEAKY_SLOPE,
     progress: bool = False,
@@ -86,11 +86,10 @@ def maximise(
 
     Args:
         subject: The network; it is left as it was.
-        layer: One of ``subject.layers``.
+        layer: One of ``subject.layers``; its ``position`` says what is maximised.
         units: Numbers of units.
         settings: Of the ascent.
-        position: See ``Activity``.
-        clips: Standardised spectrograms of real clips for each input of the layer, to compare.
+        clips: Standardised spectrograms of real clips for each side, to compare; true pairs.
         seed: Of the random starts; the same seed gives the same patterns.
         slope: Of the leaky units.
         progress: Whether to show a bar.
@@ -98,48 +97,31 @@ def maximise(
     Returns:
         A pattern for each unit, on the CPU, and which of all units no clip activates.
     """
-    device = next(subject.network.parameters()).device
-    chosen = torch.tensor(units, device=device)
+    chosen = torch.tensor(units, device=subject.device)
     shapes = [front_end.shape for front_end in subject.inputs_of(layer)]
-    noise = _to(noise_inputs(shapes, range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS)), device)
-    climbed = Activity(_leaky(subject, layer, slope), position)
+
+    def noise_of(seeds: Sequence[int]) -> Inputs:
+        return tuple(each.to(subject.device) for each in noise_inputs(shapes, seeds))
+
+    noise = noise_of(range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS))
+    same = (layer.name, layer.part)
+    copies = subject.leaky(slope).layers
+    leaky = next(each for each in copies if (each.name, each.part) == same)
+    climbed = replace(leaky, position=layer.position)
+    deviations = climbed.activations(noise).std(dim=0)[chosen]
     ascent = ascend(
-        climbed.of(chosen),
-        _to(noise_inputs(shapes, [seed * 100_003 + unit for unit in units]), device),
-        _deviations(climbed, noise)[chosen],
+        lambda inputs, rows: climbed.activation(chosen[rows], inputs),
+        noise_of([seed * 100_003 + unit for unit in units]),
+        torch.where(deviations > 0, deviations, torch.ones_like(deviations)),
         settings,
         torch.Generator().manual_seed(seed),
         f"{layer.part} {layer.name}" if progress else None,
     )
-    plain = Activity(layer, position)
-    to_clips = None if clips is None else plain.measured(_to(clips, device)).cpu()
-    reached = plain.measured(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
-    patterns = _patterns(layer, units, ascent, reached, plain.measured(noise).cpu(), to_clips)
-    return Portrait(layer, patterns, None if to_clips is None else _never_positive(to_clips))
-
-
-def _leaky(subject: Subject, layer: Layer, slope: float) -> Layer:
-    """Return the layer of a leaky copy of the network."""
-    copies = subject.leaky(slope).layers
-    return next(each for each in copies if (each.name, each.part) == (layer.name, layer.part))
-
-
-def _deviations(activity: Activity, noise: Inputs) -> Tensor:
-    """Return each unit's deviation over noise, (units,); 1 where nothing moves it."""
-    found = activity.measured(noise).std(dim=0)
-    return torch.where(found > 0, found, torch.ones_like(found))
-
-
-def _patterns(
-    layer: Layer,
-    units: Sequence[int],
-    ascent: Ascent,
-    reached: Tensor,
-    to_noise: Tensor,
-    to_clips: Tensor | None,
-) -> list[Pattern]:
-    """Return the pattern of each unit; activations are (units,), (noise or clips, all units)."""
-    return [
+    to_noise = layer.activations(noise).cpu()
+    shown = None if clips is None else tuple(clips[side] for side in layer.sides)
+    to_clips = None if shown is None else layer.activations(shown).cpu()
+    reached = layer.activations(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
+    patterns = [
         Pattern(
             layer.name,
             layer.part,
@@ -153,14 +135,8 @@ def _patterns(
         )
         for row, unit in enumerate(units)
     ]
-
-
-def _never_positive(activations: Tensor) -> tuple[int, ...]:
-    return tuple((activations <= 0.0).all(dim=0).nonzero().squeeze(1).tolist())
-
-
-def _to(inputs: Inputs, device: torch.device) -> Inputs:
-    return tuple(each.to(device) for each in inputs)
+    never = None if to_clips is None else (to_clips <= 0.0).all(dim=0).nonzero().squeeze(1)
+    return Portrait(subject, layer, patterns, None if never is None else tuple(never.tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,27 +157,22 @@ class Heard:
     activation: float
 
 
-def hear(
-    subject: Subject, layer: Layer, pattern: Pattern, *, position: Position = None, seed: int = 0
-) -> Heard | None:
+def hear(portrait: Portrait, pattern: Pattern, seed: int = 0) -> Heard | None:
     """Turn a pattern into sound, and play that sound to the network.
 
     Returns:
         None where a front end cannot be inverted.
     """
-    front_ends = subject.inputs_of(layer)
+    front_ends = portrait.subject.inputs_of(portrait.layer)
     waveforms: list[NDArray[np.float32]] = []
+    heard: list[Tensor] = []
     for features, front_end in zip(pattern.spectrograms, front_ends, strict=True):
         waveform = front_end.inverted(features, seed)
         if waveform is None:
             return None
         waveforms.append(waveform)
-    device = next(subject.network.parameters()).device
-    heard = [
-        front_end(_clip(waveform, front_end).to(device))
-        for waveform, front_end in zip(waveforms, front_ends, strict=True)
-    ]
-    answer = Activity(layer, position).measured(tuple(heard))
+        clip = torch.from_numpy(clip_of(waveform, front_end.sample_rate, front_end))
+        heard.append(front_end(clip[None].to(portrait.subject.device)))
     return Heard(
         tuple(waveforms),
         tuple(front_end.sample_rate for front_end in front_ends),
@@ -209,7 +180,7 @@ def hear(
             _correlation(wanted.numpy(), found[0].cpu().numpy())
             for wanted, found in zip(pattern.spectrograms, heard, strict=True)
         ),
-        float(answer[0, pattern.unit]),
+        float(portrait.layer.activations(tuple(heard))[0, pattern.unit]),
     )
 
 
@@ -218,10 +189,6 @@ def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
     target = io.BytesIO()
     soundfile.write(target, waveform, sample_rate, format="WAV", subtype="PCM_16")
     return target.getvalue()
-
-
-def _clip(waveform: NDArray[np.float32], front_end: FrontEnd) -> torch.Tensor:
-    return torch.from_numpy(clip_of(waveform, front_end.sample_rate, front_end))[None]
 
 
 def _correlation(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:

@@ -5,29 +5,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
-from vocalsketch.domain import SIDES, Side
+from vocalsketch.datasets.records import Corpus
+from vocalsketch.domain import Side
 from vocalsketch.errors import CheckpointError, ConfigError, DamagedCheckpointError
+from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.layers import (
-    LEAKY_SLOPE,
-    Layer,
-    Network,
-    Part,
-    layers_of,
-    with_leaky_units,
-)
+from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer
+from vocalsketch.interpret.tracing import layers_of, with_leaky_units
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.systems import front_end_from, load_system
 from vocalsketch.systems.checkpoints import check_weights, description_used, read_checkpoint
 
-
-def sides_of(part: Part) -> tuple[Side, ...]:
-    """Return what a part sees: one side, or for a pair both."""
-    return SIDES if part == "pair" else (part,)
+CLIPS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,27 +30,25 @@ class Subject:
     """A network under a name."""
 
     name: str  # what it is called in pictures
-    network: nn.Module  # the network, in evaluation mode
+    network: Any  # a ``Network`` that is a module, in evaluation mode
     corpus: str  # name of the corpus it was trained on
-
-    @property
-    def sides(self) -> Network:
-        """The network as what embeds one side or both."""
-        return cast("Network", self.network)
 
     @property
     def front_ends(self) -> Mapping[Side, FrontEnd]:
         """The front end of each side that it has."""
-        return self.sides.front_ends
+        front_ends: Mapping[Side, FrontEnd] = self.network.front_ends
+        return front_ends
 
-    def describe_front_ends(self) -> dict[Side, dict[str, object]]:
-        """Return all that the features of each side depend on, as plain values."""
-        return {side: front_end.describe() for side, front_end in self.front_ends.items()}
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        device: torch.device = next(self.network.parameters()).device
+        return device
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """The layers whose units can be looked at."""
-        return layers_of(self.sides)
+        return layers_of(self.network)
 
     def leaky(self, slope: float = LEAKY_SLOPE) -> "Subject":
         """Return the same with leaky units, on a copy of the network, laid out for many steps."""
@@ -64,7 +57,32 @@ class Subject:
 
     def inputs_of(self, layer: Layer) -> tuple[FrontEnd, ...]:
         """Return the front ends of what a layer sees: one of a tower, two of a pair."""
-        return tuple(self.front_ends[side] for side in sides_of(layer.part))
+        return tuple(self.front_ends[side] for side in layer.sides)
+
+    def clips(self, corpus: Corpus, seed: int, count: int = CLIPS) -> dict[Side, Tensor]:
+        """Draw imitations with the recordings that they imitate, to hold patterns against.
+
+        Returns:
+            Of each side the standardised spectrograms (clips, bins, frames), row by row.
+
+        Raises:
+            AudioError: One of them cannot be read.
+        """
+        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:count]
+        sounds = {sound.id: sound.path for sound in corpus.sounds}
+        imitations = [corpus.imitations[row] for row in chosen]
+        paths = {
+            "imitation": [imitation.path for imitation in imitations],
+            "recording": [sounds[imitation.sound_id] for imitation in imitations],
+        }
+        drawn: dict[Side, Tensor] = {}
+        for side, front_end in self.front_ends.items():
+            made = {}
+            for path in tqdm(sorted(set(paths[side])), f"{side} clips", unit="clip"):
+                clip = torch.from_numpy(load_clip(path, front_end))[None].to(self.device)
+                made[path] = front_end(clip)[0]
+            drawn[side] = torch.stack([made[path] for path in paths[side]])
+        return drawn
 
 
 class PretrainedTower(nn.Module):

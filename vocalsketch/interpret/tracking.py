@@ -6,33 +6,33 @@ from pathlib import Path
 import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
-from vocalsketch.interpret.figures import Column
 from vocalsketch.interpret.gallery import Written
+from vocalsketch.interpret.pattern import Portrait
 
 
-def track(columns: Sequence[Column], written: Written, folder: Path) -> Path | None:
+def track(portraits: Sequence[Portrait], written: Written, folder: Path) -> Path | None:
     """Log what was written; a failure is said once and stops nothing.
 
     Args:
-        columns: What was visualised.
+        portraits: What was visualised.
         written: The files.
         folder: Where W&B keeps its own.
 
     Returns:
         The folder of an offline run, else None.
     """
-    corpora = dict.fromkeys(column.subject.corpus for column in columns)
+    subjects = dict.fromkeys(portrait.subject for portrait in portraits)
     tracker = WandbTracker(
-        name="visualize " + ", ".join(column.subject.name for column in columns),
-        tags=[f"corpus={corpus}" for corpus in corpora],
+        name="visualize " + ", ".join(subject.name for subject in subjects),
+        tags=list(dict.fromkeys(f"corpus={subject.corpus}" for subject in subjects)),
         job_type="visualize",
         save_dir=str(folder),
     )
-    tracker.safely(lambda: tracker.experiment.log(_media(columns, written)))
+    tracker.safely(lambda: tracker.experiment.log(_media(portraits, written)))
     return tracker.finish()
 
 
-def _media(columns: Sequence[Column], written: Written) -> dict[str, object]:
+def _media(portraits: Sequence[Portrait], written: Written) -> dict[str, object]:
     media: dict[str, object] = {
         f"visualize/{path.stem}": wandb.Image(str(path)) for path in written.figures
     }
@@ -42,11 +42,10 @@ def _media(columns: Sequence[Column], written: Written) -> dict[str, object]:
     activations = wandb.Table(
         columns=["checkpoint", "part", "layer", "unit", "activation", "highest noise", "dead"]
     )
-    for column in columns:
-        for portrait in column.portraits:
-            for each in portrait.patterns:
-                row = (each.part, each.layer, each.unit, each.activation, float(each.noise.max()))
-                activations.add_data(column.subject.name, *row, each.dead)
+    for portrait in portraits:
+        for each in portrait.patterns:
+            row = (each.part, each.layer, each.unit, each.activation, float(each.noise.max()))
+            activations.add_data(portrait.subject.name, *row, each.dead)
     page = wandb.Html(written.page.read_text(encoding="utf-8"), inject=False)
     return {
         **media,

@@ -1,7 +1,7 @@
 """Systems: each embeds clips, scores them, and is saved and loaded; none is trained here."""
 
-from vocalsketch.systems.checkpoints import default_system, load_system
+from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.registry import front_end_from
 from vocalsketch.systems.system import Scorer, System
 
-__all__ = ["Scorer", "System", "default_system", "front_end_from", "load_system"]
+__all__ = ["Scorer", "System", "front_end_from", "load_system"]

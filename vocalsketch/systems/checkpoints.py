@@ -61,11 +61,6 @@ def load_system(spec: Path | str) -> System:
     )
 
 
-def default_system() -> System:
-    """Return the system of whoever names none."""
-    return load_system("default")
-
-
 def read_system(path: Path) -> Held:
     """Read what a saved system or a checkpoint of a fit holds, without building it.
 
@@ -172,8 +167,13 @@ def _read(path: Path) -> Any:
 
 
 def _check_whole(path: Path, weights: Mapping[str, Any]) -> None:
+    """Refuse what is no tensor, or one that takes more memory when it is copied than it does."""
     for name, value in weights.items():
-        if not _is_whole(value):
+        if (
+            not isinstance(value, Tensor)
+            or value.layout is not torch.strided
+            or value.numel() * value.element_size() > value.untyped_storage().nbytes()
+        ):
             raise DamagedCheckpointError(
                 f"{path}: {name} is no tensor that holds all of its numbers: the checkpoint was "
                 "not made by `vocalsketch fit`."
@@ -272,13 +272,6 @@ def _check_stored(path: Path) -> None:
             raise DamagedCheckpointError(
                 f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
             )
-
-
-def _is_whole(value: object) -> bool:
-    """Whether a value is a tensor that takes no more memory when it is copied than it does now."""
-    if not isinstance(value, Tensor) or value.layout is not torch.strided:
-        return False
-    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _is_safetensors(path: Path) -> bool:

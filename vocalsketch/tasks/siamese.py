@@ -99,8 +99,14 @@ class SiameseTask(RetrievalTask):
         if self.transfer is None:
             return
         copied = transfer_layers(self.system, self.transfer)
-        self.print("Transferred:\n" + "\n".join(f"  {layer}" for layer in copied))
-        self.system.provenance["transferred"] = [layer.to_dict() for layer in copied]
+        for each in copied:
+            kernels = "x".join(map(str, each["shape"]))
+            norm = "with" if each["batch_norm"] else "without"
+            self.print(
+                f"Transferred: {each['side']} conv{each['layer']} ({kernels}, {norm} batch norm) "
+                f"from {each['path']}"
+            )
+        self.system.provenance["transferred"] = copied
 
     def train(self, mode: bool = True) -> "SiameseTask":
         """Set the mode of every layer; frozen ones always evaluate."""

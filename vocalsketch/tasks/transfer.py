@@ -1,7 +1,7 @@
 """Transfer: convolutions of pre-trained towers as the start of a Siamese network (section V-D)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,25 +44,9 @@ class Transfer:
     recording: str | None = None
 
 
-@dataclass(frozen=True)
-class CopiedLayer:
-    """One line of the report."""
-
-    side: Side  # which tower
-    layer: int  # which convolution, from 1
-    shape: tuple[int, ...]  # (filters, channels, bins, frames) of its kernels
-    batch_norm: bool  # whether the batch norm was copied too: only where both networks have it
-    path: str  # where it came from
-
-    def __str__(self) -> str:
-        """Return the line in words."""
-        norm = "with batch norm" if self.batch_norm else "without batch norm"
-        shape = "x".join(map(str, self.shape))
-        return f"{self.side} conv{self.layer} ({shape}, {norm}) from {self.path}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as a checkpoint holds them."""
-        return {**asdict(self), "shape": list(self.shape)}
+# What a checkpoint says of a layer: side, layer (from 1), shape of its kernels (filters, channels,
+# bins, frames), batch_norm (whether it was copied too: only where both networks have it), path
+CopiedLayer = dict[str, Any]
 
 
 PRE_TRAININGS: dict[Side, str] = {
@@ -157,8 +141,9 @@ def _copy_tower(
         prefix = f"stages.{layer - 1}."
         found = {name: weights[prefix + name] for name in own if prefix + name in weights}
         stage.load_state_dict({**own, **found})
-        norm = "norm.weight" in found
-        copied.append(CopiedLayer(side, layer, tuple(found["conv.weight"].shape), norm, str(path)))
+        shape, norm = list(found["conv.weight"].shape), "norm.weight" in found
+        told = {"side": side, "layer": layer, "shape": shape, "batch_norm": norm, "path": str(path)}
+        copied.append(told)
     return copied
 
 
