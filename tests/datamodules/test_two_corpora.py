@@ -27,7 +27,7 @@ def test_qvim_develops_on_one_corpus_and_ranks_all_items_of_the_other(
     (category,) = tested.categories()
     # one that nobody imitates is a candidate too
     assert [len(each) for each in category[1:]] == [8, 5]
-    assert tested.corpus == "vimsketch+qvim-dev"
+    assert tested.split.corpus == "vimsketch+qvim-dev"
 
 
 def test_the_second_set_is_added_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -61,12 +61,14 @@ class ResultsWriter(pl.Callback):
         if categories is None:
             return None
         evaluated = module.evaluation_set
-        names = ("corpus", "split", "split_name", "half")
         return Scores(
             kind=module.system.kind,
+            corpus=evaluated.split.corpus,
+            split=evaluated.split.fingerprint,
+            split_name=evaluated.split.name,
+            half=evaluated.half,
             system=self.system,
             categories=tuple(categories),
-            **{name: getattr(evaluated, name) for name in names},
         )
 
     def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -47,7 +47,10 @@ STUDY: Options = {
     "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
     **DEVICES,
     "--conf": (Path("conf"), "folder of the configs"),
-    "--on-bad-audio": (("error", "skip"), "stop at unusable audio, or go on without"),
+    "--on-bad-audio": (
+        ("error", "skip", "use"),
+        "stop at unusable audio, go on without, or with what is there",
+    ),
     "--note": ([str], "a sentence for the report"),
     **RUNS,
 }

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from vocalsketch.datasets.labelled import LabelledClip
-from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound
+from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound, named
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
@@ -52,17 +52,12 @@ class LabelledBatch(NamedTuple):
     labels: Tensor  # (clips,), indices of classes
 
 
+@dataclass(frozen=True, eq=False)
 class Clips(Generic[Record]):
-    """Records whose spectrograms are read by row as they are needed.
+    """Records whose spectrograms are read by row as they are needed."""
 
-    Args:
-        table: Where the spectrograms are.
-        records: Of which clips, one per row.
-    """
-
-    def __init__(self, table: FeatureTable, records: Sequence[Record]) -> None:
-        self.table = table
-        self.records: tuple[Record, ...] = tuple(records)
+    table: FeatureTable  # where the spectrograms are
+    records: tuple[Record, ...]  # of which clips, one per row
 
     def __len__(self) -> int:
         return len(self.records)
@@ -78,7 +73,7 @@ class Clips(Generic[Record]):
 
     def take(self, rows: Iterable[int]) -> "Clips[Record]":
         """Return the clips of the given rows, unread."""
-        return Clips(self.table, [self.records[row] for row in rows])
+        return Clips(self.table, tuple(self.records[row] for row in rows))
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,8 @@ class Reading:
 
     Args:
         seed: Draws splits, pairs and order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without,
+            ``use`` with what is there of those that are cut short.
         jobs: Threads that compute features; all cores if left out.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
 
@@ -114,7 +110,10 @@ class Reading:
         """
         paths = [record.path for record in records]
         table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
-        return Clips(table, [record for record in records if record.path in table])
+        if table.cut:
+            names = named([str(path) for path in table.cut])
+            print(f"{len(table.cut)} files are cut short or damaged, and used: {names}")
+        return Clips(table, tuple(record for record in records if record.path in table))
 
     @property
     def drawn_from(self) -> int:
@@ -197,11 +196,11 @@ class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
         return iter(self.batches)
 
 
+@dataclass
 class _Made(Dataset[Any]):
     """Makes each batch out of what a sampler names."""
 
-    def __init__(self, make: Callable[[Any], Any]) -> None:
-        self.make = make
+    make: Callable[[Any], Any]
 
     def __getitem__(self, named: Any) -> Any:
         return self.make(named)

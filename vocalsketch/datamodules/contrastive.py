@@ -67,11 +67,9 @@ class ContrastiveSampler(DistributedSampler[Drawn]):
         self.steps = steps
 
     def __len__(self) -> int:
-        """Batches of this process in an epoch."""
         return self.steps
 
     def __iter__(self) -> Iterator[Drawn]:
-        """Yield what each batch of this process is of."""
         rng = np.random.default_rng([self.seed, self.epoch])
         streams = [self._stream(rows, count, rng) for rows, count in self.parts]
         own = np.random.default_rng([self.seed, self.epoch, self.rank])
@@ -94,20 +92,13 @@ class ContrastiveSampler(DistributedSampler[Drawn]):
             yield batch[self.rank * count : (self.rank + 1) * count]
 
 
-class ContrastiveClips:
+class ContrastiveClips(NamedTuple):
     """Turns what was drawn into spectrograms."""
 
-    def __init__(
-        self,
-        imitations: Clips[Imitation],
-        recordings: Clips[Sound],
-        targets: Indices,
-        categories: Indices,
-    ) -> None:
-        self.imitations = imitations
-        self.recordings = recordings
-        self.targets = targets
-        self.categories = categories
+    imitations: Clips[Imitation]
+    recordings: Clips[Sound]
+    targets: Indices  # (imitations,), the row of the sound that each imitates
+    categories: Indices  # (sounds,), the number of the classes of each
 
     def read(self, drawn: Drawn) -> ContrastiveBatch:
         """Read the clips of a batch."""
@@ -191,9 +182,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         assert self._trained is not None, "setup('fit') comes first"
         clips, parts = self._trained
         process = process_of(self.trainer)
-        imitations_of = [
-            np.flatnonzero(clips.targets == sound) for sound in range(len(clips.recordings))
-        ]
+        sounds = range(len(clips.recordings))
+        imitations_of = [np.flatnonzero(clips.targets == sound) for sound in sounds]
         rounds = [
             sum(len(imitations_of[row]) for row in rows) / (count * self.each)
             for rows, count in parts
@@ -239,8 +229,9 @@ class ContrastiveDataModule(RetrievalDataModule):
         is_real = np.array([sounds[row].id in development for row in imitated])
         count = round(self.real * self.batch_size)
         parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
-        trained = ContrastiveClips(clips, recordings, targets, categories)
-        return trained, [self._part(rows, size) for rows, size in parts if size]
+        return ContrastiveClips(clips, recordings, targets, categories), [
+            self._part(rows, size) for rows, size in parts if size
+        ]
 
     def _part(self, rows: Indices, count: int) -> tuple[Indices, int]:
         processes = process_of(self.trainer)["processes"]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -209,7 +210,9 @@ def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]
 
 
 def _end_with_parent() -> None:
-    """Have this process end with the one that began it, however that ends."""
+    """Have this process end with the one that began it, however that ends, and not before."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # which go to a whole group of processes
+        signal.signal(each, signal.SIG_IGN)
 
     def wait() -> None:
         parent = multiprocessing.parent_process()

@@ -87,9 +87,7 @@ class EvaluationSet:
     """Queries and candidates of the validation or the test half."""
 
     half: Half  # validation (validation imitations among the development sounds) or test
-    corpus: str  # name of the corpus
-    split_name: str  # name of the split
-    split: str  # fingerprint of the split
+    split: Split  # how the corpus is divided
     imitations: Clips[Imitation]  # the queries
     sounds: Clips[Sound]  # the candidates
     targets: Indices  # (queries,), the row of each query's target among the candidates
@@ -259,9 +257,7 @@ class RetrievalDataModule(pl.LightningDataModule):
         missing = tuple(name for names in self.corpus.missing.values() for name in names)
         return EvaluationSet(
             half=half,
-            corpus=self.corpus.name,
-            split_name=self.split.name,
-            split=self.split.fingerprint,
+            split=self.split,
             imitations=imitations,
             sounds=sounds,
             targets=targets,

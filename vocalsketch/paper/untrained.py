@@ -5,6 +5,7 @@
 
 import sys
 from pathlib import Path
+from typing import cast
 
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import VocalSketchError
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> int:
     """Rank; return the exit status."""
     end_with_parent()
     folder, name, root, split, on_bad_audio, *test_root = arguments
-    bad: OnBadAudio = "skip" if on_bad_audio == "skip" else "error"
+    bad = cast("OnBadAudio", on_bad_audio)
     try:
         rank(Path(folder), name, load_system(name), root, split, bad, *test_root)
     except VocalSketchError as error:
