@@ -12,7 +12,6 @@ from vocalsketch.commands.actions import (
     DEVICES,
     Action,
     Options,
-    add_actions,
     run_action,
 )
 from vocalsketch.errors import ConfigError
@@ -79,11 +78,6 @@ QVIM: Options = {
     "--test-root": (os.environ.get("QVIM_ROOT", "data/QVIM-dev"), "QVIM-dev, which tests"),
     "--weights FILE": (Path, "of mn10, trained on AudioSet (`vocalsketch data download mn10`)"),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS)
 
 
 def _more_of_the_table(parser: argparse.ArgumentParser) -> None:
