@@ -94,7 +94,7 @@ def test_mirrored_and_unfinished_trees_get_the_right_advice(
 
 
 def test_a_misspelt_way_to_treat_bad_audio(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="on_bad_audio is 'ignore': choose error or skip"):
+    with pytest.raises(ConfigError, match="on_bad_audio is 'ignore': choose error, skip or use"):
         open_corpus(make(tmp_path, *PAIR), on_bad_audio="ignore")  # type: ignore[arg-type]
 
 

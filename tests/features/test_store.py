@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features import store as feature_store
-from vocalsketch.features.audio import load_clip
+from vocalsketch.features.audio import load_clip, read_audio
 from vocalsketch.features.contents import content_id
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
@@ -331,6 +331,25 @@ def test_every_bad_file_is_named_at_once(
 def test_many_bad_files_are_counted(store: FeatureStore, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"(?s)25 audio files cannot be used.*and 5 more"):
         fill(store, [tmp_path / f"gone{number}.wav" for number in range(25)])
+
+
+def test_what_is_there_of_cut_files_is_used_on_request_and_never_without(
+    store: FeatureStore, sounds: list[Path], tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(sounds[0].read_bytes()[:-1_000])
+    for _ in range(2):  # made, and found
+        table = store.fill([*sounds, cut], FRONT_END, on_bad_audio="use", progress=False)
+        assert (table.sources, table.cut, table.bad) == ((*sounds, cut), (cut,), {})
+    kept, rate = read_audio(cut, whole=False)
+    soundfile.write(tmp_path / "whole.wav", kept, rate, subtype="FLOAT")
+    np.testing.assert_array_equal(table[cut], fill(store, [tmp_path / "whole.wav"]).stack()[0])
+    with pytest.raises(AudioError, match=r"cut\.wav: truncated(?s:.)*on_bad_audio: use"):
+        fill(store, [*sounds, cut])
+    skipped = store.fill([*sounds, cut], FRONT_END, on_bad_audio="skip", progress=False)
+    assert (skipped.sources, list(skipped.bad)) == (tuple(sounds), [cut])
+    with pytest.raises(AudioError, match="1 audio files cannot be used"):
+        store.fill([tmp_path / "gone.wav"], FRONT_END, on_bad_audio="use", progress=False)
 
 
 def test_bad_files_are_skipped_on_request(

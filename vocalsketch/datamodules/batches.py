@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from vocalsketch.datasets.labelled import LabelledClip
-from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound
+from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound, named
 from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
@@ -82,7 +82,8 @@ class Reading:
 
     Args:
         seed: Draws splits, pairs and order; the run's seed if left out.
-        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without.
+        on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without,
+            ``use`` with what is there of those that are cut short.
         jobs: Threads that compute features; all cores if left out.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
 
@@ -109,6 +110,9 @@ class Reading:
         """
         paths = [record.path for record in records]
         table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
+        if table.cut:
+            names = named([str(path) for path in table.cut])
+            print(f"{len(table.cut)} files are cut short or damaged, and used: {names}")
         return Clips(table, tuple(record for record in records if record.path in table))
 
     @property

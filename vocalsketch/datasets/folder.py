@@ -53,7 +53,7 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         if path is None and identity not in gone:
             gone.add(identity)
             faults.add_gone(identity)
-            if on_bad_audio == "error" and encoding == "windows-1252" and not identity.isascii():
+            if on_bad_audio != "skip" and encoding == "windows-1252" and not identity.isascii():
                 faults.add("is read as Windows-1252, no UTF-8", identity, "Save it as UTF-8.")
         return identity, path or table.parent / identity
 

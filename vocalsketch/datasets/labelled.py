@@ -102,10 +102,10 @@ def split_languages(
 
 
 def _sides(corpus: LabelledCorpus, test: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    ids = [clip.id for clip in corpus.clips]
-    return tuple(each for each in ids if each not in test), tuple(
-        each for each in ids if each in test
-    )
+    def ids(tested: bool) -> tuple[str, ...]:
+        return tuple(clip.id for clip in corpus.clips if (clip.id in test) is tested)
+
+    return ids(False), ids(True)
 
 
 def _by_clip(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:

@@ -73,7 +73,7 @@ def open_corpus(
         DatasetError: There is no such corpus, it is damaged, or a category has a single sound.
     """
     if on_bad_audio not in get_args(OnBadAudio):
-        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
+        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
     path = root_of(root)
     layout = layout_of(path)
     if layout is None or layout.load is None:

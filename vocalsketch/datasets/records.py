@@ -8,7 +8,7 @@ from typing import Literal
 
 from vocalsketch.errors import DatasetError
 
-OnBadAudio = Literal["error", "skip"]
+OnBadAudio = Literal["error", "skip", "use"]
 
 # The reasons that Corpus.missing gives.
 NOT_DISTRIBUTED = (
@@ -105,7 +105,7 @@ class Faults:
     def add_gone(self, name: str) -> None:
         """Note a file that a table names and the disk lacks."""
         self.gone.append(name)
-        if self.on_bad_audio == "error":
+        if self.on_bad_audio != "skip":
             remedy = "Restore it, or set on_bad_audio to skip to go on without."
             self.add("lacks audio that its tables name", name, remedy)
 

@@ -6,6 +6,7 @@ Taxonomy for Urban Sound Research", ACM Multimedia 2014, doi:10.1145/2647868.265
 
 from collections import defaultdict
 from pathlib import Path
+from typing import get_args
 
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.layout import DEMO_MARKER, Layout
@@ -30,8 +31,8 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> Labelle
         DatasetError: The table is missing, lacks a column, or has rows that make no sense; files
             are missing or empty; or nothing is left.
     """
-    if on_bad_audio not in ("error", "skip"):
-        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
+    if on_bad_audio not in get_args(OnBadAudio):
+        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
     clips, classes = _read_table(root)
     skipped: dict[str, list[str]] = defaultdict(list)
     for clip in clips:
@@ -41,7 +42,7 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> Labelle
             skipped["zero-byte file"].append(f"fold{clip.group}/{clip.id}")
     bad = {name for names in skipped.values() for name in names}
     usable = tuple(clip for clip in clips if f"fold{clip.group}/{clip.id}" not in bad)
-    if bad and (on_bad_audio == "error" or not usable):
+    if bad and (on_bad_audio != "skip" or not usable):
         found = "; ".join(f"{reason}: {named(names)}" for reason, names in skipped.items())
         raise DatasetError(
             f"{root} lacks {len(bad)} of the {len(clips)} files that {TABLE} names ({found}). "

@@ -131,7 +131,7 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarra
     """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded.
 
     Silence at both ends is cut before, where the front end declares it. The level is set, so that
-    no sound lies below a front end's absolute floor: by a power of two, which changes no digit.
+    no sound lies below a front end's absolute floor: by a power of two, unless more is declared.
     """
     if front_end.trim is not None and len(waveform):
         waveform = waveform[sounding(waveform, rate, front_end.trim)]
@@ -139,7 +139,7 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd") -> np.ndarra
     heard = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
     clip = np.zeros(front_end.samples, dtype=np.float32)
     clip[: len(heard)] = heard
-    return levelled(clip)
+    return levelled(clip, front_end.absolute)
 
 
 @contextmanager

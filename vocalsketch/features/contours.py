@@ -15,7 +15,6 @@ from vocalsketch.features.front_end import FrontEnd, check_positive
 from vocalsketch.features.level import SILENCE
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
-PEAK = 0.7  # of every clip
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40
 FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's parts
@@ -36,6 +35,7 @@ class ContourFeatures(FrontEnd):
     VERSION: ClassVar[int] = 2
     standardise = False  # not of one clip: a family of features is compared with others' alone
     trim = SILENCE
+    absolute = True  # its mel bands
 
     sample_rate: int = SAMPLE_RATE
     seconds: float = 10.0
@@ -71,7 +71,6 @@ def contour_features(waveform: NDArray[np.floating], sample_rate: int) -> Array:
     clip = np.asarray(waveform, dtype=np.float64)
     if sample_rate != SAMPLE_RATE:
         clip = soxr.resample(clip, sample_rate, SAMPLE_RATE)
-    clip = clip * (PEAK / max(np.abs(clip).max(initial=0.0), 1e-12))
     contours = heard(clip)
     within = _audible(contours.loudness)
     bands = _mel_bands(clip)[:, within]

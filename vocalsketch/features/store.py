@@ -15,6 +15,7 @@ from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ BATCH = 8  # clips transformed at once: their work fits the processor's cache
 PART = 16  # clips that one thread takes at once
 SUFFIX = ".features"
 CHECKSUM = 4  # bytes
+CUT = "-cut"  # behind the content of a file of which what is there was used
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
 
@@ -121,6 +123,7 @@ class FeatureTable:
     Attributes:
         shape: (bins, frames), or (samples,) of a front end that caches waveforms.
         sources: The files that have features, in the order in which they were asked for.
+        cut: Those of them of which a part is there and was used.
         bad: Why each of the others has none.
     """
 
@@ -129,6 +132,7 @@ class FeatureTable:
     ) -> None:
         self.shape = entries.shape
         self.sources = tuple(contents)
+        self.cut = tuple(path for path, content in contents.items() if content.endswith(CUT))
         self.bad = dict(bad)
         self._entries = entries
         self._contents = dict(contents)
@@ -212,32 +216,38 @@ class FeatureStore:
             sources: Audio files; one named twice counts once.
             front_end: What to compute.
             jobs: Threads; by default one for each core.
-            on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used.
+            on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used, or ``use``
+                to take what is there of files that are cut short or damaged.
             progress: Whether to show a progress bar on standard error.
 
         Raises:
-            AudioError: Some audio cannot be used and ``on_bad_audio`` is ``error``; it names every
-                such file, or the first 20 and their number.
+            AudioError: Some audio cannot be used and ``on_bad_audio`` is not ``skip``; it names
+                every such file, or the first 20 and their number.
             ConfigError: ``jobs`` or ``on_bad_audio`` is not one of the above.
             StorageError: Features are missing and the store cannot be written, or the disk is full.
         """
-        if on_bad_audio not in ("error", "skip"):
-            raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error or skip.")
+        if on_bad_audio not in get_args(OnBadAudio):
+            raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
         if jobs is not None and jobs < 1:
             raise ConfigError(f"jobs is {jobs}: it must be at least 1.")
         wanted = list(dict.fromkeys(sources))
         entries = Entries.of(front_end, self.folder)
         stamps = {path: stamp_of(path) for path in wanted}
         known = self._memory.known(stamps)
-        contents = {path: c for path, c in known.items() if self._holds(entries, c)}
+        use = on_bad_audio == "use"
+        contents = {
+            path: content
+            for path, content in known.items()
+            if (use or not content.endswith(CUT)) and self._holds(entries, content)
+        }
         missing = [path for path in wanted if path not in contents]
         bad: dict[Path, str] = {}
         if missing:
-            made = self._make(missing, entries, front_end, jobs or available_cores(), progress)
+            made = self._make(missing, entries, front_end, jobs or available_cores(), progress, use)
             self._memory.remember(made.contents, stamps)
             contents |= made.contents
             bad = {path: made.bad[path] for path in missing if path in made.bad}
-        if bad and on_bad_audio == "error":
+        if bad and on_bad_audio != "skip":
             raise _all_bad(bad)
         return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, bad)
 
@@ -259,6 +269,7 @@ class FeatureStore:
         front_end: FrontEnd,
         jobs: int,
         progress: bool,
+        use: bool,
     ) -> Made:
         """Compute features with several threads."""
         self._prepare(entries.folder)
@@ -274,7 +285,7 @@ class FeatureStore:
         ):
             order = (*parts[first:], *parts[:first])
             for future in as_completed(
-                [pool.submit(self._part, part, entries, front_end) for part in order]
+                [pool.submit(self._part, part, entries, front_end, use) for part in order]
             ):
                 done = future.result()
                 made.contents |= done.contents
@@ -282,7 +293,9 @@ class FeatureStore:
                 bar.update(len(done.contents) + len(done.bad))
         return made
 
-    def _part(self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd) -> Made:
+    def _part(
+        self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd, use: bool
+    ) -> Made:
         """Read files, and compute and keep those features that are not there."""
         made = Made()
         clips: dict[str, np.ndarray] = {}
@@ -291,8 +304,14 @@ class FeatureStore:
                 with opened_file(path) as stream:
                     content = content_id(stream)
                     if content not in clips and not self._holds(entries, content):
-                        stream.seek(0)
-                        clips[content] = load_clip(stream, front_end, name=str(path))
+                        try:
+                            clip = load_clip(stream, front_end, name=str(path))
+                        except AudioError:
+                            if not use:
+                                raise
+                            clip = load_clip(stream, front_end, name=str(path), whole=False)
+                            content += CUT
+                        clips[content] = clip
                 made.contents[path] = content
             except AudioError as error:
                 made.bad[path] = str(error)
@@ -339,5 +358,6 @@ def _all_bad(bad: Mapping[Path, str]) -> AudioError:
     more = [f"and {len(lines) - NAMED_AT_ONCE} more"] if len(lines) > NAMED_AT_ONCE else []
     return AudioError(
         "\n  ".join([f"{len(lines)} audio files cannot be used:", *lines[:NAMED_AT_ONCE], *more])
-        + "\nMend or remove them, or go on without them with on_bad_audio: skip."
+        + "\nMend or remove them, or go on without them with on_bad_audio: skip, or with what is "
+        "there of those that are cut short with on_bad_audio: use."
     )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.tower import linear
+from vocalsketch.models.tower import as_keras
 
 Activation = Literal["sigmoid", "tanh", "relu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -50,14 +50,9 @@ class StackedAutoencoder(nn.Module):
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation is {activation!r}: use {', '.join(ACTIVATIONS)}.")
         sizes = list(pairwise(widths))
-        self.encoders = nn.ModuleList(linear(inner, outer) for inner, outer in sizes)
-        self.decoders = nn.ModuleList(linear(outer, inner) for inner, outer in sizes)
+        self.encoders = nn.ModuleList(as_keras(nn.Linear(inner, outer)) for inner, outer in sizes)
+        self.decoders = nn.ModuleList(as_keras(nn.Linear(outer, inner)) for inner, outer in sizes)
         self.activation = ACTIVATIONS[activation]()
-
-    @property
-    def layers(self) -> int:
-        """How many hidden layers there are."""
-        return len(self.encoders)
 
     def encode(self, patches: Tensor, layers: int | None = None) -> Tensor:
         """Map patches (..., values) to codes (..., width) of hidden layer ``layers``.
@@ -71,7 +66,7 @@ class StackedAutoencoder(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Map the last layer's codes (..., width) back to patches (..., values)."""
-        for number in reversed(range(self.layers)):
+        for number in reversed(range(len(self.decoders))):
             codes = self._decoded(number, codes)
         return codes
 

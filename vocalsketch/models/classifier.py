@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.tower import Tower, TowerGeometry, linear
+from vocalsketch.models.tower import Tower, TowerGeometry, as_keras
 
 
 class Classifier(nn.Module):
@@ -41,9 +41,9 @@ class Classifier(nn.Module):
         layers: list[nn.Module] = []
         width = self.tower.width
         for units in hidden:
-            layers += [linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [as_keras(nn.Linear(width, units)), nn.ReLU(), nn.Dropout(dropout)]
             width = units
-        self.head = nn.Sequential(*layers, linear(width, classes))
+        self.head = nn.Sequential(*layers, as_keras(nn.Linear(width, classes)))
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Map (clips, bins, frames) to logits (clips, classes)."""

@@ -108,13 +108,8 @@ def _check_fit(number: int, what: str, window: tuple[int, int], size: tuple[int,
         )
 
 
-def linear(inputs: int, outputs: int) -> nn.Linear:
-    """Return a layer with Keras' initial values: Glorot-uniform weights, zero biases."""
-    return as_keras(nn.Linear(inputs, outputs))
-
-
 def as_keras(layer: Layer) -> Layer:
-    """Give a layer Keras' initial values."""
+    """Give a layer Keras' initial values: Glorot-uniform weights, zero biases."""
     nn.init.xavier_uniform_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

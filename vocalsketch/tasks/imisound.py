@@ -78,7 +78,7 @@ class ImisoundTask(RetrievalTask):
         Raises:
             ConfigError: It does not.
         """
-        layers, epochs = self.system.autoencoder.layers, self.trainer.max_epochs or 0
+        layers, epochs = len(self.system.autoencoder.encoders), self.trainer.max_epochs or 0
         alone = self.layer_epochs * layers
         if 0 <= epochs <= alone and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
             raise ConfigError(
@@ -91,7 +91,9 @@ class ImisoundTask(RetrievalTask):
     def layer_alone(self) -> int | None:
         """The layer that the running epoch trains alone; None where it trains the whole."""
         layer = self.current_epoch // self.layer_epochs if self.layer_epochs else 0
-        return layer if self.layer_epochs and layer < self.system.autoencoder.layers else None
+        return (
+            layer if self.layer_epochs and layer < len(self.system.autoencoder.encoders) else None
+        )
 
     def sounding(self, spectrograms: Tensor) -> Tensor:
         """Return the patches of all clips that come before the padding, (patches, values)."""

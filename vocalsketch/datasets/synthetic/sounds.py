@@ -19,19 +19,9 @@ CATALOGUE, SCENES, LANGUAGES = yaml.load_all(
     Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
 _WORDS: dict[str, Callable[..., Any]] = {
+    **vars(operator),
     **vars(synthesis),
-    "plus": operator.add,
-    "minus": operator.sub,
-    "times": operator.mul,
-    "over": operator.truediv,
-    "floor": operator.floordiv,
-    "modulo": operator.mod,
-    "power": operator.pow,
-    "largest": max,
-    "maximum": np.maximum,
-    "sin": np.sin,
-    "sorted": sorted,
-    "round": round,
+    **{word.__name__: word for word in (max, round, sorted, np.maximum, np.sin)},
 }
 
 
