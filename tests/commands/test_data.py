@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from vocalsketch.commands import data
+from vocalsketch.commands.actions import declare
 from vocalsketch.datamodules import imitated
 from vocalsketch.datasets import download, synthetic, voxforge
 from vocalsketch.datasets.manifest import read_manifest
@@ -22,7 +23,7 @@ from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 def run(*words: object) -> int:
     """Run `vocalsketch data` with these words."""
     parser = argparse.ArgumentParser()
-    data.add_arguments(parser)
+    declare(parser, data)
     return data.run(parser.parse_args([str(word) for word in words]))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.commands.actions import Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
@@ -23,11 +23,6 @@ DOWNLOADS = (
     *("voxforge", "urbansound8k"),
 )
 WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

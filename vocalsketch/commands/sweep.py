@@ -10,7 +10,6 @@ from vocalsketch.commands.actions import (
     SLOTS,
     Action,
     Options,
-    add_actions,
     run_action,
     slots_of,
 )
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from vocalsketch.sweep.trials import Tally
 
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS, STUDY)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -188,7 +182,7 @@ def _counts(tally: "Tally") -> str:
     )
 
 
-STUDY: Options = {
+COMMON: Options = {
     "study": (Path, "study file (YAML)"),
     "--storage URL": (str, "instead of the study file's"),
     "--folder": (Path, "the study's folder (default: runs/sweeps/NAME)"),

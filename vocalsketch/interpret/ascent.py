@@ -59,19 +59,12 @@ class AscentSettings:
 
 @dataclass(frozen=True, eq=False)
 class Ascent:
-    """Where the ascent of several units ended.
+    """Where the ascent of several units ended."""
 
-    Attributes:
-        patterns: For each input the patterns (units, bins, frames): those of the best objective.
-        activations: What the units answered to them, (units,), leaky.
-        curves: For each unit the activation at each of its steps.
-        converged: (units,) booleans; the others met the limit of steps.
-    """
-
-    patterns: Inputs
-    activations: Tensor
-    curves: list[list[float]]
-    converged: Tensor
+    patterns: Inputs  # for each input (units, bins, frames): those of the best objective
+    activations: Tensor  # what the units answered to them, (units,), leaky
+    curves: list[list[float]]  # for each unit the activation at each of its steps
+    converged: Tensor  # (units,) booleans; the others met the limit of steps
 
 
 def ascend(

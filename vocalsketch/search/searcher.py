@@ -29,34 +29,19 @@ Scores = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Hit:
-    """A found sound.
+    """A found sound."""
 
-    Attributes:
-        rank: 1 is the best.
-        path: Within the library, its parts joined by ``/``.
-        file: Where it lies.
-        start: Where in the file the window that matches best begins, seconds.
-        end: Where it ends, seconds.
-        score: What the ranking is by: a system's score, or a log-likelihood where several
-            systems or words take part.
-        probability: That the sound was meant, as the systems (and words) have it, 0 to 1.
-        duration: Of the file, seconds.
-        sample_rate: Of the file, Hz.
-        tags: The names of the folders around it, outermost first.
-        gone: Whether the file is not there any more: the index has to be brought up to date.
-    """
-
-    rank: int
-    path: str
-    file: Path
-    start: float
-    end: float
-    score: float
-    probability: float
-    duration: float
-    sample_rate: int
-    tags: tuple[str, ...]
-    gone: bool = False
+    rank: int  # 1 is the best
+    path: str  # within the library, its parts joined by /
+    file: Path  # where it lies
+    start: float  # seconds in the file, where the window that matches best begins
+    end: float  # seconds, where it ends
+    score: float  # a system's, or a log-likelihood where several systems or words take part
+    probability: float  # that the sound was meant, as the systems (and words) have it, 0 to 1
+    duration: float  # seconds, of the file
+    sample_rate: int  # hz, of the file
+    tags: tuple[str, ...]  # names of the folders around it, outermost first
+    gone: bool = False  # whether the file is not there any more: the index is out of date
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON."""

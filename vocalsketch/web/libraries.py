@@ -17,17 +17,11 @@ RESCAN = 60.0  # seconds between two looks for new and removed files
 
 @dataclass(frozen=True, eq=False)
 class Systems:
-    """Indexes that were opened, and the ways to search them.
+    """Indexes that were opened, and the ways to search them."""
 
-    Attributes:
-        indexes: In their order, by which addresses of sounds name them.
-        searchers: By the name that the page shows: each index, then all of them together.
-        apart: Why they cannot be searched together; empty where they can.
-    """
-
-    indexes: tuple[Index, ...] = ()
-    searchers: dict[str, Searcher] = field(default_factory=dict)
-    apart: str = ""
+    indexes: tuple[Index, ...] = ()  # in their order, by which addresses of sounds name them
+    searchers: dict[str, Searcher] = field(default_factory=dict)  # each index, then all, by name
+    apart: str = ""  # why they cannot be searched together; empty where they can
 
     @classmethod
     def of(cls, indexes: Sequence[Index]) -> "Systems":
@@ -78,23 +72,14 @@ class Systems:
 
 @dataclass
 class Upkeep:
-    """How far an index is behind its library.
+    """How far an index is behind its library."""
 
-    Attributes:
-        library: The folder's name.
-        running: Whether it is being brought up to date now.
-        done: Sounds embedded in this run.
-        total: Sounds to embed in this run.
-        skipped: Files that cannot be used, by reason.
-        error: Why it could not be brought up to date; empty where it could.
-    """
-
-    library: str
-    running: bool = False
-    done: int = 0
-    total: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    error: str = ""
+    library: str  # the folder's name
+    running: bool = False  # whether it is being brought up to date now
+    done: int = 0  # sounds embedded in this run
+    total: int = 0  # sounds to embed in this run
+    skipped: dict[str, int] = field(default_factory=dict)  # files that cannot be used, by reason
+    error: str = ""  # why it could not be brought up to date; empty where it could
 
 
 class Libraries:
