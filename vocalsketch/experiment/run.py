@@ -145,7 +145,8 @@ class _Beginning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write it, before the first step."""
-        check_validation(trainer)
+        if not self.done:
+            check_validation(trainer)
         if self.resumed:
             check_optimizers(self.resumed, trainer.optimizers)
         self.write()
