@@ -19,7 +19,6 @@ from vocalsketch.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vocalsketch.jobs.pool import Failure
     from vocalsketch.paper.rows import Row
     from vocalsketch.paper.table1 import Record
 
@@ -101,10 +100,16 @@ def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
     names = _names(arguments)
-    changes = {
-        row: (f"--data.init_args.root={root}",)
-        for row, root in _pretraining_roots(arguments).items()
-    }
+    changes = {}
+    for name in PRETRAINING_DATA:
+        root = getattr(arguments, name)
+        if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
+            raise ConfigError(
+                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
+                "for synthetic stand-ins."
+            )
+        if root is not None:
+            changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
     return _study(arguments, chosen(names), changes, fusion=FUSION in names)
 
 
@@ -163,33 +168,13 @@ def _study(
         )
         raise
     for failure in failures:
-        _say_failure(failure)
+        print(
+            f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
+            "  run it again: the same command with --retry",
+            file=sys.stderr,
+        )
     _write(out, record)
     return 1 if failures else 0
-
-
-def _pretraining_roots(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the folder of each pre-training's data, by its row, where one was given.
-
-    Raises:
-        ConfigError: There is none: better said now than after hours of other runs.
-    """
-    given = {name: getattr(arguments, name) for name in PRETRAINING_DATA}
-    for name, root in given.items():
-        if root not in (None, "demo") and not Path(root).is_dir():
-            raise ConfigError(
-                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
-                "for synthetic stand-ins."
-            )
-    return {f"pretrain_{name}": root for name, root in given.items() if root is not None}
-
-
-def _say_failure(failure: "Failure") -> None:
-    print(
-        f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
-        "  run it again: the same command with --retry",
-        file=sys.stderr,
-    )
 
 
 def _report(arguments: argparse.Namespace) -> int:

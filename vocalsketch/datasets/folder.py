@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import audio_in
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
@@ -82,9 +82,9 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 
 
 def _audio_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield each audio file and the names that lead to it from ``folder``; hidden ones aside."""
-    for found in list_audio(folder).files if folder.is_dir() else ():
-        yield folder / found.path, tuple(map(composed, PurePosixPath(found.path).parts))
+    """Yield each audio file and the names that lead to it from ``folder``."""
+    for path in audio_in(folder):
+        yield path, tuple(map(composed, path.relative_to(folder).parts))
 
 
 def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:

@@ -11,6 +11,7 @@ from vocalsketch.files import write_text
 
 State = Literal["started", "done", "failed"]
 TAIL = 4096  # bytes of a log in which its last line is looked for
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 ERROR = "vocalsketch: error: "  # before what a user can mend
 
 

@@ -14,13 +14,12 @@ from types import FrameType
 from typing import Literal, Protocol
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import Job, State, last_words
+from vocalsketch.jobs.job import INTERRUPTED, Job, State, last_words
 from vocalsketch.jobs.slots import Slot
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself
 RESTARTS = 2  # of a job whose process was killed: it may be what kills it
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
 
