@@ -96,15 +96,23 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
     _check_callbacks(trainer)
 
 
-def check_validation(trainer: pl.Trainer) -> None:
+def check_validation(trainer: pl.Trainer, loss_of_pairs: bool) -> None:
     """Refuse, once it is loaded, a part of the validation half where its whole is needed.
+
+    Args:
+        trainer: What trains.
+        loss_of_pairs: Whether the loss, too, needs all clips.
 
     Raises:
         ConfigError: A callback monitors what only the whole half gives.
     """
     loader = trainer.val_dataloaders
     monitored = [str(getattr(each, "monitor", "")) for each in trainer.callbacks]  # type: ignore[attr-defined]  # as below
-    needed = [name for name in monitored if name.startswith("val/")]
+    needed = [
+        name
+        for name in monitored
+        if name.startswith("val/mrr") or (loss_of_pairs and "loss" in name)
+    ]
     if needed and isinstance(loader, Sized) and sum(trainer.num_val_batches) < len(loader):
         raise ConfigError(
             f"trainer.limit_val_batches is {trainer.limit_val_batches}, and {needed[0]}, which is "
