@@ -31,7 +31,6 @@ from vocalsketch.experiment.resumption import (
     check_optimizers,
     checkpoint_to_go_on_from,
     refuse_another_split,
-    refuse_trained_sounds,
     stopped_early,
 )
 from vocalsketch.experiment.run_folder import CHOSEN
@@ -107,7 +106,7 @@ def _fit(cli: ExperimentCLI) -> None:
     resumed = _checkpoint_to_go_on_from(cli)
     if resumed:
         check_fits(resumed, cli.model)
-        refuse_another_split(cli.folder, cli.datamodule)
+        refuse_another_split(resumed, cli.datamodule, goes_on=True)
     elif isinstance(cli.model, RetrievalTask):
         cli.model.check_start()
     _describe(cli)
@@ -146,7 +145,8 @@ class _Beginning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write it, before the first step."""
-        check_validation(trainer)
+        if not self.done:
+            check_validation(trainer)
         if self.resumed:
             check_optimizers(self.resumed, trainer.optimizers)
         self.write()
@@ -230,7 +230,7 @@ def _evaluate(cli: ExperimentCLI, command: str) -> None:
         )
     checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
     check_fits(checkpoint, cli.model)
-    refuse_trained_sounds(checkpoint, cli.datamodule)
+    refuse_another_split(checkpoint, cli.datamodule, goes_on=False)
     _describe(cli)
     _run_stage(cli, command, checkpoint)
 
