@@ -26,6 +26,7 @@ from vocalsketch.datasets.records import (
     Sound,
     single_categories,
 )
+from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
@@ -212,7 +213,9 @@ def _about_file(path: Path) -> str:
     if not path.is_file():
         return "is a pipe, socket or device, not a file"
     if path.suffix.lower() in TABLES:
-        return f"lacks {', '.join(folder.CSV.missing(path))}: it is no table of one's own"
+        why = why_no_table(path, folder.CSV_COLUMNS).removeprefix(f"{path} ").rstrip(".")
+        lacking = ", ".join(folder.CSV.missing(path))
+        return f"lacks {lacking}: it is no table of one's own. It {why}"
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"
     return "is a file of another kind"
