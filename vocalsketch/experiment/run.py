@@ -103,7 +103,9 @@ def _fit(cli: ExperimentCLI) -> None:
     once = bool(cli.config.trainer.fast_dev_run)  # which leaves the folder as it is
     if not once:
         check_fit(cli.config.trainer, cli.datamodule, cli.trainer, test=cli.config.test_after_fit)
-    resumed = _checkpoint_to_go_on_from(cli)
+    asked = cli.config.ckpt_path
+    fresh = once and asked is None
+    resumed = None if fresh else checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
     if resumed:
         check_fits(resumed, cli.model)
         refuse_another_split(resumed, cli.datamodule, goes_on=True)
@@ -126,13 +128,6 @@ def _fit(cli: ExperimentCLI) -> None:
         _run_stage(cli, stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
-
-
-def _checkpoint_to_go_on_from(cli: ExperimentCLI) -> Path | None:
-    asked = cli.config.ckpt_path
-    if cli.config.trainer.fast_dev_run and asked is None:
-        return None  # it leaves the folder as it is
-    return checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
 
 
 class _Beginning(pl.Callback):

@@ -86,22 +86,10 @@ def retrain(
     folder = folder / "retrained" / f"{first_attempt(trial):05d}"
     config = folder / f"{definition.name}_best.yaml"
     write_text(config, export(definition, trial))
-    jobs = _jobs(definition, config, folder, seeds)
-    complete(jobs, slots)
-    found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
-    categories = {
-        name: tuple(float(each["categories"][name]["mrr"]) for each in found)
-        for name in found[0]["categories"]
-    }
-    macro = tuple(float(each["macro"]["mrr"]) for each in found)
-    return Retrained(definition.corpus, {**categories, MACRO: macro})
-
-
-def _jobs(definition: Definition, config: Path, folder: Path, seeds: int) -> list[Job]:
     resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
     resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
     corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
-    return [
+    jobs = [
         Job(
             f"{definition.name}/seed{seed}",
             folder / f"seed_{seed}",
@@ -111,3 +99,11 @@ def _jobs(definition: Definition, config: Path, folder: Path, seeds: int) -> lis
         )
         for seed in range(seeds)
     ]
+    complete(jobs, slots)
+    found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
+    categories = {
+        name: tuple(float(each["categories"][name]["mrr"]) for each in found)
+        for name in found[0]["categories"]
+    }
+    macro = tuple(float(each["macro"]["mrr"]) for each in found)
+    return Retrained(definition.corpus, {**categories, MACRO: macro})

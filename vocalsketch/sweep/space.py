@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config_errors import remedy
 from vocalsketch.sweep.config_tree import Tree, assigned
 
 Scalar = str | int | float | bool | None
@@ -215,9 +216,10 @@ def _conditions(
     domains = {parameter.name: parameter.domain for parameter in above}
     for other, wanted in when.items():
         if other not in domains:
-            near = difflib.get_close_matches(str(other), domains, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "name one that stands above it."
-            raise ConfigError(f"when of {name!r} asks for {other!r}, no parameter above: {remedy}")
+            raise ConfigError(
+                f"when of {name!r} asks for {other!r}, no parameter above: "
+                f"{remedy(str(other), domains)}"
+            )
         wanted = wanted if isinstance(wanted, list) else [wanted]
         domain = domains[other]
         if isinstance(domain, Choices):
