@@ -8,7 +8,7 @@ from vocalsketch.datasets.discovery import audio_in
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
-from vocalsketch.datasets.tables import has_columns, read_rows, read_text
+from vocalsketch.datasets.tables import read_rows, read_text, why_no_table
 
 CSV_COLUMNS = ("imitation", "sound", "category")
 
@@ -127,7 +127,7 @@ class _CsvLayout(Layout):
 
     def missing(self, root: Path) -> list[str]:
         """Return the columns that a file lacks: all of them where it is no table."""
-        if root.is_file() and has_columns(root, CSV_COLUMNS):
+        if root.is_file() and not why_no_table(root, CSV_COLUMNS):
             return []
         return [f"the columns {', '.join(CSV_COLUMNS)}"]
 

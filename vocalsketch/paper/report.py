@@ -59,13 +59,7 @@ def write_report(folder: Path, measured: Measured) -> list[Path]:
 
 
 def latex(lines: DataFrame, corpus: str, subtitle: str) -> str:
-    """Return Table I as a float whose caption names the corpus.
-
-    Args:
-        lines: What ``table.table`` returns.
-        corpus: The corpus as every page names it.
-        subtitle: What was ranked.
-    """
+    """Return Table I, of ``table.table``'s lines, as a float whose caption names the corpus."""
     texts, best = _with_chance(lines, brief=True)
     texts = texts.apply(lambda column: column.str.replace(r"\n(.*)", r" (\1)", regex=True))
     caption = (

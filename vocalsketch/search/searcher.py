@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
@@ -268,7 +267,9 @@ class _Shard:
             if index.system.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
                 mass = summed if mass is None else mass + summed
-            total = total + _log_likelihoods(scores, index.system.kind) if self.fuses else scores
+            if self.fuses and index.system.kind == "logit":
+                scores = -np.logaddexp(0.0, -scores, dtype=np.float64)  # of a sigmoid
+            total = total + scores if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
         if self.count < len(self.counting):
@@ -341,21 +342,6 @@ def highest(scores: Scores, k: int) -> NDArray[np.intp]:
         reached = scores[places]
         places = places[reached >= np.partition(reached, -k)[-k]]
     return places
-
-
-def _log_likelihoods(scores: Scores, kind: Kind) -> NDArray[np.float64]:
-    """Return log-likelihoods, up to ``_log_sum`` of all scores where the kind is not absolute.
-
-    That is ``retrieval.log_likelihoods`` with the sum over candidates left to the end, when those
-    of all shards are known.
-    """
-    if kind == "logit":
-        # Imported here because scipy takes a third of a second, and few searches fuse.
-        from scipy.special import log_expit
-
-        likely: NDArray[np.float64] = log_expit(scores.astype(np.float64))
-        return likely
-    return scores.astype(np.float64)
 
 
 def _log_sum(scores: Scores) -> NDArray[np.float64]:

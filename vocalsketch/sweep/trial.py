@@ -9,6 +9,7 @@ import torch
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.experiment import run_experiment
+from vocalsketch.experiment.refusals import OUT_OF_MEMORY
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import Run, train
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
@@ -86,7 +87,8 @@ class Objective:
         except STORAGE_FAULTS:
             raise
         except Exception as error:
-            reason = "out of memory" if is_out_of_memory(error) else _short(error)
+            memory = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
+            reason = "out of memory" if memory else _short(error)
             self._note(trial, "failed", reason)
             raise TrialFailedError(reason) from error
         finally:
@@ -156,13 +158,6 @@ def _free_memory() -> None:
     if torch.cuda.is_available():
         gc.collect()
         torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on a GPU or on the machine."""
-    text = str(error).lower()
-    told = "out of memory" in text or "can't allocate memory" in text
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def _short(error: Exception) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
@@ -100,23 +101,12 @@ def left_on_this_host(trial: FrozenTrial) -> bool:
 
 
 def _began(pid: int) -> str:
-    """Return when a process began; an empty text where there is none (any more)."""
-    if not Path("/proc/self").exists():
-        return _signalled(pid)
+    """Return when a process began; an empty text where there is none, or no /proc to tell."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if status[0] == "Z" else status[19]
-
-
-def _signalled(pid: int) -> str:
-    """Without /proc: whether there is such a process at all."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "alive"
 
 
 @dataclass(frozen=True)
@@ -202,8 +192,7 @@ def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return dict(Counter(told).most_common())
 
 
-@dataclass(frozen=True)
-class Cleaning:
+class Cleaning(NamedTuple):
     """What was done.
 
     Attributes:
