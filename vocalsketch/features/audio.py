@@ -274,8 +274,7 @@ def _stated(audio: Audio) -> int:
     """Return the number of frames that have to come, where it is not an estimate; or 0."""
     if isinstance(audio, Container):
         return audio.stated
-    estimated = audio.format in ("MP3", "OGG", "MPEG") or audio.subtype.startswith("MPEG")
-    return 0 if estimated else audio.frames
+    return 0 if audio.format == "OGG" or audio.subtype.startswith("MPEG") else audio.frames
 
 
 def _reason(error: Exception) -> str:

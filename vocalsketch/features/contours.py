@@ -1,18 +1,18 @@
 """Contours and averages of a clip: what is compared where nothing is learned."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import soxr
 import torch
-from librosa.filters import mel
 from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
 from vocalsketch.features.front_end import FrontEnd, check_positive
 from vocalsketch.features.level import SILENCE
+from vocalsketch.features.log_mel import mel_filters
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
 
 POINTS = 20  # of each contour, whatever the clip's length
@@ -21,6 +21,16 @@ FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's
 AUDIBLE = 30.0  # dB below the loudest frame: what is softer at either end is silence
 
 Array = NDArray[np.float64]
+
+
+class Bands(NamedTuple):
+    """Of the averages."""
+
+    sample_rate: int = SAMPLE_RATE
+    window: int = WINDOW
+    bands: int = BANDS
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = SAMPLE_RATE / 2
 
 
 @dataclass
@@ -103,5 +113,5 @@ def _mel_bands(clip: Array) -> Array:
     padded = np.pad(clip, (WINDOW // 2, WINDOW))  # the frames of ``heard``
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(fft.rfft(frames * np.hanning(WINDOW), axis=1)) ** 2
-    bands = mel(sr=SAMPLE_RATE, n_fft=WINDOW, n_mels=BANDS) @ power.T
+    bands = mel_filters(Bands()) @ power.T
     return np.asarray(10.0 * np.log10(np.maximum(bands, max(bands.max() * 1e-8, 1e-12))))

@@ -53,6 +53,8 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _check_types(self)
+        if not all(isinstance(edge, int) for edge in self.removed):
+            raise TypeError("removed holds what is no row")
 
     @staticmethod
     def exists(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +89,6 @@ class Libraries:
         indexes: Folders of indexes that somebody else builds.
         libraries: Folders of sounds, indexed in the cache folder, and looked at again every
             ``RESCAN`` seconds from ``start`` on.
-        changed: Called when a library has been brought up to date.
         system: What listens in the libraries.
 
     Raises:
@@ -100,7 +99,6 @@ class Libraries:
         self,
         indexes: Sequence[Path] = (),
         libraries: Sequence[Path] = (),
-        changed: Callable[[], object] = lambda: None,
         system: str = "default",
     ) -> None:
         self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
@@ -108,7 +106,6 @@ class Libraries:
         mark = self._system.fingerprint if self._system else ""
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
-        self._changed = changed
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._systems = Systems.of([Index.open(folder) for folder in self._folders])
@@ -167,7 +164,6 @@ class Libraries:
             report = build_index(library, index, self._system, progress=progressed)
             state.error = ""
             state.skipped = dict(Counter(report.skipped.values()))
-            self._changed()
         except VocalSketchError as error:
             state.error = str(error)
         finally:
