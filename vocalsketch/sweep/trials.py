@@ -101,12 +101,23 @@ def left_on_this_host(trial: FrozenTrial) -> bool:
 
 
 def _began(pid: int) -> str:
-    """Return when a process began; an empty text where there is none, or no /proc to tell."""
+    """Return when a process began; an empty text where there is none (any more)."""
+    if not Path("/proc/self").exists():
+        return _signalled(pid)
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if status[0] == "Z" else status[19]
+
+
+def _signalled(pid: int) -> str:
+    """Without /proc: whether there is such a process at all."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
 
 
 @dataclass(frozen=True)
