@@ -32,13 +32,13 @@ class Action(NamedTuple):
         help: What it does, in lower case and without a full stop.
         run: Runs it and returns its exit code.
         options: What it takes.
-        more: Declares what ``options`` cannot.
+        description: What it does, at length.
     """
 
     help: str
     run: Callable[[argparse.Namespace], int]
     options: Options = MappingProxyType({})
-    more: Callable[[argparse.ArgumentParser], None] | None = None
+    description: str = ""
 
 
 def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
@@ -87,11 +87,9 @@ def declare(parser: argparse.ArgumentParser, command: ModuleType) -> None:
     if actions:
         parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, action in actions.items():
-        description = f"{action.help[0].upper()}{action.help[1:]}."
+        description = action.description or f"{action.help[0].upper()}{action.help[1:]}."
         subparser = parsers.add_parser(name, help=action.help, description=description)
         add_options(subparser, {**getattr(command, "COMMON", {}), **action.options})
-        if action.more:
-            action.more(subparser)
         subparser.set_defaults(act=action.run)
 
 

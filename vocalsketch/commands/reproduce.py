@@ -53,6 +53,12 @@ STUDY: Options = {
     "--note": ([str], "a sentence for the report"),
     **RUNS,
 }
+TABLE_I = (
+    "Train every system with several initialisations, fuse them, and write a report beside the "
+    "paper's figures. Each run lies in OUT/cells; those that are done are not run again, and those "
+    "that were interrupted go on from their last whole epoch: give the same command again after "
+    "Ctrl-C or a crash."
+)
 TABLE: Options = {
     "--out": (Path("reports/table1"), "folder"),
     "--rows": (
@@ -61,6 +67,10 @@ TABLE: Options = {
         "can be fused), beyond (what is not the paper's), or single rows such as iminet_tied",
     ),
     **STUDY,
+    "--root": (
+        lambda: os.environ.get("VOCALSKETCH_ROOT", "demo"),
+        "the corpus (default: $VOCALSKETCH_ROOT, else demo)",
+    ),
     "--split": ("paper", "paper, random, fold K/N, or a manifest"),
     **{
         f"--{name} ROOT": (
@@ -78,22 +88,6 @@ QVIM: Options = {
     "--test-root": (os.environ.get("QVIM_ROOT", "data/QVIM-dev"), "QVIM-dev, which tests"),
     "--weights FILE": (Path, "of mn10, trained on AudioSet (`vocalsketch data download mn10`)"),
 }
-
-
-def _more_of_the_table(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Train every system with several initialisations, fuse them, and write a report beside "
-        "the paper's figures. Each run lies in OUT/cells; those that are done are not run again, "
-        "and those that were interrupted go on from their last whole epoch: give the same command "
-        "again after Ctrl-C or a crash."
-    )
-    root = os.environ.get("VOCALSKETCH_ROOT", "demo")
-    told = "the corpus (default: $VOCALSKETCH_ROOT, else demo)"
-    parser.add_argument("--root", default=root, help=told)
-
-
-def _fused_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
 
 
 def _table1(arguments: argparse.Namespace) -> int:
@@ -220,9 +214,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
 
 
 ACTIONS = {
-    "table1": Action(
-        "train and report every system of Table I", _table1, TABLE, _more_of_the_table
-    ),
+    "table1": Action("train and report every system of Table I", _table1, TABLE, TABLE_I),
     "qvim": Action("train and rank the systems of the 2025 challenge on QVIM-dev", _qvim, QVIM),
     "report": Action(
         "write the report of the finished runs again",
@@ -232,8 +224,10 @@ ACTIONS = {
     "fuse": Action(
         "multiply the likelihoods of finished runs",
         _fuse,
-        {"--out!": (Path, "folder for the fusion's results")},
-        _fused_runs,
+        {
+            "runs+": (Path, "run folders, or their scores_test.npz"),
+            "--out!": (Path, "folder for the fusion's results"),
+        },
     ),
 }
 run = run_action

@@ -87,7 +87,7 @@ def mixed(samples: np.ndarray) -> np.ndarray:
         for channel in samples.T[1:]:
             total += channel
         total /= np.float32(samples.shape[1])
-        powers = [each @ each - each.sum() ** 2 / len(each) for each in (*samples.T, total)]
+        powers = [each @ each - each.sum() ** 2 / max(1, len(each)) for each in (*samples.T, total)]
         if powers.pop() < LEFT_OF_CANCELLED * sum(powers) / samples.shape[1] ** 2:
             return samples[:, np.argmax(powers)].copy()
     return total

@@ -209,7 +209,8 @@ class _Here:
                 self._status = 0
             except VocalSketchError as error:
                 self._status = 1
-                self._job.log.write_text(f"{ERROR}{error}\n", encoding="utf-8")
+                said = f"{ERROR}{error}\n"
+                self._job.log.write_bytes(said.encode(errors="replace"))
         return self._status
 
     def send_signal(self, sig: int) -> None:

@@ -102,7 +102,9 @@ def gather(folder: Path, record: Record) -> Measured:
         if job.state() != "done":
             unfinished.append(name)
         elif not row_of(job.group).block:
-            notes += _stand_in(job)
+            config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
+            told = f"{job.group} was trained on the demo's synthetic stand-in for its data set."
+            notes += [told] if config["data"]["init_args"].get("root") == DEMO else []
         else:
             seed = int(name.rpartition("seed")[2])
             runs.setdefault(job.group, {})[seed] = replace(scores_of(job.folder), system=job.group)
@@ -149,18 +151,10 @@ def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None
     Raises:
         ConfigError: A run ranked another split.
     """
-    for name, paths in added.items():
-        for path in paths:
-            theirs = scores_of(Path(path)).split
-            if theirs != split:
-                raise ConfigError(
-                    f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
-                    f"{split!r}: evaluate it on this report's split.json."
-                )
-
-
-def _stand_in(job: Job) -> list[str]:
-    config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
-    if config["data"]["init_args"].get("root") != DEMO:
-        return []
-    return [f"{job.group} was trained on the demo's synthetic stand-in for its data set."]
+    for name, path in ((name, path) for name, paths in added.items() for path in paths):
+        theirs = scores_of(Path(path)).split
+        if theirs != split:
+            raise ConfigError(
+                f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
+                f"{split!r}: evaluate it on this report's split.json."
+            )

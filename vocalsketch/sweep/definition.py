@@ -95,15 +95,12 @@ class Definition:
     def difference(self, other: "Definition") -> str | None:
         """Return in which respect two studies cannot be one, or None."""
         mine, theirs = self.to_dict(), other.to_dict()
-        for part in COMPARABLE:
-            if mine[part] == theirs[part]:
-                continue
-            if part != "space":
-                return part
-            names = {*mine[part], *theirs[part]}
-            changed = sorted(n for n in names if mine[part].get(n) != theirs[part].get(n))
-            return f"space ({', '.join(changed)})" if changed else "space (order)"
-        return None
+        different = next((part for part in COMPARABLE if mine[part] != theirs[part]), None)
+        if different != "space":
+            return different
+        names = sorted({*self.space, *other.space})
+        changed = [name for name in names if self.space.get(name) != other.space.get(name)]
+        return f"space ({', '.join(changed)})"
 
 
 def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:

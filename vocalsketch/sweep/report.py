@@ -3,6 +3,7 @@
 import dataclasses
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import optuna
 from matplotlib.figure import Figure
@@ -36,13 +37,9 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     write_history(trials, definition, study.direction, history)
     write_trials(trials, folder / "report" / "trials.csv")
     write_text(config, export(definition, best))
-    summary = {
-        "best/trial": best.number,
-        "best/value": best.value,
-        "best/parameters": best.params,
-        "trials": dataclasses.asdict(take_tally(trials)),
-        "corpus": definition.corpus,
-    }
+    found = {"trial": best.number, "value": best.value, "parameters": best.params}
+    summary: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
+    summary |= {"trials": dataclasses.asdict(take_tally(trials)), "corpus": definition.corpus}
     return track_summary(definition, folder, summary, history, config)
 
 

@@ -101,12 +101,23 @@ def left_on_this_host(trial: FrozenTrial) -> bool:
 
 
 def _began(pid: int) -> str:
-    """Return when a process began; an empty text where there is none, or no /proc to tell."""
+    """Return when a process began; an empty text where there is none (any more)."""
+    if not Path("/proc/self").exists():
+        return _signalled(pid)
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if status[0] == "Z" else status[19]
+
+
+def _signalled(pid: int) -> str:
+    """Without /proc: whether there is such a process at all."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return ""
+    return "alive"
 
 
 @dataclass(frozen=True)
@@ -165,12 +176,11 @@ def is_within(trials: Sequence[FrozenTrial], number: int, total: int) -> bool:
     return before < total
 
 
-def running_lines(trials: Sequence[FrozenTrial], now: datetime | None = None) -> Iterator[str]:
+def running_lines(trials: Sequence[FrozenTrial]) -> Iterator[str]:
     """Yield a line for each running trial: who runs it, for how long."""
-    now = now or datetime.now()
     for trial in trials:
         if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            minutes = (now - trial.datetime_start).total_seconds() / 60
+            minutes = (datetime.now() - trial.datetime_start).total_seconds() / 60
             worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
             yield f"trial {trial.number} runs for {minutes:.1f} min on {worker}"
 
