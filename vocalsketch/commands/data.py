@@ -99,6 +99,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(text)
     if inventory.grouped_by == "category":
         _print_left_out(inventory)
+    elif inventory.others:  # what else is left out of these sets is broken, and named above
+        print(counted(inventory.others))
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
 
