@@ -88,14 +88,10 @@ def experiment(folder: Path, config: str) -> ExperimentCLI:
     return cli
 
 
-def random_batch(cli: ExperimentCLI) -> ContrastiveBatch:
+def randomised(batch: ContrastiveBatch) -> ContrastiveBatch:
     """Return random tensors of a batch's shapes."""
-    data, (bins, frames) = cli.datamodule, cli.datamodule.imitation_shape
-    sounds = torch.arange(data.batch_size)
-    targets = sounds.repeat_interleave(data.each)
-    clips = torch.rand(len(targets) + len(sounds), bins, frames)
-    parts = clips[: len(targets)], clips[len(targets) :]
-    return ContrastiveBatch(*parts, targets, sounds, targets, sounds)
+    clips = torch.rand_like(batch.imitations), torch.rand_like(batch.recordings)
+    return ContrastiveBatch(*clips, *batch[2:])
 
 
 def batches_of(cli: ExperimentCLI) -> Iterator[ContrastiveBatch]:
@@ -133,7 +129,7 @@ def phase(name: str, folder: Path, config: str, steps: int) -> None:
         cli.datamodule.prepare_data()
         print(f"prepared in {time.perf_counter() - started:.0f} s", end="")
     else:
-        random = cycle([random_batch(cli)])
+        random = cycle([randomised(next(batches_of(cli)))])
         kinds = [batches_of(cli)] if name == "data" else [random]
         kinds = [batches_of(cli), random] if name == "in turns" else kinds
         spent = train(cli, kinds, steps)

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from vocalsketch import __version__
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import VocalSketchError
 
 EXPERIMENTS = {
@@ -98,8 +99,7 @@ def _dispatch(arguments: list[str]) -> int:
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if arguments and arguments[0] == name:
             command = import_module(f"vocalsketch.commands.{name}")
-            command.add_arguments(subparser)
-            subparser.set_defaults(run=command.run)
+            declare(subparser, command)
     parsed = parser.parse_args(arguments)
     return parsed.run(parsed) or 0
 

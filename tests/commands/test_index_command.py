@@ -8,12 +8,13 @@ import pytest
 from small_networks import chirp, write_checkpoint, write_library, write_sound
 
 from vocalsketch.commands import index
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError
 
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    index.add_arguments(parser)
+    declare(parser, index)
     return index.run(parser.parse_args([str(argument) for argument in arguments]))
 
 

@@ -12,6 +12,7 @@ from filelock import FileLock
 from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
 
 from vocalsketch.commands import search
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import AudioError, ConfigError, DatasetError, StorageError
 from vocalsketch.files import cache_folder
 from vocalsketch.search import Index, build_index
@@ -31,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    search.add_arguments(parser)
+    declare(parser, search)
     return search.run(parser.parse_args([str(argument) for argument in arguments]))
 
 

@@ -13,13 +13,14 @@ from served_page import served_page
 from small_networks import chirp, write_library, write_sound
 
 from vocalsketch.commands import collect, serve
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
 from vocalsketch.web.server import allowed_hosts
 
 
 def run(*arguments: object, command: object = serve) -> int:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    declare(parser, command)
     return command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from vocalsketch.commands import sweep
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.sweep.definition import read_definition
 from vocalsketch.sweep.storages import open_storage
@@ -29,7 +30,7 @@ SPACE = {
 
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser(exit_on_error=False)
-    sweep.add_arguments(parser)
+    declare(parser, sweep)
     return sweep.run(parser.parse_args(arguments))
 
 

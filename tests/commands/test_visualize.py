@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from vocalsketch.commands import explain, visualize
+from vocalsketch.commands.actions import declare
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
@@ -57,7 +58,7 @@ def classifier(tmp_path: Path) -> Path:
 
 def run(command, *arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    declare(parser, command)
     status: int = command.run(parser.parse_args([str(each) for each in arguments]))
     return status
 

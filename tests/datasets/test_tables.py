@@ -66,7 +66,10 @@ def test_an_encoding_that_may_be_misread_is_named_where_files_are_gone(tmp_path:
 
 def test_a_workbook_is_told_from_a_table(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_bytes(b"PK\x03\x04 and so on")
-    with pytest.raises(DatasetError, match="it is no table of one's own"):
+    with pytest.raises(DatasetError, match="one's own. It is a workbook, no text: save"):
+        open_corpus(tmp_path / "pairs.csv")
+    (tmp_path / "pairs.csv").write_text("imitation#sound#category\n", encoding="utf-16")
+    with pytest.raises(DatasetError, match=r"it has 'imi.*read as UTF-16, cells parted by commas"):
         open_corpus(tmp_path / "pairs.csv")
 
 

@@ -261,7 +261,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tiny_config: Path, tmp_path: Pa
         with pytest.raises(CheckpointError, match=said):
             run_experiment("test", [*arguments, "--ckpt_path", best, *changes])
     other = [*arguments, "--ckpt_path", best, "--data.init_args.split", "random"]
-    with pytest.raises(CheckpointError, match="trained with split 'paper' of folder .*would be"):
+    with pytest.raises(CheckpointError, match="began with split 'paper' of folder .*'random"):
         run_experiment("test", other)
     (tmp_path / "run" / "split.json").unlink()
     run_experiment("test", other)  # of two folders of one's own no one knows

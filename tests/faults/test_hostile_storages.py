@@ -88,6 +88,7 @@ def test_an_extension_type_of_arrow_is_not_made(
         {"segments": [{"file": "1.arrow", "rows": "8", "checksum": ""}]},
         {"segments": None},
         {"removed": "/etc/passwd"},
+        {"removed": ["/etc/passwd", 7]},
         {"windows": "many"},
         {"skipped": [1]},
         {"library": 7},

@@ -129,11 +129,10 @@ def test_a_killed_sweep_has_the_trials_of_one_that_was_not(
         seen,
         [
             lambda: any(trials.glob("00000/seed_*/checkpoints/last.ckpt")),
-            lambda: any(trials.glob("00001/seed_*/checkpoints/last.ckpt")),
+            lambda: any(trials.glob("0000[1-9]/seed_*/checkpoints/last.ckpt")),
         ],
     )
     one = finished(whole)
-    assert finished(seen) == one
     for killed in (seen, *killed_at_random(lives, seconds)):
         an_hour_later(killed, killed.folder / "study")
         other = finished(killed)

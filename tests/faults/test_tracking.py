@@ -143,9 +143,11 @@ def test_a_killed_service_is_said(tracked: Callable[..., Mortal]) -> None:
     mortal = tracked(epochs=100)  # so that it still trains then, on a busy machine too
     process = mortal.begin()
     first_epoch(mortal, process)
+    os.kill(process.pid or 0, signal.SIGSTOP)
     services = started_by(mortal, process.pid or 0)
     for service in services:
         os.kill(service, signal.SIGKILL)
+    os.kill(process.pid or 0, signal.SIGCONT)
     assert services
     said = ended(mortal, process, None)
     assert "W&B could not be told of something (Connection lost); the run goes on without" in said

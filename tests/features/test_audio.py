@@ -28,6 +28,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.level import levelled
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.preemphasised_mel import PreemphasisedMel
 
 RATE = 16_000
 
@@ -299,6 +300,7 @@ FRONT_ENDS = (
     ImitationLogMel(),
     RecordingLogMel(),
     AudibleMel(),
+    PreemphasisedMel(),
     ContourFeatures(),
 )
 

@@ -11,6 +11,7 @@ import yaml
 from labelled_corpora import write_classification_config, write_languages, write_urban
 
 from vocalsketch.commands import crossvalidate
+from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
@@ -162,7 +163,7 @@ def test_the_command_takes_overrides_after_two_dashes(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
-    crossvalidate.add_arguments(parser)
+    declare(parser, crossvalidate)
     arguments = ["--config", str(config), "--run_dir", str(tmp_path / "cv"), "--folds", "3"]
     status = crossvalidate.run(parser.parse_args([*arguments, "--", "--trainer.max_epochs", "1"]))
     assert status == 0

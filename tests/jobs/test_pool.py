@@ -213,11 +213,12 @@ def test_jobs_may_run_in_this_process(tmp_path: Path, monkeypatch: pytest.Monkey
     from vocalsketch.errors import AudioError
 
     told: list[tuple[Path, list[str]]] = []
+    bad = "\n".join(f"{number}.wav is silent: replace it." for number in range(999))
 
     def train(folder: Path, arguments: list[str]) -> None:
         told.append((folder, arguments))
         if folder.name == "b":
-            raise AudioError("x.wav is silent: replace it.")
+            raise AudioError(bad)
 
     monkeypatch.setattr("vocalsketch.jobs.run.train", train)
     jobs = [Job(name, tmp_path / name, ("--seed_everything", "3"), "one") for name in "ab"]
@@ -226,7 +227,7 @@ def test_jobs_may_run_in_this_process(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name, ["--seed_everything", "3", "--trainer.devices=1"]) for name in "ab"
     ]
     assert events(pool) == ["+a", "=a", "+b", "!b"]
-    assert jobs[1].reason() == "x.wav is silent: replace it."
+    assert jobs[1].reason() == bad
 
 
 def test_ctrl_c_in_this_process_leaves_the_job_to_be_gone_on_with(

@@ -6,7 +6,8 @@ import pytest
 
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import printed_sample
-from vocalsketch.paper.table import mean_and_deviation, shown, table
+from vocalsketch.paper.table import shown, table
+from vocalsketch.retrieval.significance import mean_and_deviation
 
 
 def lines(measured, category):

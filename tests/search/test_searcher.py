@@ -297,13 +297,21 @@ def test_an_index_of_many_segments_answers_as_one_of_one(
     build_index(library, tmp_path / "fresh", checkpoint, progress=False)
     grown, fresh = (Index.open(tmp_path / name) for name in ("grown", "fresh"))
     assert len(grown.table.segments) == 6
+    equal = ["a.wav", "b.wav", "y.wav", "z.wav"]
     for k in range(1, 11):
         for options in ({}, {"text": "door"}, {"tags": ["house"]}):
             found = grown.search(query, RATE, k, **options)
-            assert found == fresh.search(query, RATE, k, **options)
+            expected = fresh.search(query, RATE, k, **options)
+            # the last bits of a score depend on how many rows are scored at once
+            scores = [hit.score for hit in expected]
+            assert [hit.score for hit in found] == pytest.approx(scores, rel=1e-5, abs=1e-5)
+            heard, wanted = (
+                [("equal" if hit.path in equal else hit.path, hit.start) for hit in hits]
+                for hits in (found, expected)
+            )
+            assert heard == wanted
     hits = fresh.search(query, RATE, 10)
-    tied = [hit.path for hit in hits if hit.path in ("a.wav", "b.wav", "y.wav", "z.wav")]
-    assert tied == ["a.wav", "b.wav", "y.wav", "z.wav"]
+    assert [hit.path for hit in hits if hit.path in equal] == equal
 
 
 def halves(library: Path, root: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.domains import parse_domain
+from vocalsketch.sweep.space import parse_domain
 
 
 def drawn(entry: dict[str, Any], params: dict[str, Any]) -> Any:

@@ -105,13 +105,6 @@ def test_failures_between_successes_end_nothing(worker: Callable[..., Worker]) -
     assert worker(Runs(*ends), total=2).run()
 
 
-def test_a_worker_whose_launcher_is_gone_stops(worker: Callable[..., Worker]) -> None:
-    one = worker(Runs(), total=5)
-    one.goes_on = lambda: len(one.objective.run.arguments) < 2
-    assert not one.run()
-    assert states(one) == [TrialState.COMPLETE] * 2
-
-
 def test_a_trial_that_another_worker_took_over_meanwhile_is_left_to_it(
     worker: Callable[..., Worker],
 ) -> None:

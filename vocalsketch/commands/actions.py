@@ -2,14 +2,14 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from types import FunctionType, MappingProxyType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from vocalsketch.jobs.slots import Slot
 
-# Names and placeholder -> default or type, and what it does. Behind the name, ! has to be given,
-# and * + ? are how many values it takes.
+# Names, parted by /, and placeholder -> default or type, and what it does. Behind the names, ! has
+# to be given, and * + ? are how many values it takes.
 Options = Mapping[str, tuple[Any, str]]
 
 DEVICES: Options = {
@@ -32,13 +32,13 @@ class Action(NamedTuple):
         help: What it does, in lower case and without a full stop.
         run: Runs it and returns its exit code.
         options: What it takes.
-        more: Declares what ``options`` cannot.
+        description: What it does, at length.
     """
 
     help: str
     run: Callable[[argparse.Namespace], int]
     options: Options = MappingProxyType({})
-    more: Callable[[argparse.ArgumentParser], None] | None = None
+    description: str = ""
 
 
 def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
@@ -49,11 +49,8 @@ def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
     other default has the type that is asked for.
     """
     for key, (kind, text) in options.items():
-        *names, last = key.split(" ")
-        if not names or last.startswith("-"):
-            names, last = [*names, last], ""
-        mark = names[0][-1]
-        names[0] = names[0].rstrip("!*+?")
+        said, _, metavar = key.partition(" ")
+        names, mark = said.rstrip("!*+?").split("/"), said[-1]
         given: dict[str, Any] = {"help": text}
         if kind is False:
             given["action"] = "store_true"
@@ -69,25 +66,30 @@ def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
             given |= {"type": type(kind), "default": kind}
         if given.get("default") not in (None, "", []) and "(default" not in text:
             given["help"] += " (default: %(default)s)"
-        if last or not names[0].startswith("-"):
-            given["metavar"] = last or names[0].upper()
+        if metavar or not said.startswith("-"):
+            given["metavar"] = metavar or names[0].upper()
         given |= {"required": True} if mark == "!" else {"nargs": mark} if mark in "*+?" else {}
         parser.add_argument(*names, **given)
 
 
-def add_actions(
-    parser: argparse.ArgumentParser,
-    actions: Mapping[str, Action],
-    common: Options = MappingProxyType({}),
-) -> None:
-    """Declare subcommands (`vocalsketch COMMAND ACTION ...`), each with the common arguments."""
-    parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+def declare(parser: argparse.ArgumentParser, command: ModuleType) -> None:
+    """Declare what a command takes.
+
+    Its module has ``run`` and some of ``DESCRIPTION``, ``OPTIONS``, ``ONE_OF`` (options of which
+    one each has to be given), and ``ACTIONS`` by name, all of which take the options ``COMMON``.
+    """
+    parser.description = getattr(command, "DESCRIPTION", parser.description)
+    parser.set_defaults(run=command.run)
+    for one_of in getattr(command, "ONE_OF", ()):
+        add_options(parser.add_mutually_exclusive_group(required=True), one_of)
+    add_options(parser, getattr(command, "OPTIONS", {}))
+    actions: Mapping[str, Action] = getattr(command, "ACTIONS", {})
+    if actions:
+        parsers = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, action in actions.items():
-        description = f"{action.help[0].upper()}{action.help[1:]}."
+        description = action.description or f"{action.help[0].upper()}{action.help[1:]}."
         subparser = parsers.add_parser(name, help=action.help, description=description)
-        add_options(subparser, {**common, **action.options})
-        if action.more:
-            action.more(subparser)
+        add_options(subparser, {**getattr(command, "COMMON", {}), **action.options})
         subparser.set_defaults(act=action.run)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 
 INTERRUPTED = 130
 OPTIONS: Options = {
@@ -20,11 +20,6 @@ OPTIONS: Options = {
     "--seed": (0, "of all drawing"),
     "--jobs": (int, "processes that make imitations (default: all cores)"),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

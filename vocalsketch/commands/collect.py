@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.commands.serve import SERVING, check_folders, limits_of, serve_page
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import read_regular, write_text
@@ -19,11 +19,6 @@ OPTIONS: Options = {
     "--study": (Path, "a YAML file: search tasks after the imitations, and opinions"),
     **SERVING,
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

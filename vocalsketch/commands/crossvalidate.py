@@ -3,25 +3,18 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import SLOTS, Options, add_options, slots_of
+from vocalsketch.commands.actions import SLOTS, Options, slots_of
 
 OPTIONS: Options = {
     "--config!": ([str], "such as conf/pretrain_urbansound8k.yaml; may be repeated"),
     "--run_dir!": (Path, "folder of all folds; those that are done are not done again"),
     "--folds+": (int, "to hold out (default: all)"),
     **SLOTS,
+    "overrides* -- --KEY VALUE": (
+        str,
+        "after a lone --, keys of the config as for fit: -- --trainer.max_epochs 5",
+    ),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="-- --KEY VALUE",
-        help="after a lone --, keys of the config as for fit: -- --trainer.max_epochs 5",
-    )
 
 
 def run(arguments: argparse.Namespace) -> int:

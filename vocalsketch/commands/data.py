@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.commands.actions import Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
@@ -23,11 +23,6 @@ DOWNLOADS = (
     *("voxforge", "urbansound8k"),
 )
 WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -104,6 +99,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(text)
     if inventory.grouped_by == "category":
         _print_left_out(inventory)
+    elif inventory.others:  # what else is left out of these sets is broken, and named above
+        print(counted(inventory.others))
     print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
     return 1 if broken else 0
 

@@ -3,22 +3,17 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 
 OPTIONS: Options = {
     "query": (Path, "a vocal imitation's audio file"),
     "sound": (Path, "a sound's audio file"),
-    "--system! --checkpoint SYSTEM": (
+    "--system/--checkpoint! SYSTEM": (
         str,
         "a checkpoint, a saved system, or the name of one that needs no training",
     ),
     "--out! DIR": (Path, "where to write"),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

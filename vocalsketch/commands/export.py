@@ -4,30 +4,25 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
+from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError
 
 NEEDED = "onnx", "onnxscript"
 OURS = "default", "contours"  # whose weights come with the program, under its licence
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.add_argument(
-        "system",
-        metavar="SYSTEM",
-        help="a checkpoint, a saved system, or the name of one that needs no training",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "float16", "int8"),
-        default="float32",
-        help="of the stored weights; what a lower one costs is measured (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--licence",
-        help="of the weights, to be named in the models (default: what the system says)",
-    )
+OPTIONS: Options = {
+    "system": (str, "a checkpoint, a saved system, or the name of one that needs no training"),
+    "--out! DIR": (Path, "a new folder"),
+    "--precision": (
+        ("float32", "float16", "int8"),
+        "of the stored weights; what a lower one costs is measured",
+    ),
+    "--licence": (
+        str,
+        "of the weights, to be named in the models (default: what the system says)",
+    ),
+}
 
 
 def run(arguments: argparse.Namespace) -> int:

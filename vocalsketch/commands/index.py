@@ -5,15 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import Action, Options, add_actions, run_action
+from vocalsketch.commands.actions import Action, Options, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS)
 
 
 def _build(arguments: argparse.Namespace) -> int:
@@ -110,7 +105,7 @@ INDEX: Options = {"index": (Path, "the index's folder")}
 BUILD: Options = {
     "library": (Path, "the folder of sounds"),
     "--index!": (Path, "the index's folder, made if need be"),
-    "--system --checkpoint": (
+    "--system/--checkpoint": (
         str,
         "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
         "needed to bring an index up to date (default: the system that comes with the program)",

@@ -12,7 +12,6 @@ from vocalsketch.commands.actions import (
     DEVICES,
     Action,
     Options,
-    add_actions,
     run_action,
 )
 from vocalsketch.errors import ConfigError
@@ -20,7 +19,6 @@ from vocalsketch.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vocalsketch.jobs.pool import Failure
     from vocalsketch.paper.rows import Row
     from vocalsketch.paper.table1 import Record
 
@@ -55,6 +53,12 @@ STUDY: Options = {
     "--note": ([str], "a sentence for the report"),
     **RUNS,
 }
+TABLE_I = (
+    "Train every system with several initialisations, fuse them, and write a report beside the "
+    "paper's figures. Each run lies in OUT/cells; those that are done are not run again, and those "
+    "that were interrupted go on from their last whole epoch: give the same command again after "
+    "Ctrl-C or a crash."
+)
 TABLE: Options = {
     "--out": (Path("reports/table1"), "folder"),
     "--rows": (
@@ -63,6 +67,10 @@ TABLE: Options = {
         "can be fused), beyond (what is not the paper's), or single rows such as iminet_tied",
     ),
     **STUDY,
+    "--root": (
+        lambda: os.environ.get("VOCALSKETCH_ROOT", "demo"),
+        "the corpus (default: $VOCALSKETCH_ROOT, else demo)",
+    ),
     "--split": ("paper", "paper, random, fold K/N, or a manifest"),
     **{
         f"--{name} ROOT": (
@@ -82,35 +90,20 @@ QVIM: Options = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS)
-
-
-def _more_of_the_table(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Train every system with several initialisations, fuse them, and write a report beside "
-        "the paper's figures. Each run lies in OUT/cells; those that are done are not run again, "
-        "and those that were interrupted go on from their last whole epoch: give the same command "
-        "again after Ctrl-C or a crash."
-    )
-    root = os.environ.get("VOCALSKETCH_ROOT", "demo")
-    told = "the corpus (default: $VOCALSKETCH_ROOT, else demo)"
-    parser.add_argument("--root", default=root, help=told)
-
-
-def _fused_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or their scores_test.npz")
-
-
 def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
     names = _names(arguments)
-    changes = {
-        row: (f"--data.init_args.root={root}",)
-        for row, root in _pretraining_roots(arguments).items()
-    }
+    changes = {}
+    for name in PRETRAINING_DATA:
+        root = getattr(arguments, name)
+        if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
+            raise ConfigError(
+                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
+                "for synthetic stand-ins."
+            )
+        if root is not None:
+            changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
     return _study(arguments, chosen(names), changes, fusion=FUSION in names)
 
 
@@ -169,33 +162,13 @@ def _study(
         )
         raise
     for failure in failures:
-        _say_failure(failure)
+        print(
+            f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
+            "  run it again: the same command with --retry",
+            file=sys.stderr,
+        )
     _write(out, record)
     return 1 if failures else 0
-
-
-def _pretraining_roots(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the folder of each pre-training's data, by its row, where one was given.
-
-    Raises:
-        ConfigError: There is none: better said now than after hours of other runs.
-    """
-    given = {name: getattr(arguments, name) for name in PRETRAINING_DATA}
-    for name, root in given.items():
-        if root not in (None, "demo") and not Path(root).is_dir():
-            raise ConfigError(
-                f"--{name} is {root}, where there is no folder: give the data's folder, or demo "
-                "for synthetic stand-ins."
-            )
-    return {f"pretrain_{name}": root for name, root in given.items() if root is not None}
-
-
-def _say_failure(failure: "Failure") -> None:
-    print(
-        f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
-        "  run it again: the same command with --retry",
-        file=sys.stderr,
-    )
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -241,9 +214,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
 
 
 ACTIONS = {
-    "table1": Action(
-        "train and report every system of Table I", _table1, TABLE, _more_of_the_table
-    ),
+    "table1": Action("train and report every system of Table I", _table1, TABLE, TABLE_I),
     "qvim": Action("train and rank the systems of the 2025 challenge on QVIM-dev", _qvim, QVIM),
     "report": Action(
         "write the report of the finished runs again",
@@ -253,8 +224,10 @@ ACTIONS = {
     "fuse": Action(
         "multiply the likelihoods of finished runs",
         _fuse,
-        {"--out!": (Path, "folder for the fusion's results")},
-        _fused_runs,
+        {
+            "runs+": (Path, "run folders, or their scores_test.npz"),
+            "--out!": (Path, "folder for the fusion's results"),
+        },
     ),
 }
 run = run_action

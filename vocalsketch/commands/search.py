@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.commands.index import skipped_lines
 from vocalsketch.errors import ConfigError, StorageError
 
@@ -56,13 +56,7 @@ WHERE: Options = {
         "searched as one",
     ),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    for one_of in (QUERY, WHERE):
-        add_options(parser.add_mutually_exclusive_group(required=True), one_of)
-    add_options(parser, OPTIONS)
+ONE_OF = QUERY, WHERE
 
 
 def run(arguments: argparse.Namespace) -> int:

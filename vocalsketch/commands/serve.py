@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
@@ -49,11 +49,6 @@ OPTIONS: Options = {
     ),
     **SERVING,
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,11 +1,10 @@
 """`vocalsketch submit`: the score of every query and item of a challenge, as one table."""
 
 import argparse
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -28,14 +27,10 @@ OPTIONS: Options = {
     "--out! FILE": (Path, "the CSV to write"),
 }
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    parser.description = (
-        "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per "
-        "item, both named by their path within their folder; higher is closer."
-    )
-    add_options(parser, OPTIONS)
+DESCRIPTION = (
+    "Write the matrix that the AES AIMLA challenge asks for: a line per query, a column per item, "
+    "both named by their path within their folder; higher is closer."
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from vocalsketch.experiment.run_folder import RunFolder
-    from vocalsketch.files import written_whole
+    from vocalsketch.files import write_table
     from vocalsketch.systems import load_system
 
     spec = Path(arguments.system)
@@ -52,12 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         items, recordings = _embedded(system, "recording", arguments.items)
         queries, imitations = _embedded(system, "imitation", arguments.queries)
         scores = system.score(imitations, recordings).tolist()
-    out: Path = arguments.out
-    with written_whole(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["", *items])
-        writer.writerows([query, *row] for query, row in zip(queries, scores, strict=True))
-    print(f"{len(queries)} queries x {len(items)} items: {out}")
+    rows = ([query, *row] for query, row in zip(queries, scores, strict=True))
+    write_table(arguments.out, ["", *items], rows)
+    print(f"{len(queries)} queries x {len(items)} items: {arguments.out}")
     return 0
 
 

@@ -10,24 +10,20 @@ from vocalsketch.commands.actions import (
     SLOTS,
     Action,
     Options,
-    add_actions,
     run_action,
     slots_of,
 )
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from optuna import Study
+
     from vocalsketch.jobs.slots import Slot
     from vocalsketch.sweep.definition import Definition
     from vocalsketch.sweep.run import Place
     from vocalsketch.sweep.trials import Tally
 
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the subcommands and their arguments."""
-    add_actions(parser, ACTIONS, STUDY)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "were running go on from their checkpoints. Go on with the same command."
         )
         return INTERRUPTED
-    return _print_best(place)
+    return _print_best(*place.load())
 
 
 def _slots(arguments: argparse.Namespace) -> list["Slot"]:
@@ -88,7 +84,7 @@ def _status(arguments: argparse.Namespace) -> int:
     overhead = median_overhead(trials)
     if overhead is not None:
         print(f"beyond training a trial took {overhead:.1f} s (median)")
-    return _print_best(place) if tally.complete else 0
+    return _print_best(study, definition) if tally.complete else 0
 
 
 def _best(arguments: argparse.Namespace) -> int:
@@ -103,7 +99,7 @@ def _best(arguments: argparse.Namespace) -> int:
     _, place = _place(arguments)
     study, definition = place.load()
     trial = best_trial(study)
-    _print_best(place)
+    _print_best(study, definition)
     if arguments.export is not None:
         write_text(arguments.export, export(definition, trial))
         command = shlex.join(["vocalsketch", "fit", "--config", str(arguments.export)])
@@ -164,11 +160,10 @@ def _settings(given: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _print_best(place: "Place") -> int:
+def _print_best(study: "Study", definition: "Definition") -> int:
     from vocalsketch.retrieval.results import corpus_tag
     from vocalsketch.sweep.study import best_trial
 
-    study, definition = place.load()
     trial = best_trial(study)
     metric, seeds = definition.objective["metric"], definition.seeds
     print(
@@ -188,7 +183,7 @@ def _counts(tally: "Tally") -> str:
     )
 
 
-STUDY: Options = {
+COMMON: Options = {
     "study": (Path, "study file (YAML)"),
     "--storage URL": (str, "instead of the study file's"),
     "--folder": (Path, "the study's folder (default: runs/sweeps/NAME)"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Options, add_options
+from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,11 +51,6 @@ OPTIONS: Options = {
     ),
     "--wandb": (False, "log figures, sounds and page to W&B"),
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments."""
-    add_options(parser, OPTIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:

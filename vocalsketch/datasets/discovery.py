@@ -99,6 +99,11 @@ def list_audio(folder: Path) -> Listing:
     return listing
 
 
+def audio_in(folder: Path) -> list[Path]:
+    """Return the paths of the sounds below a folder; of none if it is not there."""
+    return [folder / found.path for found in list_audio(folder).files] if folder.is_dir() else []
+
+
 def suffix_of(path: str) -> str:
     """Return a path's suffix in small letters, or words where there is none.
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from vocalsketch.datasets.discovery import audio_in
 from vocalsketch.datasets.names import composed
 from vocalsketch.datasets.records import named
 from vocalsketch.datasets.tables import read_rows
@@ -51,9 +52,8 @@ def import_everyday(source: Path, root: Path) -> Import:
     folder = root / "sound_recordings"
     present = {name for name in translation.values() if (folder / name).exists()}
     on_disk = defaultdict(list)
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            on_disk[path.name.lower()].append(path)
+    for path in audio_in(source):
+        on_disk[composed(path.name).casefold()].append(path)
     wanted = {old: new for old, new in translation.items() if new not in present}
     keys = {old: composed(old).casefold() for old in wanted}
     found = {old: on_disk[key] for old, key in keys.items() if key in on_disk}

@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import audio_in
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import ONE_CATEGORY, Corpus, Faults, Imitation, OnBadAudio, Sound
-from vocalsketch.datasets.tables import has_columns, read_rows, read_text
+from vocalsketch.datasets.tables import read_rows, read_text, why_no_table
 
 CSV_COLUMNS = ("imitation", "sound", "category")
 
@@ -82,9 +82,9 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 
 
 def _audio_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield each audio file and the names that lead to it from ``folder``; hidden ones aside."""
-    for found in list_audio(folder).files if folder.is_dir() else ():
-        yield folder / found.path, tuple(map(composed, PurePosixPath(found.path).parts))
+    """Yield each audio file and the names that lead to it from ``folder``."""
+    for path in audio_in(folder):
+        yield path, tuple(map(composed, path.relative_to(folder).parts))
 
 
 def _read_sounds(folder: Path, faults: Faults) -> dict[str, Sound]:
@@ -127,7 +127,7 @@ class _CsvLayout(Layout):
 
     def missing(self, root: Path) -> list[str]:
         """Return the columns that a file lacks: all of them where it is no table."""
-        if root.is_file() and has_columns(root, CSV_COLUMNS):
+        if root.is_file() and not why_no_table(root, CSV_COLUMNS):
             return []
         return [f"the columns {', '.join(CSV_COLUMNS)}"]
 

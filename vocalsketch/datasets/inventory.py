@@ -2,15 +2,15 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from vocalsketch.datasets.discovery import Listing, list_audio
-from vocalsketch.datasets.labelled import LabelledCorpus
+from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
+from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
-from vocalsketch.datasets.records import FILE_GONE, Corpus
+from vocalsketch.datasets.records import FILE_GONE, Corpus, Imitation, Sound
 from vocalsketch.datasets.urbansound8k import load_urbansound8k
 from vocalsketch.datasets.voxforge import LANGUAGES, language_folder, load_voxforge
 from vocalsketch.errors import DatasetError
@@ -19,16 +19,7 @@ _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged ar
 NO_PART = "sounds in its folder that are no part of it"
 
 
-class AudioFile(Protocol):
-    """A record of any data set: a sound, an imitation, a clip."""
-
-    @property
-    def id(self) -> str:
-        """What it is called."""
-
-    @property
-    def path(self) -> Path:
-        """Where its audio lies."""
+AudioFile = Sound | Imitation | LabelledClip
 
 
 @dataclass(frozen=True)
@@ -84,69 +75,53 @@ def take_inventory(root: str | Path) -> Inventory:
         DatasetError: No data set lies there, or nothing of it is left.
     """
     layout = None if str(root) == DEMO else layout_of(Path(root))
-    title = layout.title if layout else "the built-in demo corpus"
-    if layout is not None and layout.name == "voxforge":
-        return _of_languages(Path(root), title)
-    if layout is not None and layout.name == "urbansound8k":
-        return _of_classes(Path(root), title)
     if layout is None and str(root) != DEMO:
         raise DatasetError(describe(Path(root), imitated=False))
-    return _of_corpus(root, title)
-
-
-def _of_corpus(root: str | Path, title: str) -> Inventory:
+    title = layout.title if layout else "the built-in demo corpus"
+    if layout is not None and layout.load is None:
+        return _of_clips(Path(root), layout)
     corpus = open_corpus(root, on_bad_audio="skip")
     category = {sound.id: sound.category for sound in corpus.sounds}
-    sounds = _grouped((sound.category, sound) for sound in corpus.sounds)
-    imitations = _grouped((category[each.sound_id], each) for each in corpus.imitations)
-    groups = {
-        name: {"sounds": sounds[name], "imitations": imitations.get(name, [])} for name in sounds
-    }
+    records = [(sound.category, "sounds", sound) for sound in corpus.sounds]
+    imitated = [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
     classes = {kind for sound in corpus.sounds for kind in sound.classes}
     people = {each.participant for each in corpus.imitations} - {""}
     notes = [f"{len(classes):,} classes"] if classes else []
     notes += [f"{len(people):,} people imitate"] if people else []
-    return _inventory(corpus, title, "category", groups, corpus.missing, notes)
+    return _inventory(corpus, title, "category", [*records, *imitated], corpus.missing, notes)
 
 
-def _of_languages(root: Path, title: str) -> Inventory:
-    present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
-    if not present:
-        raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
-    speech = load_voxforge(root, present, limit=None)
-    speakers = Counter(label for label, _ in {(clip.label, clip.group) for clip in speech.clips})
-    note = ", ".join(f"{name} ({count:,})" for name, count in sorted(speakers.items()))
-    return _of_clips(speech, title, "language", f"speakers: {note}")
-
-
-def _of_classes(root: Path, title: str) -> Inventory:
-    urban = load_urbansound8k(root, "skip")
-    folds = Counter(int(clip.group) for clip in urban.clips)
-    note = ", ".join(f"{fold} ({count:,})" for fold, count in sorted(folds.items()))
-    return _of_clips(urban, title, "class", f"folds: {note}")
-
-
-def _of_clips(corpus: LabelledCorpus, title: str, grouped_by: str, note: str) -> Inventory:
-    by_label = _grouped((clip.label, clip) for clip in corpus.clips)
-    groups = {name: {"clips": clips} for name, clips in by_label.items()}
-    return _inventory(corpus, title, grouped_by, groups, corpus.skipped, [note])
+def _of_clips(root: Path, layout: Layout) -> Inventory:
+    if layout.name == "voxforge":
+        present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
+        if not present:
+            raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
+        corpus, grouped_by = load_voxforge(root, present, limit=None), "language"
+        pairs = {(clip.label, clip.group) for clip in corpus.clips}
+        counted, counts = "speakers", Counter(label for label, _ in pairs)
+    else:
+        corpus, grouped_by = load_urbansound8k(root, "skip"), "class"
+        counted, counts = "folds", Counter(f"{int(clip.group):2}" for clip in corpus.clips)
+    shown = ", ".join(f"{name.strip()} ({count:,})" for name, count in sorted(counts.items()))
+    records = [(clip.label, "clips", clip) for clip in corpus.clips]
+    notes = [f"{counted}: {shown}"]
+    return _inventory(corpus, layout.title, grouped_by, records, corpus.skipped, notes)
 
 
 def _inventory(
     corpus: Corpus | LabelledCorpus,
     title: str,
     grouped_by: str,
-    groups: Mapping[str, Mapping[str, Sequence[AudioFile]]],
+    records: Sequence[tuple[str, str, AudioFile]],
     skipped: Mapping[str, tuple[str, ...]],
     notes: Sequence[str],
 ) -> Inventory:
-    """Return the inventory, with what else lies in the folder."""
-    used = {
-        os.path.realpath(record.path)
-        for group in groups.values()
-        for records in group.values()
-        for record in records
-    }
+    """Return the inventory of records, each with its group and kind, and what else lies there."""
+    kinds = dict.fromkeys(kind for _, kind, _ in records)
+    groups = {group: {kind: list[AudioFile]() for kind in kinds} for group, _, _ in records}
+    for group, kind, record in records:
+        groups[group][kind].append(record)
+    used = {os.path.realpath(record.path) for _, _, record in records}
     root = corpus.root
     found = list_audio(root) if root.is_dir() else Listing()
     left_out = defaultdict(list, {reason: list(names) for reason, names in skipped.items()})
@@ -159,10 +134,3 @@ def _inventory(
     return Inventory(
         corpus.name, title, root, grouped_by, groups, whole, tuple(notes), found.others
     )
-
-
-def _grouped(pairs: Iterable[tuple[str, AudioFile]]) -> dict[str, list[AudioFile]]:
-    groups: dict[str, list[AudioFile]] = {}
-    for name, record in pairs:
-        groups.setdefault(name, []).append(record)
-    return groups

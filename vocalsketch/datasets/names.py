@@ -25,7 +25,7 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._listed: dict[Path, tuple[dict[str, Path], dict[str, list[Path]]]] = {}
+        self._listed: dict[Path, dict[str, list[str]]] = {}
 
     def find(self, name: str) -> Path | None:
         """Return the regular file of that name, or None."""
@@ -57,24 +57,17 @@ class Files:
     def _entry(self, folder: Path, name: str) -> Path | None:
         if folder not in self._listed:
             self._listed[folder] = _listing(folder)
-        exact, alike = self._listed[folder]
-        if name in exact:
-            return exact[name]
-        for candidates in (
-            alike.get(composed(name), []),
-            alike.get(composed(name).casefold(), []),
-        ):
-            if len(candidates) == 1:
-                return candidates[0]
+        for key in (name, composed(name), composed(name).casefold()):
+            alike = self._listed[folder].get(key, [])
+            if len(alike) == 1 or name in alike:
+                return folder / (name if name in alike else alike[0])
         return None
 
 
-def _listing(folder: Path) -> tuple[dict[str, Path], dict[str, list[Path]]]:
-    exact: dict[str, Path] = {}
-    alike: dict[str, list[Path]] = defaultdict(list)
-    if folder.is_dir():
-        for name in os.listdir(folder):  # noqa: PTH208 - the names, without an object for each
-            exact[name] = folder / name
-            for key in {composed(name), composed(name).casefold()}:
-                alike[key].append(exact[name])
-    return exact, dict(alike)
+def _listing(folder: Path) -> dict[str, list[str]]:
+    """Return the names in a folder by themselves and by what is alike."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 - names, no objects
+        for key in {name, composed(name), composed(name).casefold()}:
+            alike[key].append(name)
+    return dict(alike)

@@ -21,11 +21,10 @@ from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.records import (
     MERGE,
     Corpus,
-    Imitation,
     OnBadAudio,
-    Sound,
     single_categories,
 )
+from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
@@ -124,10 +123,8 @@ def join(development: Corpus, test: Corpus) -> Corpus:
                 "that train would be tested. Choose another corpus for one side."
             )
     first, second = _prefixed(development, development.name), _prefixed(test, test.name)
-    shared = {sound.path.resolve() for sound in first.sounds} & {
-        sound.path.resolve() for sound in second.sounds
-    }
-    if shared or first.name == second.name != "folder":
+    here, there = ({s.path.resolve() for s in each.sounds} for each in (first, second))
+    if here & there or first.name == second.name != "folder":
         raise DatasetError(
             f"{development.root} and {test.root} share sounds: a sound that trains cannot test. "
             "Give test_root another corpus, or divide one corpus by its split."
@@ -135,8 +132,8 @@ def join(development: Corpus, test: Corpus) -> Corpus:
     if first.name == second.name:
         second = _prefixed(test, f"{test.name}-2")
     missing = {
-        reason: (*first.missing.get(reason, ()), *second.missing.get(reason, ()))
-        for reason in (*first.missing, *second.missing)
+        reason: first.missing.get(reason, ()) + second.missing.get(reason, ())
+        for reason in first.missing | second.missing
     }
     return Corpus(
         f"{development.name}+{test.name}",
@@ -149,16 +146,13 @@ def join(development: Corpus, test: Corpus) -> Corpus:
 
 
 def _prefixed(corpus: Corpus, prefix: str) -> Corpus:
-    def renamed(sound: Sound) -> Sound:
-        return replace(sound, id=f"{prefix}/{sound.id}")
-
-    def moved(each: Imitation) -> Imitation:
-        return replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
-
     return replace(
         corpus,
-        sounds=tuple(map(renamed, corpus.sounds)),
-        imitations=tuple(map(moved, corpus.imitations)),
+        sounds=tuple(replace(each, id=f"{prefix}/{each.id}") for each in corpus.sounds),
+        imitations=tuple(
+            replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
+            for each in corpus.imitations
+        ),
     )
 
 
@@ -212,7 +206,9 @@ def _about_file(path: Path) -> str:
     if not path.is_file():
         return "is a pipe, socket or device, not a file"
     if path.suffix.lower() in TABLES:
-        return f"lacks {', '.join(folder.CSV.missing(path))}: it is no table of one's own"
+        why = why_no_table(path, folder.CSV_COLUMNS).removeprefix(f"{path} ").rstrip(".")
+        lacking = ", ".join(folder.CSV.missing(path))
+        return f"lacks {lacking}: it is no table of one's own. It {why}"
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"
     return "is a file of another kind"

@@ -165,7 +165,8 @@ def assemble(
     lacking = {reason: tuple(sorted(set(names))) for reason, names in missing.items() if names}
     for found, noun in ((ordered, "sound recording"), (kept, "imitation of a sound")):
         if not found:
-            raise DatasetError(f"No {noun} was found in {root}{_lacking_note(lacking)}.")
+            counts = "; ".join(f"{len(names)} {reason}" for reason, names in lacking.items())
+            raise DatasetError(f"No {noun} was found in {root}{f' ({counts})' if counts else ''}.")
     return Corpus(name, root, ordered, tuple(kept), lacking)
 
 
@@ -180,8 +181,3 @@ def named(names: Iterable[str]) -> str:
     ordered = sorted(names)
     more = len(ordered) - NAMED_AT_ONCE
     return ", ".join(ordered[:NAMED_AT_ONCE]) + (f" and {more} more" if more > 0 else "")
-
-
-def _lacking_note(lacking: Mapping[str, tuple[str, ...]]) -> str:
-    counts = "; ".join(f"{len(names)} {reason}" for reason, names in lacking.items())
-    return f" ({counts})" if counts else ""

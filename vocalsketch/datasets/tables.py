@@ -75,14 +75,13 @@ def read_rows(
         raise DatasetError(f"{path}, line {table.line_num}: {error}. Repair it.") from error
 
 
-def has_columns(path: Path, columns: Sequence[str]) -> bool:
-    """Say whether a file is a table that has the columns."""
+def why_no_table(path: Path, columns: Sequence[str]) -> str:
+    """Return why a file is no table that has the columns; empty where it is one."""
     try:
-        text, encoding = read_text(path)
-    except DatasetError:
-        return False
-    reading = _best_reading(text, encoding, columns)
-    return all(reading.column(name) is not None for name in columns)
+        next(read_rows(path, columns), None)
+    except DatasetError as error:
+        return str(error)
+    return ""
 
 
 def read_text(path: Path) -> tuple[str, str]:

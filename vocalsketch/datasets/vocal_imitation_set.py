@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from vocalsketch.datasets.discovery import list_audio
+from vocalsketch.datasets.discovery import audio_in
 from vocalsketch.datasets.layout import Layout
 from vocalsketch.datasets.names import Files, composed
 from vocalsketch.datasets.records import (
@@ -67,9 +67,9 @@ def _sounds(files: Files) -> Iterator[Sound]:
     """Yield the recordings, the references' class being that of a folder of others if one fits."""
     classes = _classes(files.place(CLASSES))
     place = files.place(OTHERS)
-    others = [path for path in _audio(place) if path.parent != place]
+    others = [path for path in audio_in(place) if path.parent != place]
     folders = {composed(path.parent.name) for path in others}
-    for path in _audio(files.place(REFERENCES)):
+    for path in audio_in(files.place(REFERENCES)):
         name = composed(path.name)
         kind = composed(path.stem).removesuffix("_reference")
         told = [each for each in classes[name] if each in folders]
@@ -79,10 +79,6 @@ def _sounds(files: Files) -> Iterator[Sound]:
         kind, name = composed(path.parent.name), composed(path.name)
         kinds = tuple(dict.fromkeys([kind, *classes[name]]))
         yield Sound(f"{kind}/{name}", path, kind, name, kinds)
-
-
-def _audio(folder: Path) -> list[Path]:
-    return [folder / found.path for found in list_audio(folder).files] if folder.is_dir() else []
 
 
 def _classes(table: Path) -> dict[str, list[str]]:

@@ -58,9 +58,13 @@ def _unknown_key(message: str, unknown: re.Match[str], keys: Collection[str]) ->
     owner = CLASS_PATH.findall(message[: unknown.start()])
     known = _parameters(owner[-1]) if owner else sorted(keys)
     where = f" of {owner[-1]}" if owner else ""
-    near = difflib.get_close_matches(key, known, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
-    return ConfigError(f"No config key {key!r}{where}: {remedy}")
+    return ConfigError(f"No config key {key!r}{where}: {remedy(key, known)}")
+
+
+def remedy(name: str, known: Collection[str]) -> str:
+    """Return the known name that is nearest to an unknown one, else all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
 
 
 def _parameters(class_path: str) -> list[str]:

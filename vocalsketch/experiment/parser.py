@@ -22,6 +22,13 @@ from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_e
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 
+# what is about a run as a whole
+KEYS = {
+    "name": "Name of the run in results and in W&B (default: the first config's name).",
+    "run_dir": "Folder for all that the run makes (default: runs/<config's name>/<date-time>).",
+    "ckpt_path": "Checkpoint to go on from (fit) or to evaluate: a path, or best or last of "
+    "--run_dir. With last, fit begins a run that has no whole epoch yet.",
+}
 # values of the model that follow from the data
 LINKS = (
     "imitation_front_end",
@@ -76,25 +83,8 @@ class ExperimentCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys that are about a run as a whole."""
-        parser.add_argument(
-            "--name",
-            type=str | None,
-            default=None,
-            help="Name of the run in results and in W&B (default: the first config's name).",
-        )
-        parser.add_argument(
-            "--run_dir",
-            type=str | None,
-            default=None,
-            help="Folder for all that the run makes (default: runs/<config's name>/<date-time>).",
-        )
-        parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            default=None,
-            help="Checkpoint to go on from (fit) or to evaluate: a path, or best or last of "
-            "--run_dir. With last, fit begins a run that has no whole epoch yet.",
-        )
+        for key, text in KEYS.items():
+            parser.add_argument(f"--{key}", type=str | None, default=None, help=text)
         parser.add_argument(
             "--test_after_fit",
             type=bool,
@@ -145,7 +135,8 @@ class ExperimentCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder and let everything that writes write there."""
-        self.name: str = self.config.name or _name_of(self.configs)
+        named = Path(self.configs[0]).stem if self.configs else "run"
+        self.name: str = self.config.name or named
         self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
         self.results = ResultsWriter(self.folder.path, self.name)
         self.confusions = ConfusionWriter(self.folder.path, self.name)
@@ -155,12 +146,8 @@ class ExperimentCLI(LightningCLI):
         for logger in _listed(self.config.trainer.logger):
             logger.init_args.save_dir = str(self.folder.path)
         seed = self.config.seed_everything
-        self.trainer_defaults["callbacks"] = [
-            EpochSeed(int(seed)),
-            self.results,
-            self.confusions,
-            *self.callbacks,
-        ]
+        own = (EpochSeed(int(seed)), self.results, self.confusions)
+        self.trainer_defaults["callbacks"] = [*own, *self.callbacks]
 
     def resolved(self) -> str:
         """Return the config as parsed, every default filled in, as YAML that ``fit`` takes."""
@@ -186,11 +173,6 @@ def _is_there(config: str) -> bool:
         return Path(config).exists() and not Path(config).is_dir()
     except OSError:  # a whole config instead of a name, which is too long for one
         return False
-
-
-def _name_of(configs: Sequence[str]) -> str:
-    """Return the name of the first config file, by which a run is named."""
-    return Path(configs[0]).stem if configs else "run"
 
 
 def _listed(loggers: Any) -> list[Namespace]:

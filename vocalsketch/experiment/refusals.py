@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
 from vocalsketch.datamodules import ClassificationDataModule
 from vocalsketch.errors import ConfigError
+from vocalsketch.tasks import SiameseTask
 
 # an error that one of these raises itself is about a setting, not about this program
 LIBRARIES = (
@@ -104,7 +105,8 @@ def check_validation(trainer: pl.Trainer) -> None:
     """
     loader = trainer.val_dataloaders
     monitored = [str(getattr(each, "monitor", "")) for each in trainer.callbacks]  # type: ignore[attr-defined]  # as below
-    needed = [name for name in monitored if name.startswith("val/")]
+    of_pairs = isinstance(trainer.lightning_module, SiameseTask)  # whose loss, too, needs all
+    needed = [name for name in monitored if name.startswith("val/mrr" if not of_pairs else "val/")]
     if needed and isinstance(loader, Sized) and sum(trainer.num_val_batches) < len(loader):
         raise ConfigError(
             f"trainer.limit_val_batches is {trainer.limit_val_batches}, and {needed[0]}, which is "

@@ -1,5 +1,6 @@
 """Going on with a run that was interrupted, killed or ended before its evaluation."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
+from vocalsketch.systems.checkpoints import write_checkpoint
 
 LAST = "last"
 SHOWN = 5  # changed keys of a config that are named
@@ -77,42 +78,28 @@ def checkpoint_to_go_on_from(
     return folder.checkpoint(asked)
 
 
-def refuse_another_split(folder: RunFolder, data: pl.LightningDataModule) -> None:
-    """Hold the data of a run that goes on against those that it began with.
+def refuse_another_split(checkpoint: Path, data: pl.LightningDataModule, *, goes_on: bool) -> None:
+    """Hold a split against the one that a checkpoint was trained with.
 
-    Raises:
-        CheckpointError: They are split in another way: what trained would be tested.
-    """
-    if not isinstance(data, RetrievalDataModule) or not folder.split.exists():
-        return
-    before = read_manifest(folder.split)
-    if before.fingerprint != data.split.fingerprint:
-        raise CheckpointError(
-            f"The run in {folder.path} began with split {before.name!r} of {before.corpus} "
-            f"({before.fingerprint}), but this is {data.split.name!r} of {data.split.corpus} "
-            f"({data.split.fingerprint}): give --data.init_args.split {folder.split} and the same "
-            "corpus, or begin a new run."
-        )
-
-
-def refuse_trained_sounds(checkpoint: Path, data: pl.LightningDataModule) -> None:
-    """Hold the split of what is evaluated against the one that a checkpoint was trained with.
+    Args:
+        checkpoint: Of a run, in whose folder the split is kept.
+        data: What is trained on or evaluated, of any corpus where it is evaluated.
+        goes_on: Whether the training goes on.
 
     Raises:
         CheckpointError: It is another of the same corpus: what trained would be tested.
     """
-    held = read_checkpoint(checkpoint)["vocalsketch"].get("provenance", {})
-    if not isinstance(data, RetrievalDataModule) or held.get("corpus") != data.split.corpus:
-        return
     kept = RunFolder(checkpoint.parent.parent).split
-    same = data.split.corpus != "folder"  # as two may be called that have nothing in common
-    same = same or (kept.is_file() and read_manifest(kept).sounds == data.split.sounds)
-    if same and held.get("split") != data.split.fingerprint:
+    if not isinstance(data, RetrievalDataModule) or not kept.is_file():
+        return
+    before, now = read_manifest(kept), data.split
+    same = (before.corpus, before.sounds) == (now.corpus, now.sounds)
+    if before.fingerprint != now.fingerprint and (goes_on or same):
         raise CheckpointError(
-            f"{checkpoint} was trained with split {held.get('split_name')!r} of "
-            f"{data.split.corpus} ({held.get('split')}), and this is {data.split.name!r} "
-            f"({data.split.fingerprint}): sounds that trained would be tested. Give "
-            "--data.init_args.split that split, which is kept in split.json of the run's folder."
+            f"{checkpoint} began with split {before.name!r} of {before.corpus} "
+            f"({before.fingerprint}), but this is {now.name!r} of {now.corpus} "
+            f"({now.fingerprint}), which may test what trained: give --data.init_args.split "
+            f"{shlex.quote(str(kept))} and the same corpus, or begin a new run."
         )
 
 

@@ -31,7 +31,6 @@ from vocalsketch.experiment.resumption import (
     check_optimizers,
     checkpoint_to_go_on_from,
     refuse_another_split,
-    refuse_trained_sounds,
     stopped_early,
 )
 from vocalsketch.experiment.run_folder import CHOSEN
@@ -104,10 +103,12 @@ def _fit(cli: ExperimentCLI) -> None:
     once = bool(cli.config.trainer.fast_dev_run)  # which leaves the folder as it is
     if not once:
         check_fit(cli.config.trainer, cli.datamodule, cli.trainer, test=cli.config.test_after_fit)
-    resumed = _checkpoint_to_go_on_from(cli)
+    asked = cli.config.ckpt_path
+    fresh = once and asked is None
+    resumed = None if fresh else checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
     if resumed:
         check_fits(resumed, cli.model)
-        refuse_another_split(cli.folder, cli.datamodule)
+        refuse_another_split(resumed, cli.datamodule, goes_on=True)
     elif isinstance(cli.model, RetrievalTask):
         cli.model.check_start()
     _describe(cli)
@@ -129,13 +130,6 @@ def _fit(cli: ExperimentCLI) -> None:
     cli.trainer.callback_metrics.update(metrics)
 
 
-def _checkpoint_to_go_on_from(cli: ExperimentCLI) -> Path | None:
-    asked = cli.config.ckpt_path
-    if cli.config.trainer.fast_dev_run and asked is None:
-        return None  # it leaves the folder as it is
-    return checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
-
-
 class _Beginning(pl.Callback):
     """Writes down what is run, once all that it goes on from is loaded and known to fit."""
 
@@ -146,7 +140,8 @@ class _Beginning(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write it, before the first step."""
-        check_validation(trainer)
+        if not self.done:
+            check_validation(trainer)
         if self.resumed:
             check_optimizers(self.resumed, trainer.optimizers)
         self.write()
@@ -230,7 +225,7 @@ def _evaluate(cli: ExperimentCLI, command: str) -> None:
         )
     checkpoint = cli.folder.checkpoint(cli.config.ckpt_path)
     check_fits(checkpoint, cli.model)
-    refuse_trained_sounds(checkpoint, cli.datamodule)
+    refuse_another_split(checkpoint, cli.datamodule, goes_on=False)
     _describe(cli)
     _run_stage(cli, command, checkpoint)
 

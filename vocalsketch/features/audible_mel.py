@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_positive, decibels
 from vocalsketch.features.level import SILENCE
 from vocalsketch.features.log_mel import band_edges, mel_filters
 
@@ -54,23 +53,14 @@ class AudibleMel(FrontEnd):
     audible: float = 20.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands", "top_db")
-        check_positive(self, "audible")
-        if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
-            raise ConfigError(
-                f"AudibleMel: bands from {self.minimum_frequency} to {self.maximum_frequency} Hz: "
-                f"they must rise, within 0 and half of the sample rate {self.sample_rate} Hz."
-            )
+        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands")
+        check_positive(self, "top_db", "audible")
+        check_bands(self, self.minimum_frequency, self.maximum_frequency)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
-
-    @property
-    def hop(self) -> float:
-        """Samples from one frame to the next."""
-        return self.hop_length
 
     def frequencies(self) -> NDArray[np.float64]:
         """Return the centre of each band, Hz, (bands,)."""

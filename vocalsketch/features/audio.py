@@ -88,7 +88,7 @@ def mixed(samples: np.ndarray) -> np.ndarray:
         for channel in samples.T[1:]:
             total += channel
         total /= np.float32(samples.shape[1])
-        powers = [each @ each - each.sum() ** 2 / len(each) for each in (*samples.T, total)]
+        powers = [each @ each - each.sum() ** 2 / max(1, len(each)) for each in (*samples.T, total)]
         if powers.pop() < LEFT_OF_CANCELLED * sum(powers) / samples.shape[1] ** 2:
             return samples[:, np.argmax(powers)].copy()
     return total
@@ -135,6 +135,7 @@ class ClipShape:
     sample_rate: int  # hz
     seconds: float
     trim: float | None  # dB below the loudest
+    absolute: bool = False  # whether the level is set exactly
 
     @property
     def samples(self) -> int:
@@ -146,7 +147,7 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd | ClipShape") 
     """Return the beginning of a waveform as a front end wants it: resampled, cut, zero-padded.
 
     Silence at both ends is cut before, where the front end declares it. The level is set, so that
-    no sound lies below a front end's absolute floor: by a power of two, which changes no digit.
+    no sound lies below a front end's absolute floor: by a power of two, unless more is declared.
     """
     if front_end.trim is not None and len(waveform):
         waveform = waveform[sounding(waveform, rate, front_end.trim)]
@@ -154,7 +155,7 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd | ClipShape") 
     heard = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
     clip = np.zeros(front_end.samples, dtype=np.float32)
     clip[: len(heard)] = heard
-    return levelled(clip)
+    return levelled(clip, front_end.absolute)
 
 
 @contextmanager
@@ -289,8 +290,7 @@ def _stated(audio: Audio) -> int:
     """Return the number of frames that have to come, where it is not an estimate; or 0."""
     if isinstance(audio, Container):
         return audio.stated
-    estimated = audio.format in ("MP3", "OGG", "MPEG") or audio.subtype.startswith("MPEG")
-    return 0 if estimated else audio.frames
+    return 0 if audio.format == "OGG" or audio.subtype.startswith("MPEG") else audio.frames
 
 
 def _reason(error: Exception) -> str:

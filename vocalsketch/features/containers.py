@@ -128,36 +128,30 @@ class Container:
 
     def _decoded(self, start: int, at: int | None) -> Iterator[np.ndarray]:
         """Yield blocks (frames, channels) from a frame on, being at one, or where it is to see."""
-        import av
+        for frame, block in self._frames():
+            if at is None:
+                at = self._begins(frame)
+            yield block[max(0, start - at) :]
+            at += len(block)
 
-        resampler, kind = None, None
-        for frame in self._frames():
-            if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
-                # anew where another sound was joined to the first
-                resampler = av.AudioResampler("fltp", self._layout, self.samplerate)
-            for each in cast("av.AudioResampler", resampler).resample(frame):
-                block = each.to_ndarray().T
-                if at is None:
-                    at = self._begins(frame)
-                yield block[max(0, start - at) :]
-                at += len(block)
-
-    def _frames(self) -> Iterator["av.AudioFrame"]:
+    def _frames(self) -> Iterator[tuple["av.AudioFrame", np.ndarray]]:
         """Decode packets; in an MP3 may stand what is none, such as the tags of joined files."""
         import av
 
-        packets = self._file.demux(self._track)
+        packets, resampler, kind = self._file.demux(self._track), None, None
         while True:
             try:
-                yield from next(packets).decode()
-            except StopIteration:
+                for frame in next(packets).decode():
+                    if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                        # anew where another sound was joined to the first
+                        resampler = av.AudioResampler("fltp", self._layout, self.samplerate)
+                    for each in cast("av.AudioResampler", resampler).resample(frame):
+                        yield frame, each.to_ndarray().T
+            except (StopIteration, EOFError):
                 return
             except (av.FFmpegError, ValueError) as error:
-                ended = isinstance(error, EOFError)
-                if self._whole and not ended and self.format != "mp3":
+                if self._whole and self.format != "mp3":
                     raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
-                if ended:
-                    return
 
     def _begins(self, frame: "av.AudioFrame") -> int:
         if frame.pts is None or frame.time_base is None:

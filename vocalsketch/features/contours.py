@@ -16,7 +16,6 @@ from vocalsketch.features.level import SILENCE
 from vocalsketch.features.log_mel import mel_filters
 from vocalsketch.voice.listening import FLOOR, HIGHEST, HOP, LOWEST, SAMPLE_RATE, WINDOW
 
-PEAK = 0.7  # of every clip
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40
 FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's parts
@@ -40,6 +39,7 @@ class ContourFeatures(FrontEnd):
     VERSION: ClassVar[int] = 2
     standardise = False  # not of one clip: a family of features is compared with others' alone
     trim = SILENCE
+    absolute = True  # its mel bands
 
     sample_rate: int = SAMPLE_RATE
     seconds: float = 10.0
@@ -58,8 +58,6 @@ class ContourFeatures(FrontEnd):
             clips = waveforms.detach().cpu().numpy()
             heard = np.stack([resampled(clip, self.sample_rate, SAMPLE_RATE) for clip in clips])
             waveforms = torch.from_numpy(heard).to(waveforms.device)
-        peaks = waveforms.abs().amax(1, keepdim=True)
-        waveforms = waveforms * (PEAK / peaks.clamp(min=1e-12))
         places = torch.arange(1, waveforms.shape[1] + 1, device=waveforms.device)
         ends = torch.where(waveforms != 0, places, 0).amax(1, keepdim=True)
         if not torch.compiler.is_exporting():  # to a graph that cannot know

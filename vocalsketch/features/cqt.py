@@ -69,11 +69,6 @@ class CQT(FrontEnd):
         """(bins, frames)."""
         return self.bins, 1 + self.samples // self.hop_length
 
-    @property
-    def hop(self) -> float:
-        """Samples from one frame to the next."""
-        return self.hop_length
-
     def frequencies(self) -> NDArray[np.float64]:
         """Return the centre of each bin, Hz, (bins,)."""
         octaves = np.arange(self.bins) / self.bins_per_octave

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.level import PEAK
 
 POWER_FLOOR = 1e-20  # what digital silence counts as: far below any clip's range
 
@@ -46,6 +47,7 @@ class FrontEnd(nn.Module, ABC):
         standardise: Whether each spectrogram is brought to zero mean and unit variance.
         trim: Silence at both ends is cut before a clip is taken: what is softer than this many
             dB below the loudest (``features.level``); None takes a clip from the beginning.
+        absolute: Whether values depend on a clip's level; then every clip has the same peak.
         cached: What a cache keeps of a clip: its ``features``, or its ``waveform`` where
             waveforms are augmented before they are transformed.
     """
@@ -55,6 +57,7 @@ class FrontEnd(nn.Module, ABC):
     seconds: float  # length of the clip that is looked at; longer is cut, shorter zero-padded
     standardise: bool = True
     trim: float | None = None
+    absolute: bool = False
     cached: Literal["features", "waveform"] = "features"
 
     def __new__(cls, *_args: object, **_parameters: object) -> Self:
@@ -121,7 +124,7 @@ class FrontEnd(nn.Module, ABC):
     @property
     def hop(self) -> float:
         """Samples from one frame to the next."""
-        return self.samples / self.shape[1]
+        return float(getattr(self, "hop_length", self.samples / self.shape[1]))
 
     @property
     def samples(self) -> int:
@@ -159,6 +162,19 @@ def check_positive(front_end: FrontEnd, *names: str) -> None:
             )
 
 
+def check_bands(front_end: FrontEnd, lowest: float, highest: float) -> None:
+    """Refuse bands that do not rise, or that the sample rate cannot hold.
+
+    Raises:
+        ConfigError: They do not, or it cannot.
+    """
+    if not 0 <= lowest < highest <= front_end.sample_rate / 2:
+        raise ConfigError(
+            f"{type(front_end).__name__}: bands from {lowest} to {highest} Hz: they must rise, "
+            f"within 0 and half of the sample rate {front_end.sample_rate} Hz."
+        )
+
+
 def decibels(power: Tensor, top_db: float) -> Tensor:
     """Return power in dB relative to each example's maximum, cut off ``top_db`` below it.
 
@@ -172,10 +188,10 @@ def decibels(power: Tensor, top_db: float) -> Tensor:
     return (levels - levels.amax(dim=(1, 2), keepdim=True)).clamp(min=-top_db)
 
 
-def levelled(waveforms: Tensor) -> Tensor:
+def levelled(waveforms: Tensor, exactly: bool = False) -> Tensor:
     """Return each of (clips, samples) at the level of every clip, as ``level.levelled``."""
     peaks = waveforms.abs().amax(1, keepdim=True)
-    gains = torch.exp2(-torch.floor(torch.log2(peaks)) - 1)
+    gains = PEAK / peaks if exactly else torch.exp2(-torch.floor(torch.log2(peaks)) - 1)
     return torch.where(peaks > 0, waveforms * gains, waveforms)
 
 

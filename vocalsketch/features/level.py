@@ -14,6 +14,7 @@ ABOVE_FLOOR = 10.0  # dB: what stays closer to the floor is noise ...
 CERTAIN = 15.0  # dB below the loudest: ... and what is louder than this never is
 SILENCE = 30.0  # dB below the loudest: a microphone's noise, in most rooms; see docs/search.md
 NOTHING = 100.0  # dB below the loudest: digital silence, which says nothing of a floor
+PEAK = 0.7  # where a level is set exactly
 KEPT_BEFORE, KEPT_AFTER = 0.1, 0.3  # seconds: onsets and ends stay whole
 
 
@@ -55,10 +56,13 @@ def frame_levels(waveform: NDArray[np.float32], rate: int) -> NDArray[np.float64
     return np.asarray(10 * np.log10(powers + 1e-20))
 
 
-def levelled(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a waveform times that power of two which brings its peak into [0.5, 1)."""
+def levelled(waveform: NDArray[np.float32], exactly: bool = False) -> NDArray[np.float32]:
+    """Return a waveform times that power of two which brings its peak into [0.5, 1).
+
+    A power of two changes no digit; ``exactly``, the peak becomes 0.7.
+    """
     peak = float(np.abs(waveform).max(initial=0.0))
     if not 0 < peak < math.inf:
         return waveform
     scaled: NDArray[np.float32] = np.ldexp(waveform, -math.frexp(peak)[1])
-    return scaled
+    return scaled * np.float32(PEAK / math.frexp(peak)[0]) if exactly else scaled

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_positive, decibels
 
 BANDS_AT_ONCE = 32
 
@@ -50,11 +50,7 @@ class LogMel(FrontEnd):
 
     def __post_init__(self) -> None:
         check_positive(self, "sample_rate", "seconds", "window", "bands", "top_db")
-        if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
-            raise ConfigError(
-                f"LogMel: bands from {self.minimum_frequency} to {self.maximum_frequency} Hz: they "
-                f"must rise, within 0 and half of the sample rate {self.sample_rate} Hz."
-            )
+        check_bands(self, self.minimum_frequency, self.maximum_frequency)
         if not 1 <= self.frames <= 1 + self.samples // self.window:
             raise ConfigError(
                 f"LogMel: frames is {self.frames}: {self.seconds} s hold between 1 and "

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive
+from vocalsketch.features.front_end import FrontEnd, check_bands, check_positive
 
 PREEMPHASIS = 0.97
 FLOOR, CENTRE, SCALE = 1e-5, 4.5, 5.0  # (log(power + 1e-5) + 4.5) / 5
@@ -39,6 +39,7 @@ class PreemphasisedMel(FrontEnd):
 
     VERSION: ClassVar[int] = 1
     standardise = False
+    absolute = True
 
     sample_rate: int = 32_000
     seconds: float = 10.0
@@ -51,12 +52,7 @@ class PreemphasisedMel(FrontEnd):
 
     def __post_init__(self) -> None:
         check_positive(self, "sample_rate", "seconds", "window", "hop_length", "points", "bands")
-        if not 0 <= self.minimum_frequency < self.maximum_frequency <= self.sample_rate / 2:
-            raise ConfigError(
-                f"PreemphasisedMel: bands from {self.minimum_frequency} to "
-                f"{self.maximum_frequency} Hz: they must rise, within 0 and half of the sample "
-                f"rate {self.sample_rate} Hz."
-            )
+        check_bands(self, self.minimum_frequency, self.maximum_frequency)
         if self.window > self.points:
             raise ConfigError(
                 f"PreemphasisedMel: points is {self.points}: give at least the window, "
@@ -67,11 +63,6 @@ class PreemphasisedMel(FrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, (self.samples - 2) // self.hop_length + 1
-
-    @property
-    def hop(self) -> float:
-        """Samples from one frame to the next."""
-        return self.hop_length
 
     def frequencies(self) -> NDArray[np.float64]:
         """Return the centre of each band, Hz, (bands,)."""

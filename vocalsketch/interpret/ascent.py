@@ -17,28 +17,21 @@ Activation = Callable[[Inputs, Tensor], Tensor]
 class AscentSettings:
     """How the ascent goes.
 
-    Attributes:
-        steps: At most so many.
-        step_size: Length of the first steps, as a part of the length of the longest input.
-        patience: After so many steps that did not raise the best objective by a thousandth of
-            itself (or of the unit's deviation over noise, where that is more), a unit's steps are
-            halved.
-        halvings: A unit has converged when its steps would be halved once more than so often.
-        l2: Weight of the patterns' mean square, in deviations of the unit over noise.
-        total_variation: Weight of the mean step between neighbours, likewise.
-        jitter: Bins and frames by which the pattern is moved at random at each step.
+    After ``patience`` steps that did not raise the best objective by a thousandth of itself (or of
+    the unit's deviation over noise, where that is more), a unit's steps are halved; when they would
+    be halved once more than ``halvings``, it has converged.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
-    steps: int = 1000
-    step_size: float = 1.0
-    patience: int = 20
+    steps: int = 1000  # at most
+    step_size: float = 1.0  # of the first steps, as a part of the length of the longest input
+    patience: int = 20  # steps
     halvings: int = 6
-    l2: float = 0.0
-    total_variation: float = 0.0
-    jitter: int = 0
+    l2: float = 0.0  # weight of the patterns' mean square, in deviations of the unit over noise
+    total_variation: float = 0.0  # weight of the mean step between neighbours, likewise
+    jitter: int = 0  # bins and frames by which the pattern is moved at random at each step
 
     def __post_init__(self) -> None:
         for name in ("steps", "step_size", "patience"):
@@ -59,19 +52,12 @@ class AscentSettings:
 
 @dataclass(frozen=True, eq=False)
 class Ascent:
-    """Where the ascent of several units ended.
+    """Where the ascent of several units ended."""
 
-    Attributes:
-        patterns: For each input the patterns (units, bins, frames): those of the best objective.
-        activations: What the units answered to them, (units,), leaky.
-        curves: For each unit the activation at each of its steps.
-        converged: (units,) booleans; the others met the limit of steps.
-    """
-
-    patterns: Inputs
-    activations: Tensor
-    curves: list[list[float]]
-    converged: Tensor
+    patterns: Inputs  # for each input (units, bins, frames): those of the best objective
+    activations: Tensor  # what the units answered to them, (units,), leaky
+    curves: list[list[float]]  # for each unit the activation at each of its steps
+    converged: Tensor  # (units,) booleans; the others met the limit of steps
 
 
 def ascend(

@@ -156,22 +156,13 @@ def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limi
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What each value of both sides' features contributes to a pair's score.
+    """What each value of both sides' features contributes to a pair's score."""
 
-    Attributes:
-        contributions: Of each side, (bins, frames); above 0 speaks for the pair, below 0 against.
-        score: Of the pair.
-        kind: What a score is.
-        silence: Score of silence paired with silence, from which contributions count.
-        gap: What the contributions' sum misses of ``score - silence``, through the integral's
-            finite steps.
-    """
-
-    contributions: Mapping[Side, Tensor]
-    score: float
-    kind: Kind
-    silence: float
-    gap: float
+    contributions: Mapping[Side, Tensor]  # (bins, frames); above 0 for the pair, below 0 against
+    score: float  # of the pair
+    kind: Kind  # what a score is
+    silence: float  # score of silence paired with silence, from which contributions count
+    gap: float  # what their sum misses of score - silence, through the integral's finite steps
 
 
 def in_words(score: float, kind: Kind) -> str:

@@ -56,19 +56,12 @@ class Pattern:
 
 @dataclass(frozen=True, eq=False)
 class Portrait:
-    """Some units of a layer.
+    """Some units of a layer."""
 
-    Attributes:
-        subject: Whose layer it is.
-        layer: The layer.
-        patterns: One for each unit.
-        silent: Units of the whole layer that no real clip activates; None without clips.
-    """
-
-    subject: Subject
+    subject: Subject  # whose layer it is
     layer: Layer
-    patterns: list[Pattern]
-    silent: tuple[int, ...] | None
+    patterns: list[Pattern]  # one for each unit
+    silent: tuple[int, ...] | None  # units of the layer that no real clip activates; None unknown
 
 
 def maximise(
@@ -141,20 +134,13 @@ def maximise(
 
 @dataclass(frozen=True, eq=False)
 class Heard:
-    """The sounds of a pattern: one for a tower, two for a pair.
+    """The sounds of a pattern: one for a tower, two for a pair."""
 
-    Attributes:
-        waveforms: (samples,) each.
-        sample_rates: Hz, of each.
-        correlations: Of each pattern with the features of its sound: 1 where a sound with these
-            features exists and was found.
-        activation: Of the unit, to the sounds.
-    """
-
-    waveforms: tuple[NDArray[np.float32], ...]
-    sample_rates: tuple[int, ...]
+    waveforms: tuple[NDArray[np.float32], ...]  # (samples,) each
+    sample_rates: tuple[int, ...]  # hz, of each
+    # of each pattern with the features of its sound: 1 where a sound with these was found
     correlations: tuple[float, ...]
-    activation: float
+    activation: float  # of the unit, to the sounds
 
 
 def hear(portrait: Portrait, pattern: Pattern, seed: int = 0) -> Heard | None:

@@ -1,6 +1,7 @@
 """Ten-fold cross-validation: a fresh model for each fold, and all of them counted together."""
 
 import json
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from rich.table import Table
 from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.datasets.urbansound8k import FOLDS
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
@@ -53,13 +53,12 @@ class CrossValidation:
     @property
     def mean(self) -> float:
         """Mean accuracy over folds."""
-        return float(np.mean(list(self.accuracies.values())))
+        return statistics.fmean(self.accuracies.values())
 
     @property
     def deviation(self) -> float:
         """Standard deviation of the folds' accuracies (n - 1 in the denominator); 0 for one."""
-        values = list(self.accuracies.values())
-        return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return statistics.stdev(self.accuracies.values()) if len(self.folds) > 1 else 0.0
 
     @property
     def pooled(self) -> Confusion:
@@ -121,7 +120,9 @@ def cross_validate(
         KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
         StorageError: Another process is at work in the folder.
     """
-    _check_folds(folds)
+    wrong = [fold for fold in folds if fold not in FOLDS]
+    if wrong or not folds or len(set(folds)) < len(folds):
+        raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
     cli = ExperimentCLI("fit", [*arguments, "--run_dir", str(folder)])
     data = cli.datamodule
     if not isinstance(data, UrbanSoundDataModule):
@@ -133,41 +134,23 @@ def cross_validate(
         config = _claim(RunFolder(folder), cli)
         if len(slots) > 1:
             data.prepare_data()  # once, not by each
-        jobs = _jobs(arguments, folder, folds, cli.name, config, data.corpus)
+        clips = {clip.path: (clip.id, clip.label, clip.group) for clip in data.corpus.clips}
+        content, seed = clips_fingerprint(data.corpus.name, clips), config["seed_everything"]
+        jobs = [
+            Job(
+                f"{cli.name}/fold{fold}",
+                folder / f"fold{fold}",
+                (*arguments, "--data.init_args.fold", str(fold)),
+                fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
+                makes=FIGURES,
+            )
+            for fold in folds
+        ]
         complete(jobs, slots)
         done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
         result = CrossValidation(cli.name, data.corpus.name, done)
         _write(folder, result, cli)
     return result
-
-
-def _jobs(
-    arguments: list[str],
-    folder: Path,
-    folds: Sequence[int],
-    name: str,
-    config: Any,
-    corpus: LabelledCorpus,
-) -> list[Job]:
-    clips = {clip.path: (clip.id, clip.label, clip.group) for clip in corpus.clips}
-    content = clips_fingerprint(corpus.name, clips)
-    seed = config["seed_everything"]
-    return [
-        Job(
-            f"{name}/fold{fold}",
-            folder / f"fold{fold}",
-            (*arguments, "--data.init_args.fold", str(fold)),
-            fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
-            makes=FIGURES,
-        )
-        for fold in folds
-    ]
-
-
-def _check_folds(folds: Sequence[int]) -> None:
-    wrong = [fold for fold in folds if fold not in FOLDS]
-    if wrong or not folds or len(set(folds)) < len(folds):
-        raise ConfigError(f"folds is {list(folds)}: name folds 1 to {FOLDS[-1]}, each once.")
 
 
 def _claim(folder: RunFolder, cli: ExperimentCLI) -> Any:

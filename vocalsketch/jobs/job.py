@@ -10,7 +10,8 @@ from typing import Any, Literal
 from vocalsketch.files import write_text
 
 State = Literal["started", "done", "failed"]
-TAIL = 4096  # bytes of a log in which its last line is looked for
+TAIL = 65_536  # bytes of a log in which what it said last is looked for
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 ERROR = "vocalsketch: error: "  # before what a user can mend
 
 

@@ -14,13 +14,12 @@ from types import FrameType
 from typing import Literal, Protocol
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import Job, State, last_words
+from vocalsketch.jobs.job import ERROR, INTERRUPTED, Job, State, last_words
 from vocalsketch.jobs.slots import Slot
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself
 RESTARTS = 2  # of a job whose process was killed: it may be what kills it
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
 
@@ -30,19 +29,16 @@ class JobError(VocalSketchError):
 
 
 class Process(Protocol):
-    """A job at work."""
+    """A job at work: a ``subprocess.Popen``, or what behaves so."""
 
     def poll(self) -> int | None:
         """Return the exit status, negative where a signal ended it; None while it works."""
 
-    def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal."""
 
     def kill(self) -> None:
-        """End it by force, and wait until it is gone."""
-
-    def reason(self) -> str:
-        """Return what it said last."""
+        """End it by force."""
 
 
 Start = Callable[[Job, Slot], Process]
@@ -159,7 +155,7 @@ class Pool:
         ended = [(each, status) for each, status in statuses if status is not None]
         for each, status in ended:
             self._running.remove(each)
-            each.process.kill()  # lets go of its pipe
+            _end(each.process)
             yield each, self._note(each, status) == "killed"
         if not ended and self._running:
             time.sleep(POLL)
@@ -174,7 +170,7 @@ class Pool:
             again = self._killed[job.name] <= self.restarts
             end, reason = "killed" if again else "failed", f"ended by {name}"
         elif status:
-            reason = each.process.reason()
+            reason = last_words(job.log)
         if end != "killed":
             self._states[job.name], self._reasons[job.name] = end, reason
             job.note(end, None if reason else seconds, reason)
@@ -184,50 +180,15 @@ class Pool:
     def _end_all(self) -> None:
         """End what still runs: asked first, then by force."""
         for each in self._running:
-            each.process.interrupt()
+            each.process.send_signal(signal.SIGINT)
         try:
             until = self.clock() + FAREWELL
             while self.clock() < until and any(e.process.poll() is None for e in self._running):
                 time.sleep(POLL)
         finally:
             for each in self._running:
-                each.process.kill()
+                _end(each.process)
             self._running.clear()
-
-
-class _Child:
-    """A job in a process of its own, its output appended to the job's log.
-
-    It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
-    input to notice when this process is gone (``run.end_with_parent``).
-    """
-
-    def __init__(self, command: Sequence[str], environment: dict[str, str], log: Path) -> None:
-        self._log = log
-        with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                command,
-                env={**os.environ, **environment},
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def poll(self) -> int | None:
-        return self._process.poll()
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-
-    def reason(self) -> str:
-        return last_words(self._log)
 
 
 class _Here:
@@ -237,7 +198,6 @@ class _Here:
         self._job = job
         self._arguments = [*job.arguments, *slot.arguments]
         self._status: int | None = None
-        self._reason = ""
 
     def poll(self) -> int | None:
         from vocalsketch.jobs.run import train
@@ -248,30 +208,46 @@ class _Here:
                 train(self._job.folder, self._arguments)
                 self._status = 0
             except VocalSketchError as error:
-                self._status, self._reason = 1, str(error)
+                self._status = 1
+                said = f"{ERROR}{error}\n"
+                self._job.log.write_bytes(said.encode(errors="replace"))
         return self._status
 
-    def interrupt(self) -> None:
-        # whoever asks has interrupted it
-        self._status = self._status or INTERRUPTED
+    def send_signal(self, sig: int) -> None:
+        self._status = self._status or INTERRUPTED  # whoever signals has interrupted it
 
     def kill(self) -> None:
         """Do nothing."""
 
-    def reason(self) -> str:
-        return self._reason
-
 
 def start_process(job: Job, slot: Slot) -> Process:
-    """Start a job in a process of its own."""
+    """Start a job in a process of its own, its output appended to the job's log.
+
+    It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
+    input to notice when this process is gone (``run.end_with_parent``).
+    """
     training = (sys.executable, "-m", "vocalsketch.jobs", str(job.folder))
-    command = job.command or (*training, *job.arguments, *slot.arguments)
-    return _Child(command, {**slot.environment, **job.environment}, job.log)
+    with job.log.open("ab") as out:
+        return subprocess.Popen(
+            job.command or (*training, *job.arguments, *slot.arguments),
+            env={**os.environ, **slot.environment, **job.environment},
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def start_here(job: Job, slot: Slot) -> Process:
     """Let this process do a training; whatever else waits until it is done."""
     return _Here(job, slot)
+
+
+def _end(process: Process) -> None:
+    """End a process by force, wait until it is gone, and let go of its pipe."""
+    process.kill()
+    if isinstance(process, subprocess.Popen):
+        process.communicate()
 
 
 def _interrupt(_signum: int, _frame: FrameType | None) -> None:

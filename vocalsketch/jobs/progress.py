@@ -134,14 +134,10 @@ class Progress(Watcher):
         for job in self.jobs:
             if job.name in self.took:
                 took.setdefault(job.group, []).append(self.took[job.name])
-        ended = {*self.took, *self.failed}
-        now = self.clock()
-        return seconds_left(
-            [job.group for job in self.jobs if job.name not in {*ended, *self._running}],
-            [(job.group, now - since) for job, _, since in self._running.values()],
-            took,
-            self.slots,
-        )
+        begun, now = {*self.took, *self.failed, *self._running}, self.clock()
+        waiting = [job.group for job in self.jobs if job.name not in begun]
+        running = [(job.group, now - since) for job, _, since in self._running.values()]
+        return seconds_left(waiting, running, took, self.slots)
 
     def table(self) -> Group:
         """Return what is shown on a terminal."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from vocalsketch.errors import DamagedCheckpointError
+from vocalsketch.errors import DamagedCheckpointError, VocalSketchError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.jobs.job import ERROR, INTERRUPTED
 from vocalsketch.systems.checkpoints import read_checkpoint
 
 Run = Callable[..., Outcome]  # as run_experiment
@@ -41,6 +42,19 @@ def train(
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
+
+
+def as_process(work: Callable[[], object]) -> int:
+    """Do the work of a job's process, and say what is wrong with it; return the exit status."""
+    end_with_parent()
+    try:
+        work()
+    except VocalSketchError as error:
+        print(f"{ERROR}{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
 
 
 def end_with_parent() -> None:

@@ -1,13 +1,15 @@
 """The paper's statements about its systems (section VI-E) and ours, each judged by numbers."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
+from itertools import groupby, pairwise
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 from pandas import DataFrame
 
+from vocalsketch.paper.comparisons import Comparison, Samples, tested
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import (
     BEYOND,
@@ -21,7 +23,6 @@ from vocalsketch.paper.rows import (
     printed_sample,
     row_of,
 )
-from vocalsketch.retrieval.significance import Sample, holm, welch
 
 Verdict = Literal["held", "not held", "not significant", "not run"]
 SIGNIFICANCE = 0.05  # level of the tests, as in the paper
@@ -46,12 +47,10 @@ class Claim:
     categories: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What numbers say of a claim.
 
     Attributes:
-        claim: The claim.
         verdict: ``not run`` where a system or category is missing; ``not held`` where a first
             system's mean is not above the second's; ``held`` where all are above and
             significantly so; ``not significant`` otherwise.
@@ -63,13 +62,12 @@ class Judgement:
         against: The (better, worse, category) in which it is not above.
     """
 
-    claim: Claim
     verdict: Verdict
     comparisons: int
-    above: int
-    tested: int
-    significant: int
-    against: tuple[tuple[str, str, str], ...]
+    above: int = 0
+    tested: int = 0
+    significant: int = 0
+    against: tuple[Comparison, ...] = ()
 
     @property
     def evidence(self) -> str:
@@ -78,12 +76,12 @@ class Judgement:
             return "some of its systems or categories were not run"
         judged = f"significantly in {self.significant}" if self.tested else "no test"
         counts = f"higher in {self.above} of {self.comparisons}, {judged}"
-        where: dict[tuple[str, str], list[str]] = {}
-        for better, worse, category in self.against:
-            where.setdefault((better, worse), []).append(category)
         against = "; ".join(
-            f"{row_of(better).name} not above {row_of(worse).name} on {', '.join(categories)}"
-            for (better, worse), categories in where.items()
+            f"{row_of(better).name} not above {row_of(worse).name} on "
+            + ", ".join(category for _, _, category in these)
+            for (better, worse), these in groupby(
+                sorted(self.against, key=itemgetter(0, 1)), key=itemgetter(0, 1)
+            )
         )
         return f"{counts}: {against}" if against else counts
 
@@ -194,54 +192,30 @@ def judgements(measured: Measured) -> DataFrame:
         Columns ``statement``, ``section``, ``here``, ``evidence``, ``paper``; claims of which
         something was not run come last.
     """
-    found = [
-        (
-            judge(claim, measured.sample, measured.categories),
-            judge(claim, printed_sample, CATEGORIES),
-        )
-        for claim in CLAIMS
-    ]
-    found.sort(key=lambda each: each[0].verdict == "not run")
-    lines = [
-        (here.claim.statement, here.claim.section, here.verdict, here.evidence, paper.verdict)
-        for here, paper in found
-    ]
+    lines = []
+    for claim in CLAIMS:
+        here = judge(claim, measured.sample, measured.categories)
+        paper = judge(claim, printed_sample, CATEGORIES)
+        lines.append((claim.statement, claim.section, here.verdict, here.evidence, paper.verdict))
+    lines.sort(key=lambda line: line[2] == "not run")
     return DataFrame(lines, columns=["statement", "section", "here", "evidence", "paper"])
 
 
-def judge(
-    claim: Claim, sample: Callable[[str, str], Sample | None], categories: Sequence[str]
-) -> Judgement:
-    """Judge a claim by the MRR over seeds.
-
-    Args:
-        claim: The claim.
-        sample: Gives a row key's MRR in a category; None where it was not run.
-        categories: The categories there are.
-    """
+def judge(claim: Claim, sample: Samples, categories: Sequence[str]) -> Judgement:
+    """Judge a claim by the MRR over seeds, ``sample``, in its categories or in all."""
     asked = [
         (better, worse, category)
         for category in (claim.categories or categories)
         for better, worse in claim.pairs
     ]
-    found = [(sample(one, where), sample(other, where)) for one, other, where in asked]
-    known = [(one, other) for one, other in found if one is not None and other is not None]
-    if len(known) < len(asked):
-        return Judgement(claim, "not run", len(asked), 0, 0, 0, ())
-    tests = [welch(one, other) for one, other in known]
-    corrected = holm([test.p for test in tests])
+    if any(sample(key, where) is None for *pair, where in asked for key in pair):
+        return Judgement("not run", len(asked))
+    tests, corrected = tested(asked, sample)
     above = [test.difference > 0 for test in tests]
-    significant = sum(
-        up and not math.isnan(p) and p < SIGNIFICANCE
-        for up, p in zip(above, corrected, strict=True)
-    )
+    significant = sum(u and p < SIGNIFICANCE for u, p in zip(above, corrected, strict=True))
     against = tuple(which for which, up in zip(asked, above, strict=True) if not up)
-    tested = sum(not math.isnan(p) for p in corrected)
-    verdict = _verdict(len(asked), sum(above), significant)
-    return Judgement(claim, verdict, len(asked), sum(above), tested, significant, against)
-
-
-def _verdict(comparisons: int, above: int, significant: int) -> Verdict:
-    if above < comparisons:
-        return "not held"
-    return "held" if significant == comparisons else "not significant"
+    verdict: Verdict = "held" if significant == len(asked) else "not significant"
+    count = sum(not math.isnan(p) for p in corrected)
+    return Judgement(
+        "not held" if against else verdict, len(asked), sum(above), count, significant, against
+    )

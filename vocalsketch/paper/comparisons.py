@@ -1,5 +1,7 @@
 """The paper's comparisons of systems, tested over seeds and over queries (section VI-E)."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from pandas import DataFrame
 
@@ -14,7 +16,7 @@ from vocalsketch.paper.rows import (
     TL_IMINET,
     row_of,
 )
-from vocalsketch.retrieval.significance import holm, paired_bootstrap, welch
+from vocalsketch.retrieval.significance import Sample, TTest, holm, paired_bootstrap, welch
 
 BOOTSTRAP_SEED = 0  # the same intervals each time a report is made
 COLUMNS = (
@@ -22,6 +24,8 @@ COLUMNS = (
     *("difference", "t", "p", "p_holm", "bootstrap_low", "bootstrap_high"),
 )
 Pairs = tuple[tuple[str, str], ...]
+Comparison = tuple[str, str, str]  # keys of two rows, the better first, and a category
+Samples = Callable[[str, str], Sample | None]  # MRR of a row in a category; None if not run
 
 GROUPS: dict[str, Pairs] = {
     "Networks against IMISOUND": tuple(
@@ -48,41 +52,35 @@ def comparisons(measured: Measured) -> DataFrame:
         found = [
             (first, second, category)
             for first, second in pairs
-            if first in measured.reciprocal_ranks and second in measured.reciprocal_ranks
+            if {first, second} <= measured.reciprocal_ranks.keys()
             for category in measured.categories
         ]
-        lines += _tested(measured, group, found)
+        for where, test, p_holm in zip(found, *tested(found, measured.sample), strict=True):
+            first, second, category = where
+            interval = paired_bootstrap(
+                measured.per_query(first, category),
+                measured.per_query(second, category),
+                np.random.default_rng(BOOTSTRAP_SEED),
+            )
+            over_seeds = (test.difference, test.statistic, test.p, p_holm)
+            place = (measured.reference.corpus, group, *where)
+            lines.append((*place, *over_seeds, interval.low, interval.high))
     return DataFrame(lines, columns=list(COLUMNS))
+
+
+def tested(asked: Sequence[Comparison], sample: Samples) -> tuple[list[TTest], list[float]]:
+    """Return Welch's t-test of each comparison, all of them run, and the p-values after Holm."""
+    tests = []
+    for *pair, category in asked:
+        first, second = (found for key in pair if (found := sample(key, category)))
+        tests.append(welch(first, second))
+    return tests, holm([test.p for test in tests])
 
 
 def _beyond(measured: Measured) -> dict[str, Pairs]:
     """Return the comparisons of rows that are not the paper's with its two main systems."""
     own = [key for key in measured.runs if row_of(key).block in (BEYOND, ADDED)]
-    against = (TL_IMINET[3], IMINET[2])
     return {
         f"{BEYOND}, against {row_of(other).name}": tuple((key, other) for key in own)
-        for other in against
+        for other in (TL_IMINET[3], IMINET[2])
     }
-
-
-def _tested(
-    measured: Measured, group: str, found: list[tuple[str, str, str]]
-) -> list[tuple[object, ...]]:
-    tests = []
-    for first, second, category in found:
-        one, other = measured.sample(first, category), measured.sample(second, category)
-        assert one is not None
-        assert other is not None
-        tests.append(welch(one, other))
-    corrected = holm([test.p for test in tests])
-    lines: list[tuple[object, ...]] = []
-    for (first, second, category), test, p_holm in zip(found, tests, corrected, strict=True):
-        interval = paired_bootstrap(
-            measured.per_query(first, category),
-            measured.per_query(second, category),
-            np.random.default_rng(BOOTSTRAP_SEED),
-        )
-        place = (measured.reference.corpus, group, first, second, category)
-        over_seeds = (test.difference, test.statistic, test.p, p_holm)
-        lines.append((*place, *over_seeds, interval.low, interval.high))
-    return lines

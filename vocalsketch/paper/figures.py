@@ -55,7 +55,8 @@ def figure_6(measured: Measured) -> Figure:
             ends = (number - 0.46, number + 0.46)
             name = "chance" if number == 0 else None
             axes.plot(ends, (chance, chance), "--", color=INK, linewidth=1, label=name)
-        axes.set_xticks(range(len(measured.categories)), _wrapped(measured.categories))
+        names = [category.replace(" ", "\n", 1) for category in measured.categories]
+        axes.set_xticks(range(len(names)), names)
         axes.set_ylabel("mean reciprocal rank")
         axes.set_title(corpus_tag(measured.reference.corpus), fontsize=9.5, loc="left")
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
@@ -121,15 +122,9 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
         axes.plot(np.full(len(seeds), x), seeds, ".", color=INK, markersize=3, alpha=0.6)
         if paper is not None and measured.comparable:
             first = key == keys[0] and number == 0
+            told = "the paper's mean" if first else None
             axes.plot(
-                x,
-                paper.mean,
-                "D",
-                markerfacecolor="none",
-                markeredgecolor=INK,
-                markersize=4.5,
-                linestyle="none",
-                label="the paper's mean" if first else None,
+                x, paper.mean, "D", mfc="none", mec=INK, markersize=4.5, ls="none", label=told
             )
 
 
@@ -154,7 +149,3 @@ def _shares(measured: Measured, key: str, category: str, candidates: int) -> Ran
     counts = np.histogram(ranks, np.arange(candidates + 1) + 0.5)[0]
     shares: Ranks = 100.0 * counts / len(ranks)
     return shares
-
-
-def _wrapped(categories: Sequence[str]) -> list[str]:
-    return [category.replace(" ", "\n", 1) for category in categories]

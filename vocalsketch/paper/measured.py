@@ -84,10 +84,8 @@ class Measured:
 
     def sample(self, key: str, category: str) -> Sample | None:
         """Return mean and spread over seeds of a row's MRR; None where it was not run."""
-        of_row = self.reciprocal_ranks.get(key)
-        if of_row is None or category not in of_row:
-            return None
-        return Sample.of([float(ranks.mean()) for ranks in of_row[category].values()])
+        by_seed = self.reciprocal_ranks.get(key, {}).get(category)
+        return Sample.of([float(r.mean()) for r in by_seed.values()]) if by_seed else None
 
     def per_query(self, key: str, category: str) -> Ranks:
         """Return each query's reciprocal rank, its mean over seeds, (queries,)."""
@@ -97,15 +95,14 @@ class Measured:
     @property
     def strongest(self) -> str:
         """The row with the highest mean over categories."""
-        return max(self.reciprocal_ranks, key=self._macro)
+
+        def macro(key: str) -> float:
+            return float(np.mean([self.per_query(key, each).mean() for each in self.categories]))
+
+        return max(self.reciprocal_ranks, key=macro)
 
     def per_sound(self, key: str, category: str) -> list[tuple[str, int, float]]:
-        """Return (sound, queries, MRR over these and seeds) of what was asked for, hardest first.
-
-        Args:
-            key: The row whose runs are looked at.
-            category: The category.
-        """
+        """Return (sound, queries, MRR over these and seeds) of each target, hardest first."""
         shared = self.reference.categories[self.categories.index(category)]
         of_query = self.per_query(key, category)
         found = [
@@ -114,9 +111,6 @@ class Measured:
             for asked in [shared.targets == target]
         ]
         return sorted(found, key=lambda each: (each[2], each[0]))
-
-    def _macro(self, key: str) -> float:
-        return float(np.mean([self.per_query(key, each).mean() for each in self.categories]))
 
     def _all(self) -> list[Scores]:
         return [scores for by_seed in self.runs.values() for scores in by_seed.values()]

@@ -46,8 +46,7 @@ class Data:
             DatasetError: Corpus or split cannot be used.
         """
         corpus = open_corpora(root, test_root, on_bad_audio=on_bad_audio)
-        divided = make_split(corpus, split)
-        manifest = folder / "split.json"
+        divided, manifest = make_split(corpus, split), folder / "split.json"
         write_manifest(divided, manifest)
         known = corpus_fingerprint(corpus), divided.fingerprint
         return cls(root, on_bad_audio, manifest, *known, test_root)
@@ -117,9 +116,14 @@ class Plan:
     def job(self, row: Row, seed: int) -> Job:
         """Return the job that trains a row's system, or only ranks it."""
         name = f"{row.key}/seed{seed}"
-        return self._training(row, seed, name) if row.config else self._ranking(row, name)
-
-    def _training(self, row: Row, seed: int, name: str) -> Job:
+        folder = folder_of(self.folder, name)
+        if not row.config:
+            data = self.data
+            system = {"system": load_system(row.system).fingerprint}
+            known = fingerprint(system, seed=0, corpus=data.corpus, split=data.split)
+            told = (str(folder), row.system, *data.settings.values())
+            ranking = (sys.executable, "-m", "vocalsketch.paper.untrained", *told)
+            return Job(name, folder, fingerprint=known, command=ranking)
         config = self.configs / f"{row.config}.yaml"
         changes = (*self.changes.get(row.key, ()), *(row.quick if self.quick else ()))
         needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
@@ -133,7 +137,7 @@ class Plan:
         quiet = "--trainer.enable_progress_bar=false"
         return Job(
             name,
-            folder_of(self.folder, name),
+            folder,
             (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
             fingerprint(
                 {"config": _without(config, given), "changes": changes},
@@ -147,21 +151,6 @@ class Plan:
                 "WANDB_RUN_GROUP": self.folder.name,
                 "WANDB_NAME": name.replace("/", "-"),
             },
-        )
-
-    def _ranking(self, row: Row, name: str) -> Job:
-        folder = folder_of(self.folder, name)
-        told = (str(folder), row.system, *self.data.settings.values())
-        return Job(
-            name,
-            folder,
-            fingerprint=fingerprint(
-                {"system": load_system(row.system).fingerprint},
-                seed=0,
-                corpus=self.data.corpus,
-                split=self.data.split,
-            ),
-            command=(sys.executable, "-m", "vocalsketch.paper.untrained", *told),
         )
 
 

@@ -9,10 +9,9 @@ from rich.table import Table
 from vocalsketch.files import write_text
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import ADDED, QVIM, Row, row_of
-from vocalsketch.paper.table import mean_and_deviation
 from vocalsketch.retrieval.metrics import MEASURES, chances, measured
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 
 SHOWN = ("mrr", "ndcg")
 # random scores and the best entry, which is not run here: MRR and NDCG

@@ -1,7 +1,7 @@
 """The report on Table I, as files: one table for all of them, a template for each format."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +20,6 @@ from vocalsketch.paper.table import shown, table
 from vocalsketch.retrieval.results import corpus_tag
 
 SHOWN_SOUNDS = 3  # hardest and easiest of each category
-READING = {
-    "table": (
-        "Mean ± standard deviation over seeds of the MRR per category; with what the paper "
-        "prints and how far the measured mean lies from it. The best of each block is in bold. "
-        "Contours: loudness, pitch, periodicity and brightness over time, compared by distance, "
-        "nothing is trained. Chance: what random scores reach on average."
-    ),
-    "claims": (
-        "Held: in every comparison that the statement makes the better system has the higher mean, "
-        "significantly so (Welch's t-test over seeds, two-sided, p < 0.05 after Holm's correction "
-        "within the statement). Not significant: the higher mean everywhere, but not significantly "
-        "everywhere. Not held: not the higher mean everywhere. One seed of each allows no test. "
-        "The last column judges the paper's printed means and deviations in the same way; what is "
-        "beyond the paper is not in it."
-    ),
-    "tests": (
-        "p: Welch's unpaired t-test over seeds, two-sided, and corrected by Holm for all tests of "
-        "its group. 95% over queries: paired bootstrap of the difference in MRR, each query's "
-        "reciprocal rank averaged over seeds; it says nothing about other sounds or other seeds. "
-        "The paper's printed p-values agree with one-sided Welch tests on its Table I, in which "
-        "TL-IMINET is tested against untied IMINET, though the text says IMISOUND."
-    ),
-    "figure6": (
-        "Figure 6 of the paper, measured: mean and standard deviation over seeds, a dot for each "
-        "seed, dashed chance; a diamond for the paper's mean where the candidates are the paper's."
-    ),
-    "ranks": (
-        "At which rank the target lies, over all seeds of the system that is best on average; the "
-        "line is contours where they were measured, dashed is chance."
-    ),
-}
 
 
 def write_report(folder: Path, measured: Measured) -> list[Path]:
@@ -90,13 +59,7 @@ def write_report(folder: Path, measured: Measured) -> list[Path]:
 
 
 def latex(lines: DataFrame, corpus: str, subtitle: str) -> str:
-    """Return Table I as a float whose caption names the corpus.
-
-    Args:
-        lines: What ``table.table`` returns.
-        corpus: The corpus as every page names it.
-        subtitle: What was ranked.
-    """
+    """Return Table I, of ``table.table``'s lines, as a float whose caption names the corpus."""
     texts, best = _with_chance(lines, brief=True)
     texts = texts.apply(lambda column: column.str.replace(r"\n(.*)", r" (\1)", regex=True))
     caption = (
@@ -174,7 +137,6 @@ def _content(measured: Measured, lines: DataFrame, tests: DataFrame) -> dict[str
         },
         "strongest": row_of(measured.strongest).name,
         "sounds": _sounds(measured),
-        "reading": READING,
     }
 
 
@@ -216,17 +178,15 @@ def _tests(of_group: DataFrame) -> list[tuple[str, ...]]:
     ]
 
 
-def _sounds(measured: Measured) -> list[tuple[str, str, str]]:
+def _sounds(measured: Measured) -> list[list[str]]:
     """Return (category, hardest, easiest sounds) of the strongest system."""
-
-    def listed(found: Sequence[tuple[str, int, float]]) -> str:
-        return "; ".join(f"{sound} {mrr:.2f} ({queries})" for sound, queries, mrr in found)
-
-    ordered = {name: measured.per_sound(measured.strongest, name) for name in measured.categories}
-    return [
-        (name, listed(found[:SHOWN_SOUNDS]), listed(found[::-1][:SHOWN_SOUNDS]))
-        for name, found in ordered.items()
-    ]
+    lines = []
+    for name in measured.categories:
+        found = measured.per_sound(measured.strongest, name)
+        ends = (found[:SHOWN_SOUNDS], found[::-1][:SHOWN_SOUNDS])
+        told = ["; ".join(f"{each} {mrr:.2f} ({n})" for each, n, mrr in end) for end in ends]
+        lines.append([name, *told])
+    return lines
 
 
 def _rendered(name: str, content: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

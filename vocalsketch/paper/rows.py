@@ -80,27 +80,14 @@ def _iminet(key: str, label: str, *numbers: float) -> Row:
 
 def _tl(key: str, label: str, *numbers: float) -> Row:
     needs = {} if key == "tl_none" else TRANSFER
-    config = f"tl_iminet_{key.removeprefix('tl_')}"
-    return Row(
-        key,
-        "TL-IMINET",
-        label,
-        config,
-        quick=TWO_EPOCHS,
-        needs=needs,
-        printed=_pairs(*numbers),
-    )
+    config, printed = f"tl_iminet_{key.removeprefix('tl_')}", _pairs(*numbers)
+    return Row(key, "TL-IMINET", label, config, quick=TWO_EPOCHS, needs=needs, printed=printed)
 
 
 def _fused(part: str, label: str, *numbers: float) -> Row:
-    block = "TL-IMINET + IMISOUND" if part in TL_IMINET else "IMINET + IMISOUND"
-    return Row(
-        f"{part}{FUSED}",
-        block,
-        f"{label} + IMISOUND",
-        fused=(part, IMISOUND),
-        printed=_pairs(*numbers),
-    )
+    block = f"{'TL-' if part in TL_IMINET else ''}IMINET + IMISOUND"
+    fused, printed = (part, IMISOUND), _pairs(*numbers)
+    return Row(f"{part}{FUSED}", block, f"{label} + IMISOUND", fused=fused, printed=printed)
 
 
 # fmt: off
@@ -159,7 +146,6 @@ QVIM = (  # printed: MRR and NDCG, of which no deviation is published
 KNOWN = {row.key: row for row in (*ROWS, *QVIM)}
 TABLE_I = tuple(row for row in ROWS if row.printed)
 FUSION = "fusion"  # asks for every row that can be fused of those that are run
-QVIM_GROUPS = {"all": tuple(row.key for row in QVIM)}
 GROUPS: dict[str, tuple[str, ...]] = {
     "imisound": (IMISOUND,),
     "iminet": IMINET,
@@ -167,6 +153,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "beyond": tuple(row.key for row in ROWS if row.block == BEYOND and not row.fused),
     FUSION: (),
 }
+QVIM_GROUPS = {"all": tuple(row.key for row in QVIM)}
 
 
 def row_of(key: str) -> Row:
@@ -181,30 +168,28 @@ def row_of(key: str) -> Row:
 def chosen(
     names: Sequence[str],
     rows: Sequence[Row] = ROWS,
-    groups: Mapping[str, tuple[str, ...]] = GROUPS,
+    groups: Mapping[str, Sequence[str]] = GROUPS,
 ) -> list[Row]:
-    """Return the rows to run, in the order of the table.
+    """Return the rows of a table to run, in its order.
 
     Args:
         names: Groups such as ``iminet``, or single rows such as ``tl_conv123``.
         rows: Of the table.
-        groups: Their keys, by the name of the group.
+        groups: Of the table, by name.
 
     Raises:
         ConfigError: A name is unknown, or nothing is left to run.
     """
     single = {row.key: row for row in rows if row.block and not row.fused}
-    unknown = [name for name in names if name not in groups and name not in single]
-    if unknown:
-        raise ConfigError(
-            f"No row {unknown[0]!r}: there are {', '.join(groups)}, and of these singly "
-            f"{', '.join(key for key in single if key not in groups)}."
-        )
+    known = dict.fromkeys([*groups, *single])
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"No row {name!r}: there are {', '.join(known)}.")
     asked = {key for name in names for key in groups.get(name, (name,))}
     if not asked:
         raise ConfigError(
             f"--rows is {','.join(names) or 'empty'}: name rows that are run, such as "
-            f"{next(iter(groups))}; a fusion needs runs to fuse."
+            f"{next(iter(single))}; a fusion needs runs to fuse."
         )
     return [row for key, row in single.items() if key in asked]
 

@@ -7,7 +7,7 @@ from pandas import DataFrame
 
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import TABLE_I, Row, printed_sample, row_of
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 
 COLUMNS = (
     *("corpus", "row", "block", "label", "category", "mean", "std", "seeds", "best"),
@@ -58,19 +58,6 @@ def shown(frame: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFram
         each.columns.name = None
         each.index.names = [None, None]
     return texts, best
-
-
-def mean_and_deviation(mean: float, std: float) -> str:
-    """Return both as the paper prints them.
-
-    >>> mean_and_deviation(0.4254, 0.0151), mean_and_deviation(0.5, math.nan)
-    ('0.425 ± 0.015', '0.500')
-    >>> mean_and_deviation(math.nan, math.nan)
-    'not run'
-    """
-    if math.isnan(mean):
-        return "not run"
-    return f"{mean:.3f}" + ("" if math.isnan(std) else f" ± {std:.3f}")
 
 
 def _line(measured: Measured, row: Row, category: str) -> tuple[object, ...]:

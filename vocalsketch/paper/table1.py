@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.console import Console
@@ -21,8 +20,6 @@ from vocalsketch.paper.measured import Measured, with_fusions
 from vocalsketch.paper.plan import folder_of
 from vocalsketch.paper.rows import ADDED, KNOWN, row_of
 from vocalsketch.retrieval.scores import Scores
-
-FORMAT = 2  # raised when a key changes its meaning
 
 
 @dataclass(frozen=True)
@@ -45,8 +42,7 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Write it to the report's folder."""
-        content = {"format": FORMAT, **asdict(self)}
-        write_text(folder / "table1.json", json.dumps(content, indent=1) + "\n")
+        write_text(folder / "table1.json", json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "Record":
@@ -57,18 +53,13 @@ class Record:
         """
         path = folder / "table1.json"
         try:
-            return cls._from(json.loads(path.read_text(encoding="utf-8")))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**content, "notes": tuple(content["notes"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StorageError(
                 f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
                 f"{shlex.quote(str(folder))}` makes it."
             ) from error
-
-    @classmethod
-    def _from(cls, content: dict[str, Any]) -> "Record":
-        if content.pop("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
-        return cls(**{**content, "notes": tuple(content["notes"])})
 
 
 def run_jobs(
@@ -80,18 +71,9 @@ def run_jobs(
     *,
     retry: bool = False,
 ) -> list[Failure]:
-    """Run every job that is not done, and write down what was planned.
+    """Write down what is planned, and run every job that is not done; return those that failed.
 
-    Args:
-        folder: Of the report.
-        jobs: What to run.
-        record: What the report is of.
-        slots: Where jobs run.
-        console: Where progress is shown.
-        retry: Run those too that failed earlier.
-
-    Returns:
-        The jobs that failed, now or earlier.
+    ``retry`` runs those again that failed earlier.
 
     Raises:
         StorageError: Another process works in the same folder.
@@ -120,7 +102,9 @@ def gather(folder: Path, record: Record) -> Measured:
         if job.state() != "done":
             unfinished.append(name)
         elif not row_of(job.group).block:
-            notes += _stand_in(job)
+            config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
+            told = f"{job.group} was trained on the demo's synthetic stand-in for its data set."
+            notes += [told] if config["data"]["init_args"].get("root") == DEMO else []
         else:
             seed = int(name.rpartition("seed")[2])
             runs.setdefault(job.group, {})[seed] = replace(scores_of(job.folder), system=job.group)
@@ -129,8 +113,7 @@ def gather(folder: Path, record: Record) -> Measured:
     complete = with_fusions(runs) if record.fusion else runs
     ordered = {key: complete[key] for key in KNOWN if key in complete}
     for name, paths in record.added.items():
-        scores = [replace(scores_of(Path(path)), system=name) for path in paths]
-        ordered[name] = dict(enumerate(scores))
+        ordered[name] = {n: replace(scores_of(Path(p)), system=name) for n, p in enumerate(paths)}
     return Measured(ordered, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -144,10 +127,7 @@ def scores_of(run: Path) -> Scores:
 
 
 def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
-    """Return runs by the name of their row; a name that is given more often has more seeds.
-
-    Args:
-        given: ``NAME=RUN``, of a run folder or its file of scores.
+    """Return runs, given as ``NAME=RUN``, by the name of their row; of each one or more seeds.
 
     Raises:
         ConfigError: One is not of that form, or the name is a row's of the program.
@@ -166,27 +146,15 @@ def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
 
 
 def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None:
-    """Check, before hours of runs, that what is added can stand beside them.
-
-    Args:
-        added: What ``rows_to_add`` returned.
-        split: Fingerprint of the runs' split.
+    """Check, before hours of runs, that what is added can stand beside runs of this split.
 
     Raises:
         ConfigError: A run ranked another split.
     """
-    for name, paths in added.items():
-        for path in paths:
-            theirs = scores_of(Path(path)).split
-            if theirs != split:
-                raise ConfigError(
-                    f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
-                    f"{split!r}: evaluate it on this report's split.json."
-                )
-
-
-def _stand_in(job: Job) -> list[str]:
-    config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
-    if config["data"]["init_args"].get("root") != DEMO:
-        return []
-    return [f"{job.group} was trained on the demo's synthetic stand-in for its data set."]
+    for name, path in ((name, path) for name, paths in added.items() for path in paths):
+        theirs = scores_of(Path(path)).split
+        if theirs != split:
+            raise ConfigError(
+                f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
+                f"{split!r}: evaluate it on this report's split.json."
+            )

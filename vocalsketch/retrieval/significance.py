@@ -88,6 +88,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
+def mean_and_deviation(mean: float, std: float) -> str:
+    """Return both as the paper prints them.
+
+    >>> mean_and_deviation(0.4254, 0.0151), mean_and_deviation(0.5, math.nan)
+    ('0.425 ± 0.015', '0.500')
+    >>> mean_and_deviation(math.nan, math.nan)
+    'not run'
+    """
+    if math.isnan(mean):
+        return "not run"
+    return f"{mean:.3f}" + ("" if math.isnan(std) else f" ± {std:.3f}")
+
+
 def resampled_means(
     values: Floats,
     groups: NDArray[np.integer],

@@ -26,7 +26,15 @@ from vocalsketch.search.embedding import (
 from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part, runs_of
 from vocalsketch.search.plan import Plan, make_plan
-from vocalsketch.search.segment import Rows, Table, schema_of, sorted_rows, width_of, write_segment
+from vocalsketch.search.segment import (
+    Rows,
+    Table,
+    checksum_of,
+    schema_of,
+    sorted_rows,
+    width_of,
+    write_segment,
+)
 from vocalsketch.systems import System, load_system
 
 LOCK = ".lock"
@@ -36,27 +44,16 @@ REASONS_SHOWN = 3
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build came to.
+    """What a build came to; what is counted are files, unless it says otherwise."""
 
-    Attributes:
-        version: Of the index now.
-        sounds: Files in it.
-        windows: Windows of these files.
-        embedded: Files that are new in it: decoded, or found again where they were moved to.
-        unchanged: Files that were in the version before.
-        removed: Paths that were in the version before and are not any more.
-        skipped: Files that cannot be used, by path within the library, and why.
-        others: How many files are no sounds, by suffix.
-    """
-
-    version: int
-    sounds: int
-    windows: int
-    embedded: int
-    unchanged: int
-    removed: int
-    skipped: dict[str, str] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)
+    version: int  # of the index now
+    sounds: int  # in the index
+    windows: int  # of these files
+    embedded: int  # new in it: decoded, or found again where they were moved to
+    unchanged: int  # in the version before as well
+    removed: int  # paths that were in the version before and are not any more
+    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
+    others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
 
 
 def build_index(

@@ -37,7 +37,9 @@ class Ear:
         self.fingerprint: str = about["fingerprint"]
         self.kind: Kind = about["kind"]
         self.aspects: tuple[str, ...] = tuple(about["aspects"])
-        self._shape = ClipShape(about["sample_rate"], about["seconds"], about["trim"])
+        self._shape = ClipShape(
+            about["sample_rate"], about["seconds"], about["trim"], absolute=False
+        )
 
     def clip_shape(self, _side: Side) -> ClipShape:
         """Return what the model is given, as a system does."""

@@ -191,11 +191,7 @@ def embed_into_parts(work: Work, system: System, stored: Table) -> None:
     if len(work.devices) == 1:
         _embed_share(0, work, system, stored)
         return
-    from torch.multiprocessing.spawn import (
-        ProcessExitedException,
-        ProcessRaisedException,
-        spawn,
-    )
+    from torch.multiprocessing.spawn import ProcessException, spawn
 
     processes = spawn(  # type: ignore[no-untyped-call]  # torch's
         _embed_share, (work,), nprocs=len(work.devices), join=False, daemon=True
@@ -203,13 +199,10 @@ def embed_into_parts(work: Work, system: System, stored: Table) -> None:
     try:
         while not processes.join():
             pass
-    except ProcessRaisedException as error:
+    except ProcessException as error:
         said = str(error).strip().splitlines()[-1]
-        raise VocalSketchError(said.partition("Error: ")[2] or said) from error
-    except ProcessExitedException as error:
-        raise VocalSketchError(
-            f"A process of the build ended ({error}): build again, it goes on where it was."
-        ) from error
+        ended = f"A process of the build ended ({said}): build again, it goes on where it was."
+        raise VocalSketchError(said.partition("Error: ")[2] or ended) from error
     finally:
         for process in processes.processes:
             process.terminate()

@@ -35,35 +35,26 @@ class Part:
 class Manifest:
     """What an index is; it is replaced as a whole, which is what makes a new version current.
 
-    Attributes:
-        version: Counts the builds that changed something.
-        segments: In their order.
-        removed: Which rows do not count any more: where each run of them begins and ends, counted
-            through all segments, in rising order.
-        library: The folder that was indexed.
-        fingerprint: Of the system.
-        corpus: What the system was trained on.
-        sounds: Files that count.
-        windows: Rows that count.
-        built: When, ISO 8601.
-        skipped: Files that cannot be used, by path within the library, and why.
-        others: How many files of the library are no sounds, by suffix.
+    Which rows do not count any more is said by where each run of them begins and ends, counted
+    through all segments, in rising order.
     """
 
-    version: int = 0
-    segments: tuple[Part, ...] = ()
+    version: int = 0  # counts the builds that changed something
+    segments: tuple[Part, ...] = ()  # in their order
     removed: list[int] = field(default_factory=list)
-    library: str = ""
-    fingerprint: str = ""
-    corpus: str = ""
-    sounds: int = 0
-    windows: int = 0
-    built: str = ""
-    skipped: dict[str, str] = field(default_factory=dict)
-    others: dict[str, int] = field(default_factory=dict)
+    library: str = ""  # the folder that was indexed
+    fingerprint: str = ""  # of the system
+    corpus: str = ""  # what the system was trained on
+    sounds: int = 0  # files that count
+    windows: int = 0  # rows that count
+    built: str = ""  # when, ISO 8601
+    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
+    others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
 
     def __post_init__(self) -> None:
         _check_types(self)
+        if not all(isinstance(edge, int) for edge in self.removed):
+            raise TypeError("removed holds what is no row")
 
     @staticmethod
     def exists(folder: Path) -> bool:

@@ -16,19 +16,12 @@ from vocalsketch.search.segment import Mask, Rows, Table, as_numpy
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Stored rows that hold, and files that have none.
+    """Stored rows that hold, and files that have none."""
 
-    Attributes:
-        stored: The index's rows, then what unfinished builds left.
-        keep: Of every stored row, whether it holds.
-        gone: The first rows of files that are gone or have changed.
-        todo: Files to embed, as ``library.COLUMNS``.
-    """
-
-    stored: Table
-    keep: Mask
-    gone: Rows
-    todo: pa.Table
+    stored: Table  # the index's rows, then what unfinished builds left
+    keep: Mask  # of every stored row, whether it holds
+    gone: Rows  # the first rows of files that are gone or have changed
+    todo: pa.Table  # files to embed, as library.COLUMNS
 
     @property
     def files(self) -> list[FoundFile]:

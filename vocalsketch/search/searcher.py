@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
-from vocalsketch.domain import Kind
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
@@ -29,34 +28,19 @@ Scores = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Hit:
-    """A found sound.
+    """A found sound."""
 
-    Attributes:
-        rank: 1 is the best.
-        path: Within the library, its parts joined by ``/``.
-        file: Where it lies.
-        start: Where in the file the window that matches best begins, seconds.
-        end: Where it ends, seconds.
-        score: What the ranking is by: a system's score, or a log-likelihood where several
-            systems or words take part.
-        probability: That the sound was meant, as the systems (and words) have it, 0 to 1.
-        duration: Of the file, seconds.
-        sample_rate: Of the file, Hz.
-        tags: The names of the folders around it, outermost first.
-        gone: Whether the file is not there any more: the index has to be brought up to date.
-    """
-
-    rank: int
-    path: str
-    file: Path
-    start: float
-    end: float
-    score: float
-    probability: float
-    duration: float
-    sample_rate: int
-    tags: tuple[str, ...]
-    gone: bool = False
+    rank: int  # 1 is the best
+    path: str  # within the library, its parts joined by /
+    file: Path  # where it lies
+    start: float  # seconds in the file, where the window that matches best begins
+    end: float  # seconds, where it ends
+    score: float  # a system's, or a log-likelihood where several systems or words take part
+    probability: float  # that the sound was meant, as the systems (and words) have it, 0 to 1
+    duration: float  # seconds, of the file
+    sample_rate: int  # hz, of the file
+    tags: tuple[str, ...]  # names of the folders around it, outermost first
+    gone: bool = False  # whether the file is not there any more: the index is out of date
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON."""
@@ -283,7 +267,9 @@ class _Shard:
             if index.listener.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
                 mass = summed if mass is None else mass + summed
-            total = total + _log_likelihoods(scores, index.listener.kind) if self.fuses else scores
+            if self.fuses and index.listener.kind == "logit":
+                scores = -np.logaddexp(0.0, -scores, dtype=np.float64)  # of a sigmoid
+            total = total + scores if self.fuses else scores
         if self.penalties is not None:
             total += self.penalties
         if self.count < len(self.counting):
@@ -356,21 +342,6 @@ def highest(scores: Scores, k: int) -> NDArray[np.intp]:
         reached = scores[places]
         places = places[reached >= np.partition(reached, -k)[-k]]
     return places
-
-
-def _log_likelihoods(scores: Scores, kind: Kind) -> NDArray[np.float64]:
-    """Return log-likelihoods, up to ``_log_sum`` of all scores where the kind is not absolute.
-
-    That is ``retrieval.log_likelihoods`` with the sum over candidates left to the end, when those
-    of all shards are known.
-    """
-    if kind == "logit":
-        # Imported here because scipy takes a third of a second, and few searches fuse.
-        from scipy.special import log_expit
-
-        likely: NDArray[np.float64] = log_expit(scores.astype(np.float64))
-        return likely
-    return scores.astype(np.float64)
 
 
 def _log_sum(scores: Scores) -> NDArray[np.float64]:

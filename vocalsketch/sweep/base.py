@@ -47,7 +47,11 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
             f"data is a {type(data).__name__}: a sweep searches retrieval systems, whose "
             "validation half is ranked."
         )
-    _check_metric(definition.objective["metric"], data)
+    categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
+    known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
+    if definition.objective["metric"] not in known:
+        metric = definition.objective["metric"]
+        raise ConfigError(f"objective is {metric!r}: choose {', '.join(known)}.")
     loggers = cli.trainer.loggers
     found = dataclasses.replace(
         definition,
@@ -85,13 +89,6 @@ def corpus_of(definition: Definition) -> Corpus:
     """Return the corpus of a study."""
     corpus: Corpus = _parsed(definition.config).datamodule.corpus
     return corpus
-
-
-def _check_metric(metric: str, data: RetrievalDataModule) -> None:
-    categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
-    known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
-    if metric not in known:
-        raise ConfigError(f"objective is {metric!r}: choose {', '.join(known)}.")
 
 
 def _keys(cli: ExperimentCLI) -> set[str]:

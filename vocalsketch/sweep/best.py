@@ -1,7 +1,6 @@
 """The best trial: its config, and what it comes to when it is trained anew over seeds."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,14 @@ from vocalsketch.jobs.job import Job
 from vocalsketch.jobs.progress import complete
 from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.config_tree import write_tree
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.trials import first_attempt
 
 RESULTS = "results_test.json"
+MACRO = "macro mean"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Retrained:
 
     Attributes:
         corpus: Name of the corpus.
-        mrr: For each category, and for ``macro mean``, the MRR of each seed.
+        mrr: For each category, and for ``MACRO``, the MRR of each seed.
     """
 
     corpus: str
@@ -39,23 +40,15 @@ class Retrained:
 
     def table(self, title: str) -> Table:
         """Return mean and standard deviation of each category, to be printed."""
-        seeds = len(next(iter(self.mrr.values())))
-        table = Table(title=f"{title}, test half, {seeds} seeds\n{corpus_tag(self.corpus)}")
+        table = Table(
+            title=f"{title}, test half, {len(self.mrr[MACRO])} seed(s)\n{corpus_tag(self.corpus)}"
+        )
         table.add_column("category")
         table.add_column("MRR, mean ± std", justify="right")
         for name, values in self.mrr.items():
-            table.add_row(name, mean_and_deviation(values))
+            found = Sample.of(values)
+            table.add_row(name, mean_and_deviation(found.mean, found.std))
         return table
-
-
-def mean_and_deviation(values: tuple[float, ...]) -> str:
-    """Return the mean and, of more than one value, the sample's standard deviation.
-
-    >>> mean_and_deviation((0.2, 0.4))
-    '0.300 ± 0.141'
-    """
-    mean = f"{statistics.mean(values):.3f}"
-    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean} (one seed)"
 
 
 def export(definition: Definition, trial: FrozenTrial) -> str:
@@ -93,22 +86,10 @@ def retrain(
     folder = folder / "retrained" / f"{first_attempt(trial):05d}"
     config = folder / f"{definition.name}_best.yaml"
     write_text(config, export(definition, trial))
-    jobs = _jobs(definition, config, folder, seeds)
-    complete(jobs, slots)
-    found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
-    categories = {
-        name: tuple(float(each["categories"][name]["mrr"]) for each in found)
-        for name in found[0]["categories"]
-    }
-    macro = tuple(float(each["macro"]["mrr"]) for each in found)
-    return Retrained(definition.corpus, {**categories, "macro mean": macro})
-
-
-def _jobs(definition: Definition, config: Path, folder: Path, seeds: int) -> list[Job]:
     resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
     resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
     corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
-    return [
+    jobs = [
         Job(
             f"{definition.name}/seed{seed}",
             folder / f"seed_{seed}",
@@ -118,3 +99,11 @@ def _jobs(definition: Definition, config: Path, folder: Path, seeds: int) -> lis
         )
         for seed in range(seeds)
     ]
+    complete(jobs, slots)
+    found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
+    categories = {
+        name: tuple(float(each["categories"][name]["mrr"]) for each in found)
+        for name in found[0]["categories"]
+    }
+    macro = tuple(float(each["macro"]["mrr"]) for each in found)
+    return Retrained(definition.corpus, {**categories, MACRO: macro})

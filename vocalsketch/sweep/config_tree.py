@@ -77,28 +77,22 @@ def _assign(tree: Tree, key: str, value: Any) -> None:
     *parents, last = key.split(".")
     node: Any = tree
     for name in parents:
-        node = _child(node, name, key)
-    if isinstance(node, list):
-        node[_index(node, last, key)] = value
-    elif isinstance(node, dict):
-        if last == "class_path" and node.get("class_path") != value:
-            node.pop("init_args", None)
-        node[last] = value
-    else:
+        place = _place(node, name, key)
+        if isinstance(node, dict) and node.get(place) is None:
+            node[place] = {}
+        node = node[place]
+    place = _place(node, last, key)
+    if last == "class_path" and node.get(place) != value:
+        node.pop("init_args", None)
+    node[place] = value
+
+
+def _place(node: Any, name: str, key: str) -> Any:
+    """Return what a part of a key is in a node: itself in a mapping, a number in a list."""
+    if isinstance(node, dict):
+        return name
+    if not isinstance(node, list):
         raise ConfigError(f"Config key {key!r} leads into {node!r}, which is a plain value.")
-
-
-def _child(node: Any, name: str, key: str) -> Any:
-    if isinstance(node, list):
-        return node[_index(node, name, key)]
-    if not isinstance(node, dict):
-        raise ConfigError(f"Config key {key!r} leads into {node!r}, which is a plain value.")
-    if node.get(name) is None:
-        node[name] = {}
-    return node[name]
-
-
-def _index(node: list[Any], name: str, key: str) -> int:
     if not name.isdigit() or int(name) >= len(node):
         raise ConfigError(f"Config key {key!r}: {name!r} is no index into a list of {len(node)}.")
     return int(name)

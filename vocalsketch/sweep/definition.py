@@ -1,6 +1,5 @@
 """What a study is: base config, space, objective and how it is searched."""
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -11,6 +10,7 @@ import numpy as np
 import optuna
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config_errors import remedy
 from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
 from vocalsketch.sweep.space import Space, parse_space
 from vocalsketch.sweep.trials import experimental
@@ -95,15 +95,12 @@ class Definition:
     def difference(self, other: "Definition") -> str | None:
         """Return in which respect two studies cannot be one, or None."""
         mine, theirs = self.to_dict(), other.to_dict()
-        for part in COMPARABLE:
-            if mine[part] == theirs[part]:
-                continue
-            if part != "space":
-                return part
-            names = {*mine[part], *theirs[part]}
-            changed = sorted(n for n in names if mine[part].get(n) != theirs[part].get(n))
-            return f"space ({', '.join(changed)})" if changed else "space (order)"
-        return None
+        different = next((part for part in COMPARABLE if mine[part] != theirs[part]), None)
+        if different != "space":
+            return different
+        names = sorted({*self.space, *other.space})
+        changed = [name for name in names if self.space.get(name) != other.space.get(name)]
+        return f"space ({', '.join(changed)})"
 
 
 def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:
@@ -144,9 +141,9 @@ def _check_names(path: Path, content: Tree) -> None:
     }
     for name in content:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"there are {sorted(known)}."
-            raise ConfigError(f"No key {name!r} in a study file ({path}): {remedy}")
+            raise ConfigError(
+                f"No key {name!r} in a study file ({path}): {remedy(str(name), sorted(known))}"
+            )
     for needed in ("config", "space"):
         if needed not in content:
             raise ConfigError(f"{path} has no {needed!r}: a study needs config and space.")

@@ -1,14 +1,15 @@
 """What a study came to: its history as a picture, its trials as a table, the best config."""
 
-import csv
 import dataclasses
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import optuna
 from matplotlib.figure import Figure
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from pandas import DataFrame
 
 from vocalsketch.files import write_text, written_whole
 from vocalsketch.retrieval.results import corpus_tag
@@ -36,13 +37,9 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     write_history(trials, definition, study.direction, history)
     write_trials(trials, folder / "report" / "trials.csv")
     write_text(config, export(definition, best))
-    summary = {
-        "best/trial": best.number,
-        "best/value": best.value,
-        "best/parameters": best.params,
-        "trials": dataclasses.asdict(take_tally(trials)),
-        "corpus": definition.corpus,
-    }
+    found = {"trial": best.number, "value": best.value, "parameters": best.params}
+    summary: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
+    summary |= {"trials": dataclasses.asdict(take_tally(trials)), "corpus": definition.corpus}
     return track_summary(definition, folder, summary, history, config)
 
 
@@ -70,16 +67,16 @@ def write_history(
 
 def write_trials(trials: list[FrozenTrial], path: Path) -> None:
     """Write a row for each trial: state, value, seconds, reason and parameters."""
-    names = list(dict.fromkeys(name for trial in trials for name in trial.params))
-    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["trial", "state", "value", "seconds", "reason", *names])
-        for trial in trials:
-            state, reason = trial.state.name.lower(), trial.user_attrs.get(REASON, "")
-            value = trial.value if trial.state == TrialState.COMPLETE else None
-            drawn = [trial.params.get(name) for name in names]
-            writer.writerow([trial.number, state, value, _seconds(trial), reason, *drawn])
-
-
-def _seconds(trial: FrozenTrial) -> float | None:
-    return None if trial.duration is None else round(trial.duration.total_seconds(), 1)
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            "value": trial.value if trial.state == TrialState.COMPLETE else None,
+            "seconds": None if trial.duration is None else trial.duration.total_seconds(),
+            "reason": trial.user_attrs.get(REASON),
+            **trial.params,
+        }
+        for trial in trials
+    ]
+    with written_whole(path) as temporary:
+        DataFrame(rows, dtype=object).to_csv(temporary, index=False)

@@ -27,6 +27,7 @@ from vocalsketch.sweep.worker import STORAGE_VARIABLE
 QUICK_START = {"WANDB__SAVE_REQUIREMENTS": "false"}
 RESTARTS = 10  # of a worker that was killed
 LOOK = 1.0  # seconds between looks at the study
+SHOWN = ("complete", "pruned", "running", "failed")  # numbers of trials beside the progress bar
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def run_workers(
     """
     if tally_of(study, place).finished >= total:
         return True
-    with StudyWatcher(study, place, total, say) as watcher:
+    watcher = StudyWatcher(study, place, total, say)
+    with watcher.bar:
         watcher.retry("its worker is gone")
         pool = Pool(slots, watcher, restarts=RESTARTS)
         try:
@@ -145,17 +147,9 @@ class StudyWatcher(Watcher):
         self.place = place
         self.total = total
         self.say = say
-
-    def __enter__(self) -> "StudyWatcher":
-        """Begin the progress bar."""
-        done = tally_of(self.study, self.place).finished
-        self._bar = tqdm(total=self.total, initial=done, unit="trial", desc="trials")
+        done = tally_of(study, place).finished
+        self.bar = tqdm(total=total, initial=done, unit="trial", desc="trials")
         self._looked = time.monotonic()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """End the progress bar."""
-        self._bar.close()
 
     def ended(self, job: Job, end: End, seconds: float, reason: str) -> None:
         """Say what became of a worker; put the trial of a killed one back."""
@@ -173,10 +167,9 @@ class StudyWatcher(Watcher):
             return
         self._looked = now
         tally = tally_of(self.study, self.place)
-        self._bar.n = min(tally.finished, self.total)
-        states = {"complete": tally.complete, "pruned": tally.pruned, "running": tally.running}
-        states["failed"] = tally.failed
-        self._bar.set_postfix_str(", ".join(f"{n} {state}" for state, n in states.items() if n))
+        self.bar.n = min(tally.finished, self.total)
+        counts = {state: getattr(tally, state) for state in SHOWN}
+        self.bar.set_postfix_str(", ".join(f"{n} {state}" for state, n in counts.items() if n))
 
     def retry(self, why: str) -> None:
         """Put the trials of this host's dead workers back into the queue."""

@@ -58,13 +58,31 @@ def open_storage(
         file = Path(url.removeprefix(SQLITE))
         if not file.exists():
             make_folder(file.parent)
-        # opened here: in a url ? and # would not belong to the name
-        engine, settings = f"{SQLITE}study.db", {"creator": partial(_connected, file)}
+        # opened here: in a url ? and # would not belong to the name; writers wait for one another
+        connect = partial(sqlite3.connect, file, timeout=60, check_same_thread=False)
+        engine, settings = f"{SQLITE}study.db", {"creator": connect}
     else:
         check_url(url)
         engine = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
         settings = {"pool_pre_ping": True}  # a connection that broke is opened anew
-    return patiently(lambda: _database(engine, url, settings, heartbeat, grace), url, sleep)
+
+    def opened() -> BaseStorage:
+        with experimental():
+            return PersistentStorage(
+                engine,
+                engine_kwargs=settings,
+                heartbeat_interval=heartbeat,
+                grace_period=grace,
+                heartbeat_stale_trial_callback=requeue,
+            )
+
+    try:
+        return patiently(opened, url, sleep)
+    except ImportError as error:
+        raise ConfigError(
+            f"storage is {shown(url)!r}, whose driver is not installed: for PostgreSQL, pip "
+            "install 'vocalsketch[postgres]'."
+        ) from error
 
 
 def check_url(url: str) -> None:
@@ -137,30 +155,6 @@ def check_exists(url: str) -> None:
             f"No study at {file}: begin one with `vocalsketch sweep run`, or check --folder and "
             "--storage."
         )
-
-
-def _connected(file: Path) -> sqlite3.Connection:
-    """Open a file, in which a writer waits a minute for the others before it gives up."""
-    return sqlite3.connect(file, timeout=60, check_same_thread=False)
-
-
-def _database(
-    engine: str, url: str, settings: dict[str, Any], heartbeat: int, grace: int
-) -> BaseStorage:
-    try:
-        with experimental():
-            return PersistentStorage(
-                engine,
-                engine_kwargs=settings,
-                heartbeat_interval=heartbeat,
-                grace_period=grace,
-                heartbeat_stale_trial_callback=requeue,
-            )
-    except ImportError as error:
-        raise ConfigError(
-            f"storage is {shown(url)!r}, whose driver is not installed: for PostgreSQL, pip "
-            "install 'vocalsketch[postgres]'."
-        ) from error
 
 
 def _reason(error: Exception) -> str:

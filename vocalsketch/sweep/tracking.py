@@ -4,7 +4,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +88,11 @@ class TrialReporter(pl.Callback):
         self._tell(trainer, lambda run: run.summary.update(summary))
 
     def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
-        """Tell something to the W&B run of each tracker."""
+        """Tell something to the W&B run, of which a study has one at most."""
         self.told = True
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbTracker):
-                logger.safely(partial(_told, logger, tell))
-
-
-def _told(tracker: WandbTracker, tell: Callable[[Any], object]) -> object:
-    return tell(tracker.experiment)
+        trackers = [each for each in trainer.loggers if isinstance(each, WandbTracker)]
+        if trackers:
+            trackers[0].safely(lambda: tell(trackers[0].experiment))
 
 
 def state_of(error: BaseException) -> str:
@@ -159,13 +154,9 @@ def _tracker(
     if definition.tracker is None:
         return None
     settings = definition.tracker
+    given = {name: settings[name] for name in ("project", "tags") if name in settings}
     tracker = WandbTracker(
-        project=settings.get("project", "vocalsketch"),
-        name=name,
-        group=definition.name,
-        tags=list(settings.get("tags") or ()),
-        job_type=job_type,
-        save_dir=str(folder),
+        **given, name=name, group=definition.name, job_type=job_type, save_dir=str(folder)
     )
     tracker.describe(
         name=name,

@@ -9,6 +9,7 @@ import torch
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.experiment import run_experiment
+from vocalsketch.experiment.refusals import OUT_OF_MEMORY
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import Run, train
 from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
@@ -86,11 +87,14 @@ class Objective:
         except STORAGE_FAULTS:
             raise
         except Exception as error:
-            reason = "out of memory" if is_out_of_memory(error) else _short(error)
+            memory = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
+            reason = "out of memory" if memory else _short(error)
             self._note(trial, "failed", reason)
             raise TrialFailedError(reason) from error
         finally:
-            _free_memory()
+            if torch.cuda.is_available():  # the next trial would find this one's network there
+                gc.collect()
+                torch.cuda.empty_cache()
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
         began = time.perf_counter()
@@ -115,7 +119,7 @@ class Objective:
         """Train with one seed, going on from a checkpoint where there is one."""
         name = f"trial_{folder.name}_seed_{seed}"
         config, run_dir = folder / f"{name}.yaml", folder / f"seed_{seed}"
-        write_text(config, write_tree(assigned(tree, self._about_the_run(tree, name))))
+        write_text(config, write_tree(assigned(tree, self._about_the_run(name))))
         arguments = ["--config", str(config), "--seed_everything", str(seed)]
         arguments += ["--test_after_fit", "false"]
         self.training = True
@@ -132,7 +136,7 @@ class Objective:
             )
         return outcome.metrics[metric]
 
-    def _about_the_run(self, tree: Tree, name: str) -> Tree:
+    def _about_the_run(self, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
         keys: Tree = {"trainer.devices": 1, "trainer.enable_progress_bar": False}
         if self.definition.trial_minutes is not None:
@@ -149,20 +153,6 @@ class Objective:
         trial.set_user_attr(REASON, reason)
         if self.reporter is None or not self.reporter.told:
             track_unbegun(self.definition, self.folder, trial, state, reason)
-
-
-def _free_memory() -> None:
-    """Let go of the last trial's network, where the next one would find it still on the GPU."""
-    if torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on a GPU or on the machine."""
-    text = str(error).lower()
-    told = "out of memory" in text or "can't allocate memory" in text
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and told)
 
 
 def _short(error: Exception) -> str:

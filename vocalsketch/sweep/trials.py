@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
@@ -175,12 +176,11 @@ def is_within(trials: Sequence[FrozenTrial], number: int, total: int) -> bool:
     return before < total
 
 
-def running_lines(trials: Sequence[FrozenTrial], now: datetime | None = None) -> Iterator[str]:
+def running_lines(trials: Sequence[FrozenTrial]) -> Iterator[str]:
     """Yield a line for each running trial: who runs it, for how long."""
-    now = now or datetime.now()
     for trial in trials:
         if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            minutes = (now - trial.datetime_start).total_seconds() / 60
+            minutes = (datetime.now() - trial.datetime_start).total_seconds() / 60
             worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
             yield f"trial {trial.number} runs for {minutes:.1f} min on {worker}"
 
@@ -202,8 +202,7 @@ def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return dict(Counter(told).most_common())
 
 
-@dataclass(frozen=True)
-class Cleaning:
+class Cleaning(NamedTuple):
     """What was done.
 
     Attributes:

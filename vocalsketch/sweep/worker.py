@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -15,7 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.pool import INTERRUPTED
+from vocalsketch.jobs.run import as_process
 from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
 from vocalsketch.sweep.study import StudyError, load_study
 from vocalsketch.sweep.trial import Objective, TrialFailedError
@@ -37,21 +36,15 @@ POLL = 1.0  # seconds between looks at a study whose last trials others run
 
 
 class Worker:
-    """Runs trials of a study in this process.
-
-    ``goes_on`` is asked before each trial, beside SIGINT and the study's total; ``url`` is for
-    messages.
-    """
+    """Runs trials of a study in this process; ``url`` is for messages."""
 
     def __init__(
         self,
         study: optuna.Study,
         objective: Objective,
         url: str,
-        goes_on: Callable[[], bool] = lambda: True,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.goes_on = goes_on
         self.study = study
         self.objective = objective
         self.url = url
@@ -66,7 +59,7 @@ class Worker:
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
         total = self.objective.total
-        while not self.interrupted and self.goes_on():
+        while not self.interrupted:
             tally = patiently(self._tally, self.url, self.sleep)
             if tally.finished >= total:
                 return True
@@ -148,35 +141,20 @@ class Worker:
             )
 
 
-def work(url: str, name: str, folder: Path, total: int) -> bool:
-    """Run a worker in this process until the study is complete, or who started it is gone.
-
-    Return whether it is.
+def main(name: str, folder: str, total: str) -> None:
+    """Run a worker, as `vocalsketch sweep run` starts it, until the study is complete.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came first.
         VocalSketchError: The study cannot go on.
     """
+    url = os.environ[STORAGE_VARIABLE]
     study, definition = patiently(lambda: load_study(open_storage(url), name), url)
-    parent = os.getppid()
-    goes_on = partial(_is_parent, parent)  # once orphaned it ends with the trial that it has begun
-    worker = Worker(study, Objective(definition, folder, total), url, goes_on)
+    worker = Worker(study, Objective(definition, Path(folder), int(total)), url)
     signal.signal(signal.SIGINT, worker.interrupt)
-    return worker.run()
-
-
-def _is_parent(process: int) -> bool:
-    return os.getppid() == process
-
-
-def main(name: str, folder: str, total: str) -> int:
-    """Run a worker as `vocalsketch sweep run` starts it; return the exit status."""
-    try:
-        complete = work(os.environ[STORAGE_VARIABLE], name, Path(folder), int(total))
-    except VocalSketchError as error:
-        print(f"vocalsketch: error: {error}", file=sys.stderr)
-        return 1
-    return 0 if complete else INTERRUPTED
+    if not worker.run():
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))

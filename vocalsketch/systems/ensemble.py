@@ -1,6 +1,7 @@
 """Several systems as one: each embeds and scores, and their calibrated scores are added."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -97,7 +98,8 @@ class Ensemble(System):
         shapes = [member.clip_shape(side) for member in self._systems()]
         if len({(shape.sample_rate, shape.trim) for shape in shapes}) > 1:
             raise ConfigError(f"The ensemble's members hear clips of different kinds: {shapes}.")
-        return max(shapes, key=lambda shape: shape.seconds)
+        longest = max(shapes, key=lambda shape: shape.seconds)
+        return replace(longest, absolute=False)  # each member sets the level of its own
 
     def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips to embeddings; each member hears the beginning that it looks at."""

@@ -109,14 +109,14 @@ class System(nn.Module, ABC):
     def clip_shape(self, side: Side) -> ClipShape:
         """Return what clips ``hear_cut`` is given."""
         end = self.front_ends[side]
-        return ClipShape(end.sample_rate, end.seconds, end.trim)
+        return ClipShape(end.sample_rate, end.seconds, end.trim, end.absolute)
 
     def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips without silence at their ends, of any level, to embeddings, by torch alone.
 
         That is what ``export`` writes.
         """
-        return self.hear(side, levelled(waveforms))
+        return self.hear(side, levelled(waveforms, self.front_ends[side].absolute))
 
     def scorer(self, threads: int | None = None) -> Scorer | None:
         """Return exact, faster scores of many stored embeddings; None where there are none."""

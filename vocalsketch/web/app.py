@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -127,22 +128,17 @@ def build_app(
     return Guard(app, limits, hosts)
 
 
+@dataclass(eq=False)
 class _Pages:
     """Answers everything below ``/api``."""
 
-    def __init__(
-        self,
-        libraries: Libraries,
-        limits: Limits,
-        notes: Sequence[str],
-        examples: Mapping[str, Path],
-        reveal: bool,
-    ) -> None:
-        self.libraries = libraries
-        self.limits = limits
-        self.notes = list(notes)
-        self.examples = dict(examples)
-        self.reveal_here = reveal
+    libraries: Libraries
+    limits: Limits
+    notes: Sequence[str]
+    examples: Mapping[str, Path]
+    can_reveal: bool
+
+    def __post_init__(self) -> None:
         self.searches = anyio.CapacityLimiter(available_cores() + 1)  # more would only wait in turn
         self.router = APIRouter()
         get, post = self.router.get, self.router.post
@@ -154,7 +150,7 @@ class _Pages:
             get(f"/{name}", response_class=Response)(answer)
         get("/file", response_class=FileResponse)(self.file)
         get("/example", response_class=FileResponse)(self.example)
-        if reveal:
+        if self.can_reveal:
             post("/reveal", status_code=204, response_class=Response)(self.show)
 
     def state(self) -> State:
@@ -180,7 +176,7 @@ class _Pages:
             notes=[*self.notes, *filter(None, [systems.apart])],
             examples={name: f"example?name={name}" for name in self.examples},
             limits={"seconds": self.limits.seconds, "megabytes": self.limits.megabytes},
-            can_reveal=self.reveal_here,
+            can_reveal=self.can_reveal,
         )
 
     def sounds(

@@ -1,14 +1,12 @@
 """A part of a sound as a browser plays it, and as it shows it."""
 
 import io
-from functools import cache
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import soundfile
+from matplotlib.image import imsave
 from numpy.typing import NDArray
-from PIL import Image
 
 from vocalsketch.features.audio import read_audio, resampled
 
@@ -44,11 +42,8 @@ def spectrogram_picture(file: Path, start: float, seconds: float) -> bytes:
     """
     waveform, rate = read_audio(file, seconds=seconds, offset=start)
     levels = mel_levels(resampled(waveform, rate, PICTURE_RATE))
-    shades = np.round((1 + levels / DYNAMIC_RANGE) * 255).astype(np.uint8)[::-1]
-    picture = Image.fromarray(np.ascontiguousarray(shades), mode="L").convert("P")
-    picture.putpalette(_palette())
     stream = io.BytesIO()
-    picture.save(stream, "png", optimize=False)
+    imsave(stream, levels, -DYNAMIC_RANGE, 0.0, "magma", "png", "lower")
     return stream.getvalue()
 
 
@@ -65,9 +60,3 @@ def mel_levels(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.full(power.shape, -DYNAMIC_RANGE, dtype=np.float32)
     levels = librosa.power_to_db(power, ref=np.max, amin=1e-30, top_db=DYNAMIC_RANGE)
     return np.asarray(levels, dtype=np.float32)
-
-
-@cache
-def _palette() -> bytes:
-    colours = mpl.colormaps["magma"](np.arange(256))[:, :3]
-    return np.round(colours * 255).astype(np.uint8).tobytes()

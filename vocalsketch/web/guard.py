@@ -41,16 +41,12 @@ HEADERS = [
 class Limits:
     """Limits on what is uploaded or recorded.
 
-    Attributes:
-        seconds: Of a recording, at most.
-        megabytes: Of a file, at most.
-
     Raises:
         ConfigError: One is out of range.
     """
 
-    seconds: float = 30.0
-    megabytes: float = 20.0
+    seconds: float = 30.0  # of a recording, at most
+    megabytes: float = 20.0  # of a file, at most
 
     def __post_init__(self) -> None:
         if not 0 < self.seconds <= LONGEST:

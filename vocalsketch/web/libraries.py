@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,17 +17,11 @@ RESCAN = 60.0  # seconds between two looks for new and removed files
 
 @dataclass(frozen=True, eq=False)
 class Systems:
-    """Indexes that were opened, and the ways to search them.
+    """Indexes that were opened, and the ways to search them."""
 
-    Attributes:
-        indexes: In their order, by which addresses of sounds name them.
-        searchers: By the name that the page shows: each index, then all of them together.
-        apart: Why they cannot be searched together; empty where they can.
-    """
-
-    indexes: tuple[Index, ...] = ()
-    searchers: dict[str, Searcher] = field(default_factory=dict)
-    apart: str = ""
+    indexes: tuple[Index, ...] = ()  # in their order, by which addresses of sounds name them
+    searchers: dict[str, Searcher] = field(default_factory=dict)  # each index, then all, by name
+    apart: str = ""  # why they cannot be searched together; empty where they can
 
     @classmethod
     def of(cls, indexes: Sequence[Index]) -> "Systems":
@@ -78,23 +72,14 @@ class Systems:
 
 @dataclass
 class Upkeep:
-    """How far an index is behind its library.
+    """How far an index is behind its library."""
 
-    Attributes:
-        library: The folder's name.
-        running: Whether it is being brought up to date now.
-        done: Sounds embedded in this run.
-        total: Sounds to embed in this run.
-        skipped: Files that cannot be used, by reason.
-        error: Why it could not be brought up to date; empty where it could.
-    """
-
-    library: str
-    running: bool = False
-    done: int = 0
-    total: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    error: str = ""
+    library: str  # the folder's name
+    running: bool = False  # whether it is being brought up to date now
+    done: int = 0  # sounds embedded in this run
+    total: int = 0  # sounds to embed in this run
+    skipped: dict[str, int] = field(default_factory=dict)  # files that cannot be used, by reason
+    error: str = ""  # why it could not be brought up to date; empty where it could
 
 
 class Libraries:
@@ -104,7 +89,6 @@ class Libraries:
         indexes: Folders of indexes that somebody else builds.
         libraries: Folders of sounds, indexed in the cache folder, and looked at again every
             ``RESCAN`` seconds from ``start`` on.
-        changed: Called when a library has been brought up to date.
         system: What listens in the libraries.
 
     Raises:
@@ -115,7 +99,6 @@ class Libraries:
         self,
         indexes: Sequence[Path] = (),
         libraries: Sequence[Path] = (),
-        changed: Callable[[], object] = lambda: None,
         system: str = "default",
     ) -> None:
         self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
@@ -123,7 +106,6 @@ class Libraries:
         mark = self._system.fingerprint if self._system else ""
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
-        self._changed = changed
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._systems = Systems.of([Index.open(folder) for folder in self._folders])
@@ -182,7 +164,6 @@ class Libraries:
             report = build_index(library, index, self._system, progress=progressed)
             state.error = ""
             state.skipped = dict(Counter(report.skipped.values()))
-            self._changed()
         except VocalSketchError as error:
             state.error = str(error)
         finally:
