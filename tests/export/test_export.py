@@ -12,6 +12,7 @@ import onnx
 import pytest
 import soundfile
 import torch
+from scipy.ndimage import uniform_filter1d
 from small_networks import chirp, siamese
 
 from vocalsketch.cli import main
@@ -84,7 +85,7 @@ def test_any_number_of_clips_and_any_level_is_heard(exported: Path) -> None:
     model = onnx.load(exported / "recording.onnx")
     for number in (1, 3):
         np.testing.assert_allclose(
-            run(model, waveforms=clips[:number] * 1e-4), expected[:number], atol=1e-5
+            run(model, waveforms=clips[:number] * 1e-4), expected[:number], rtol=1e-5, atol=1e-5
         )
     silent = np.zeros((1, clips.shape[1]), dtype=np.float32)
     assert np.isfinite(run(model, waveforms=silent)).all()
@@ -133,20 +134,21 @@ def test_lower_precision_is_smaller_by_its_weights_and_its_loss_is_the_roundings
 ) -> None:
     system = load_system(exported.parent / "system.safetensors")
     graphs = {name: onnx.load(exported / f"{name}.onnx") for name in (*SIDES, "score")}
-    clips = trial_clips(system, 6)
+    clips = trial_clips(system, 6)["imitation"][1]
+    exact = run(graphs["imitation"], waveforms=clips)[:, -8:]  # of the encoder, of length 1
     weights = sum(v.numel() for n, v in system.named_parameters() if v.ndim > 1) // 2  # of a side
     losses = []
     for precision, bytes_saved in (("float16", 2), ("int8", 3)):
-        reduced = {name: with_precision(graphs[name], precision, system) for name in graphs}
-        saved = graphs["imitation"].ByteSize() - reduced["imitation"].ByteSize()
+        reduced = with_precision(graphs["imitation"], precision, system)
+        saved = graphs["imitation"].ByteSize() - reduced.ByteSize()
         assert saved == pytest.approx(bytes_saved * weights, abs=1500)
-        losses.append(1 - agreement(system, reduced, clips).lowest_cosine)
+        losses.append(1 - (exact * run(reduced, waveforms=clips)[:, -8:]).sum(1).min())
     assert 0 < losses[0] < 1e-5 < losses[1] < 1e-2
 
 
 @dataclass
 class Loudness(FrontEnd):
-    """By numpy."""
+    """By scipy."""
 
     VERSION: ClassVar[int] = 1
     sample_rate: int = 16_000
@@ -157,12 +159,13 @@ class Loudness(FrontEnd):
         return 8, 80
 
     def spectrogram(self, waveforms: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(np.abs(waveforms.numpy())[:, :640].reshape(-1, 8, 80))
+        smooth = uniform_filter1d(np.abs(waveforms.numpy()), 5)
+        return torch.from_numpy(smooth[:, :640].reshape(-1, 8, 80))
 
 
-def test_what_numpy_computes_is_named_with_the_reason() -> None:
+def test_what_torch_does_not_compute_is_named() -> None:
     system = DualEncoder(dict.fromkeys(SIDES, Loudness()), EncoderGeometry((4,), places=2))
-    with pytest.raises(ConfigError, match=r"DualEncoder cannot .* of Loudness: .*numpy"):
+    with pytest.raises(ConfigError, match=r"DualEncoder cannot .* of Loudness: .*Only what torch"):
         graphs_of(system.eval())
 
 
@@ -178,9 +181,7 @@ def test_what_differs_or_fails_leaves_nothing_and_an_existing_folder_is_kept(
     monkeypatch.setattr(folder, "_write", full)
     with pytest.raises(StorageError, match="No space"):
         export_system(system, out, clips=2)
-    with torch.no_grad():
-        for value in system.parameters():
-            value.mul_(-1.5)
+    system.parts()[0].get_buffer("recording_mean").add_(torch.arange(161.0))
     with pytest.raises(ConfigError, match="nothing was written"):
         export_system(system, out, clips=4)
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.search.library import COLUMNS, list_library, table_of
+from vocalsketch.search.library import COLUMNS, list_library
 from vocalsketch.search.manifest import Manifest
 from vocalsketch.search.segment import Mask, Rows, Table, as_numpy
 
@@ -51,8 +52,11 @@ def is_current(library: Path, index: Path) -> bool:
     """
     if not Manifest.exists(index):
         return False
-    plan = make_plan(table_of(list_library(library)), Manifest.read(index).open_table(index))
-    return not plan.todo.num_rows and not len(plan.gone)
+    table = Manifest.read(index).open_table(index)
+    columns = [table.rows.column(name).to_pylist() for name in COLUMNS.names]
+    # as Python values: a mask for pyarrow would import pandas, a quarter of a search
+    stored = set(compress(zip(*columns, strict=True), table.counting))
+    return stored == set(list_library(library).files)
 
 
 def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> Plan:
