@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from made_up import FRONT_ENDS, named, write_index, write_network
 
 from vocalsketch.systems.checkpoints import load_system
@@ -48,8 +49,9 @@ def quickest(command: list[str]) -> float:
 
 def search(folder: Path, name: str) -> None:
     """Print how long a whole search takes, beside loading torch."""
-    trained = load_system(write_network(folder, name))
-    width = trained.head.recording_share.out_features
+    trained = load_system(name if name == "default" else write_network(folder, name))
+    silence = torch.zeros(1, trained.front_ends["recording"].samples)
+    width = trained.hear("recording", silence).shape[1]
     index = folder / name
     write_index(index, folder, trained, width, named(SOUNDS))
     query = folder / "query.wav"
@@ -74,7 +76,7 @@ def main() -> None:
         help_alone = quickest([sys.executable, "-m", "vocalsketch.cli", "--help"])
         print(f"vocalsketch --help: {help_alone:.2f} s")
     with tempfile.TemporaryDirectory() as folder:
-        for name in FRONT_ENDS if "search" in chosen else ():
+        for name in (*FRONT_ENDS, "default") if "search" in chosen else ():
             search(Path(folder), name)
     if "fit" in chosen:
         first_step(arguments.root)
