@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets.labelled import split_fold
-from vocalsketch.datasets.urbansound8k import load_urbansound8k
+from vocalsketch.datasets.labelled import load_urbansound8k, split_fold
 from vocalsketch.errors import ConfigError, DatasetError
 
 HEADER = "slice_file_name,fsID,start,end,salience,fold,classID,class\n"
