@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
+from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
@@ -22,7 +23,6 @@ DOWNLOADS = (
     *("vocalsketch", "vimsketch", "vocal-imitation-set", "qvim-dev"),
     *("voxforge", "urbansound8k"),
 )
-WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -151,8 +151,8 @@ def _download(arguments: argparse.Namespace) -> int:
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
         raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
-    if arguments.dataset in WEIGHTS:
-        done = download.download_file(download.WEIGHTS[arguments.dataset], arguments.out)
+    if arguments.dataset in BACKBONES:
+        done = download.download_weights(arguments.dataset, arguments.out)
     elif arguments.dataset != "voxforge":
         done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
@@ -224,9 +224,9 @@ SPLIT: Options = {
 }
 DOWNLOAD: Options = {
     "dataset": (
-        (None, *DOWNLOADS, *WEIGHTS),
-        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet: "
-        f"{', '.join(WEIGHTS)}",
+        (None, *DOWNLOADS, *BACKBONES),
+        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet or, aisfx, on "
+        f"sound effects: {', '.join(BACKBONES)}",
     ),
     "--out!": (Path, "the folder to make, or the file of weights"),
     "--languages+": (str, "of voxforge (default: the paper's seven)"),

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from vocalsketch import __version__
 from vocalsketch.datasets import voxforge
 from vocalsketch.datasets.archive import unpack_whole
+from vocalsketch.datasets.weights import MOBILENETS, download_aisfx
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
 from vocalsketch.files import cache_folder, write_text
 
@@ -67,12 +68,9 @@ PUBLISHED = {
     "urbansound8k": Published("metadata/UrbanSound8K.csv", files=(_URBAN,)),
 }
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
-WEIGHTS = {  # trained on AudioSet; MIT licence
-    stem[:4]: RemoteFile(f"{stem}.pt", f"{_EFFICIENTAT}{stem}.pt")
-    for stem in (
-        *("mn01_as_mAP_298", "mn02_as_mAP_378", "mn04_as_mAP_432", "mn05_as_mAP_443"),
-        *("mn10_as_mAP_471", "mn20_as_mAP_478", "mn30_as_mAP_482", "mn40_as_mAP_484"),
-    )
+WEIGHTS = {  # trained on AudioSet; MIT licence; a file's name tells its mean average precision
+    name: RemoteFile(f"{name}_as_mAP_{precision}.pt", f"{_EFFICIENTAT}{name}_as_mAP_{precision}.pt")
+    for name, precision in zip(MOBILENETS, (298, 378, 432, 443, 471, 478, 482, 484), strict=True)
 }
 
 
@@ -124,6 +122,21 @@ def download(published: Published, out: Path) -> Download:
         raise
     shutil.rmtree(downloads, ignore_errors=True)
     return Download(out, len(files), 0)
+
+
+def download_weights(name: str, out: Path) -> Download:
+    """Fetch a network's weights, of ``weights.BACKBONES``, as ``out``, whole or not at all.
+
+    Raises:
+        DatasetError: They cannot be reached, or are damaged.
+        StorageError: The disk is full or ``out`` cannot be written.
+    """
+    if out.is_file():
+        return Download(out, 0, 1)
+    if name in WEIGHTS:
+        return download_file(WEIGHTS[name], out)
+    download_aisfx(out)
+    return Download(out, 1, 0)
 
 
 def download_file(file: RemoteFile, out: Path) -> Download:
