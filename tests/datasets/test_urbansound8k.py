@@ -105,8 +105,6 @@ def test_a_table_that_makes_no_sense_is_refused(tmp_path: Path, table: str, mess
 def test_another_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"does not hold .*data download urbansound8k"):
         load_urbansound8k(tmp_path)
-    with pytest.raises(ConfigError, match="'ignore': choose error, skip or use"):
-        load_urbansound8k(tmp_path, on_bad_audio="ignore")  # type: ignore[arg-type]  # on purpose
 
 
 def test_real_sounds_in_the_layout_of_urbansound8k(shared: Path) -> None:
