@@ -106,17 +106,18 @@ def drawing(sounds: Index, system: System) -> Callable[[int], np.ndarray]:
     first, second, _ = np.cumsum(sounds.system.widths)
     network = system is not sounds.system
     known = np.array(known[:, :first] if network else known, np.float32)
-    lengths = [np.linalg.norm(known[0, part]) for part in (slice(0, first), slice(first, second))]
+    networks = [slice(0, first)] if network else [slice(0, first), slice(first, second)]
     # of a recording by contours: vector, 1, -|vector|^2, all times the member's weight
     weight = 1.0 if network else known[0, -2]
 
     def draw(count: int) -> np.ndarray:
         one, other, third = (known[rng.integers(0, len(known), count)] for _ in range(3))
         made = one + rng.uniform(*NOISE, (count, 1)).astype(np.float32) * (other - third)
-        for start, end, length in ((0, first, lengths[0]), (first, second, lengths[1])):
-            made[:, start:end] *= length / np.linalg.norm(made[:, start:end], axis=1, keepdims=True)
+        for part in networks:  # whose embeddings lie on a sphere
+            length = 1.0 if network else np.linalg.norm(known[0, part])
+            made[:, part] *= length / np.linalg.norm(made[:, part], axis=1, keepdims=True)
         if network:
-            return made / lengths[0]
+            return made
         made[:, -2] = weight
         made[:, -1] = -np.square(made[:, second:-2]).sum(axis=1) / weight
         return made
