@@ -15,7 +15,7 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import AudioFile, Inventory
+    from vocalsketch.datasets.open import AudioFile, Inventory
     from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
@@ -41,7 +41,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
     from vocalsketch.features.headers import Headers, read_headers
 
     inventory = take_inventory(arguments.root)
@@ -84,7 +84,7 @@ def _print_headers(kind: str, headers: "Headers") -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
 
     jobs = available_cores() if arguments.jobs is None else arguments.jobs
     if jobs < 1:
@@ -116,9 +116,8 @@ def _complaint(record: "AudioFile") -> str:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.manifest import write_manifest
     from vocalsketch.datasets.open import open_corpora
-    from vocalsketch.datasets.splits import make_split
+    from vocalsketch.datasets.splits import make_split, write_manifest
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
@@ -136,7 +135,7 @@ def _split(arguments: argparse.Namespace) -> int:
 
 
 def _import_everyday(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.everyday import import_everyday
+    from vocalsketch.datasets.vocalsketch import import_everyday
 
     done = import_everyday(arguments.folder, arguments.root)
     print(f"{len(done.copied)} copied, {len(done.present)} there before and left as they were")

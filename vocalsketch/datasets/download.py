@@ -46,17 +46,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a data set is published, and by which of its files one knows it.
+    """Where a data set is published, and by which of its files one knows it."""
 
-    Attributes:
-        marker: A file of the data set, relative to its own top folder.
-        record: The address of a zenodo record, which lists files and checksums; or
-        files: the files themselves.
-    """
-
-    marker: str
-    record: str = ""
-    files: tuple[RemoteFile, ...] = ()
+    marker: str  # a file of the data set, relative to its own top folder
+    record: str = ""  # the address of a zenodo record, which lists files and checksums; or
+    files: tuple[RemoteFile, ...] = ()  # the files themselves
 
 
 _ZENODO = "https://zenodo.org/api/records/"
@@ -73,8 +67,6 @@ PUBLISHED = {
     "qvim-dev": Published("DEV Dataset.csv", files=(RemoteFile("qvim-dev.zip", _QVIM),)),
     "urbansound8k": Published("metadata/UrbanSound8K.csv", files=(_URBAN,)),
 }
-
-
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
 WEIGHTS = {  # trained on AudioSet; MIT licence; a file's name tells its mean average precision
     name: RemoteFile(f"{name}_as_mAP_{precision}.pt", f"{_EFFICIENTAT}{name}_as_mAP_{precision}.pt")
@@ -84,19 +76,12 @@ WEIGHTS = {  # trained on AudioSet; MIT licence; a file's name tells its mean av
 
 @dataclass(frozen=True)
 class Download:
-    """What a download came to.
+    """What a download came to."""
 
-    Attributes:
-        folder: Where the data set lies.
-        fetched: Files fetched this time.
-        present: Files, or whole data sets, that were there before.
-        damaged: Files that arrived damaged and were left out, by name.
-    """
-
-    folder: Path
-    fetched: int
-    present: int
-    damaged: tuple[str, ...] = ()
+    folder: Path  # where the data set lies
+    fetched: int  # files, this time
+    present: int  # files, or whole data sets, that were there before
+    damaged: tuple[str, ...] = ()  # files that arrived damaged and were left out, by name
 
     def __str__(self) -> str:
         if not self.fetched and not self.damaged:
@@ -228,14 +213,13 @@ def download_voxforge(
             for stem in order:
                 if limit is not None and clips >= limit:
                     break
-                folder = there.get(stem)
-                present += folder is not None
+                file = RemoteFile(f"{stem}{voxforge.ARCHIVE_SUFFIX}", archives[stem])
+                folder = there.get(stem) or _submission(file, out / language)
                 if folder is None:
-                    folder = _submission(RemoteFile(f"{stem}.tgz", archives[stem]), out / language)
-                    fetched += folder is not None
-                if folder is None:
-                    damaged.append(f"{language}/{stem}.tgz")
+                    damaged.append(f"{language}/{file.name}")
                     continue
+                present += stem in there
+                fetched += stem not in there
                 found = len(voxforge.clips_of(folder, language, defaultdict(list)))
                 clips += found
                 bar.update(found)
