@@ -29,13 +29,12 @@ from typing import Any
 import optuna
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.jobs.slots import THREADS, Slot
+from vocalsketch.experiment.config import assigned, write_tree
+from vocalsketch.jobs.job import THREADS, Slot
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.config_tree import assigned, write_tree
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.run import QUICK_START, place_of, run_workers
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import open_study
+from vocalsketch.sweep.storage import open_storage, open_study
 from vocalsketch.sweep.trials import WORKER, median_overhead
 
 STUDY = """

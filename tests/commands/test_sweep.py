@@ -13,8 +13,7 @@ from vocalsketch.commands import sweep
 from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.sweep.definition import read_definition
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import open_study
+from vocalsketch.sweep.storage import open_storage, open_study
 from vocalsketch.sweep.trials import OVERHEAD, REASON, WORKER, worker_name
 
 SPACE = {

@@ -15,7 +15,7 @@ from vocalsketch.interpret.layers import check_alike, selected_layers
 from vocalsketch.interpret.subject import PretrainedTower
 from vocalsketch.interpret.tracing import layers_of, with_leaky_units
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import System
 from vocalsketch.systems.imisound import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry

@@ -17,7 +17,7 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
 from vocalsketch.jobs.pool import JobError
 from vocalsketch.systems.checkpoints import read_checkpoint
-from vocalsketch.tasks.confusion import Confusion
+from vocalsketch.tasks.classification import Confusion
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.jobs import slots
-from vocalsketch.jobs.slots import choose_slots
+from vocalsketch.jobs.job import choose_slots
 
 
 @pytest.fixture

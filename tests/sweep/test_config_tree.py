@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.config_tree import assigned, keys_of, read_tree, write_tree
+from vocalsketch.experiment.config import assigned, keys_of, read_tree, write_tree
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 TREES = st.dictionaries(

@@ -15,10 +15,9 @@ from optuna.trial import TrialState
 from vocalsketch.errors import AudioError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.report import summarise
-from vocalsketch.sweep.study import best_trial
+from vocalsketch.sweep.report import export, summarise
+from vocalsketch.sweep.storage import best_trial
 from vocalsketch.sweep.trial import Objective
 from vocalsketch.sweep.trials import OVERHEAD
 
@@ -101,7 +100,7 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.tracking import TrialReporter
+    from vocalsketch.sweep.trial import TrialReporter
     from vocalsketch.sweep.trials import requeue
 
     definition = dataclasses.replace(definition, trial_minutes=60)

@@ -15,9 +15,8 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.tracking import TrialReporter
-from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.storage import StudyError
+from vocalsketch.sweep.trial import Objective, TrialFailedError, TrialReporter
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 

@@ -19,8 +19,7 @@ from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.preemphasised_mel import PreemphasisedMel
-from vocalsketch.models.encoder import EncoderGeometry
-from vocalsketch.models.mobilenet import MobileNet
+from vocalsketch.models.encoder import EncoderGeometry, MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.tasks import ContrastiveTask
 

@@ -136,7 +136,7 @@ def _study(
     """Run rows, seed by seed, and write the report."""
     from rich.console import Console
 
-    from vocalsketch.jobs.slots import choose_slots
+    from vocalsketch.jobs.job import choose_slots
     from vocalsketch.paper.plan import Data, Plan, check_can_run
     from vocalsketch.paper.table1 import Record, refuse_another_split, rows_to_add, run_jobs
 

@@ -16,8 +16,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from vocalsketch.callbacks.results import ConfusionWriter, ResultsWriter
 from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.experiment.config_errors import config_error, restrict_parser
-from vocalsketch.experiment.config_file import read_config_text
+from vocalsketch.experiment.config import config_error, read_config_text, restrict_parser
 from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_explained
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder

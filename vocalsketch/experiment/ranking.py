@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.datamodules import ImitationsDataModule
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.refusals import without_noise
 from vocalsketch.retrieval.results import Results
 from vocalsketch.systems import System
 from vocalsketch.tasks import RetrievalTask

@@ -21,11 +21,10 @@ from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import remove_leftovers, write_text
 from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.progress import complete
-from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.tasks.confusion import Confusion, summed
+from vocalsketch.tasks.classification import Confusion, summed
 
 CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
 FIGURES = "accuracy_test.json"  # of a fold

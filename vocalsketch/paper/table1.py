@@ -12,10 +12,9 @@ from rich.console import Console
 from vocalsketch.datasets.open import DEMO
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import locked, write_text
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import Failure, Pool
 from vocalsketch.jobs.progress import Progress
-from vocalsketch.jobs.slots import Slot
 from vocalsketch.paper.measured import Measured, with_fusions
 from vocalsketch.paper.plan import folder_of
 from vocalsketch.paper.rows import ADDED, KNOWN, row_of

@@ -10,10 +10,10 @@ from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config import Tree, assigned, keys_of, write_tree
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
-from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.refusals import without_noise
 from vocalsketch.files import write_text
-from vocalsketch.sweep.config_tree import Tree, assigned, keys_of, write_tree
 from vocalsketch.sweep.definition import Definition
 
 

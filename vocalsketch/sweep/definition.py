@@ -10,8 +10,7 @@ import numpy as np
 import optuna
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.config_errors import remedy
-from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
+from vocalsketch.experiment.config import Tree, assigned, read_mapping, read_tree, remedy
 from vocalsketch.sweep.space import Space, parse_space
 from vocalsketch.sweep.trials import experimental
 

@@ -12,8 +12,7 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.config_errors import remedy
-from vocalsketch.sweep.config_tree import Tree, assigned
+from vocalsketch.experiment.config import Tree, assigned, remedy
 
 Scalar = str | int | float | bool | None
 KINDS: dict[str, set[str]] = {
