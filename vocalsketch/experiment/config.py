@@ -1,21 +1,19 @@
-"""A config as nested mappings: read, changed by dotted key, and what is wrong with one."""
+"""A config as nested mappings: read from YAML, checked, changed by dotted key, written."""
 
 import copy
 import difflib
-import inspect
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from importlib import import_module
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import jsonargparse
 import yaml
 
 from vocalsketch.datasets.tables import encoding_of
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import read_regular
-from vocalsketch.systems.registry import EXTENSIONS, extensions
+
+Tree = dict[str, Any]
 
 MOST_VALUES = 100_000  # with every alias written out; a config has some hundred
 
@@ -31,22 +29,8 @@ def read_config_text(path: Path) -> str:
         text = _decoded(path, read_regular(path))
     except OSError as error:
         raise ConfigError(f"Cannot read {path} ({error.strerror}): check the path.") from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return text
-    if node is None:
-        return text
-    if _size(node, {}) > MOST_VALUES:
-        raise ConfigError(
-            f"{path} stands for more than {MOST_VALUES:,} values where its aliases (*name) are "
-            "written out: write what they stand for."
-        )
-    for key, first, second in _repeated(node, "", set()):
-        raise ConfigError(
-            f"{path} gives {key} twice, in lines {first} and {second}: the first would be lost. "
-            "Keep one, or put both values under one key."
-        )
+    with suppress(yaml.YAMLError):
+        _check_nodes(path, yaml.compose(text, Loader=yaml.SafeLoader))
     return text
 
 
@@ -62,39 +46,30 @@ def _decoded(path: Path, content: bytes) -> str:
     raise ConfigError(f"{path} is not UTF-8 but {encoding}: save it as UTF-8.")
 
 
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """Return how many values a node stands for; infinitely many where it stands in itself."""
-    if id(node) not in known:
-        known[id(node)] = float("inf")
-        known[id(node)] = 1 + sum(_size(child, known) for child in _children(node))
-    return known[id(node)]
-
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [each for pair in node.value for each in pair]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
-
-
-def _repeated(node: yaml.Node, prefix: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
-    """Yield each key that stands twice in one mapping, with its lines."""
-    if id(node) in seen:
-        return
-    seen.add(id(node))
-    if not isinstance(node, yaml.MappingNode):
-        for number, child in enumerate(_children(node)):
-            yield from _repeated(child, f"{prefix}{number}.", seen)
-        return
-    lines: dict[str, int] = {}
-    for key, value in node.value:
-        name, line = f"{prefix}{key.value}", key.start_mark.line + 1
-        if name in lines:
-            yield name, lines[name], line
-        lines[name] = line
-        yield from _repeated(value, f"{name}.", seen)
-
-
-Tree = dict[str, Any]
+def _check_nodes(path: Path, root: yaml.Node | None) -> None:
+    """Look at every value that a document stands for, its aliases written out."""
+    ahead, seen = [("", root)], 0
+    while ahead:
+        prefix, node = ahead.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise ConfigError(
+                f"{path} stands for more than {MOST_VALUES:,} values where its aliases (*name) "
+                "are written out: write what they stand for."
+            )
+        if isinstance(node, yaml.SequenceNode):
+            ahead += [(f"{prefix}{number}.", child) for number, child in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
+            for key, value in node.value:
+                name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+                if name in lines:
+                    raise ConfigError(
+                        f"{path} gives {name} twice, in lines {lines[name]} and {line}: the first "
+                        "would be lost. Keep one, or put both values under one key."
+                    )
+                lines[name] = line
+                ahead.append((f"{name}.", value))
 
 
 def read_tree(paths: Sequence[Path]) -> Tree:
@@ -144,17 +119,17 @@ def assigned(tree: Tree, values: Mapping[str, Any]) -> Tree:
     return changed
 
 
-def keys_of(tree: Any, prefix: str = "") -> Iterator[str]:
-    """Yield every dotted key, of mappings and lists as well as of what they hold.
+def values_of(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every dotted key and its value, of mappings and lists as well as of what they hold.
 
-    >>> list(keys_of({"a": {"b": [1]}}))
-    ['a', 'a.b', 'a.b.0']
+    >>> dict(values_of({"a": {"b": [1]}}))
+    {'a': {'b': [1]}, 'a.b': [1], 'a.b.0': 1}
     """
     children = tree.items() if isinstance(tree, dict) else enumerate(tree)
     for name, child in children:
-        yield f"{prefix}{name}"
+        yield f"{prefix}{name}", child
         if isinstance(child, dict | list):
-            yield from keys_of(child, f"{prefix}{name}.")
+            yield from values_of(child, f"{prefix}{name}.")
 
 
 def _assign(tree: Tree, key: str, value: Any) -> None:
@@ -202,87 +177,7 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
-DENIED = re.compile(r"Importing '([^']+)' is not allowed")
-UNKNOWN_OPTION = re.compile(r"Option '([^']+)' is not accepted")
-CLASS_PATH = re.compile(r"class_path '([^']+)'")
-GIVEN = re.compile(r"^\s*Given value: (?!NestedArg)(.*)$", re.MULTILINE)
-# the parser tries None as well wherever a value may be left out, and quotes the value whole
-NOISE = re.compile(r"Expected a <class 'NoneType'>|Given value|Does not validate|Subtypes:|Errors:")
-NOTHING_GIVEN = "the following arguments are required: data, model"
-UNREADABLE = "Problems parsing config:"
-
-
-def config_error(message: str, keys: Collection[str], configs: Sequence[str] = ()) -> ConfigError:
-    """Return the parser's complaint as one clear error.
-
-    Args:
-        message: What the parser said.
-        keys: The top-level keys that a config may have.
-        configs: The config files that were given.
-    """
-    denied = DENIED.search(message)
-    if denied:
-        return ConfigError(
-            f"The config names {denied[1]!r}, and may name only what lies in "
-            f"{', '.join(NAMEABLE)}. If it is of a package of your own that you trust: "
-            f"{EXTENSIONS}={denied[1].split('.')[0]}"
-        )
-    unknown = UNKNOWN_OPTION.search(message)
-    if unknown:
-        return _unknown_key(message, unknown, keys)
-    if message.startswith(UNREADABLE):
-        reason = " ".join(message.removeprefix(UNREADABLE).split())
-        return ConfigError(f"{' or '.join(configs)} is no YAML that can be read: {reason}")
-    if NOTHING_GIVEN in message:
-        return ConfigError(
-            "There is no experiment to run: give --config FILE, such as conf/iminet_tied.yaml."
-        )
-    lines = [line.strip(" -") for line in message.splitlines() if not NOISE.search(line)]
-    given = GIVEN.search(message)
-    lines += [f"Got value: {given[1]}"] if given and "Got value" not in message else []
-    return ConfigError(" ".join(line for line in lines if line))
-
-
-def _unknown_key(message: str, unknown: re.Match[str], keys: Collection[str]) -> ConfigError:
-    key = unknown[1]
-    key = key.split(".")[0] if key.split(".")[0] not in keys else key
-    owner = CLASS_PATH.findall(message[: unknown.start()])
-    known = _parameters(owner[-1]) if owner else sorted(keys)
-    where = f" of {owner[-1]}" if owner else ""
-    return ConfigError(f"No config key {key!r}{where}: {remedy(key, known)}")
-
-
 def remedy(name: str, known: Collection[str]) -> str:
     """Return the known name that is nearest to an unknown one, else all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
-
-
-def _parameters(class_path: str) -> list[str]:
-    module, _, name = class_path.rpartition(".")
-    return list(inspect.signature(getattr(import_module(module), name)).parameters)
-
-
-# lightning_fabric is where pytorch_lightning keeps some of what it offers under its own name
-NAMEABLE = ("vocalsketch", "pytorch_lightning", "lightning_fabric", "torch.optim")
-
-_allowed: set[str] = set()  # extensions, in this process so far: the parser's lists only grow
-
-
-def restrict_parser() -> None:
-    """Let the parser import nothing but what may be named, and build only what a type asks for.
-
-    By itself it imports whatever a ``class_path`` names before it looks at the type, builds any
-    class where a type accepts anything, and reads further configs from other machines.
-
-    Raises:
-        ConfigError: ``VOCALSKETCH_EXTENSIONS`` holds something that is no package's name.
-    """
-    trusted = extensions()
-    jsonargparse.set_parsing_settings(
-        import_path_denylist=["*", *sorted(_allowed.difference(trusted, NAMEABLE))],
-        import_path_allowlist=[*NAMEABLE, *trusted],
-        instantiate_subclass_spec_in_any=False,
-        config_read_mode_fsspec_enabled=False,
-    )
-    _allowed.update(trusted)

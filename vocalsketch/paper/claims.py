@@ -3,47 +3,37 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import yaml
 from pandas import DataFrame
 
+from vocalsketch.paper import rows
 from vocalsketch.paper.measured import Measured
-from vocalsketch.paper.rows import (
-    ADDED,
-    BEYOND,
-    CATEGORIES,
-    FIGURE_6,
-    FUSED,
-    IMINET,
-    IMINET_FUSION,
-    IMISOUND,
-    TL_IMINET,
-    printed_sample,
-    row_of,
-)
+from vocalsketch.paper.rows import FUSED, IMINET, IMINET_FUSION, IMISOUND, TL_IMINET, row_of
 from vocalsketch.retrieval.significance import Sample, TTest, holm, paired_bootstrap, welch
 
 BOOTSTRAP_SEED = 0  # the same intervals each time a report is made
+SIGNIFICANCE = 0.05  # level of the tests, as in the paper
 COLUMNS = (
     *("corpus", "group", "first", "second", "category"),
     *("difference", "t", "p", "p_holm", "bootstrap_low", "bootstrap_high"),
 )
-Pairs = tuple[tuple[str, str], ...]
+Verdict = Literal["held", "not held", "not significant", "not run"]
+Pairs = Sequence[tuple[str, str]]
 Comparison = tuple[str, str, str]  # keys of two rows, the better first, and a category
 Samples = Callable[[str, str], Sample | None]  # MRR of a row in a category; None if not run
 
+NETWORKS = (*IMINET, IMINET_FUSION, *TL_IMINET)
 GROUPS: dict[str, Pairs] = {
-    "Networks against IMISOUND": tuple(
-        (key, IMISOUND) for key in (*IMINET, IMINET_FUSION, *TL_IMINET)
-    ),
-    "Pre-training against none": tuple((key, TL_IMINET[0]) for key in TL_IMINET[1:]),
-    "Fusion of the three IMINETs against each": tuple((IMINET_FUSION, key) for key in IMINET),
-    "Fusion with IMISOUND against unfused": tuple(
-        (f"{key}{FUSED}", key) for key in (*IMINET, IMINET_FUSION, *TL_IMINET)
-    ),
+    "Networks against IMISOUND": [(key, IMISOUND) for key in NETWORKS],
+    "Pre-training against none": [(key, TL_IMINET[0]) for key in TL_IMINET[1:]],
+    "Fusion of the three IMINETs against each": [(IMINET_FUSION, key) for key in IMINET],
+    "Fusion with IMISOUND against unfused": [(f"{key}{FUSED}", key) for key in NETWORKS],
 }
 
 
@@ -55,8 +45,13 @@ def comparisons(measured: Measured) -> DataFrame:
     one seed. The bootstrap's interval (95 %) is over queries, each one's reciprocal rank averaged
     over seeds.
     """
+    own = [key for key in measured.runs if row_of(key).block in (rows.BEYOND, rows.ADDED)]
+    beyond: dict[str, Pairs] = {
+        f"{rows.BEYOND}, against {row_of(other).name}": [(key, other) for key in own]
+        for other in (TL_IMINET[3], IMINET[2])
+    }
     lines: list[tuple[object, ...]] = []
-    for group, pairs in {**GROUPS, **_beyond(measured)}.items():
+    for group, pairs in {**GROUPS, **beyond}.items():
         found = [
             (first, second, category)
             for first, second in pairs
@@ -85,21 +80,6 @@ def tested(asked: Sequence[Comparison], sample: Samples) -> tuple[list[TTest], l
     return tests, holm([test.p for test in tests])
 
 
-def _beyond(measured: Measured) -> dict[str, Pairs]:
-    """Return the comparisons of rows that are not the paper's with its two main systems."""
-    own = [key for key in measured.runs if row_of(key).block in (BEYOND, ADDED)]
-    return {
-        f"{BEYOND}, against {row_of(other).name}": tuple((key, other) for key in own)
-        for other in (TL_IMINET[3], IMINET[2])
-    }
-
-
-Verdict = Literal["held", "not held", "not significant", "not run"]
-SIGNIFICANCE = 0.05  # level of the tests, as in the paper
-
-ACOUSTIC, COMMERCIAL, EVERYDAY, SINGLE = CATEGORIES
-
-
 @dataclass(frozen=True)
 class Claim:
     """That in each pair of systems the first has the higher MRR.
@@ -113,8 +93,14 @@ class Claim:
 
     statement: str
     section: str
-    pairs: tuple[tuple[str, str], ...]
-    categories: tuple[str, ...] | None = None
+    pairs: Sequence[Sequence[str]]
+    categories: Sequence[str] | None = None
+
+
+CLAIMS = tuple(
+    Claim(**entry)
+    for entry in yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
+)
 
 
 class Judgement(NamedTuple):
@@ -146,113 +132,13 @@ class Judgement(NamedTuple):
             return "some of its systems or categories were not run"
         judged = f"significantly in {self.significant}" if self.tested else "no test"
         counts = f"higher in {self.above} of {self.comparisons}, {judged}"
+        of_pair = itemgetter(0, 1)
         against = "; ".join(
             f"{row_of(better).name} not above {row_of(worse).name} on "
             + ", ".join(category for _, _, category in these)
-            for (better, worse), these in groupby(
-                sorted(self.against, key=itemgetter(0, 1)), key=itemgetter(0, 1)
-            )
+            for (better, worse), these in groupby(sorted(self.against, key=of_pair), of_pair)
         )
         return f"{counts}: {against}" if against else counts
-
-
-CLAIMS = (
-    Claim(
-        "IMINET's MRR rises from untied to partially tied to tied towers in every category",
-        "VI-E1",
-        tuple((better, worse) for worse, better in pairwise(IMINET)),
-    ),
-    Claim("Tied beats untied in every category", "VI-E1", ((IMINET[2], IMINET[0]),)),
-    Claim(
-        "Tied IMINET beats IMISOUND on commercial synthesizers and everyday sounds",
-        "VI-E1",
-        ((IMINET[2], IMISOUND),),
-        (COMMERCIAL, EVERYDAY),
-    ),
-    Claim(
-        "IMISOUND beats tied IMINET on acoustic instruments",
-        "VI-E1",
-        ((IMISOUND, IMINET[2]),),
-        (ACOUSTIC,),
-    ),
-    Claim(
-        "The fusion of the three IMINETs beats each of them in every category",
-        "VI-E1",
-        tuple((IMINET_FUSION, key) for key in IMINET),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats untied IMINET except on commercial synthesizers",
-        "VI-E2",
-        ((TL_IMINET[0], IMINET[0]),),
-        (ACOUSTIC, EVERYDAY, SINGLE),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats tied IMINET on everyday sounds",
-        "Table I",
-        ((TL_IMINET[0], IMINET[2]),),
-        (EVERYDAY,),
-    ),
-    Claim(
-        "MRR rises with the layers pre-trained in every category",
-        "VI-E2",
-        tuple((better, worse) for worse, better in pairwise(TL_IMINET)),
-    ),
-    Claim(
-        "Pre-training all layers beats no pre-training in every category",
-        "VI-E2",
-        ((TL_IMINET[3], TL_IMINET[0]),),
-    ),
-    Claim(
-        "Pre-training all layers is best of the four except on single synthesizers",
-        "VI-E2",
-        tuple((TL_IMINET[3], key) for key in TL_IMINET[:3]),
-        (ACOUSTIC, COMMERCIAL, EVERYDAY),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET beats IMISOUND in every category",
-        "VI-E2",
-        ((TL_IMINET[3], IMISOUND),),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats IMISOUND except on commercial synthesizers",
-        "VI-E2",
-        ((TL_IMINET[0], IMISOUND),),
-        (ACOUSTIC, EVERYDAY, SINGLE),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET beats tied IMINET in every category",
-        "Figure 6",
-        ((TL_IMINET[3], IMINET[2]),),
-    ),
-    Claim(
-        "Every IMINET improves when fused with IMISOUND, in every category",
-        "VI-E3",
-        tuple((f"{key}{FUSED}", key) for key in (*IMINET, IMINET_FUSION)),
-    ),
-    Claim(
-        "Every TL-IMINET improves when fused with IMISOUND, except on everyday sounds",
-        "VI-E3",
-        tuple((f"{key}{FUSED}", key) for key in TL_IMINET),
-        (ACOUSTIC, COMMERCIAL, SINGLE),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET fused with IMISOUND is the best of Figure 6's five systems",
-        "VI-E3",
-        tuple((FIGURE_6[4], key) for key in FIGURE_6[:4]),
-    ),
-    Claim(
-        "A contrastive loss beats pairs of the same data: the dual encoder trained on this corpus "
-        "alone beats tied IMINET and fully pre-trained TL-IMINET",
-        BEYOND,
-        (("dual_scratch", IMINET[2]), ("dual_scratch", TL_IMINET[3])),
-    ),
-    Claim(
-        "Synthesised imitations help: the dual encoder that began with them beats the one trained "
-        "on this corpus alone",
-        BEYOND,
-        (("dual", "dual_scratch"),),
-    ),
-)
 
 
 def judgements(measured: Measured) -> DataFrame:
@@ -265,7 +151,7 @@ def judgements(measured: Measured) -> DataFrame:
     lines = []
     for claim in CLAIMS:
         here = judge(claim, measured.sample, measured.categories)
-        paper = judge(claim, printed_sample, CATEGORIES)
+        paper = judge(claim, rows.printed_sample, rows.CATEGORIES)
         lines.append((claim.statement, claim.section, here.verdict, here.evidence, paper.verdict))
     lines.sort(key=lambda line: line[2] == "not run")
     return DataFrame(lines, columns=["statement", "section", "here", "evidence", "paper"])

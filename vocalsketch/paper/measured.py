@@ -1,9 +1,10 @@
 """What the report is made from: finished runs of every row and seed, and Table I of them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from pandas import DataFrame
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.paper.rows import (
+    ADDED,
     CANDIDATES,
     CATEGORIES,
     ROWS,
@@ -79,14 +81,11 @@ class Measured:
         return self.reference.corpus == "vocalsketch" and sizes == paper
 
     @cached_property
-    def reciprocal_ranks(self) -> dict[str, dict[str, dict[int, Ranks]]]:
-        """Reciprocal ranks (queries,) by row, category and seed."""
+    def reciprocal_ranks(self) -> dict[str, dict[str, Ranks]]:
+        """Reciprocal ranks (seeds, queries) by row and category."""
         return {
             key: {
-                name: {
-                    seed: 1.0 / scores.categories[number].ranks
-                    for seed, scores in sorted(by_seed.items())
-                }
+                name: np.stack([1.0 / by_seed[n].categories[number].ranks for n in sorted(by_seed)])
                 for number, name in enumerate(self.categories)
             }
             for key, by_seed in self.runs.items()
@@ -95,22 +94,19 @@ class Measured:
 
     def sample(self, key: str, category: str) -> Sample | None:
         """Return mean and spread over seeds of a row's MRR; None where it was not run."""
-        by_seed = self.reciprocal_ranks.get(key, {}).get(category)
-        return Sample.of([float(r.mean()) for r in by_seed.values()]) if by_seed else None
+        ranks = self.reciprocal_ranks.get(key, {}).get(category)
+        return None if ranks is None else Sample.of(ranks.mean(axis=1).tolist())
 
     def per_query(self, key: str, category: str) -> Ranks:
         """Return each query's reciprocal rank, its mean over seeds, (queries,)."""
-        mean: Ranks = np.mean(list(self.reciprocal_ranks[key][category].values()), axis=0)
+        mean: Ranks = self.reciprocal_ranks[key][category].mean(axis=0)
         return mean
 
     @property
     def strongest(self) -> str:
         """The row with the highest mean over categories."""
-
-        def macro(key: str) -> float:
-            return float(np.mean([self.per_query(key, each).mean() for each in self.categories]))
-
-        return max(self.reciprocal_ranks, key=macro)
+        ranks = self.reciprocal_ranks
+        return max(ranks, key=lambda key: np.mean([each.mean() for each in ranks[key].values()]))
 
     def per_sound(self, key: str, category: str) -> list[tuple[str, int, float]]:
         """Return (sound, queries, MRR over these and seeds) of each target, hardest first."""
@@ -149,6 +145,49 @@ COLUMNS = (
     *("corpus", "row", "block", "label", "category", "mean", "std", "seeds", "best"),
     *("paper_mean", "paper_std", "difference", "chance"),
 )
+
+
+def scores_of(run: Path) -> Scores:
+    """Return the scores of the test half that a run folder, or a file, holds.
+
+    Raises:
+        StorageError: There are none, or they are damaged.
+    """
+    return Scores.load(run / "scores_test.npz" if run.is_dir() else run)
+
+
+def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
+    """Return the runs of ``NAME=RUN`` by the name of their row; of each one or more seeds.
+
+    Raises:
+        ConfigError: One is not of that form, or the name is a row's of the program.
+        StorageError: A run has no scores.
+    """
+    added: dict[str, list[str]] = {}
+    for each in given:
+        name, _, run = each.partition("=")
+        if not name or not run or row_of(name).block != ADDED:
+            raise ConfigError(
+                f"--add is {each!r}: give NAME=RUN_FOLDER, with a name that no row has yet."
+            )
+        scores_of(Path(run))
+        added.setdefault(name, []).append(str(Path(run).resolve()))
+    return added
+
+
+def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None:
+    """Check, before hours of runs, that what is added can stand beside runs of this split.
+
+    Raises:
+        ConfigError: A run ranked another split.
+    """
+    for name, path in ((name, path) for name, paths in added.items() for path in paths):
+        theirs = scores_of(Path(path)).split
+        if theirs != split:
+            raise ConfigError(
+                f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
+                f"{split!r}: evaluate it on this report's split.json."
+            )
 
 
 def table(measured: Measured) -> DataFrame:
