@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from vocalsketch.datasets.tables import encoding_of
 from vocalsketch.errors import ConfigError
@@ -15,6 +16,7 @@ from vocalsketch.files import read_regular
 
 Tree = dict[str, Any]
 
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # what pydantic calls a strange key
 MOST_VALUES = 100_000  # with every alias written out; a config has some hundred
 
 
@@ -181,3 +183,22 @@ def remedy(name: str, known: Collection[str]) -> str:
     """Return the known name that is nearest to an unknown one, else all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}."
+
+
+def invalid(error: ValidationError, what: str, known: Collection[str]) -> ConfigError:
+    """Return the first thing that is wrong with what a file says, as one clear error.
+
+    Args:
+        error: What pydantic found.
+        what: What the file speaks of there.
+        known: The keys that this may have.
+    """
+    found = error.errors()
+    first = next((each for each in found if each["type"] in UNKNOWN), found[0])
+    key, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+    if first["type"] in UNKNOWN:
+        return ConfigError(f"No key {key!r} in {what}: {remedy(key, known)}")
+    if first["type"] in ("missing", "missing_argument"):
+        return ConfigError(f"{what} has no {key!r}.")
+    where = f"{key} is {first['input']!r}: " if key else ""
+    return ConfigError(f"{what}: {where}{said}.")

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.files import make_folder
-from vocalsketch.sweep.definition import Definition, make_pruner, make_sampler
+from vocalsketch.sweep.definition import Definition, made
 from vocalsketch.sweep.trials import experimental, requeue
 
 HEARTBEAT = 15  # seconds between a running trial's signs of life
@@ -183,8 +183,8 @@ def open_study(storage: BaseStorage, definition: Definition) -> optuna.Study:
         study_name=definition.name,
         storage=storage,
         direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
-        sampler=make_sampler(definition.sampler),
-        pruner=make_pruner(definition.pruner),
+        sampler=made("sampler", definition.sampler),
+        pruner=made("pruner", definition.pruner),
         load_if_exists=True,
     )
     plain = json.loads(json.dumps(definition.to_dict()))
@@ -226,8 +226,8 @@ def load_study(storage: BaseStorage, name: str) -> tuple[optuna.Study, Definitio
     if kept is None:
         raise ConfigError(f"Study {name!r} was made by another program.")
     definition = Definition(**kept)
-    study.sampler = make_sampler(definition.sampler)
-    study.pruner = make_pruner(definition.pruner)
+    study.sampler = made("sampler", definition.sampler)
+    study.pruner = made("pruner", definition.pruner)
     return study, definition
 
 
