@@ -12,10 +12,9 @@ import yaml
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from vocalsketch.datasets.manifest import write_manifest
 from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.datasets.splits import make_split
+from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import locked, write_text
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint

@@ -19,7 +19,8 @@ from vocalsketch.systems.system import System
 from vocalsketch.systems.two_dft import TwoDFT
 
 Embeddings = dict[Side, Tensor]
-BEGINNINGS = ("transferred", "started_from")  # of a checkpoint's provenance: what it began from
+# of a checkpoint's provenance: what it began from, and whose that was
+BEGINNINGS = ("transferred", "started_from", "licence")
 
 
 class RetrievalTask(pl.LightningModule):
