@@ -1,4 +1,4 @@
-"""How many trials a minute a sweep makes with one worker and with two, and what a trial costs.
+"""How many trials a minute a sweep makes with one worker and with two.
 
     python benchmarks/sweep.py
     python benchmarks/sweep.py --root path/to/vocalsketch --trials 24 --epochs 5
@@ -35,7 +35,7 @@ from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.run import QUICK_START, place_of, run_workers
 from vocalsketch.sweep.storage import open_storage, open_study
-from vocalsketch.sweep.trials import WORKER, median_overhead
+from vocalsketch.sweep.trials import WORKER
 
 STUDY = """
 name: benchmark
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> float:
-    """Return the trials per minute of a study's workers; print them and a trial's overhead."""
+    """Return the trials per minute of a study's workers, and print them."""
     place = place_of(definition, None, folder)
     study = open_study(open_storage(place.storage), definition)
     run_workers(study, place, trials * workers, [Slot("cpu")] * workers)
@@ -100,10 +100,7 @@ def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> fl
     for trial in done:
         by_worker.setdefault(trial.user_attrs[WORKER], []).append(trial.datetime_start.timestamp())
     made = rate(by_worker.values())
-    print(
-        f"{workers} worker(s): {made:.2f} trials/min; beyond training and ranking a trial took "
-        f"{median_overhead(done):.2f} s (median)"
-    )
+    print(f"{workers} worker(s): {made:.2f} trials/min")
     return made
 
 

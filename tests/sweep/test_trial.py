@@ -169,9 +169,10 @@ def test_a_trial_has_one_w_and_b_run_whether_or_not_its_training_began(
     told: bool,
     noted: list[tuple[str, str]],
 ) -> None:
-    made: list[tuple[str, str]] = []
+    made: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        "vocalsketch.sweep.trial.track_unbegun", lambda *about: made.append(about[3:])
+        "vocalsketch.sweep.trial.track",
+        lambda *_, summary, **__: made.append(tuple(summary.values())),
     )
 
     def ends(command: str, arguments: list[str], callbacks: list[TrialReporter]) -> Outcome:

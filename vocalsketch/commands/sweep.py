@@ -70,7 +70,7 @@ def _slots(arguments: argparse.Namespace) -> list["Slot"]:
 
 def _status(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.trials import median_overhead, reasons_of, running_lines, take_tally
+    from vocalsketch.sweep.trials import reasons_of, running_lines, take_tally
 
     _, place = _place(arguments)
     study, definition = place.load()
@@ -81,9 +81,6 @@ def _status(arguments: argparse.Namespace) -> int:
     print(*running_lines(trials), sep="\n", end="\n" if tally.running else "")
     for reason, count in reasons_of(trials).items():
         print(f"{count} x {reason}")
-    overhead = median_overhead(trials)
-    if overhead is not None:
-        print(f"beyond training a trial took {overhead:.1f} s (median)")
     return _print_best(study, definition) if tally.complete else 0
 
 

@@ -16,6 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from pandas import DataFrame
 from rich.table import Table
 
+from vocalsketch.callbacks.results import show_picture
+from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.experiment.config import write_tree
 from vocalsketch.files import write_text, written_whole
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
@@ -26,7 +28,7 @@ from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storage import best_trial
-from vocalsketch.sweep.trial import track_summary
+from vocalsketch.sweep.trial import track
 from vocalsketch.sweep.trials import REASON, first_attempt, take_tally
 
 RESULTS = "results_test.json"
@@ -137,7 +139,20 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     found = {"trial": best.number, "value": best.value, "parameters": best.params}
     summary: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
     summary |= {"trials": dataclasses.asdict(take_tally(trials)), "corpus": definition.corpus}
-    return track_summary(definition, folder, summary, history, config)
+
+    def more(tracker: WandbTracker) -> None:
+        show_picture(tracker, "study/history", history)
+        tracker.add_file(config, "config", f"{definition.name}-best")
+
+    return track(
+        definition,
+        folder / "summary",
+        name=f"{definition.name} summary",
+        job_type="sweep",
+        config=definition.to_dict(),
+        summary=summary,
+        more=more,
+    )
 
 
 def write_history(

@@ -2,7 +2,6 @@
 
 import gc
 import math
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import optuna
 import pytorch_lightning as pl
 import torch
-import wandb
 
 from vocalsketch.callbacks import WandbTracker
 from vocalsketch.errors import ConfigError, VocalSketchError
@@ -24,7 +22,6 @@ from vocalsketch.jobs.run import Run, train
 from vocalsketch.sweep.definition import Definition, trial_sampler
 from vocalsketch.sweep.storage import STORAGE_FAULTS, StudyError
 from vocalsketch.sweep.trials import (
-    OVERHEAD,
     REASON,
     SURPLUS,
     VALUES,
@@ -37,7 +34,7 @@ from vocalsketch.sweep.trials import (
 
 
 class TrialReporter(pl.Callback):
-    """Reports the metric of every epoch, ends trials that the pruner gives up, notes the state.
+    """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
 
     Args:
         trial: The trial.
@@ -46,7 +43,6 @@ class TrialReporter(pl.Callback):
         reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
 
     Attributes:
-        seconds: How long the training took, and the ranking with the best checkpoint after it.
         told: Whether W&B was told of the trial, where it is tracked.
     """
 
@@ -57,24 +53,12 @@ class TrialReporter(pl.Callback):
         self.metric = metric
         self.parameters = parameters
         self.reports = reports
-        self.seconds = 0.0
         self.told = False
-        self._began = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell W&B which trial this is."""
-        self._began = time.perf_counter()
         about = {"trial": {"number": self.trial.number, "parameters": self.parameters}}
         self._tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note how long the training took."""
-        self.seconds += time.perf_counter() - self._began
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note when the ranking after the training began."""
-        if trainer.state.fn == "validate":
-            self._began = time.perf_counter()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the epoch; raise TrialPruned where the pruner gives the trial up.
@@ -84,7 +68,6 @@ class TrialReporter(pl.Callback):
         """
         value = float(trainer.callback_metrics.get(self.metric, math.nan))
         if trainer.state.fn == "validate":
-            self.seconds += time.perf_counter() - self._began
             summary = {"trial/state": "complete", "trial/value": value}
             self._tell(trainer, lambda run: run.summary.update(summary))
             return
@@ -103,7 +86,7 @@ class TrialReporter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Tell W&B how the trial ended."""
-        summary = {"trial/state": state_of(exception), "trial/reason": str(exception)[:500]}
+        summary = ended(state_of(exception), str(exception))
         self._tell(trainer, lambda run: run.summary.update(summary))
 
     def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
@@ -127,53 +110,32 @@ def state_of(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def track_unbegun(
-    definition: Definition, folder: Path, trial: optuna.Trial, state: str, reason: str
-) -> None:
-    """Make the W&B run of a trial that ended before its training began, with the reason."""
-    tracker = _tracker(
-        definition,
-        folder / "trials" / f"{trial.number:05d}_{state}",
-        f"trial_{trial.number:05d}",
-        "trial",
-        {"trial": {"number": trial.number, "parameters": trial.params}},
-    )
-    if tracker is not None:
-        summary = {"trial/state": state, "trial/reason": reason[:500]}
-        tracker.safely(lambda: tracker.experiment.summary.update(summary))
-        tracker.finish()
+def ended(state: str, reason: str) -> dict[str, str]:
+    """Return what W&B's summary says of a trial that came to nothing."""
+    return {"trial/state": state, "trial/reason": reason[:500]}
 
 
-def track_summary(
-    definition: Definition, folder: Path, summary: Mapping[str, Any], history: Path, best: Path
+def track(
+    definition: Definition,
+    folder: Path,
+    *,
+    name: str,
+    job_type: str,
+    config: dict[str, Any],
+    summary: Mapping[str, Any],
+    more: Callable[[WandbTracker], object] = lambda _: None,
 ) -> Path | None:
-    """Write the study's summary run (a later one goes on with the same): figures, history, config.
+    """Make a W&B run of a tracked study, or go on with the one of this folder.
+
+    ``more`` logs what is not in the summary.
 
     Returns:
         The folder of the run where W&B is offline, else None.
     """
-    tracker = _tracker(
-        definition, folder / "summary", f"{definition.name} summary", "sweep", definition.to_dict()
-    )
-    if tracker is None:
-        return None
-
-    def log() -> None:
-        tracker.experiment.log({"study/history": wandb.Image(str(history))})
-        tracker.experiment.summary.update(dict(summary))
-
-    tracker.safely(log)
-    tracker.add_file(best, "config", f"{definition.name}-best")
-    return tracker.finish()
-
-
-def _tracker(
-    definition: Definition, folder: Path, name: str, job_type: str, config: dict[str, Any]
-) -> WandbTracker | None:
     if definition.tracker is None:
         return None
     settings = definition.tracker
-    given = {name: settings[name] for name in ("project", "tags") if name in settings}
+    given = {key: settings[key] for key in ("project", "tags") if key in settings}
     tracker = WandbTracker(
         **given, name=name, group=definition.name, job_type=job_type, save_dir=str(folder)
     )
@@ -184,7 +146,9 @@ def _tracker(
         tags=[f"corpus={definition.corpus}"],
         config=config,
     )
-    return tracker
+    tracker.safely(lambda: tracker.experiment.summary.update(dict(summary)))
+    more(tracker)
+    return tracker.finish()
 
 
 class TrialFailedError(Exception):
@@ -254,22 +218,16 @@ class Objective:
                 torch.cuda.empty_cache()
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
-        began = time.perf_counter()
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
         parameters = self.space.suggest(trial)
         tree = self.space.applied(self.definition.config, parameters)
-        folder = trial_folder(self.folder, first)
+        folder, metric = trial_folder(self.folder, first), self.definition.objective["metric"]
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds
-        computing = 0.0
         for seed in [each for each in seeds if str(each) not in values]:
-            self.reporter = TrialReporter(
-                trial, self.definition.objective["metric"], parameters, reports=seed == seeds[0]
-            )
+            self.reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
             values[str(seed)] = self._trained(tree, folder, seed, self.reporter)
-            computing += self.reporter.seconds
             trial.set_user_attr(VALUES, values)
-        trial.set_user_attr(OVERHEAD, round(time.perf_counter() - began - computing, 3))
         return sum(values.values()) / len(values)
 
     def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
@@ -285,13 +243,13 @@ class Objective:
         finally:
             self.training = False
         (run_dir / "checkpoints" / "last.ckpt").unlink(missing_ok=True)  # only to go on from
-        metric = self.definition.objective["metric"]
-        if metric not in outcome.metrics:
+        if reporter.metric not in outcome.metrics:
             known = sorted(name for name in outcome.metrics if name.startswith("val/"))
             raise StudyError(
-                f"objective is {metric!r}, which the trial did not log: choose {', '.join(known)}."
+                f"objective is {reporter.metric!r}, which the trial did not log: choose "
+                f"{', '.join(known)}."
             )
-        return outcome.metrics[metric]
+        return outcome.metrics[reporter.metric]
 
     def _about_the_run(self, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
@@ -309,7 +267,14 @@ class Objective:
         """Note why a trial ended, in the storage and, where no training told it, in W&B."""
         trial.set_user_attr(REASON, reason)
         if self.reporter is None or not self.reporter.told:
-            track_unbegun(self.definition, self.folder, trial, state, reason)
+            track(
+                self.definition,
+                self.folder / "trials" / f"{trial.number:05d}_{state}",
+                name=f"trial_{trial.number:05d}",
+                job_type="trial",
+                config={"trial": {"number": trial.number, "parameters": trial.params}},
+                summary=ended(state, reason),
+            )
 
 
 def _short(error: Exception) -> str:
