@@ -76,13 +76,14 @@ def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}: give at least 1.")
     for row in rows:
-        for each in (row, *(KNOWN[need] for need, _ in row.needs.values())):
-            config = configs / f"{each.config}.yaml"
-            if each.config and not config.is_file():
-                raise ConfigError(
-                    f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
-                    "give --conf FOLDER."
-                )
+        config = configs / f"{row.config}.yaml"
+        if row.config and not config.is_file():
+            raise ConfigError(
+                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                "give --conf FOLDER."
+            )
+        needed = (*(need for need, _ in row.needs.values()), *row.members)
+        check_can_run([KNOWN[each] for each in needed], seeds, configs)
 
 
 @dataclass(frozen=True)
@@ -111,25 +112,42 @@ class Plan:
         jobs: dict[str, Job] = {}
         for seed in range(seeds):
             for row in rows:
-                if row.config or seed == 0:
+                if row.trained or seed == 0:
                     job = self.job(row, seed)
-                    jobs.update({each.name: each for each in (*job.needs, job)})
+                    jobs.update({each.name: each for each in _in_order(job)})
         return list(jobs.values())
 
     def job(self, row: Row, seed: int) -> Job:
         """Return the job that trains a row's system, or only ranks it."""
-        return self._training(row, seed) if row.config else self._ranking(row)
+        return self._training(row, seed) if row.config else self._ranking(row, seed)
 
-    def _ranking(self, row: Row) -> Job:
-        name, data = f"{row.key}/seed0", self.data
+    def _ranking(self, row: Row, seed: int) -> Job:
+        """Return the job that ranks a system as it is, or an ensemble of rows' systems."""
+        name = f"{row.key}/seed{seed}"
         folder = folder_of(self.folder, name)
-        told = (str(folder), row.system, *data.settings.values())
-        system = {"system": load_system(row.system).fingerprint}
+        members = [KNOWN[key] for key in row.members] or [row]
+        needs = {each.key: self.job(each, seed) for each in members if each.config}
+        told = [str(folder), row.system or row.key, *self.data.settings.values()]
+        if row.members:
+            told += [
+                str(needs[each.key].folder / "checkpoints" / "best.ckpt")
+                if each.config
+                else each.system
+                for each in members
+            ]
+        module = f"vocalsketch.paper.{'ensemble' if row.members else 'untrained'}"
         return Job(
             name,
             folder,
-            fingerprint=fingerprint(system, seed=0, corpus=data.corpus, split=data.split),
-            command=(sys.executable, "-m", "vocalsketch.paper.untrained", *told),
+            fingerprint=fingerprint(
+                {"system": [load_system(row.system).fingerprint for row in members if row.system]},
+                seed=0,
+                corpus=self.data.corpus,
+                split=self.data.split,
+                needs=[need.fingerprint for need in needs.values()],
+            ),
+            needs=tuple(needs.values()),
+            command=(sys.executable, "-m", module, *told),
         )
 
     def _training(self, row: Row, seed: int) -> Job:
@@ -161,6 +179,11 @@ class Plan:
                 "WANDB_NAME": name.replace("/", "-"),
             },
         )
+
+
+def _in_order(job: Job) -> list[Job]:
+    """Return all that a job needs, and the job."""
+    return [*(each for need in job.needs for each in _in_order(need)), job]
 
 
 def folder_of(report: Path, name: str) -> Path:

@@ -39,6 +39,9 @@ class Row:
         quick: What ``--quick`` changes of it, so that it trains for a few epochs.
         needs: Key of the config: the row whose run, of the same seed, it starts from, and which
             of its checkpoints, ``best`` or ``last``, is given there.
+        members: The rows whose systems, of the same seed where they are trained, are weighed by
+            the validation half and rank as one.
+        backbone: Whose published weights its runs begin with.
         fused: The rows whose runs, of the same seed, are fused.
         printed: (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper.
     """
@@ -50,6 +53,8 @@ class Row:
     system: str = ""
     quick: Sequence[str] = ()
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    members: Sequence[str] = ()
+    backbone: str = ""
     fused: Sequence[str] = ()
     printed: Sequence[Sequence[float]] = ()
 
@@ -58,6 +63,11 @@ class Row:
         """A name that is clear outside its block, such as ``IMINET Tied``."""
         system = self.block.split(" + ")[0]
         return f"{system} {self.label}" if "IMINET" in system else self.label
+
+    @property
+    def trained(self) -> bool:
+        """Whether each seed gives another run."""
+        return bool(self.config or self.members)
 
 
 _tables: dict[str, dict[str, Any]] = yaml.safe_load(
