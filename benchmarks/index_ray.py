@@ -71,7 +71,7 @@ def measured(
     warm = index.with_name(f"{index.name} of few")
     build_index(few, warm, jobs=jobs, ray=far, progress=False)
     told: list[tuple[float, int]] = []
-    tell = lambda done, to_do: told.append((time.perf_counter(), done))  # noqa: E731
+    tell = lambda done, _: told.append((time.perf_counter(), done))  # noqa: E731
     report = build_index(library, index, jobs=jobs, ray=far, progress=tell)
     ended = time.perf_counter() - told[-1][0]
     (begun, first), (last, done) = told[0], told[-1]
