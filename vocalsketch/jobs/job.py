@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.threads import available_cores
 from vocalsketch.files import write_text
+from vocalsketch.threads import available_cores
 
 State = Literal["started", "done", "failed"]
 TAIL = 65_536  # bytes of a log in which what it said last is looked for
