@@ -140,9 +140,9 @@ class _Pages:
     can_reveal: bool
 
     def __post_init__(self) -> None:
-        # more at once would only wait in turn
-        self.searches = anyio.CapacityLimiter(available_cores())
-        self.drawings = anyio.CapacityLimiter(available_cores())
+        cores = available_cores()  # more at once would only wait in turn
+        self.searches = anyio.CapacityLimiter(cores)
+        self.drawings = anyio.CapacityLimiter(max(1, cores // 2))  # what was found comes first
         self.router = APIRouter()
         get, post = self.router.get, self.router.post
         get("/state")(self.state)

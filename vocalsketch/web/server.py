@@ -16,7 +16,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # of glibc's mallopt: arrays of that many bytes go back to the system when they are freed; of
 # smaller ones so many bytes are kept for later, in so many heaps
-ALLOCATION = {-3: 4 * 2**20, -1: 32 * 2**20, -8: 2}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
+ALLOCATION = {
+    -3: 4 * 2**20,
+    -1: 32 * 2**20,
+    -8: 2,
+}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
 
 
 def allowed_hosts(host: str, given: Sequence[str]) -> list[str]:
