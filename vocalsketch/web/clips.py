@@ -20,7 +20,7 @@ COLUMNS, BANDS = 300, 48
 DYNAMIC_RANGE = 70.0  # dB that are shown below the loudest
 # where each band begins, bins of a spectrum; equally far apart in mel
 MELS = np.linspace(0, 2595 * np.log10(1 + PICTURE_RATE / 2 / 700), BANDS, endpoint=False)
-EDGES = np.rint(700 * (10 ** (MELS / 2595) - 1) * WINDOW / PICTURE_RATE).astype(int)
+EDGES = np.rint(700 * (10 ** (MELS / 2595) - 1) * WINDOW / PICTURE_RATE).clip(1).astype(int)
 HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
