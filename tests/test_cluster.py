@@ -29,6 +29,8 @@ from vocalsketch.spread import spread
 from vocalsketch.systems import load_system
 
 pytest.importorskip("ray")
+# Ray forks, and then runs another program
+pytestmark = pytest.mark.filterwarnings("ignore:lance is not fork-safe:UserWarning")
 PATIENCE = 120  # seconds for a node to take a batch on a busy machine
 
 
