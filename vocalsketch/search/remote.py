@@ -77,7 +77,9 @@ class Remote:
             StorageError: The address cannot be written.
         """
         with reaching(self.address):
-            self._files.makedirs(f"{self._root}/{PARTS}", exist_ok=True)
+            for folder in (self._root, f"{self._root}/{PARTS}"):
+                if not self._files.exists(folder):
+                    self._files.mkdir(folder, create_parents=False)  # a bucket is not made
             probe = f"{self._root}/{PARTS}/{secrets.token_hex(4)}.tmp"
             self._files.pipe_file(probe, b"may this be written?")
             self._files.rm_file(probe)
@@ -89,7 +91,7 @@ class Remote:
     def pull_parts(self) -> None:
         """Fetch the parts that are there and not here."""
         with reaching(self.address):
-            for file in map(PurePosixPath, self._files.ls(f"{self._root}/{PARTS}", detail=False)):
+            for file in self._listed(f"{self._root}/{PARTS}"):
                 if file.suffix == ".arrow" and not (self.folder / PARTS / file.name).exists():
                     self._fetch(f"{PARTS}/{file.name}")
 
@@ -101,10 +103,15 @@ class Remote:
             send(self.folder / name, f"{self.address}/{name}")
         needed = {part.file for part in (*ours.segments, *self._theirs.segments)}
         with reaching(self.address):
-            for file in map(PurePosixPath, self._files.ls(self._root, detail=False)):
+            for file in self._listed(self._root):
                 if file.suffix == ".arrow" and file.name not in needed:
                     self._files.rm_file(str(file))
-            self._files.rm(f"{self._root}/{PARTS}", recursive=True)
+            if self._listed(f"{self._root}/{PARTS}"):  # object storage has no empty folders
+                self._files.rm(f"{self._root}/{PARTS}", recursive=True)
+
+    def _listed(self, folder: str) -> list[PurePosixPath]:
+        self._files.invalidate_cache()  # others write there
+        return [PurePosixPath(name) for name in self._files.find(folder, maxdepth=1)]
 
     def _fetch(self, name: str, checksum: str = "") -> None:
         with written_whole(self.folder / name) as temporary:
