@@ -136,7 +136,9 @@ SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, a
 ACTIONS = {
     "build": Action("index a folder of sounds; again, only what is new or changed", _build, BUILD),
     "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
-    "export": Action("write an index for disks and object storage of others", _export, EXPORT),
+    "export": Action(
+        "write an index as a Lance dataset, on a disk or in object storage", _export, EXPORT
+    ),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
 run = run_action

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Unpack
 
@@ -20,6 +21,7 @@ from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
+from vocalsketch.search.searcher import WINDOW_COLUMNS
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
 from vocalsketch.search.text import matches_tags, word_pattern, words_of
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # raised when a reader of the old layout could not read the new one
 METADATA = b"vocalsketch"  # the key of what says what a dataset is
-WINDOW = ["path", "start", "end", "duration", "sample_rate", "tags"]  # columns that a hit shows
 RESCORED = 200  # windows at least that are scored exactly
 PER_FILE = 4  # windows for each file that is wanted
 WIDER = 10  # times as many where weighed aspects are scored
@@ -162,7 +163,7 @@ class LanceIndex(Index):
         while True:
             nearest = {"column": EMBEDDING, "q": padded, "k": count, "refine_factor": REFINE}
             found = self._rows.to_table(
-                columns=[*WINDOW, EMBEDDING],
+                columns=[*WINDOW_COLUMNS, EMBEDDING],
                 nearest={**nearest, "minimum_nprobes": PROBES},
                 filter=" AND ".join(filters) or None,
                 prefilter=True,
@@ -175,13 +176,12 @@ class LanceIndex(Index):
 
     def _tagged(self, wanted: Sequence[str]) -> list[str]:
         """Return a filter for each wanted tag."""
-        names = pa.array(list(self._tags), pa.string())
-        each = pa.chunked_array([pa.array([[name] for name in self._tags], pa.list_(pa.string()))])
+        each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
         filters = []
         for tag in wanted:
-            same = names.filter(pa.array(matches_tags(each, [tag]))).to_pylist()
-            listed = ", ".join(map(_quoted, same))
-            filters.append(f"array_has_any(tags, [{listed}])" if same else "false")
+            same = compress(map(_quoted, self._tags), matches_tags(each, [tag]))
+            listed = ", ".join(same)
+            filters.append(f"array_has_any(tags, [{listed}])" if listed else "false")
         return filters
 
     def _read_all(self) -> Table:
