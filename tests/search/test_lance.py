@@ -13,13 +13,14 @@ from small_networks import RATE, chirp, write_library
 
 from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.search import Index, Searcher, build_index, export_lance
+from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part
 from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
 from vocalsketch.systems import load_system
 from vocalsketch.web.libraries import Libraries
 
 lance = pytest.importorskip("lance")
+export_lance = pytest.importorskip("vocalsketch.search.lance_export").export_lance
 
 CROWD = 600  # rows of which a vector index is made
 QUERY = chirp(1, 0.7).astype(np.float32), RATE

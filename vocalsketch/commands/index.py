@@ -34,7 +34,8 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from vocalsketch.search import Index, export_lance
+    from vocalsketch.search import Index
+    from vocalsketch.search.lance_export import EXACT_BELOW, export_lance
 
     indexes = [Index.open(each) for each in arguments.indexes]
     if export_lance(indexes, arguments.out):
@@ -42,7 +43,7 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         print(
             f"{arguments.out} is searched exactly, which is faster than a vector index below "
-            f"{1_000_000:,} windows: none was made."
+            f"{EXACT_BELOW:,} windows: none was made."
         )
     return 0
 
