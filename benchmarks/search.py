@@ -39,8 +39,7 @@ from vocalsketch.search.query import prepared
 from vocalsketch.search.searcher import highest
 from vocalsketch.search.segment import Table, read_segment
 from vocalsketch.systems import load_system
-from vocalsketch.systems.compiled import FAST
-from vocalsketch.systems.head_scorer import ROWS_PER_TASK, HeadScorer
+from vocalsketch.systems.head_scorer import FAST, ROWS_PER_TASK, HeadScorer
 from vocalsketch.systems.siamese import Siamese
 
 SIZES = (10_000, 100_000, 1_000_000)

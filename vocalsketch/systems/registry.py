@@ -18,9 +18,9 @@ Class = TypeVar("Class")
 SYSTEMS = {
     "siamese": "vocalsketch.systems.siamese.Siamese",
     "imisound": "vocalsketch.systems.imisound.Imisound",
-    "contours": "vocalsketch.systems.contours.Contours",
+    "contours": "vocalsketch.systems.baselines.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
-    "two_dft": "vocalsketch.systems.two_dft.TwoDFT",
+    "two_dft": "vocalsketch.systems.baselines.TwoDFT",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
 FRONT_ENDS = {

@@ -99,11 +99,8 @@ class Siamese(System):
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to shares of the head (clips, hidden[0])."""
-        shares: Tensor
-        if side == "imitation":
-            shares = self.head.imitation_share(self.imitation_tower(features))
-        else:
-            shares = self.head.recording_share(self.recording_tower(features))
+        share = self.head.get_submodule(f"{side}_share")
+        shares: Tensor = share(self.towers()[side](features))
         return shares
 
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What every system is: it embeds clips, scores them, and can be saved and loaded."""
 
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ class System(nn.Module, ABC):
 
     Whoever trains, evaluates, fuses, indexes, searches, explains or exports one knows no more of
     it than this. A subclass gives its constructor's first argument on, says in ``settings`` what
-    the others were, and implements ``embed`` and ``score``.
+    the others were, and implements ``embed``, and ``score`` where that is no inner product.
 
     Args:
         front_ends: The front end of each side; copied, since they move with the system.
@@ -64,19 +65,21 @@ class System(nn.Module, ABC):
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) of one side to embeddings (clips, width)."""
 
-    @abstractmethod
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings (queries, width), (candidates, width) to (queries, candidates).
 
-        Higher is closer.
+        Higher is closer. By default it is their inner product.
         """
+        return imitations @ recordings.T
 
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return what the constructor was given beside the front ends, as plain values.
 
-        All that changes the function belongs there, and nothing that only changes the training.
+        All that changes the function belongs there, and nothing that only changes the training. By
+        default it is what attributes of the arguments' names hold.
         """
+        _, *names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def untrained(cls) -> Self:

@@ -6,7 +6,7 @@ from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.domain import Side
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.systems.two_dft import TwoDFT
+from vocalsketch.systems.baselines import TwoDFT
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 
