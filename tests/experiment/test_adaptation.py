@@ -13,7 +13,7 @@ from corpora import RATE, tone
 
 from vocalsketch.cli import main
 from vocalsketch.datamodules.imitated import imitated_corpus
-from vocalsketch.datasets.manifest import read_manifest
+from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.experiment import adaptation

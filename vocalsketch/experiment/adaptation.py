@@ -15,8 +15,8 @@ import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datasets.folder import CSV_COLUMNS, load_csv, load_folder
-from vocalsketch.datasets.manifest import Split, read_manifest, write_manifest
 from vocalsketch.datasets.records import Corpus
+from vocalsketch.datasets.splits import Split, read_manifest, write_manifest
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.experiment.ranking import rank
 from vocalsketch.experiment.run import run_experiment

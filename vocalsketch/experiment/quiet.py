@@ -11,6 +11,8 @@ NOISE = (
     r".*isinstance\(treespec, LeafSpec\)",
     # advice that does not apply: batches are read from mapped memory, in no time
     r".*does not have many workers",
+    # a frozen backbone, as asked for
+    r"Found \d+ module\(s\) in eval mode at the start of training",
     # a resumed run, and an evaluation in a folder of its own, are as they should be
     r"Checkpoint directory .* exists and is not empty",
     r"The dirpath has changed from",

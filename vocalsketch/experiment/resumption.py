@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.optim import Optimizer
 
 from vocalsketch.datamodules import RetrievalDataModule
-from vocalsketch.datasets.manifest import read_manifest
+from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.systems.checkpoints import write_checkpoint

@@ -19,7 +19,7 @@ from rich.console import Console
 from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
 from vocalsketch.datamodules.batches import Part
-from vocalsketch.datasets.manifest import write_manifest
+from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI

@@ -16,7 +16,7 @@ from vocalsketch.features.audio import clip_of
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.systems import System
 from vocalsketch.voice.imitate import anyone, imitate
-from vocalsketch.voice.voice import SAMPLE_RATE as VOICE_RATE
+from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
 
 CLIPS = 50  # of each side
 LOWEST_COSINE = 0.9999

@@ -68,38 +68,46 @@ class AudibleMel(FrontEnd):
 
     def inverted(
         self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32] | None:
         """Return a sound whose standardised features come close; phases are the seed's at first."""
         from vocalsketch.features.inversion import from_mel, magnitudes
 
         heard = magnitudes(features, self.top_db, levels)
         filters = self._filters().T
-        return from_mel(heard, filters, 2 * self.window, self.window, self.hop_length, seed)
+        return from_mel(heard, filters, self._points, self.window, self.hop_length, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0 and ``top_db``, (clips, bands, frames)."""
+        levels = decibels(self._power(waveforms), self.top_db) + self.top_db
+        return self._trimmed(levels, levels)
+
+    def _power(self, waveforms: Tensor) -> Tensor:
+        """Return power in bands, (clips, bands, frames)."""
         padded = functional.pad(waveforms, (self.window // 2, self.window))
         windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
         windows = windows * self.constant("analysis", self._hann, waveforms)
-        spectra = torch.fft.rfft(windows, n=2 * self.window)
+        spectra = torch.fft.rfft(windows, n=self._points)
         power = spectra.real.square() + spectra.imag.square()
-        bands = power @ self.constant("filters", self._filters, waveforms)
-        return self._trimmed(decibels(bands.transpose(1, 2), self.top_db) + self.top_db)
+        bands: Tensor = power @ self.constant("filters", self._filters, waveforms)
+        return bands.transpose(1, 2)
 
-    def _trimmed(self, levels: Tensor) -> Tensor:
-        """Begin with the first audible frame; what follows the last one is the floor."""
+    def _trimmed(self, values: Tensor, levels: Tensor) -> Tensor:
+        """Begin with the first frame whose level is audible; what follows the last one is 0."""
         first, count = audible_part(levels, self.audible)
         frames = levels.shape[2]
         place = torch.arange(frames, device=levels.device)
         taken = (place + first).clamp(max=frames - 1)[:, None, :].expand_as(levels)
-        return levels.gather(2, taken) * (place < count)[:, None, :]
+        return values.gather(2, taken) * (place < count)[:, None, :]
 
     def _hann(self) -> NDArray[np.float64]:
         return np.hanning(self.window + 1)[:-1]
 
+    @property
+    def _points(self) -> int:
+        return 2 * self.window  # lays the transform's bins so close that every band hears one
+
     def _filters(self) -> NDArray[np.float64]:
-        # zero-padding to twice the window lays the bins closer, so that every band hears one
-        return mel_filters(self, 2 * self.window).T
+        return mel_filters(self, self._points).T
 
 
 def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:

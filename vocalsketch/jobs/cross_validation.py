@@ -15,7 +15,7 @@ from rich.table import Table
 from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.urbansound8k import FOLDS
+from vocalsketch.datasets.labelled import FOLDS
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder

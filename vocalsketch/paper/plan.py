@@ -8,10 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from vocalsketch.datasets.manifest import write_manifest
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.datasets.splits import make_split
+from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
 from vocalsketch.jobs.job import Job

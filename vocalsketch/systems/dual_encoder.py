@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
+from vocalsketch.models.cnn9 import Cnn9
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
-from vocalsketch.models.mobilenet import released_names
+from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.systems.checkpoints import check_weights, read_weights
 from vocalsketch.systems.system import System
 
@@ -61,7 +62,7 @@ class DualEncoder(System):
             raise ConfigError(f"frames is {frames} and pooling {pooling}: give 1 or more of each.")
         if view not in get_args(View):
             raise ConfigError(f"view is {view!r}: give absolute or own.")
-        if view == "own" and not all(isinstance(front_ends[s], AudibleMel) for s in SIDES):
+        if view == "own" and any(type(front_ends[s]) is not AudibleMel for s in SIDES):
             raise ConfigError("view: own needs AudibleMel, which tells where a sound is audible.")
         self.geometry = geometry
         self.shared = shared
@@ -120,14 +121,15 @@ class DualEncoder(System):
         return ("likeness" if self.view == "absolute" else "likeness at any speed",)
 
     def load_backbone(self, path: Path) -> None:
-        """Give each encoder's backbone the weights of a release, as EfficientAT publishes them.
+        """Give each encoder's backbone the weights of a release (``vocalsketch data download``).
 
         Raises:
             CheckpointError: The file cannot be read safely, or holds another network's weights.
         """
-        weights = released_names(read_weights(path))
+        published = read_weights(path)
         for encoder in self.encoders.values():
-            backbone = encoder.get_submodule("convolutions")
+            backbone = cast("MobileNet | Cnn9", encoder.get_submodule("convolutions"))
+            weights = backbone.released(published)
             remedy = f"Give the weights of {self.geometry.backbone}, or change encoder.backbone."
             check_weights(path, backbone, weights, remedy)
             backbone.load_state_dict(weights)

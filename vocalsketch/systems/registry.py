@@ -25,6 +25,7 @@ SYSTEMS = {
 }
 FRONT_ENDS = {
     "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
+    "CompressedMel": "vocalsketch.features.compressed_mel.CompressedMel",
     "CQT": "vocalsketch.features.cqt.CQT",
     "LogMel": "vocalsketch.features.log_mel.LogMel",
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",

@@ -15,7 +15,8 @@ from vocalsketch.systems.checkpoints import description_used
 from vocalsketch.systems.system import System
 
 Embeddings = dict[Side, Tensor]
-BEGINNINGS = ("transferred", "started_from")  # of a checkpoint's provenance: what it began from
+# of a checkpoint's provenance: what it began from, and whose that was
+BEGINNINGS = ("transferred", "started_from", "licence")
 
 
 class RetrievalTask(pl.LightningModule):

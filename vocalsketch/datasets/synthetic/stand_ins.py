@@ -1,21 +1,25 @@
-"""Stand-ins for seven languages: made-up rhythm, vowels and melody, in the layout of VoxForge."""
+"""Stand-ins in others' layouts: seven made-up languages (VoxForge), city sounds (UrbanSound8K)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 
+from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
-from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
-from vocalsketch.datasets.synthetic.sounds import generator
-from vocalsketch.voice.people import Person, person
-from vocalsketch.voice.voice import SAMPLE_RATE, Articulation, Frames, utter
+from vocalsketch.datasets.synthetic.sounds import SCENES, generator, made, made_together, write_wav
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, hiss
+from vocalsketch.files import write_table
+from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
+from vocalsketch.voice.listening import Frames
+from vocalsketch.voice.people import Articulation, Person, person, utter
 
 SPEAKERS = 6  # of each language
 CLIPS = 4  # of each speaker
-NOTICE = (
+LANGUAGES_NOTICE = (
     "Made by vocalsketch: no language is spoken here. Each folder holds syllables without\n"
     "meaning, in a rhythm, with vowels and with a melody of its own, from a model of a voice.\n"
 )
@@ -23,29 +27,20 @@ NOTICE = (
 
 @dataclass(frozen=True)
 class Language:
-    """What tells one stand-in from another.
+    """What tells one stand-in from another."""
 
-    Attributes:
-        rate: Syllables per second.
-        long: Factor on the length of the first syllable of a word.
-        vowels: Places on ``voice.VOWELS``'s axis, and what the prompts write for them.
-        hissing: Share of syllables that begin with a fricative rather than a voiced consonant.
-        frication: Its centre, Hz.
-        melody: Octaves above the speaker's pitch, syllable by syllable through a word.
-    """
-
-    rate: float
-    long: float
-    vowels: dict[str, float]
-    hissing: float
-    frication: float
-    melody: Sequence[float]
+    rate: float  # syllables per second
+    long: float  # factor on the length of the first syllable of a word
+    vowels: dict[str, float]  # places on ``voice.VOWELS``'s axis, and what the prompts write
+    hissing: float  # share of syllables that begin with a fricative, not a voiced consonant
+    frication: float  # its centre, Hz
+    melody: Sequence[float]  # octaves above the speaker's pitch, syllable by syllable of a word
 
 
 LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def write(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
+def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
     """Write submissions, told by language and number (all if left out), and last the marker.
 
     They lie in ``<language>/<speaker>-<date>-<code>``.
@@ -58,7 +53,7 @@ def write(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) ->
         "demo languages",
         "speaker",
     )
-    (folder / MARKER).write_text(NOTICE, encoding="utf-8")
+    (folder / DEMO_MARKER).write_text(LANGUAGES_NOTICE, encoding="utf-8")
 
 
 def clip(language: Language, speaker: Person, rng: np.random.Generator) -> tuple[str, Frames]:
@@ -124,13 +119,68 @@ def _make_submission(folder: Path, name: str, number: int) -> None:
     for place in range(1, CLIPS + 1):
         prompt, waveform = clip(LANGUAGES[name], speaker, rng)
         stem = f"{name}-{place:04d}"
-        write_wav(submission / "wav" / f"{stem}.wav", waveform, SAMPLE_RATE)
+        write_wav(submission / "wav" / f"{stem}.wav", waveform, VOICE_RATE)
         prompts.append(f"{submission.name}/mfc/{stem} {prompt.upper()}\n")
     etc = submission / "etc"
     etc.mkdir()
     (etc / "PROMPTS").write_text("".join(prompts), encoding="utf-8")
     (etc / "README").write_text(
         f"User Name:{name}{speaker.name}\n\nLanguage: {name.upper()} (synthetic stand-in)\n"
-        f"Sampling Rate: {SAMPLE_RATE}\nNumber of channels: 1\n",
+        f"Sampling Rate: {VOICE_RATE}\nNumber of channels: 1\n",
         encoding="utf-8",
     )
+
+
+SOURCES = 6  # recordings of each class
+SLICES = 2  # clips of each recording
+FOLDS = 10
+RATES = 44_100, 44_100, 48_000, 22_050, 96_000, 16_000  # hz, drawn from for each recording
+URBAN_NOTICE = "Made by vocalsketch: every sound here is synthesised. This is not UrbanSound8K.\n"
+COLUMNS = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
+
+
+def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write recordings, told by class and number (all if left out), the table, and a marker."""
+    if recordings is None:
+        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
+    together = made_together(
+        lambda each: _make_recording(folder, *each), recordings, "demo city sounds", "recording"
+    )
+    rows = [row for own in together for row in own]
+    write_table(folder / "metadata" / "UrbanSound8K.csv", COLUMNS, rows)
+    (folder / DEMO_MARKER).write_text(URBAN_NOTICE, encoding="utf-8")
+
+
+def fold(class_id: int, source: int) -> int:
+    """Return the fold of a recording, 1 to 10: each holds as many recordings as any other."""
+    return (3 * class_id + source) % FOLDS + 1
+
+
+def _make_recording(folder: Path, name: str, source: int) -> list[tuple[object, ...]]:
+    """Write the clips of one recording, all in one fold, and return their rows."""
+    rng = generator("urban", name, str(source))
+    recording_id = int(rng.integers(10_000, 250_000))
+    class_id = list(SCENES).index(name)
+    number = fold(class_id, source)
+    rate, salience = int(rng.choice(RATES)), int(rng.integers(1, 3))
+    start = 0.0
+    rows: list[tuple[object, ...]] = []
+    for place in range(SLICES):
+        seconds = round(float(rng.uniform(1.5, 4.0)), 2)
+        file_name = f"{recording_id}-{class_id}-0-{place}.wav"
+        clip = _in_the_street(made(SCENES[name], rng, seconds=seconds), salience, rng)
+        shared = gcd(rate, SAMPLE_RATE)
+        clip = signal.resample_poly(clip, rate // shared, SAMPLE_RATE // shared)
+        clip *= rng.uniform(0.2, 0.9) / np.abs(clip).max()
+        write_wav(folder / "audio" / f"fold{number}" / file_name, clip, rate)
+        end = start + seconds
+        rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
+        start = round(end, 2)
+    return rows
+
+
+def _in_the_street(sound: Curve, salience: int, rng: np.random.Generator) -> Curve:
+    """Return the sound over traffic: faint for salience 1 (foreground), near for 2."""
+    traffic = hiss(np.ones(len(sound)), rng.uniform(200, 500), 3.0, rng)
+    level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
+    return np.asarray(sound / sound.std() + level * traffic / traffic.std())
