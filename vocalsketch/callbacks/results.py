@@ -13,7 +13,7 @@ from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole
-from vocalsketch.retrieval.metrics import MEASURES, measured
+from vocalsketch.retrieval.ranking import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.tasks.classification import ClassificationTask

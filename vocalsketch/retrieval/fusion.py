@@ -1,6 +1,6 @@
 """Fusion of finished runs by the product of their likelihoods (paper, section VI-D)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,21 +32,19 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
     Raises:
         ConfigError: The scores have no meaning as likelihoods.
     """
-    wide = np.asarray(scores, dtype=np.float64)
-    if kind == "logit":
-        logs: LogLikelihoods = log_expit(wide)
-    elif kind == "cosine":
-        logs = log_softmax(-(1.0 - wide), axis=1)
-    elif kind == "distance":
-        logs = log_softmax(wide, axis=1)
-    elif kind == "log_likelihood":
-        logs = wide
-    else:
+    wide: LogLikelihoods = np.asarray(scores, dtype=np.float64)
+    likelihoods: Mapping[Kind, Callable[[], LogLikelihoods]] = {
+        "logit": lambda: log_expit(wide),
+        "cosine": lambda: log_softmax(-(1.0 - wide), axis=1),
+        "distance": lambda: log_softmax(wide, axis=1),
+        "log_likelihood": lambda: wide,
+    }
+    if kind not in likelihoods:
         raise ConfigError(
             f"scores of kind {kind!r} are not likelihoods and cannot be fused: fuse logits, "
             "cosine similarities, distances and fusions of these"
         )
-    return logs
+    return likelihoods[kind]()
 
 
 def fuse(systems: Sequence[Scores], name: str | None = None) -> Scores:
@@ -92,13 +90,11 @@ def refuse_different_queries(one: Scores, other: Scores) -> None:
         tuple(each.category for each in other.categories),
     )
     for mine, theirs in zip(one.categories, other.categories, strict=True):
-        where = f"in {mine.category}"
-        _refuse_other_ids(f"{pair}: their queries {where} differ", mine.queries, theirs.queries)
-        _refuse_other_ids(
-            f"{pair}: their candidates {where} differ", mine.candidates, theirs.candidates
-        )
+        for what in ("queries", "candidates"):
+            said = f"{pair}: their {what} in {mine.category} differ"
+            _refuse_other_ids(said, getattr(mine, what), getattr(theirs, what))
         if not np.array_equal(mine.targets, theirs.targets):
-            raise ConfigError(f"{pair}: their targets {where} differ")
+            raise ConfigError(f"{pair}: their targets in {mine.category} differ")
 
 
 def _product(parts: Sequence[CategoryScores], systems: Sequence[Scores]) -> LogLikelihoods:

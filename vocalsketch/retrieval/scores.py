@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vocalsketch.domain import Half, Kind
 from vocalsketch.errors import StorageError
 from vocalsketch.files import open_regular, written_whole
-from vocalsketch.retrieval.ranking import Floats, Ranks, mid_ranks
+from vocalsketch.retrieval.ranking import Floats, Ranks, check_targets, mid_ranks
 
 FORMAT = 1  # of the file; raised when a reader of the old layout could not read the new one
 
@@ -24,34 +24,27 @@ DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile
 class CategoryScores:
     """The scores of one category's queries against all of its candidates.
 
-    Attributes:
-        category: Such as ``acoustic instruments``.
-        queries: Imitation ids, one per row.
-        candidates: Sound ids, one per column.
-        targets: (queries,), the index of each query's target among ``candidates``.
-        scores: (queries, candidates), higher is closer.
-        classes: What kinds of sound each candidate is; empty where none is known.
+    Raises:
+        ValueError: They do not fit together.
     """
 
-    category: str
-    queries: tuple[str, ...]
-    candidates: tuple[str, ...]
-    targets: NDArray[np.integer]
-    scores: Floats
-    classes: tuple[tuple[str, ...], ...] = ()
+    category: str  # such as ``acoustic instruments``
+    queries: tuple[str, ...]  # imitation ids, one per row
+    candidates: tuple[str, ...]  # sound ids, one per column
+    targets: NDArray[np.integer]  # (queries,), the index of each query's among the candidates
+    scores: Floats  # (queries, candidates), higher is closer
+    classes: tuple[tuple[str, ...], ...] = ()  # of each candidate; empty where none is known
 
     def __post_init__(self) -> None:
         expected = (len(self.queries), len(self.candidates))
-        if self.scores.shape != expected or self.targets.shape != expected[:1]:
+        if self.scores.shape != expected:
             raise ValueError(
                 f"{self.category}: {expected[0]} queries and {expected[1]} candidates need scores "
-                f"{expected} and targets {expected[:1]}, got {self.scores.shape} and "
-                f"{self.targets.shape}"
+                f"{expected}, got {self.scores.shape}"
             )
+        check_targets(self.scores, self.targets)
         if len(set(self.candidates)) != len(self.candidates):
             raise ValueError(f"{self.category}: a candidate is listed twice")
-        if self.targets.size and not 0 <= self.targets.min() <= self.targets.max() < expected[1]:
-            raise ValueError(f"{self.category}: a target is not among {expected[1]} candidates")
         if len(self.classes) not in (0, expected[1]):
             raise ValueError(
                 f"{self.category}: {len(self.classes)} classes of {expected[1]} sounds"
@@ -78,24 +71,16 @@ class CategoryScores:
 class Scores:
     """Every score of one system on one half of one split.
 
-    Attributes:
-        kind: What a score is, which decides how it becomes a likelihood in a fusion: ``logit`` of
-            the pair being positive, ``cosine`` similarity, ``log_likelihood`` (a fusion), or a
-            ``similarity`` without such a meaning, which ranks but does not fuse.
-        corpus: ``Corpus.name``.
-        split: The split's fingerprint.
-        split_name: The split's name, for people.
-        half: ``validation`` or ``test``.
-        system: What made the scores, such as ``iminet_tied``.
-        categories: The categories, each once.
+    Raises:
+        ValueError: Its kind or half is unknown, or a category is listed twice.
     """
 
     kind: Kind
-    corpus: str
-    split: str
-    split_name: str
+    corpus: str  # ``Corpus.name``
+    split: str  # the split's fingerprint
+    split_name: str  # for people
     half: Half
-    system: str
+    system: str  # what made the scores, such as ``iminet_tied``
     categories: tuple[CategoryScores, ...]
 
     def __post_init__(self) -> None:
@@ -115,7 +100,8 @@ class Scores:
         Raises:
             StorageError: The file cannot be written.
         """
-        arrays: dict[str, NDArray[Any]] = {"header": _encoded(self._header())}
+        header = json.dumps(self._header()).encode("utf-8")
+        arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(header, dtype=np.uint8)}
         for number, category in enumerate(self.categories):
             arrays[f"targets_{number}"] = category.targets
             arrays[f"scores_{number}"] = category.scores
@@ -146,24 +132,17 @@ class Scores:
             ) from error
 
     def _header(self) -> dict[str, object]:
-        return {
-            "format": FORMAT,
-            "kind": self.kind,
-            "corpus": self.corpus,
-            "split": self.split,
-            "split_name": self.split_name,
-            "half": self.half,
-            "system": self.system,
-            "categories": [
-                {
-                    "category": category.category,
-                    "queries": category.queries,
-                    "candidates": category.candidates,
-                    **({"classes": category.classes} if category.classes else {}),
-                }
-                for category in self.categories
-            ],
-        }
+        named = {name: value for name, value in vars(self).items() if name != "categories"}
+        categories = [
+            {
+                "category": each.category,
+                "queries": each.queries,
+                "candidates": each.candidates,
+                **({"classes": each.classes} if each.classes else {}),
+            }
+            for each in self.categories
+        ]
+        return {"format": FORMAT, **named, "categories": categories}
 
     @classmethod
     def _from(cls, header: dict[str, Any], arrays: Any) -> "Scores":
@@ -181,7 +160,3 @@ class Scores:
             for number, entry in enumerate(header.pop("categories"))
         )
         return cls(**header, categories=categories)
-
-
-def _encoded(header: dict[str, object]) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(header).encode("utf-8"), dtype=np.uint8)

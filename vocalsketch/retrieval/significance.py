@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,10 @@ from vocalsketch.retrieval.ranking import Floats
 
 @dataclass(frozen=True)
 class Sample:
-    """A system's MRR over initialisations.
-
-    Attributes:
-        mean: Their mean.
-        std: Their standard deviation, of the sample (divided by count - 1); NaN for one alone.
-        count: How many there are.
-    """
+    """A system's MRR over initialisations."""
 
     mean: float
-    std: float
+    std: float  # of the sample (divided by count - 1); NaN for one alone
     count: int
 
     @classmethod
@@ -31,28 +26,19 @@ class Sample:
         """Summarise at least one value."""
         if not values:
             raise ValueError("a sample needs at least one value")
-        if len(values) == 1:
-            return cls(values[0], math.nan, 1)
-        return cls(statistics.fmean(values), statistics.stdev(values), len(values))
+        std = statistics.stdev(values) if len(values) > 1 else math.nan
+        return cls(statistics.fmean(values), std, len(values))
 
 
-@dataclass(frozen=True)
-class TTest:
-    """An unpaired t-test of two systems' MRR over initialisations.
+class TTest(NamedTuple):
+    """An unpaired t-test of two systems' MRR over initialisations."""
 
-    Attributes:
-        difference: Mean of the first minus mean of the second.
-        statistic: Student's t; NaN where there is no test.
-        p: Two-sided p-value; NaN where a side has fewer than two values, or neither varies.
-    """
-
-    difference: float
-    statistic: float
-    p: float
+    difference: float  # mean of the first minus mean of the second
+    statistic: float  # Student's t; NaN where there is no test
+    p: float  # two-sided; NaN where a side has fewer than two values, or neither varies
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A difference and its percentile bootstrap interval."""
 
     difference: float
