@@ -34,32 +34,22 @@ Network = Any  # a module with front_ends and embed of a side, or of both and th
 class Layer:
     """One layer of a network.
 
-    Attributes:
-        name: ``conv1`` is the first convolution, ``fc1`` the first fully connected layer.
-        part: What it sees: an ``imitation``, a ``recording``, or a ``pair`` of them.
-        units: Channels of a convolution, neurons of a fully connected layer.
-        positions: (bins, frames) of a channel; None for a fully connected layer.
-        front_ends: Of what it sees: one of a tower, two of a pair.
-        respond: Maps features (clips, bins, frames), one argument for a tower and two for a
-            pair, to responses (clips, units) or (clips, units, bins, frames): after the
-            activation function, before any pooling.
-        respond_each: Maps units (clips,) and features to the response of one unit to each clip,
-            where that can be had without asking all units.
-        position: What of a channel counts as its unit's activation: None its mean; (bin, frame)
-            or ``centre`` one position. It is left out for what has no positions.
-
     Raises:
         ConfigError: A channel has no such position.
     """
 
-    name: str
-    part: Part
-    units: int
-    positions: tuple[int, int] | None
-    front_ends: tuple[FrontEnd, ...]
+    name: str  # ``conv1`` is the first convolution, ``fc1`` the first fully connected layer
+    part: Part  # what it sees: a pair is an imitation and a recording
+    units: int  # channels of a convolution, neurons of a fully connected layer
+    positions: tuple[int, int] | None  # (bins, frames) of a channel; None if fully connected
+    front_ends: tuple[FrontEnd, ...]  # of what it sees: one of a tower, two of a pair
+    # maps features (clips, bins, frames) of each to responses (clips, units) or (clips, units,
+    # bins, frames), after the activation function and before any pooling
     respond: Callable[..., Tensor]
+    # maps units (clips,) and features to the response of one unit to each clip, where that can be
+    # had without asking all units
     respond_each: Callable[..., Tensor] | None = None
-    position: Position = None
+    position: Position = None  # that counts as a unit's activation; None is a channel's mean
 
     def __post_init__(self) -> None:
         if self.positions is None or not isinstance(self.position, tuple):

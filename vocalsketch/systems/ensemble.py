@@ -32,12 +32,9 @@ class Ensemble(System):
     the likelihood by which the weights are fitted.
 
     Args:
-        members: Systems, at least one.
+        members: Systems, each of which has a weight, 1 before a fit.
         front_ends: Of both sides; by default as the members need.
         widths: Numbers of each member's embedding; by default found by embedding silence.
-
-    Attributes:
-        weights: (members,); each 1 before a fit.
 
     Raises:
         ConfigError: There is no member.

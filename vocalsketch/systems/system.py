@@ -39,27 +39,19 @@ class System(nn.Module, ABC):
     it than this. A subclass gives its constructor's first argument on, says in ``settings`` what
     the others were, and implements ``embed``, and ``score`` where that is no inner product.
 
-    Args:
-        front_ends: The front end of each side; copied, since they move with the system.
-
-    Attributes:
-        kind: What a score is, which decides how it enters a fusion.
-        inner_product: Whether ``score(a, b)`` is ``a @ b.T``, as an approximate index needs it.
-        version: Raised whenever the same description and weights come to mean something else.
-        front_ends: The front end of each side.
-        provenance: Where it comes from, as plain values; not what it does.
     """
 
-    kind: Kind
-    inner_product: bool = False
-    version: ClassVar[int] = 1
-    front_ends: Mapping[Side, FrontEnd]
+    kind: Kind  # what a score is, which decides how it enters a fusion
+    inner_product: bool = False  # whether ``score(a, b)`` is ``a @ b.T``
+    version: ClassVar[int] = 1  # raised when the same description and weights mean something else
+    front_ends: Mapping[Side, FrontEnd]  # copies, since they move with the system
+    provenance: dict[str, Any]  # where it comes from, as plain values; not what it does
 
     def __init__(self, front_ends: Mapping[Side, FrontEnd]) -> None:
         super().__init__()
         own = nn.ModuleDict({side: deepcopy(front_ends[side]) for side in SIDES})
         self.front_ends = cast("Mapping[Side, FrontEnd]", own)
-        self.provenance: dict[str, Any] = {}
+        self.provenance = {}
 
     @abstractmethod
     def embed(self, side: Side, features: Tensor) -> Tensor:
@@ -190,9 +182,7 @@ class System(nn.Module, ABC):
             StorageError: The disk is full, or the folder cannot be written.
         """
         held = {"description": self.description(), "provenance": provenance or self.provenance}
-        rounded = (
-            {name for name, _ in self.named_parameters(remove_duplicate=False)} if half else ()
-        )
+        rounded = [name for name, _ in self.named_parameters(remove_duplicate=False) if half]
         # copies, as towers may share what they hold
         weights = {
             name: (value.half() if name in rounded else value).detach().cpu().contiguous().clone()
