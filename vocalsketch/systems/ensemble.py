@@ -138,7 +138,7 @@ class Ensemble(System):
     def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
         """Weigh each member's part."""
         parts = torch.split(imitations, self.widths, dim=1)
-        pairs = zip(self._systems(), parts, strict=True)
+        pairs = zip(self.parts(), parts, strict=True)
         return torch.cat([member.weighed(part, weights) for member, part in pairs], dim=1)
 
     def fit(self, scores: Sequence[Sequence[CategoryScores]]) -> Self:
