@@ -138,7 +138,7 @@ def ascend(
     scales: Tensor,
     settings: AscentSettings,
     generator: torch.Generator,
-    progress: str | None = None,
+    name: str = "ascent",
 ) -> Ascent:
     """Climb from ``starts`` to inputs that activate units most, all units as one batch.
 
@@ -155,13 +155,13 @@ def ascend(
             the regularisation are counted in.
         settings: Steps, convergence and regularisation.
         generator: For the jitter.
-        progress: Name on a progress bar; None shows none.
+        name: On the progress bar.
 
     Returns:
         Where it ended; the units that converge leave the batch early.
     """
     ascent = Ascent(activation, starts, scales, settings, generator)
-    for _ in tqdm(range(settings.steps), progress, unit="step", disable=progress is None):
+    for _ in tqdm(range(settings.steps), name, unit="step"):
         rows = (~ascent.converged).nonzero().squeeze(1)
         if not len(rows):
             break

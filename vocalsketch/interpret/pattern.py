@@ -71,7 +71,6 @@ def maximise(
     settings: AscentSettings,
     clips: Mapping[Side, Tensor] | None = None,
     seed: int = 0,
-    progress: bool = False,
 ) -> Portrait:
     """Find the patterns of some units of a layer, all as one batch.
 
@@ -82,7 +81,6 @@ def maximise(
         settings: Of the ascent.
         clips: Standardised spectrograms of real clips for each side, to compare; true pairs.
         seed: Of the random starts; the same seed gives the same patterns.
-        progress: Whether to show a bar.
 
     Returns:
         A pattern for each unit, on the CPU, and which of all units no clip activates.
@@ -104,7 +102,7 @@ def maximise(
         torch.where(deviations > 0, deviations, torch.ones_like(deviations)),
         settings,
         torch.Generator().manual_seed(seed),
-        f"{layer.part} {layer.name}" if progress else None,
+        f"{layer.part} {layer.name}",
     )
     to_noise = layer.activations(noise).cpu()
     to_clips = None
