@@ -60,7 +60,7 @@ class Subject:
         changed = with_leaky_units(self.network, self.slope)
         return layers_of(changed.to(memory_format=torch.channels_last))
 
-    def clips(self, corpus: Corpus, seed: int, count: int = CLIPS) -> dict[Side, Tensor]:
+    def clips(self, corpus: Corpus, seed: int) -> dict[Side, Tensor]:
         """Draw imitations with the recordings that they imitate, to hold patterns against.
 
         Returns:
@@ -69,7 +69,7 @@ class Subject:
         Raises:
             AudioError: One of them cannot be read.
         """
-        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:count]
+        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:CLIPS]
         sounds = {sound.id: sound.path for sound in corpus.sounds}
         imitations = [corpus.imitations[row] for row in chosen]
         paths = {
