@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.retrieval.fusion import fuse, log_likelihoods
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse, log_likelihoods
 
 
 def made_up(kind="logit", system="tied", scores=((1.0, -1.0, 0.5), (0.0, 2.0, -3.0))) -> Scores:
@@ -90,10 +89,9 @@ def test_the_order_of_candidates_does_not_matter(order, logits, cosines):
     )
 
 
-def test_the_fusion_is_named_after_its_systems_unless_told():
+def test_the_fusion_is_named_after_its_systems():
     systems = [made_up(system="tied"), made_up(system="untied")]
     assert fuse(systems).system == "tied+untied"
-    assert fuse(systems, name="iminet_fusion").system == "iminet_fusion"
 
 
 def category(**change) -> Scores:

@@ -38,7 +38,7 @@ def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
 
     Raises:
         AudioError: A file cannot be read.
-        ConfigError: The scores cannot be traced back to the features.
+        ConfigError: As ``attribute``.
     """
     paths: dict[Side, Path] = {"imitation": query, "recording": sound}
     read = {
@@ -67,21 +67,15 @@ def explain_waveforms(
         names: What the page calls each side.
 
     Raises:
-        ConfigError: The scores cannot be traced back to the features.
+        ConfigError: As ``attribute``.
     """
     explained = []
     for name, system in systems:
         own = {side: clip_of(*clips[side], system.front_ends[side]) for side in SIDES}
         explained += _explained(system, own, f"{name} used")
-    return page(
-        "explanation.html.j2",
-        names=names,
-        corpora=list(
-            dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
-        ),
-        explained=explained,
-        in_words=in_words,
-    )
+    tags = dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
+    told = {"names": names, "corpora": list(tags), "explained": explained, "in_words": in_words}
+    return page("explanation.html.j2", **told)
 
 
 def _explained(

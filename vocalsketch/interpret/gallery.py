@@ -37,7 +37,6 @@ def write_gallery(
     *,
     compared_with: str = "",
     seed: int = 0,
-    progress: bool = False,
 ) -> Written:
     """Draw, sonify and write the patterns of one or two checkpoints.
 
@@ -47,14 +46,13 @@ def write_gallery(
         settings: How the patterns were found, for the page.
         compared_with: The corpus of the clips that they were; empty if none.
         seed: Of the patterns, and of the phases of the sounds.
-        progress: Whether to show a bar.
     """
     figures = tuple(_write_figures(columns, out))
     sounds: list[Path] = []
     shown = [portrait for of_layer in zip(*columns, strict=True) for portrait in of_layer]
     sections: list[tuple[Portrait, list[tuple[Pattern, bytes, Sounds | None]]]] = []
     total = sum(len(portrait.patterns) for portrait in shown)
-    with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
+    with tqdm(total=total, desc="sounds", unit="pattern") as bar:
         for portrait in shown:
             cards = []
             for pattern in portrait.patterns:

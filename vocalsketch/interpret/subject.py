@@ -60,7 +60,7 @@ class Subject:
         changed = with_leaky_units(self.network, self.slope)
         return layers_of(changed.to(memory_format=torch.channels_last))
 
-    def clips(self, corpus: Corpus, seed: int, count: int = CLIPS) -> dict[Side, Tensor]:
+    def clips(self, corpus: Corpus, seed: int) -> dict[Side, Tensor]:
         """Draw imitations with the recordings that they imitate, to hold patterns against.
 
         Returns:
@@ -69,7 +69,7 @@ class Subject:
         Raises:
             AudioError: One of them cannot be read.
         """
-        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:count]
+        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:CLIPS]
         sounds = {sound.id: sound.path for sound in corpus.sounds}
         imitations = [corpus.imitations[row] for row in chosen]
         paths = {
@@ -171,39 +171,34 @@ def selected_layers(
 
     Args:
         subjects: Whose layers; of several they must be alike, to stand side by side.
-        names: Names such as ``conv1``; None chooses all convolutions and ``fc1``.
+        names: Names such as ``conv1``; by default all convolutions and ``fc1``.
         part: Only layers that see this.
 
     Raises:
         ConfigError: There is no such layer, or they differ in their layers or numbers of units.
     """
-    chosen = [_selected(subject.layers, names, part) for subject in subjects]
-    listed = [
+    chosen = []
+    for subject in subjects:
+        of_part = [layer for layer in subject.layers if part in (None, layer.part)]
+        known = list(dict.fromkeys(layer.name for layer in of_part))
+        if not known:
+            there = ", ".join(dict.fromkeys(layer.part for layer in subject.layers))
+            raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
+        wanted = names or [name for name in known if name.startswith("conv") or name == "fc1"]
+        for name in wanted:
+            if name not in known:
+                raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
+        chosen.append(tuple(layer for layer in of_part if layer.name in wanted))
+    listed = dict.fromkeys(
         ", ".join(f"{layer.part} {layer.name} ({layer.units} units)" for layer in layers)
         for layers in chosen
-    ]
-    if len(set(listed)) > 1:
+    )
+    if len(listed) > 1:
         raise ConfigError(
             f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
             "a part that both have, or visualize each by itself."
         )
     return chosen
-
-
-def _selected(
-    layers: Sequence[Layer], names: Sequence[str] | None, part: Part | None
-) -> tuple[Layer, ...]:
-    of_part = [layer for layer in layers if part in (None, layer.part)]
-    known = list(dict.fromkeys(layer.name for layer in of_part))
-    if not known:
-        there = ", ".join(dict.fromkeys(layer.part for layer in layers))
-        raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
-    if names is None:
-        names = [name for name in known if name.startswith("conv") or name == "fc1"]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
-    return tuple(layer for layer in of_part if layer.name in names)
 
 
 def _pretrained(

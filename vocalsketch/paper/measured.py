@@ -8,9 +8,8 @@ import numpy as np
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.paper.rows import CANDIDATES, CATEGORIES, ROWS
-from vocalsketch.retrieval.fusion import fuse, refuse_different_queries
 from vocalsketch.retrieval.ranking import Ranks, chance_mrr
-from vocalsketch.retrieval.scores import Scores
+from vocalsketch.retrieval.scores import Scores, fuse, refuse_different_queries
 from vocalsketch.retrieval.significance import Sample
 
 Runs = Mapping[str, Mapping[int, Scores]]

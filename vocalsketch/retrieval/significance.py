@@ -118,9 +118,8 @@ def paired_bootstrap(
     second: Floats,
     generator: np.random.Generator,
     resamples: int = 10_000,
-    confidence: float = 0.95,
 ) -> Interval:
-    """Return the difference in MRR of two systems and its interval over the choice of queries.
+    """Return the difference in MRR of two systems and its 95 % interval over the queries.
 
     Queries are drawn with replacement, both systems' reciprocal ranks of a query together.
 
@@ -129,7 +128,6 @@ def paired_bootstrap(
         second: (queries,), of the same queries in the same order.
         generator: Where the draws come from.
         resamples: How many sets of queries are drawn.
-        confidence: The share of them that the interval holds.
 
     Raises:
         ValueError: The two are not of the same queries, or there is none.
@@ -138,6 +136,5 @@ def paired_bootstrap(
         raise ValueError(f"need reciprocal ranks of the same queries: {first.shape} {second.shape}")
     gains = np.asarray(first - second, dtype=np.float64)
     draws = generator.integers(0, len(gains), (resamples, len(gains)))
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(gains[draws].mean(axis=1), [tail, 1.0 - tail])
+    low, high = np.quantile(gains[draws].mean(axis=1), [0.025, 0.975])
     return Interval(float(gains.mean()), float(low), float(high))

@@ -23,9 +23,8 @@ from vocalsketch.search.embedding import (
     reasons,
     stored_table,
 )
-from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.library import Plan, list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part, runs_of
-from vocalsketch.search.plan import Plan, make_plan
 from vocalsketch.search.segment import (
     Rows,
     Table,

@@ -18,9 +18,8 @@ from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.threads import available_cores
 from vocalsketch.search.ear import Ear, ear_of
-from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
-from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
 
@@ -62,6 +61,11 @@ class Index:
     """
 
     approximate = False
+    version: int  # counts the builds that changed something
+    fingerprint: str  # of the system
+    corpus: str  # what the system was trained on
+    sounds: int  # files
+    windows: int  # of these files
 
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
@@ -73,6 +77,8 @@ class Index:
 
     def _use(self, table: Table, library: Path | str | None, threads: int | None) -> None:
         self.table = table
+        for name in ("version", "fingerprint", "corpus", "sounds", "windows"):
+            setattr(self, name, getattr(self.manifest, name))
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
         self.listener: Ear | System = ear_of(self.fingerprint) or self.system
@@ -130,35 +136,10 @@ class Index:
         return Path(self.folder).resolve().name
 
     @property
-    def version(self) -> int:
-        """Counts the builds that changed something."""
-        return self.manifest.version
-
-    @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
         folders = [str(self.library), "--index", str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the system."""
-        return self.manifest.fingerprint
-
-    @property
-    def corpus(self) -> str:
-        """What the system was trained on."""
-        return self.manifest.corpus
-
-    @property
-    def sounds(self) -> int:
-        """Number of files."""
-        return self.manifest.sounds
-
-    @property
-    def windows(self) -> int:
-        """Number of windows of these files."""
-        return self.manifest.windows
 
     def is_current(self) -> bool:
         """Whether this is the version that a build made last: a look at one file's time.

@@ -20,9 +20,8 @@ import pyarrow as pa
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.manifest import SYSTEM, Manifest
-from vocalsketch.search.query import Waveform
+from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
-from vocalsketch.search.text import matches_tags, word_pattern, words_of
 
 if TYPE_CHECKING:
     from vocalsketch.systems import System

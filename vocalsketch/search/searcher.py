@@ -15,9 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from vocalsketch.errors import ConfigError, StorageError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
+from vocalsketch.search.query import (
+    HeardPart,
+    Waveform,
+    heard_part,
+    matches_tags,
+    prepared,
+    text_log_likelihoods,
+    words_of,
+)
 from vocalsketch.search.segment import Rows, as_numpy
-from vocalsketch.search.text import matches_tags, text_log_likelihoods, words_of
 
 SCORES_AT_ONCE = 2**22  # of all queries that are scored together, 16 MB; of one query, if more
 BLOCK = 1024  # scores whose maximum stands for them

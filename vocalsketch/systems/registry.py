@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
-from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from vocalsketch.errors import ConfigError
@@ -124,11 +123,6 @@ def _check_types(kind: type[FrontEnd], parameters: Mapping[str, object]) -> None
 
 
 def _allowed(annotation: Any) -> tuple[type, ...]:
-    """Return the types that a parameter's value may have."""
-    if annotation in (int, bool, NoneType):
-        return (annotation,)
-    if annotation is float:
-        return float, int
-    united = [each for each in get_args(annotation) if isinstance(each, type)]
-    # the rest are names, such as a scaling
-    return tuple(kind for each in united for kind in _allowed(each)) or (str,)
+    """Return the types that a parameter's value may have; a scaling, say, is a name."""
+    kinds = [each for each in get_args(annotation) or [annotation] if isinstance(each, type)]
+    return (*kinds, int) if float in kinds else (*kinds,) or (str,)
