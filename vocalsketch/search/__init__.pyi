@@ -3,7 +3,8 @@ from .desktop import play, record, reveal
 from .index import Check, Index, check_index
 from .lance_export import export_lance
 from .query import read_query
-from .searcher import Hit, Searcher
+from .searcher import Searcher
+from .shard import Hit
 
 __all__ = [
     "BuildReport",

@@ -24,7 +24,7 @@ from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
 
 if TYPE_CHECKING:
-    from vocalsketch.search.searcher import Hit
+    from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
 
 ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
