@@ -29,12 +29,7 @@ Waveform = NDArray[np.float32]
 
 
 def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
-    """Return a self-contained HTML page on why a sound scores as it does, and the score in words.
-
-    Args:
-        system: What scored them.
-        query: An imitation's audio file.
-        sound: A recording's audio file.
+    """Return an HTML page on why two audio files score as they do, and the score in words.
 
     Raises:
         AudioError: A file cannot be read.

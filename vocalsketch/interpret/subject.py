@@ -137,11 +137,7 @@ def load_subjects(
 ) -> list[Subject]:
     """Load one checkpoint, or two to be compared, under names that tell them apart.
 
-    Args:
-        paths: The checkpoints.
-        names: A name for each; by default those of their runs' folders.
-        device: Where the networks go.
-        slope: As ``Subject.slope``.
+    By default these are the names of their runs' folders.
 
     Raises:
         CheckpointError: As ``load_subject``.

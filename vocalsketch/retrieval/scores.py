@@ -178,7 +178,7 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
 
     Args:
         scores: (queries, candidates) of one category.
-        kind: What the scores are, see ``Scores.kind``.
+        kind: What they are.
 
     Returns:
         (queries, candidates) float64, at most 0.
@@ -205,9 +205,6 @@ def fuse(systems: Sequence[Scores]) -> Scores:
     """Return the product of the systems' likelihoods (equations 2, 4 and 5), as logarithms.
 
     The result is the same to the last bit in whichever order the systems are given.
-
-    Args:
-        systems: Scores of finished runs on the same half of the same split.
 
     Raises:
         ConfigError: The systems differ in corpus, split, half, categories, queries or

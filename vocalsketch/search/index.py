@@ -47,20 +47,16 @@ class Index:
         library: Where the sounds lie now, if they were moved since.
         threads: That score; by default a core each.
 
-    Attributes:
-        folder: Where it lies; the text of an address.
-        library: The folder that was indexed.
-        manifest: Its current version.
-        table: The rows, memory-mapped: a window each.
-        listener: What hears queries: the system, or its ear, which needs no torch.
-        approximate: Whether a query ranks only the rows that are near it.
-
     Raises:
         StorageError: There is no index, or it is damaged.
         CheckpointError: Its system is missing, or not the one that made it.
     """
 
-    approximate = False
+    folder: Path | str  # where it lies; the text of an address
+    manifest: Manifest  # its current version
+    table: Table  # the rows, memory-mapped: a window each
+    listener: "Ear | System"  # hears queries; an ear needs no torch
+    approximate = False  # whether a query ranks only the rows that are near it
     version: int  # counts the builds that changed something
     fingerprint: str  # of the system
     corpus: str  # what the system was trained on
@@ -70,7 +66,7 @@ class Index:
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder: Path | str = Path(folder)
+        self.folder = Path(folder)
         self._stamp: tuple[int, int, int] | None = None
         self.manifest = Manifest.read(self.folder)
         self._use(self.manifest.open_table(self.folder), library, threads)
@@ -81,18 +77,15 @@ class Index:
             setattr(self, name, getattr(self.manifest, name))
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
-        self.listener: Ear | System = ear_of(self.fingerprint) or self.system
+        self.listener = ear_of(self.fingerprint) or self.system
 
     @classmethod
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index; arguments and errors are the class's.
+        """Open an index, also what ``index export --to lance`` wrote, by its path or address.
 
-        Args:
-            folder: Its folder, or the path or address of what ``index export --to lance`` wrote.
-            library: As the class's.
-            threads: As the class's.
+        Arguments and errors are the class's.
         """
         if "://" in str(folder) or (Path(folder) / "_versions").is_dir():
             from vocalsketch.search.lance_index import LanceIndex

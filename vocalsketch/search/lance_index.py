@@ -78,10 +78,7 @@ class LanceIndex(Index):
     One without a vector index is read into memory and searched exactly. From one with a vector
     index a query takes its nearest windows by compressed embeddings, and those are ranked exactly.
 
-    Args:
-        address: A folder, or an address such as ``s3://bucket/sounds``.
-        library: Where the sounds lie now, if they were moved since.
-        threads: That score.
+    Its arguments are those of ``Index``, or an address such as ``s3://bucket/sounds``.
 
     Raises:
         StorageError: It cannot be reached, or is no whole dataset of this kind.

@@ -28,10 +28,6 @@ class Searcher:
         fuse: Whether to rank by the product of the systems' likelihoods.
         missing: Shards that could not be opened, and why.
 
-    Attributes:
-        indexes: The indexes.
-        missing: As given.
-
     Raises:
         ConfigError: There is no index, or they do not go together.
     """

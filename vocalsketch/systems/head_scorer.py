@@ -47,16 +47,9 @@ class HeadScorer:
         self._lock = threading.Lock()
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score every query against every sound.
+        """Map shares (queries, width), (sounds, width) to logits (queries, sounds of all blocks).
 
         Queries from several threads come one after the other: each has all cores.
-
-        Args:
-            queries: Shares (queries, width).
-            blocks: Shares (sounds, width) each.
-
-        Returns:
-            Logits (queries, sounds of all blocks), float32.
         """
         sounds = sum(map(len, blocks))
         by_blocks = len(self._layers) > 1 or sounds <= FEW

@@ -179,12 +179,9 @@ class System(nn.Module, ABC):
     def save(
         self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
     ) -> None:
-        """Write weights, description and provenance into one file, whole or not at all.
+        """Write weights, description and provenance into a safetensors file, whole or not at all.
 
-        Args:
-            path: Where to; a safetensors file.
-            provenance: Plain values; by default the system's own.
-            half: Whether parameters are written as float16, rounded; buffers stay as they are.
+        Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
 
         Raises:
             StorageError: The disk is full, or the folder cannot be written.
