@@ -258,14 +258,7 @@ def _product(parts: Sequence[CategoryScores], systems: Sequence[Scores]) -> LogL
 
 
 def _refuse_other_ids(what: str, one: tuple[str, ...], other: tuple[str, ...]) -> None:
-    if one == other:
-        return
-    first, second = sorted(set(one) - set(other)), sorted(set(other) - set(one))
-    if not (first or second):
-        raise ConfigError(f"{what} in their order")
-    only = [
-        f"{len(ids)} only in the {side}, such as {ids[0]!r}"
-        for ids, side in ((first, "first"), (second, "second"))
-        if ids
-    ]
-    raise ConfigError(f"{what}: {'; '.join(only)}")
+    if one != other:
+        only = sorted(set(one) ^ set(other))
+        told = f", {len(only)} are only in one, such as {only[0]!r}" if only else " in their order"
+        raise ConfigError(f"{what}{told}")
