@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
@@ -21,6 +21,7 @@ def _build(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
+        ray=arguments.ray,
     )
     for line in skipped_lines(report.skipped, report.others):
         print(line)
@@ -126,6 +127,7 @@ BUILD: Options = {
     "--jobs": (int, "threads of each process (default: all cores, shared)"),
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
     "--devices": (1, "processes, each with a device of its own"),
+    **RAY,
 }
 EXPORT: Options = {
     "indexes+ INDEX": (Path, "an index's folder; several are shards of one library"),

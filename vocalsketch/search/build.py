@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
-from vocalsketch.features.threads import available_cores
+from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, StorageError
 from vocalsketch.files import locked, remove_leftovers
 from vocalsketch.search.embedding import (
     PARTS,
@@ -35,10 +34,12 @@ from vocalsketch.search.segment import (
     write_segment,
 )
 from vocalsketch.systems import System, load_system
+from vocalsketch.threads import available_cores
 
 LOCK = ".lock"
 FANOUT = 8  # segments of about one size become one when there are so many
 REASONS_SHOWN = 3
+CLUSTER = 64  # cores of a cluster, as far as its work is cut for them
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def build_index(
     jobs: int | None = None,
     accelerator: str = "cpu",
     devices: int = 1,
+    ray: str | None = None,
     progress: Progress = True,
 ) -> BuildReport:
     """Index a library, or bring its index up to date; readers see the old version until the end.
@@ -78,6 +80,8 @@ def build_index(
         jobs: Threads of each process; by default all cores are shared among the processes.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
         devices: Processes, each with a device of its own.
+        ray: The address of a Ray cluster whose cores embed instead, as ``cluster`` takes it;
+            library and index have to lie at the same paths on all its machines.
         progress: Whether to show a progress bar on standard error; or what is called with the
             sounds done and the sounds to do, by one device.
 
@@ -90,6 +94,8 @@ def build_index(
     for name, value in (("jobs", jobs), ("devices", devices)):
         if value is not None and value < 1:
             raise ConfigError(f"--{name} is {value}: give 1 or more.")
+    if ray is not None and (jobs, accelerator, devices) != (None, "cpu", 1):
+        raise ConfigError("With --ray each task has a core: leave out --jobs and what has devices.")
     places = _devices(accelerator, devices)
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
@@ -103,13 +109,21 @@ def build_index(
         parts = open_parts(index, chosen.fingerprint)
         plan = make_plan(files, before, parts)
         if plan.todo.num_rows:
-            threads = jobs or max(1, available_cores() // devices)
+            threads = jobs or (CLUSTER if ray is not None else available_cores() // devices) or 1
             known = plan.rows_by_content(before.rows.num_rows)
-            work = Work(library.resolve(), index, plan.files, known, threads, places, progress)
+            where = library.resolve(), index.resolve()
+            work = Work(*where, plan.files, known, threads, places, progress, ray)
             embed_into_parts(work, chosen, before)
             parts = open_parts(index, chosen.fingerprint)
             plan = make_plan(files, before, parts)
-        skipped = {**listing.unusable, **reasons(parts, plan.todo)}
+        because = reasons(parts, plan.todo)
+        lost = set(plan.todo.column("path").to_pylist()) - because.keys()
+        if lost:
+            raise StorageError(
+                f"{index} does not show what was written of {len(lost)} sounds, such as "
+                f"{min(lost)}: build again, it goes on where it was."
+            )
+        skipped = {**listing.unusable, **because}
         skipped = dict(sorted(skipped.items()))
         if not plan.keep.any():
             shown = [f"\n  {path}: {why}" for path, why in skipped.items()][:REASONS_SHOWN]

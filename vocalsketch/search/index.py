@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
-from vocalsketch.features.threads import available_cores
 from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
+from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.search.shard import Hit
