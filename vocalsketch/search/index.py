@@ -53,6 +53,7 @@ class Index:
     """
 
     folder: Path | str  # where it lies; the text of an address
+    address = ""  # of which the folder holds a copy
     manifest: Manifest  # its current version
     table: Table  # the rows, memory-mapped: a window each
     listener: "Ear | System"  # hears queries; an ear needs no torch
@@ -83,11 +84,20 @@ class Index:
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open an index, also what ``index export --to lance`` wrote, by its path or address.
+        """Open an index, or what ``index export --to lance`` wrote, by its folder or address.
 
         Arguments and errors are the class's.
         """
-        if "://" in str(folder) or (Path(folder) / "_versions").is_dir():
+        address = str(folder) if "://" in str(folder) else ""
+        if address:
+            from vocalsketch.search.remote import Remote
+
+            remote = Remote(address)
+            if remote.holds_index():
+                found = cls(remote.pull(), library, threads)
+                found.address = remote.address
+                return found
+        if address or (Path(folder) / "_versions").is_dir():
             from vocalsketch.search.lance_index import LanceIndex
 
             return LanceIndex(folder, library, threads)
@@ -126,12 +136,12 @@ class Index:
     @property
     def name(self) -> str:
         """What the index is called: its folder's name."""
-        return Path(self.folder).resolve().name
+        return Path(self.address or self.folder).resolve().name
 
     @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
-        folders = [str(self.library), "--index", str(self.folder)]
+        folders = [str(self.library), "--index", self.address or str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
 
     def is_current(self) -> bool:
