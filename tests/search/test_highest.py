@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vocalsketch.search import searcher
-from vocalsketch.search.searcher import highest
+from vocalsketch.search.shard import highest
 
 
 @given(arrays(np.float32, st.integers(1, 60), elements=st.integers(-3, 3)), st.integers(1, 70))

@@ -77,10 +77,7 @@ class Ascent:
         self.curves: list[list[float]] = [[] for _ in self.scales]
 
     def climb(self, name: str = "ascent") -> Self:
-        """Go on until all converged, whose units leave the batch early, or the limit of steps.
-
-        Args:
-            name: On the progress bar.
+        """Go on until all converged, each unit leaving the batch as it does, or to the limit.
 
         Raises:
             ConfigError: The activation has no gradient.
@@ -158,17 +155,10 @@ def within_reach(spectrograms: Tensor) -> Tensor:
 
 
 def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inputs:
-    """Return Gaussian noise, one row per seed, standardised: as far from silence as any clip.
+    """Return Gaussian noise, standardised: (seeds, bins, frames) for each shape (bins, frames).
 
     A row depends on its own seed only, so that a unit's pattern does not depend on which others
     are asked for.
-
-    Args:
-        shapes: (bins, frames) of each input.
-        seeds: One for each row.
-
-    Returns:
-        For each shape (rows, bins, frames).
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     drawn = [
@@ -185,14 +175,7 @@ def energy(pattern: Tensor) -> Tensor:
 
 
 def total_variation(pattern: Tensor) -> Tensor:
-    """Return the mean step between neighbours in frequency plus that between those in time.
-
-    Args:
-        pattern: (patterns, bins, frames).
-
-    Returns:
-        (patterns,), not negative; 0 for a constant pattern.
-    """
+    """Return the mean step of (patterns, bins, frames) in frequency plus that in time, each's."""
     return sum(
         (pattern.diff(dim=axis).abs().mean(dim=(1, 2)) for axis in (1, 2)),
         start=pattern.new_zeros(len(pattern)),

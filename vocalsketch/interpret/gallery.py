@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import write_bytes, write_text
 from vocalsketch.interpret.ascent import AscentSettings
 from vocalsketch.interpret.figures import (
     NUMBERS,
@@ -130,7 +130,8 @@ def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator
             figure = gallery_figure(of_part)
             stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
             write_text(out / f"{stem}.svg", as_svg(figure))
-            yield _write_bytes(out / f"{stem}.png", as_png(figure))
+            write_bytes(out / f"{stem}.png", as_png(figure))
+            yield out / f"{stem}.png"
 
 
 def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Path]:
@@ -138,10 +139,5 @@ def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Pat
     for side, data in zip(layer.sides, heard.files, strict=True):
         of_pair = f"_{side}" if layer.part == "pair" else ""
         name = f"{layer.part}_{layer.name}_{pattern.unit:03d}{of_pair}.wav"
-        yield _write_bytes(folder / name, data)
-
-
-def _write_bytes(target: Path, data: bytes) -> Path:
-    with written_whole(target) as temporary:
-        temporary.write_bytes(data)
-    return target
+        write_bytes(folder / name, data)
+        yield folder / name

@@ -77,7 +77,7 @@ def maximise(
     Args:
         subject: The network; it is left as it was.
         layer: One of ``subject.layers``; its ``position`` says what is maximised.
-        units: Numbers of units.
+        units: Their numbers.
         settings: Of the ascent.
         clips: Standardised spectrograms of real clips for each side, to compare; true pairs.
         seed: Of the random starts; the same seed gives the same patterns.

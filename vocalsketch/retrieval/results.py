@@ -56,9 +56,7 @@ def corpus_tag(corpus: str) -> str:
 def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     """Return the measures and chance of each category and their unweighted means.
 
-    Args:
-        scores: The scores of one half; every category needs a query.
-        skipped: The files left out of the corpus because they could not be read.
+    ``skipped`` are the files left out of the corpus because they could not be read.
 
     Raises:
         VocalSketchError: There is no category, one has no query, or a score is NaN.

@@ -178,7 +178,7 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
 
     Args:
         scores: (queries, candidates) of one category.
-        kind: What the scores are, see ``Scores.kind``.
+        kind: What they are.
 
     Returns:
         (queries, candidates) float64, at most 0.
@@ -205,9 +205,6 @@ def fuse(systems: Sequence[Scores]) -> Scores:
     """Return the product of the systems' likelihoods (equations 2, 4 and 5), as logarithms.
 
     The result is the same to the last bit in whichever order the systems are given.
-
-    Args:
-        systems: Scores of finished runs on the same half of the same split.
 
     Raises:
         ConfigError: The systems differ in corpus, split, half, categories, queries or
@@ -261,14 +258,7 @@ def _product(parts: Sequence[CategoryScores], systems: Sequence[Scores]) -> LogL
 
 
 def _refuse_other_ids(what: str, one: tuple[str, ...], other: tuple[str, ...]) -> None:
-    if one == other:
-        return
-    first, second = sorted(set(one) - set(other)), sorted(set(other) - set(one))
-    if not (first or second):
-        raise ConfigError(f"{what} in their order")
-    only = [
-        f"{len(ids)} only in the {side}, such as {ids[0]!r}"
-        for ids, side in ((first, "first"), (second, "second"))
-        if ids
-    ]
-    raise ConfigError(f"{what}: {'; '.join(only)}")
+    if one != other:
+        only = sorted(set(one) ^ set(other))
+        told = f", {len(only)} are only in one, such as {only[0]!r}" if only else " in their order"
+        raise ConfigError(f"{what}{told}")

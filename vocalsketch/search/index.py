@@ -16,15 +16,15 @@ from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
-from vocalsketch.features.threads import available_cores
 from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
+from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.search.searcher import Hit
+    from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
 
 ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
@@ -47,20 +47,17 @@ class Index:
         library: Where the sounds lie now, if they were moved since.
         threads: That score; by default a core each.
 
-    Attributes:
-        folder: Where it lies; the text of an address.
-        library: The folder that was indexed.
-        manifest: Its current version.
-        table: The rows, memory-mapped: a window each.
-        listener: What hears queries: the system, or its ear, which needs no torch.
-        approximate: Whether a query ranks only the rows that are near it.
-
     Raises:
         StorageError: There is no index, or it is damaged.
         CheckpointError: Its system is missing, or not the one that made it.
     """
 
-    approximate = False
+    folder: Path | str  # where it lies; the text of an address
+    address = ""  # of which the folder holds a copy
+    manifest: Manifest  # its current version
+    table: Table  # the rows, memory-mapped: a window each
+    listener: "Ear | System"  # hears queries; an ear needs no torch
+    approximate = False  # whether a query ranks only the rows that are near it
     version: int  # counts the builds that changed something
     fingerprint: str  # of the system
     corpus: str  # what the system was trained on
@@ -70,7 +67,7 @@ class Index:
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder: Path | str = Path(folder)
+        self.folder = Path(folder)
         self._stamp: tuple[int, int, int] | None = None
         self.manifest = Manifest.read(self.folder)
         self._use(self.manifest.open_table(self.folder), library, threads)
@@ -81,20 +78,26 @@ class Index:
             setattr(self, name, getattr(self.manifest, name))
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
-        self.listener: Ear | System = ear_of(self.fingerprint) or self.system
+        self.listener = ear_of(self.fingerprint) or self.system
 
     @classmethod
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index; arguments and errors are the class's.
+        """Open an index, or what ``index export --to lance`` wrote, by its folder or address.
 
-        Args:
-            folder: Its folder, or the path or address of what ``index export --to lance`` wrote.
-            library: As the class's.
-            threads: As the class's.
+        Arguments and errors are the class's.
         """
-        if "://" in str(folder) or (Path(folder) / "_versions").is_dir():
+        address = str(folder) if "://" in str(folder) else ""
+        if address:
+            from vocalsketch.search.remote import Remote
+
+            remote = Remote(address)
+            if remote.holds_index():
+                found = cls(remote.pull(), library, threads)
+                found.address = remote.address
+                return found
+        if address or (Path(folder) / "_versions").is_dir():
             from vocalsketch.search.lance_index import LanceIndex
 
             return LanceIndex(folder, library, threads)
@@ -133,12 +136,12 @@ class Index:
     @property
     def name(self) -> str:
         """What the index is called: its folder's name."""
-        return Path(self.folder).resolve().name
+        return Path(self.address or self.folder).resolve().name
 
     @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
-        folders = [str(self.library), "--index", str(self.folder)]
+        folders = [str(self.library), "--index", self.address or str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
 
     def is_current(self) -> bool:

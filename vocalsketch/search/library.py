@@ -112,12 +112,7 @@ def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> 
     """Compare the library with what is stored.
 
     A file counts as unchanged when path, size and time of change are the stored ones; where
-    several stored files are it, the first counts.
-
-    Args:
-        files: The library's files, as ``COLUMNS``.
-        index: The index's rows.
-        parts: What unfinished builds left.
+    several stored files are it, the first counts. ``parts`` are what unfinished builds left.
     """
     stored = Table([*index.segments, *parts], index.counting)
     first = stored.first_of_file

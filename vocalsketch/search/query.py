@@ -115,14 +115,10 @@ def _levelled(waveform: ArrayLike, rate: int) -> Waveform:
 
 
 def matches_tags(tags: pa.ChunkedArray, wanted: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which sounds have every wanted tag.
+    """Return which sounds have every wanted tag, of the list of names of each.
 
     A tag is the name of a folder around the sound, or whole words of it, in any case: ``kick``
     matches a folder ``Kick Drums``, and not ``Kicks``.
-
-    Args:
-        tags: A list of names for each sound.
-        wanted: Tags.
     """
     joined = pc.binary_join(tags, "/")
     found = np.ones(len(tags), dtype=bool)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.files import written_whole
+from vocalsketch.files import write_bytes
 from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
@@ -213,8 +213,7 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
     # to memory first: of a full disk torch says less than the system does
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
-    with written_whole(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_bytes(path, buffer.getbuffer())
 
 
 def check_fits(path: Path, module: nn.Module) -> None:

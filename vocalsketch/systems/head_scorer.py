@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vocalsketch.features.threads import available_cores, one_torch_thread
 from vocalsketch.models import MetricHead
+from vocalsketch.threads import available_cores, one_torch_thread
 
 Floats = NDArray[np.float32]
 Kernel = Callable[..., None]
@@ -47,16 +47,9 @@ class HeadScorer:
         self._lock = threading.Lock()
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score every query against every sound.
+        """Map shares (queries, width), (sounds, width) to logits (queries, sounds of all blocks).
 
         Queries from several threads come one after the other: each has all cores.
-
-        Args:
-            queries: Shares (queries, width).
-            blocks: Shares (sounds, width) each.
-
-        Returns:
-            Logits (queries, sounds of all blocks), float32.
         """
         sounds = sum(map(len, blocks))
         by_blocks = len(self._layers) > 1 or sounds <= FEW

@@ -66,7 +66,7 @@ def class_named(name: object, known: Mapping[str, str], kind: type[Class]) -> ty
     Args:
         name: One of ``known``, or an import path in a package that the user trusts.
         known: Import paths by name.
-        kind: What the class must be a subclass of.
+        kind: What it must be a subclass of.
 
     Raises:
         ConfigError: There is none, or its package is not trusted.

@@ -116,10 +116,10 @@ class Siamese(System):
         """Score pairs of clips; each clip passes through its tower once.
 
         Args:
-            imitations: Distinct imitations (clips, bins, frames).
-            recordings: Distinct recordings (clips, bins, frames).
-            imitation_index: For each pair, the row of its imitation, (pairs,) integers.
-            recording_index: For each pair, the row of its recording, (pairs,) integers.
+            imitations: (clips, bins, frames).
+            recordings: (clips, bins, frames).
+            imitation_index: The row of each pair's imitation, (pairs,).
+            recording_index: The row of each pair's recording, (pairs,).
 
         Returns:
             Logits (pairs,): the paper's similarity before its sigmoid.

@@ -18,7 +18,7 @@ from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import ClipShape
 from vocalsketch.features.front_end import FrontEnd, levelled
-from vocalsketch.files import written_whole
+from vocalsketch.files import write_bytes
 from vocalsketch.systems.registry import SYSTEMS, front_end_from, name_of
 
 Floats = NDArray[np.float32]
@@ -179,12 +179,9 @@ class System(nn.Module, ABC):
     def save(
         self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
     ) -> None:
-        """Write weights, description and provenance into one file, whole or not at all.
+        """Write weights, description and provenance into a safetensors file, whole or not at all.
 
-        Args:
-            path: Where to; a safetensors file.
-            provenance: Plain values; by default the system's own.
-            half: Whether parameters are written as float16, rounded; buffers stay as they are.
+        Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
 
         Raises:
             StorageError: The disk is full, or the folder cannot be written.
@@ -197,8 +194,7 @@ class System(nn.Module, ABC):
             for name, value in self.state_dict().items()
         }
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
-        with written_whole(path) as temporary:
-            temporary.write_bytes(written)
+        write_bytes(path, written)
 
     def require(self, path: Path | str, described: Mapping[str, Any]) -> None:
         """Check that the system a file holds is this one but for its weights.
