@@ -194,13 +194,8 @@ def selected_layers(
 
 
 def _pretrained(
-    path: Path, described: Mapping[str, Any], state: Mapping[str, Tensor]
+    path: Path, described: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> PretrainedTower:
-    weights = {
-        name.removeprefix("network."): value
-        for name, value in state.items()
-        if name.startswith("network.")
-    }
     biases = [name for name in weights if name.startswith("head.") and name.endswith(".bias")]
     tower = TowerGeometry.from_dict(described["tower"])
     shape, classes = tuple(described["input_shape"]), len(described["classes"])

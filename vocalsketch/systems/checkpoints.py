@@ -47,9 +47,8 @@ def load_system(spec: Path | str) -> System:
     path = path / SAVED if path.is_dir() else path
     if path.is_file():
         made, weights = read_saved(path)
-        own = {n.removeprefix(PREFIX): v for n, v in weights.items() if n.startswith(PREFIX)}
         with description_used(path):
-            return _system(path, made["description"], made["provenance"], own or weights)
+            return _system(path, made["description"], made["provenance"], weights)
     if name in SYSTEMS or is_extension(name):
         return class_named(name, SYSTEMS, System).untrained().eval()  # type: ignore[type-abstract]
     raise CheckpointError(
@@ -59,15 +58,19 @@ def load_system(spec: Path | str) -> System:
 
 
 def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """Return what a saved system or a checkpoint of a fit says of itself, and its weights.
+    """Return what a saved system or a checkpoint of a fit says of itself, and its own weights.
 
     Raises:
         CheckpointError: It is missing, cannot be read, or says nothing.
     """
     if not (path.is_file() and _is_safetensors(path)):
         checkpoint = read_checkpoint(path)
-        description_of(path, checkpoint)
-        return checkpoint["vocalsketch"], checkpoint["state_dict"]
+        prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
+        return checkpoint["vocalsketch"], {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
     try:
         with safetensors.safe_open(path, "pt") as file:
             made: dict[str, Any] = json.loads((file.metadata() or {})["vocalsketch"])
