@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 
 from vocalsketch.domain import SIDES, Side
@@ -267,24 +268,33 @@ def _single_channel(chain: Sequence[_Call], probe: Tensor) -> Callable[..., Tens
     """Return how one unit of a first convolution answers each clip; None for other layers."""
     conv, *rest = (call.module for call in chain)
     fed = chain[0].given
-    first = isinstance(conv, nn.Conv2d) and fed.shape == (PROBES, 1, *probe.shape[1:])
+    if not isinstance(conv, nn.Conv2d) or conv.padding_mode != "zeros":
+        return None
+    first = fed.shape == (PROBES, 1, *probe.shape[1:]) and torch.equal(fed[:, 0], probe)
     apart = all(  # what one channel answers depends on no other
         each.track_running_stats
         if isinstance(each, nn.BatchNorm2d)
         else not list(each.parameters())
         for each in rest
     )
-    if first and apart and torch.equal(fed[:, 0], probe):
-        return partial(_first_response, [conv, *rest])
-    return None
+    return partial(_first_response, conv, rest) if first and apart else None
 
 
-def _first_response(modules: Sequence[nn.Module], units: Tensor, features: Tensor) -> Tensor:
+def _first_response(
+    conv: nn.Conv2d, rest: Sequence[nn.Module], units: Tensor, features: Tensor
+) -> Tensor:
     """Return responses of a layer of one channel: the clips are channels, each under a kernel."""
-    made = features[None]
-    for module in map(copy.copy, modules):
-        if isinstance(module, nn.Conv2d):
-            module.groups = len(units)
+    bias = None if conv.bias is None else conv.bias[units]
+    made = functional.conv2d(
+        features[None],
+        conv.weight[units],
+        bias,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        groups=len(units),
+    )
+    for module in rest:
         own = {name: each[units] for name, each in module.state_dict().items() if each.ndim}
         made = functional_call(module, own, (made,))
     return made[0]

@@ -13,14 +13,14 @@ from tqdm import tqdm
 
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.domain import Side
-from vocalsketch.errors import CheckpointError, ConfigError, DamagedCheckpointError
+from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Layer, Network, Part, layers_of, with_leaky_units
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import front_end_from, load_system
-from vocalsketch.systems.checkpoints import description_used, read_checkpoint, rebuilt
+from vocalsketch.systems.checkpoints import description_used, read_saved, rebuilt
 
 CLIPS = 200
 LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
@@ -106,25 +106,21 @@ def load_subject(path: Path) -> Subject:
     Raises:
         CheckpointError: The checkpoint cannot be read, or no layer of it can be looked at.
     """
-    try:
-        checkpoint = read_checkpoint(path)
-    except DamagedCheckpointError:
-        checkpoint = {}  # a system's own file, or nothing: loading it says which
+    made, weights = read_saved(path)
     folder = path.resolve().parent
     name = folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
     with description_used(path):
-        made = checkpoint.get("vocalsketch") or {}
-        described: Mapping[str, Any] = made.get("description") or {}
+        described = made["description"]
         if "classes" in described:
-            network = _pretrained(path, described, checkpoint["state_dict"])
+            network = _pretrained(path, described, weights)
             subject = Subject(name, network, str(made["provenance"]["corpus"]))
         else:
             system = load_system(path)
             subject = Subject(name, system, system.corpus)
     if not subject.layers:
         raise CheckpointError(
-            f"{path} holds {described.get('system', 'a system')!r}, which has no layers whose "
-            "units could be looked at: give a checkpoint of a network."
+            f"{path} holds {described['system']!r}, which has no layers whose units could be "
+            "looked at: give a checkpoint of a network."
         )
     return subject
 
@@ -198,13 +194,8 @@ def selected_layers(
 
 
 def _pretrained(
-    path: Path, described: Mapping[str, Any], state: Mapping[str, Tensor]
+    path: Path, described: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> PretrainedTower:
-    weights = {
-        name.removeprefix("network."): value
-        for name, value in state.items()
-        if name.startswith("network.")
-    }
     biases = [name for name in weights if name.startswith("head.") and name.endswith(".bias")]
     tower = TowerGeometry.from_dict(described["tower"])
     shape, classes = tuple(described["input_shape"]), len(described["classes"])

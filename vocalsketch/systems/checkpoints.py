@@ -46,7 +46,7 @@ def load_system(spec: Path | str) -> System:
     path = DEFAULT if name == "default" else Path(spec)
     path = path / SAVED if path.is_dir() else path
     if path.is_file():
-        made, weights = _held(path)
+        made, weights = read_saved(path)
         with description_used(path):
             return _system(path, made["description"], made["provenance"], weights)
     if name in SYSTEMS or is_extension(name):
@@ -57,15 +57,19 @@ def load_system(spec: Path | str) -> System:
     )
 
 
-def _held(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """Return what a saved system or a checkpoint of a fit says of itself, and its weights."""
-    if not _is_safetensors(path):
+def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """Return what a saved system or a checkpoint of a fit says of itself, and its own weights.
+
+    Raises:
+        CheckpointError: It is missing, cannot be read, or says nothing.
+    """
+    if not (path.is_file() and _is_safetensors(path)):
         checkpoint = read_checkpoint(path)
-        description_of(path, checkpoint)
+        prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
         return checkpoint["vocalsketch"], {
-            name.removeprefix(PREFIX): value
+            name.removeprefix(prefix): value
             for name, value in checkpoint["state_dict"].items()
-            if name.startswith(PREFIX)
+            if name.startswith(prefix)
         }
     try:
         with safetensors.safe_open(path, "pt") as file:
