@@ -98,7 +98,7 @@ def run_experiment(
         _report(cli, interrupted, [folder for folder in offline if folder])
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
     return Outcome(
-        cli.folder.path, cli.results.written, metrics, interrupted, cli.confusions.written
+        cli.folder.path, cli.results.written, metrics, interrupted, cli.results.confusions
     )
 
 
@@ -278,9 +278,9 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
     console = Console()
     for results in cli.results.written.values():
         console.print(results_table(results))
-    for part, confusion in cli.confusions.written.items():
+    for part, confusion in cli.results.confusions.items():
         corpus = getattr(cli.datamodule, "corpus", None)
-        console.print(confusion.table(cli.confusions.title(part, corpus.name if corpus else "")))
+        console.print(confusion.table(cli.results.title(part, corpus.name if corpus else "")))
     # paths and commands are printed as they are, to be copied; a console would break their lines
     if interrupted:
         print(

@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
+from vocalsketch.callbacks.results import show_picture, write_confusion
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.labelled import FOLDS
@@ -158,9 +158,7 @@ def _confusion(folder: Path) -> Confusion:
 
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    write_counts(folder / "confusion.csv", result.pooled)
-    picture = folder / "confusion.png"
-    write_picture(picture, result.pooled, result.title)
+    picture = write_confusion(folder / "confusion", result.pooled, result.title)
     for tracker in cli.trainer.loggers:
         if isinstance(tracker, WandbTracker):
             tracker.describe(

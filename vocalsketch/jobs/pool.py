@@ -225,7 +225,7 @@ def start_process(job: Job, slot: Slot) -> Process:
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
     input to notice when this process is gone (``run.end_with_parent``).
     """
-    training = (sys.executable, "-m", "vocalsketch.jobs", str(job.folder))
+    training = (sys.executable, "-m", "vocalsketch.jobs.run", str(job.folder))
     with job.log.open("ab") as out:
         return subprocess.Popen(
             job.command or (*training, *job.arguments, *slot.arguments),

@@ -266,7 +266,8 @@ def run_jobs(
     )
     with locked(folder / "lock", busy):
         record.write(folder)
-        with Progress(jobs, len(slots), console).shown() as progress:
+        progress = Progress(jobs, len(slots), console)
+        with progress.shown():
             return Pool(slots, progress).run(jobs, retry=retry)
 
 
