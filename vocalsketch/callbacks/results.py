@@ -13,7 +13,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.datamodules.batches import Part
 from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
@@ -118,9 +118,8 @@ class ResultsWriter(pl.Callback):
         )
         # last: who finds it takes the part for done
         write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
-        for tracker in trainer.loggers:
-            if isinstance(tracker, WandbTracker):
-                show_picture(tracker, f"{part}/confusion", picture)
+        for tracker in trackers(trainer):
+            show_picture(tracker, f"{part}/confusion", picture)
 
 
 def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
@@ -210,9 +209,8 @@ class RetrievalMedia(pl.Callback):
         if scores is None or not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in test
-        for tracker in trainer.loggers:
-            if isinstance(tracker, WandbTracker):
-                tracker.safely(partial(self._log, tracker, data, scores))
+        for tracker in trackers(trainer):
+            tracker.safely(partial(self._log, tracker, data, scores))
 
     def _log(
         self, tracker: WandbTracker, data: RetrievalDataModule, scores: list[CategoryScores]

@@ -16,7 +16,7 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
-from vocalsketch.callbacks import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
 from vocalsketch.datamodules.batches import Part
 from vocalsketch.datasets.splits import write_manifest
@@ -92,7 +92,7 @@ def run_experiment(
         if signal.getsignal(signal.SIGINT) != on_ctrl_c:
             signal.signal(signal.SIGINT, on_ctrl_c)
         del os.environ[CHOSEN]
-        offline = [tracker.finish() for tracker in _trackers(cli.trainer)]
+        offline = [tracker.finish() for tracker in trackers(cli.trainer)]
     interrupted = cli.trainer.interrupted
     if cli.trainer.is_global_zero:
         _report(cli, interrupted, [folder for folder in offline if folder])
@@ -121,7 +121,7 @@ def _fit(cli: ExperimentCLI) -> None:
         return
     if best is None and cli.trainer.is_global_zero:
         _say_what_is_ranked(cli)
-    for tracker in _trackers(cli.trainer):
+    for tracker in trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
         if cli.folder.split.exists():
             tracker.add_file(cli.folder.split, "split", f"{cli.name}-split")
@@ -253,7 +253,7 @@ def _best(trainer: pl.Trainer) -> Path | None:
 def _describe(cli: ExperimentCLI) -> None:
     """Tell the tracker what is run, before it begins."""
     corpus = getattr(cli.datamodule, "corpus", None)
-    for tracker in _trackers(cli.trainer):
+    for tracker in trackers(cli.trainer):
         tracker.describe(
             name=cli.name,
             run_id=cli.folder.wandb_id(),
@@ -268,10 +268,6 @@ def _alone(cli: ExperimentCLI) -> AbstractContextManager[None]:
     if cli.config.trainer.fast_dev_run or not cli.trainer.is_global_zero:
         return nullcontext()
     return cli.folder.alone()
-
-
-def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
 
 
 def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vocalsketch.callbacks.results import show_picture, write_confusion
-from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.labelled import FOLDS
 from vocalsketch.errors import ConfigError
@@ -159,20 +159,17 @@ def _confusion(folder: Path) -> Confusion:
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
     picture = write_confusion(folder / "confusion", result.pooled, result.title)
-    for tracker in cli.trainer.loggers:
-        if isinstance(tracker, WandbTracker):
-            tracker.describe(
-                name=f"{result.system} cross-validation",
-                run_id=RunFolder(folder).wandb_id(),
-                job_type="crossvalidate",
-                tags=[f"corpus={result.corpus}"],
-                config=yaml.safe_load(cli.resolved()),
-            )
-            tracker.log_metrics(
-                {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
-            )
-            show_picture(tracker, "test/confusion", picture)
-            tracker.finish()
+    for tracker in trackers(cli.trainer):
+        tracker.describe(
+            name=f"{result.system} cross-validation",
+            run_id=RunFolder(folder).wandb_id(),
+            job_type="crossvalidate",
+            tags=[f"corpus={result.corpus}"],
+            config=yaml.safe_load(cli.resolved()),
+        )
+        tracker.log_metrics({"accuracy/mean": result.mean, "accuracy/deviation": result.deviation})
+        show_picture(tracker, "test/confusion", picture)
+        tracker.finish()
     console = Console()
     console.print(result.table())
     console.print(f"Saved in {folder}")
