@@ -32,7 +32,7 @@ def task() -> ClassificationTask:
     """Three clips are counted: a dog for a dog, a dog for rain, rain for rain."""
     tower = TowerGeometry([ConvStage(1, (2, 2))])
     module = ClassificationTask(tower, input_shape=(4, 4), classes=("dog", "rain"))
-    module.counts["test"].update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
+    module.counts.update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
     return module
 
 

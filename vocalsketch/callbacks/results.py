@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -70,11 +69,9 @@ class ResultsWriter(pl.Callback):
         """Return what stands above a confusion matrix."""
         return f"{self.system}, {part} clips\n{corpus_tag(corpus)}"
 
-    def _write(
-        self, trainer: pl.Trainer, module: pl.LightningModule, part: Literal["validation", "test"]
-    ) -> None:
+    def _write(self, trainer: pl.Trainer, module: pl.LightningModule, part: Part) -> None:
         if isinstance(module, ClassificationTask):
-            self.confusions[part] = module.confusion("test" if part == "test" else "val")
+            self.confusions[part] = module.confusion()
             if trainer.is_global_zero:
                 self._write_confusion(trainer, part)
         scores = self._scores(module)
