@@ -48,20 +48,14 @@ Command = Literal["fit", "validate", "test", "predict"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """What a run came to."""
 
-    Attributes:
-        folder: Where everything was saved.
-        results: The results of each half that was evaluated, of a retrieval system.
-        metrics: The metrics logged last, such as ``val/loss``.
-        interrupted: Whether Ctrl-C ended the training early.
-        confusions: What was taken for what in each part that was evaluated, by a classifier.
-    """
-
-    folder: Path
+    folder: Path  # where everything was saved
+    # the results of each half that was evaluated, of a retrieval system
     results: dict[Half, Results]
-    metrics: dict[str, float]
-    interrupted: bool = False
+    metrics: dict[str, float]  # the metrics logged last, such as ``val/loss``
+    interrupted: bool = False  # whether Ctrl-C ended the training early
+    # what was taken for what in each part that was evaluated, by a classifier
     confusions: dict[Part, Confusion] = field(default_factory=dict)
 
 

@@ -31,17 +31,11 @@ FIGURES = "accuracy_test.json"  # of a fold
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What each fold came to.
+    """What each fold came to."""
 
-    Attributes:
-        system: Name of what was trained, such as ``pretrain_urbansound8k``.
-        corpus: Name of the corpus.
-        folds: The confusion on each held-out fold.
-    """
-
-    system: str
-    corpus: str
-    folds: dict[int, Confusion]
+    system: str  # name of what was trained, such as ``pretrain_urbansound8k``
+    corpus: str  # name of the corpus
+    folds: dict[int, Confusion]  # the confusion on each held-out fold
 
     @property
     def accuracies(self) -> dict[int, float]:
