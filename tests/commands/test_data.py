@@ -14,9 +14,8 @@ from vocalsketch.commands import data
 from vocalsketch.commands.actions import declare
 from vocalsketch.datamodules import imitated
 from vocalsketch.datasets import download, synthetic, voxforge
-from vocalsketch.datasets.manifest import read_manifest
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import paper_split
+from vocalsketch.datasets.splits import paper_split, read_manifest
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
 

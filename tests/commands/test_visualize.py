@@ -16,7 +16,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
@@ -151,7 +151,7 @@ def test_everything_is_logged_to_wandb_where_asked(siamese, tmp_path, monkeypatc
             logged.append(values)
 
     monkeypatch.setattr(
-        "vocalsketch.interpret.tracking.WandbTracker.experiment", Experiment(), raising=False
+        "vocalsketch.callbacks.wandb_tracker.WandbTracker.experiment", Experiment(), raising=False
     )
     chosen = ("--layers", "conv1", "--units", 1, "--part", "imitation", "--steps", 2)
     run(visualize, siamese, "--out", tmp_path / "out", *chosen, "--wandb")

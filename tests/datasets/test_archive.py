@@ -111,7 +111,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is_written(
     )
     with pytest.raises(DatasetError, match="more than 1,048,576 bytes"):
         unpack(bomb, folder, limit=2**20)
-    assert (folder / "bomb.wav").stat().st_size <= 3 * 2**20
+    assert not (folder / "bomb.wav").exists()
 
 
 def test_many_empty_members_count_against_the_limit(tmp_path: Path, folder: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets.synthetic import cache, layout, sounds
+from vocalsketch.datasets import synthetic
+from vocalsketch.datasets.records import DEMO_MARKER
+from vocalsketch.datasets.synthetic import layout, sounds
 from vocalsketch.errors import StorageError
 
 CHOSEN = layout.items()[75:77]  # two short sounds: the files of the whole differ in number alone
@@ -123,7 +125,7 @@ def test_marker_says_that_it_is_synthetic(corpus: Path) -> None:
 
 def fill(folder: Path) -> None:
     (folder / "data").write_text("whole", encoding="utf-8")
-    (folder / cache.MARKER).write_text("synthetic", encoding="utf-8")
+    (folder / DEMO_MARKER).write_text("synthetic", encoding="utf-8")
 
 
 def test_made_once_makes_once() -> None:
@@ -133,8 +135,8 @@ def test_made_once_makes_once() -> None:
         made.append(folder)
         fill(folder)
 
-    first = cache.made_once("thing-1", make)
-    second = cache.made_once("thing-1", make)
+    first = synthetic.made_once("thing-1", make)
+    second = synthetic.made_once("thing-1", make)
 
     assert first == second
     assert len(made) == 1
@@ -147,17 +149,19 @@ def test_made_once_leaves_nothing_of_a_failure() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.made_once("thing-1", make)
+        synthetic.made_once("thing-1", make)
 
-    assert [path.name for path in (cache.cache_folder() / "demo").iterdir()] == [".thing-1.lock"]
+    assert [path.name for path in (synthetic.cache_folder() / "demo").iterdir()] == [
+        ".thing-1.lock"
+    ]
 
 
 def test_made_once_replaces_a_folder_without_marker() -> None:
-    broken = cache.cache_folder() / "demo" / "thing-1"
+    broken = synthetic.cache_folder() / "demo" / "thing-1"
     broken.mkdir(parents=True)
     (broken / "data").write_text("half", encoding="utf-8")
 
-    cache.made_once("thing-1", fill)
+    synthetic.made_once("thing-1", fill)
 
     assert (broken / "data").read_text(encoding="utf-8") == "whole"
 
@@ -171,7 +175,7 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
         fill(folder)
 
     with ThreadPoolExecutor(4) as askers:
-        results = set(askers.map(lambda _: cache.made_once("thing-1", make), range(4)))
+        results = set(askers.map(lambda _: synthetic.made_once("thing-1", make), range(4)))
 
     assert len(made) == 1
     (result,) = results
@@ -180,10 +184,10 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
 
 
 def test_what_a_killed_maker_left_is_removed() -> None:
-    left = cache.cache_folder() / "demo" / ".thing-1.unfinished" / "data"
+    left = synthetic.cache_folder() / "demo" / ".thing-1.unfinished" / "data"
     left.parent.mkdir(parents=True)
     left.write_text("half", encoding="utf-8")
-    assert (cache.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
+    assert (synthetic.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
     assert not left.parent.exists()
 
 
@@ -194,4 +198,4 @@ def test_unwritable_cache_is_named_with_the_remedy(
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path / "file"))
 
     with pytest.raises(StorageError, match=r"file.*set VOCALSKETCH_CACHE"):
-        cache.made_once("thing-1", fill)
+        synthetic.made_once("thing-1", fill)

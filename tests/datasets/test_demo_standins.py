@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets.synthetic import languages, sounds, urban
+from vocalsketch.datasets.synthetic import sounds, stand_ins
 
 
 @pytest.fixture(scope="module")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("speech")
-    languages.write(root, [("de", 0), ("ru", 1)])
+    stand_ins.write_languages(root, [("de", 0), ("ru", 1)])
     return root
 
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("city")
-    urban.write(root, [("gun_shot", 0), ("siren", 1)])
+    stand_ins.write_urban(root, [("gun_shot", 0), ("siren", 1)])
     return root
 
 
@@ -51,13 +51,13 @@ def test_language_clips_last_two_to_four_seconds_at_16_khz(speech: Path) -> None
 
 
 def test_seven_languages_of_24_clips_by_at_least_four_speakers() -> None:
-    assert sorted(languages.LANGUAGES) == ["de", "en", "es", "fr", "it", "nl", "ru"]
-    assert languages.SPEAKERS * languages.CLIPS == 24
-    assert languages.SPEAKERS >= 4
+    assert sorted(stand_ins.LANGUAGES) == ["de", "en", "es", "fr", "it", "nl", "ru"]
+    assert stand_ins.SPEAKERS * stand_ins.CLIPS == 24
+    assert stand_ins.SPEAKERS >= 4
 
 
 def test_speech_is_the_same_again(speech: Path, tmp_path: Path) -> None:
-    languages.write(tmp_path, [("de", 0)])
+    stand_ins.write_languages(tmp_path, [("de", 0)])
 
     again = sorted(tmp_path.rglob("*.wav"))
     before = sorted((speech / "de").rglob("*.wav"))
@@ -67,8 +67,8 @@ def test_speech_is_the_same_again(speech: Path, tmp_path: Path) -> None:
 def test_rhythms_differ() -> None:
     def seconds_per_word(name: str) -> float:
         rng = np.random.default_rng(0)
-        language = languages.LANGUAGES[name]
-        return languages._word(language, rng)[1].shape[1] / len(language.melody)
+        language = stand_ins.LANGUAGES[name]
+        return stand_ins._word(language, rng)[1].shape[1] / len(language.melody)
 
     assert seconds_per_word("en") > 1.5 * seconds_per_word("es")
 
@@ -104,10 +104,12 @@ def test_clips_of_one_recording_share_a_fold(city: Path) -> None:
 
 def test_folds_are_even() -> None:
     folds = Counter(
-        urban.fold(class_id, source) for class_id in range(10) for source in range(urban.SOURCES)
+        stand_ins.fold(class_id, source)
+        for class_id in range(10)
+        for source in range(stand_ins.SOURCES)
     )
 
-    assert folds == dict.fromkeys(range(1, 11), urban.SOURCES)
+    assert folds == dict.fromkeys(range(1, 11), stand_ins.SOURCES)
 
 
 @pytest.mark.parametrize("name", sounds.SCENES)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets.everyday import import_everyday
+from vocalsketch.datasets.vocalsketch import import_everyday
 from vocalsketch.errors import DatasetError
 
 

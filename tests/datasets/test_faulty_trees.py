@@ -7,10 +7,10 @@ from pathlib import Path
 import published_trees as trees
 import pytest
 
+from vocalsketch.datasets.imitation_sets import IMITATIONS
+from vocalsketch.datasets.imitation_sets import QVIM_TABLE as QVIM
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.qvim import TABLE as QVIM
 from vocalsketch.datasets.records import ALONE
-from vocalsketch.datasets.vocal_imitation_set import TABLE as IMITATIONS
 from vocalsketch.errors import DatasetError
 
 REFERENCES, QUERIES = "reference_file_names.csv", "vocal_imitation_file_names.csv"

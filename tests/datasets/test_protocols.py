@@ -6,10 +6,9 @@ from pathlib import Path
 import published_trees as trees
 import pytest
 
-from vocalsketch.datasets.manifest import read_manifest, write_manifest
 from vocalsketch.datasets.open import open_corpora, open_corpus
 from vocalsketch.datasets.records import ALONE
-from vocalsketch.datasets.splits import make_split
+from vocalsketch.datasets.splits import make_split, read_manifest, write_manifest
 from vocalsketch.errors import ConfigError, DatasetError
 
 

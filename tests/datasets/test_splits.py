@@ -12,9 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocalsketch.datasets.manifest import Split, read_manifest, write_manifest
-from vocalsketch.datasets.records import Corpus, Imitation, Sound, assemble
-from vocalsketch.datasets.splits import fold_split, make_split, paper_split, random_split
+from vocalsketch.datasets.records import Corpus, Imitation, Sound, Tree
+from vocalsketch.datasets.splits import (
+    Split,
+    fold_split,
+    make_split,
+    paper_split,
+    random_split,
+    read_manifest,
+    write_manifest,
+)
 from vocalsketch.errors import ConfigError, DatasetError, VocalSketchError
 
 
@@ -29,7 +36,7 @@ def corpus_of(counts: Mapping[str, list[int]], name: str = "folder") -> Corpus:
                 Imitation(f"{sound.id} - {index:02}.wav", Path("x"), sound.id)
                 for index in range(number)
             ]
-    return assemble(name, Path("root"), sounds, imitations, {})
+    return Tree(Path("root"), "error").corpus(name, sounds, imitations)
 
 
 corpora = st.dictionaries(
@@ -108,12 +115,10 @@ def test_splits_place_everything_once_and_imitations_with_their_sounds(
 def test_the_order_in_which_a_corpus_is_listed_does_not_matter(
     corpus: Corpus, seed: int, random: Random
 ) -> None:
-    shuffled = assemble(
+    shuffled = Tree(corpus.root, "error").corpus(
         corpus.name,
-        corpus.root,
         random.sample(corpus.sounds, len(corpus.sounds)),
         random.sample(corpus.imitations, len(corpus.imitations)),
-        {},
     )
     # and where a reader does not sort, the sides hold the same all the same
     unsorted = dataclasses.replace(

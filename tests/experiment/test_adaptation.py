@@ -13,7 +13,7 @@ from corpora import RATE, tone
 
 from vocalsketch.cli import main
 from vocalsketch.datamodules.imitated import imitated_corpus
-from vocalsketch.datasets.manifest import read_manifest
+from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.experiment import adaptation
@@ -21,7 +21,7 @@ from vocalsketch.experiment.adaptation import Adaptation
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems import load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.systems.ensemble import Ensemble
 

@@ -22,7 +22,7 @@ import yaml
 from corpora import write_config, write_folder_corpus
 
 from vocalsketch.cli import CACHES
-from vocalsketch.datasets.manifest import read_manifest
+from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import (
     AudioError,

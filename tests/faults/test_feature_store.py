@@ -13,9 +13,8 @@ from corpora import write_config
 from disks import disk
 from mortal import Mortal, leftovers_in
 
-from vocalsketch.datasets.manifest import read_manifest, write_manifest
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import make_split
+from vocalsketch.datasets.splits import make_split, read_manifest, write_manifest
 from vocalsketch.errors import StorageError
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.features.store import FeatureStore, FeatureTable

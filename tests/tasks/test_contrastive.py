@@ -19,6 +19,7 @@ from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.models import cnn9
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
@@ -117,6 +118,7 @@ def test_every_config_goes_on_bit_for_bit(
     for variable in ("VOCALSKETCH_ROOT", "VIMSKETCH_ROOT", "QVIM_ROOT"):
         monkeypatch.setenv(variable, root)
     settings = yaml.safe_load(shipped.read_text().replace("mn10", "mn01"))
+    monkeypatch.setattr(cnn9, "FILTERS", (2, 2, 2, 2))
     settings["data"]["init_args"] |= {"batch_size": 2, "split": "paper", "jobs": 1}
     settings["data"]["init_args"].pop("test_root", None)
     settings["trainer"] |= {"max_epochs": 2, "logger": False, "enable_progress_bar": False}
@@ -292,6 +294,10 @@ def test_the_rate_rises_and_comes_down_to_its_last_share() -> None:
     [
         ({"last_rate": 1.5}, "last_rate is 1.5"),
         ({"backbone_weights": "x.pt"}, "backbone_weights needs encoder.backbone"),
+        (
+            {"freeze_backbone": True},
+            "freeze_backbone needs encoder.backbone, such as mn10 or aisfx",
+        ),
     ],
 )
 def test_what_makes_no_recipe_is_refused(options: dict, message: str) -> None:
@@ -317,3 +323,36 @@ def test_a_backbone_begins_with_its_weights_or_says_that_it_does_not(tmp_path: P
         for name, value in released.items():
             own = name.replace("features", f"encoders.{side}.convolutions")
             torch.testing.assert_close(began[own], value)
+
+
+def test_a_frozen_backbone_stays_and_is_credited(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights and running means stay those of the release; the projection learns."""
+    monkeypatch.setattr(cnn9, "FILTERS", (2, 2, 2, 2))
+    released = {
+        f"embedding_net.conv_block{block}.{kind}{number}.{name}": value
+        for block, maps in enumerate(cnn9.Cnn9(), start=1)
+        for number, pair in enumerate(maps[:2], start=1)
+        for kind, layer in (("conv", pair[0]), ("bn", pair[1]))
+        for name, value in layer.state_dict().items()
+    }
+    torch.save(released, tmp_path / "aisfx.pt")
+    settings = yaml.safe_load(config.read_text())
+    settings["model"]["init_args"] |= {
+        "encoder": {"backbone": "aisfx", "places": 2, "width": 8},
+        "backbone_weights": str(tmp_path / "aisfx.pt"),
+        "freeze_backbone": True,
+    }
+    config.write_text(yaml.safe_dump(settings))
+    fit(config, tmp_path / "run", "--trainer.max_epochs", "2", "--test_after_fit", "false")
+    held = checkpoint(tmp_path / "run")
+    prefix = "system.encoders.recording.convolutions."
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in held["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    assert_alike(found, cnn9.Cnn9.released(released))
+    assert len(held["optimizer_states"][0]["state"]) == 4  # weight and bias of two projections
+    assert "Ma and Lerch" in held["vocalsketch"]["provenance"]["licence"]

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from vocalsketch.voice import listening
-from vocalsketch.voice.people import imitation, person
-from vocalsketch.voice.voice import Articulation, Voice, utter
+from vocalsketch.voice.people import Articulation, Voice, imitation, person, utter
 
 VOICE = Voice(tract=1.0, breathiness=0.2, openness=0.6, jitter=0.01)
 

@@ -1,12 +1,14 @@
 """Lightning callbacks and the tracker."""
 
-from vocalsketch.callbacks.results import ConfusionWriter, MRRPerCategory, ResultsWriter
-from vocalsketch.callbacks.retrieval_media import RetrievalMedia
+from vocalsketch.callbacks.results import (
+    MRRPerCategory,
+    ResultsWriter,
+    RetrievalMedia,
+)
 from vocalsketch.callbacks.training import EpochSeed, PreciseBatchNorm
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 
 __all__ = [
-    "ConfusionWriter",
     "EpochSeed",
     "MRRPerCategory",
     "PreciseBatchNorm",

@@ -6,7 +6,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from vocalsketch.jobs.slots import Slot
+    from vocalsketch.jobs.job import Slot
 
 # Names, parted by /, and placeholder -> default or type, and what it does. Behind the names, ! has
 # to be given, and * + ? are how many values it takes.
@@ -22,6 +22,13 @@ SLOTS: Options = {
         "--devices, one per device)",
     ),
     **DEVICES,
+}
+RAY: Options = {
+    "--ray? ADDRESS": (
+        str,
+        "a Ray cluster that does the work instead, HOST:PORT or ray://HOST:PORT; without an "
+        "address that of $RAY_ADDRESS, or the one begun on this machine, or a new one",
+    )
 }
 
 
@@ -68,6 +75,7 @@ def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
             given["help"] += " (default: %(default)s)"
         if metavar or not said.startswith("-"):
             given["metavar"] = metavar or names[0].upper()
+        given |= {"const": ""} if mark == "?" and said.startswith("-") else {}
         given |= {"required": True} if mark == "!" else {"nargs": mark} if mark in "*+?" else {}
         parser.add_argument(*names, **given)
 
@@ -105,7 +113,7 @@ def slots_of(arguments: argparse.Namespace) -> list["Slot"]:
     Raises:
         ConfigError: There is no such GPU, or no job at a time.
     """
-    from vocalsketch.jobs.slots import choose_slots
+    from vocalsketch.jobs.job import choose_slots
 
     if arguments.jobs is None and arguments.devices is None:
         return []

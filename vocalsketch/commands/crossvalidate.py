@@ -19,7 +19,7 @@ OPTIONS: Options = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the folds."""
-    from vocalsketch.datasets.urbansound8k import FOLDS
+    from vocalsketch.datasets.labelled import FOLDS
     from vocalsketch.jobs.cross_validation import cross_validate
 
     configs = [part for path in arguments.config for part in ("--config", path)]

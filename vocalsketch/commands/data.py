@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
+from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.threads import available_cores
+from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import AudioFile, Inventory
+    from vocalsketch.datasets.open import AudioFile, Inventory
     from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
@@ -22,7 +23,6 @@ DOWNLOADS = (
     *("vocalsketch", "vimsketch", "vocal-imitation-set", "qvim-dev"),
     *("voxforge", "urbansound8k"),
 )
-WEIGHTS = tuple(f"mn{tenths:02}" for tenths in (1, 2, 4, 5, 10, 20, 30, 40))  # of EfficientAT
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
     from vocalsketch.features.headers import Headers, read_headers
 
     inventory = take_inventory(arguments.root)
@@ -84,7 +84,7 @@ def _print_headers(kind: str, headers: "Headers") -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
 
     jobs = available_cores() if arguments.jobs is None else arguments.jobs
     if jobs < 1:
@@ -116,9 +116,8 @@ def _complaint(record: "AudioFile") -> str:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.manifest import write_manifest
     from vocalsketch.datasets.open import open_corpora
-    from vocalsketch.datasets.splits import make_split
+    from vocalsketch.datasets.splits import make_split, write_manifest
 
     if arguments.out.exists() and not arguments.force:
         raise StorageError(f"{arguments.out} exists: choose another name, or give --force.")
@@ -136,7 +135,7 @@ def _split(arguments: argparse.Namespace) -> int:
 
 
 def _import_everyday(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.everyday import import_everyday
+    from vocalsketch.datasets.vocalsketch import import_everyday
 
     done = import_everyday(arguments.folder, arguments.root)
     print(f"{len(done.copied)} copied, {len(done.present)} there before and left as they were")
@@ -152,8 +151,8 @@ def _download(arguments: argparse.Namespace) -> int:
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
         raise ConfigError(f"--languages and --limit are of voxforge, not {arguments.dataset}.")
-    if arguments.dataset in WEIGHTS:
-        done = download.download_file(download.WEIGHTS[arguments.dataset], arguments.out)
+    if arguments.dataset in BACKBONES:
+        done = download.download_weights(arguments.dataset, arguments.out)
     elif arguments.dataset != "voxforge":
         done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
@@ -174,6 +173,7 @@ def _imitate(arguments: argparse.Namespace) -> int:
         people=arguments.people,
         seed=arguments.seed,
         jobs=arguments.jobs,
+        ray=arguments.ray,
     )
     for line in made.left_out():
         print(line)
@@ -225,9 +225,9 @@ SPLIT: Options = {
 }
 DOWNLOAD: Options = {
     "dataset": (
-        (None, *DOWNLOADS, *WEIGHTS),
-        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet: "
-        f"{', '.join(WEIGHTS)}",
+        (None, *DOWNLOADS, *BACKBONES),
+        f"{', '.join(DOWNLOADS)}; or the weights of a network trained on AudioSet or, aisfx, on "
+        f"sound effects: {', '.join(BACKBONES)}",
     ),
     "--out!": (Path, "the folder to make, or the file of weights"),
     "--languages+": (str, "of voxforge (default: the paper's seven)"),
@@ -240,6 +240,7 @@ IMITATE: Options = {
     "--seed": (0, "of all drawing: the same gives the same bytes"),
     "--procedural": (0, "sounds drawn at random beside those of the folders"),
     "--jobs": (int, "processes (default: all cores that may be used)"),
+    **RAY,
 }
 IMPORT: Options = {
     "folder": (Path, "where the originals lie"),

@@ -2,10 +2,10 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
@@ -21,6 +21,7 @@ def _build(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
+        ray=arguments.ray,
     )
     for line in skipped_lines(report.skipped, report.others):
         print(line)
@@ -29,6 +30,21 @@ def _build(arguments: argparse.Namespace) -> int:
         f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
         f"{len(report.skipped):,} skipped; version {report.version} of {arguments.index}"
     )
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from vocalsketch.search import Index
+    from vocalsketch.search.lance_export import EXACT_BELOW, export_lance
+
+    indexes = [Index.open(each) for each in arguments.indexes]
+    if export_lance(indexes, arguments.out):
+        print(f"Searches of {arguments.out} are approximate: `--index {arguments.out}`.")
+    else:
+        print(
+            f"{arguments.out} is searched exactly, which is faster than a vector index below "
+            f"{EXACT_BELOW:,} windows: none was made."
+        )
     return 0
 
 
@@ -46,7 +62,7 @@ def _info(arguments: argparse.Namespace) -> int:
         f"corpus={index.corpus or 'none'}",
         "stored": f"{len(manifest.segments)} segments, {size / 1e6:,.1f} MB",
         "skipped": f"{len(manifest.skipped):,} files that cannot be used",
-        "tags": _most_common(tag for tags in index.table.column("tags") for tag in tags),
+        "tags": _most_common(index.tags()),
     }
     for name, value in rows.items():
         print(f"{name:8}  {value}")
@@ -95,8 +111,7 @@ def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iter
         yield counted(others)
 
 
-def _most_common(tags: Iterable[str]) -> str:
-    counts = Counter(tags)
+def _most_common(counts: Counter[str]) -> str:
     common = [f"{tag} ({count:,})" for tag, count in counts.most_common(SHOWN)]
     return ", ".join(common) or "none"
 
@@ -104,7 +119,7 @@ def _most_common(tags: Iterable[str]) -> str:
 INDEX: Options = {"index": (Path, "the index's folder")}
 BUILD: Options = {
     "library": (Path, "the folder of sounds"),
-    "--index!": (Path, "the index's folder, made if need be"),
+    "--index!": (str, "the index's folder, made if need be, or an address such as s3://bucket/it"),
     "--system/--checkpoint": (
         str,
         "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
@@ -113,11 +128,20 @@ BUILD: Options = {
     "--jobs": (int, "threads of each process (default: all cores, shared)"),
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
     "--devices": (1, "processes, each with a device of its own"),
+    **RAY,
+}
+EXPORT: Options = {
+    "indexes+ INDEX": (Path, "an index's folder; several are shards of one library"),
+    "--to": (("lance",), "a Lance dataset, with a vector index from a million windows on"),
+    "--out!": (str, "a folder that is not there yet, or an address such as s3://bucket/sounds"),
 }
 SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, and why")}
 ACTIONS = {
     "build": Action("index a folder of sounds; again, only what is new or changed", _build, BUILD),
     "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
+    "export": Action(
+        "write an index as a Lance dataset, on a disk or in object storage", _export, EXPORT
+    ),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
 run = run_action

@@ -8,21 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import (
-    DEVICES,
-    Action,
-    Options,
-    run_action,
-)
+from vocalsketch.commands.actions import DEVICES, Action, Options, run_action
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vocalsketch.paper.plan import Record
     from vocalsketch.paper.rows import Row
-    from vocalsketch.paper.table1 import Record
 
 PRETRAINING_DATA = {"voxforge": "imitation", "urbansound8k": "recording"}
+WEIGHTS = {"aisfx": "AISFX_WEIGHTS", "mn10": "MN_WEIGHTS"}  # variables that name a file
 QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."
@@ -79,6 +75,14 @@ TABLE: Options = {
         )
         for name, side in PRETRAINING_DATA.items()
     },
+    **{
+        f"--{name} FILE": (
+            Path,
+            f"published weights of {name} (`vocalsketch data download {name}`), with which beyond "
+            f"has a row of it (default: ${variable})",
+        )
+        for name, variable in WEIGHTS.items()
+    },
 }
 QVIM: Options = {
     "--out": (Path("reports/qvim"), "folder"),
@@ -94,7 +98,7 @@ def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
     names = _names(arguments)
-    changes = {}
+    rows, changes = _at_hand(arguments, names, chosen(names))
     for name in PRETRAINING_DATA:
         root = getattr(arguments, name)
         if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
@@ -104,7 +108,34 @@ def _table1(arguments: argparse.Namespace) -> int:
             )
         if root is not None:
             changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
-    return _study(arguments, chosen(names), changes, fusion=FUSION in names)
+    return _study(arguments, rows, changes, fusion=FUSION in names)
+
+
+def _at_hand(
+    arguments: argparse.Namespace, names: "Sequence[str]", rows: "Sequence[Row]"
+) -> "tuple[list[Row], dict[str, tuple[str, ...]]]":
+    """Return the rows whose published weights are there, and how their configs name these."""
+    kept = []
+    changes: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        weights = _weights(arguments, row.backbone) if row.backbone else None
+        if row.backbone and weights is None and row.key in names:
+            raise ConfigError(
+                f"The row {row.key} begins with published weights: `vocalsketch data download "
+                f"{row.backbone} --out FILE`, then give --{row.backbone} FILE."
+            )
+        if weights is not None:
+            changes[row.key] = (f"--model.init_args.backbone_weights={weights.resolve()}",)
+        if weights is not None or not row.backbone:
+            kept.append(row)
+    return kept, changes
+
+
+def _weights(arguments: argparse.Namespace, name: str) -> Path | None:
+    told = getattr(arguments, name) or os.environ.get(WEIGHTS[name])
+    if told and not Path(told).is_file():
+        raise ConfigError(f"--{name} is {told}, where there is no file.")
+    return Path(told) if told else None
 
 
 def _qvim(arguments: argparse.Namespace) -> int:
@@ -136,9 +167,9 @@ def _study(
     """Run rows, seed by seed, and write the report."""
     from rich.console import Console
 
-    from vocalsketch.jobs.slots import choose_slots
-    from vocalsketch.paper.plan import Data, Plan, check_can_run
-    from vocalsketch.paper.table1 import Record, refuse_another_split, rows_to_add, run_jobs
+    from vocalsketch.jobs.job import choose_slots
+    from vocalsketch.paper.measured import refuse_another_split, rows_to_add
+    from vocalsketch.paper.plan import Data, Plan, Record, check_can_run, run_jobs
 
     out = arguments.out.resolve()
     check_can_run(rows, arguments.seeds, arguments.conf)
@@ -172,7 +203,8 @@ def _study(
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vocalsketch.paper.table1 import Record, rows_to_add
+    from vocalsketch.paper.measured import rows_to_add
+    from vocalsketch.paper.plan import Record
 
     record = Record.read(arguments.out)
     added = {**record.added, **rows_to_add(arguments.add)}
@@ -185,7 +217,7 @@ def _write(folder: Path, record: "Record") -> None:
     from rich.console import Console
 
     from vocalsketch.paper import qvim, report
-    from vocalsketch.paper.table1 import gather
+    from vocalsketch.paper.plan import gather
 
     measured = gather(folder, record)
     if record.table == "qvim":
@@ -199,15 +231,15 @@ def _write(folder: Path, record: "Record") -> None:
 def _fuse(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vocalsketch.paper.table1 import scores_of
-    from vocalsketch.retrieval.fusion import fuse
+    from vocalsketch.paper.measured import scores_of
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
+    from vocalsketch.retrieval.scores import fuse
 
     runs = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
     if len({run.resolve() for run in runs}) < max(2, len(runs)):
         named = ", ".join(map(str, arguments.runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
-    fused = fuse([scores_of(path) for path in runs])
+    fused = fuse([scores_of(run) for run in runs])
     write_results(arguments.out, fused)
     Console().print(results_table(results_dict(fused)))
     return 0

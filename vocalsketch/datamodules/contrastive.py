@@ -206,9 +206,8 @@ class ContrastiveDataModule(RetrievalDataModule):
             sounds += self.sounds_of("validation")
             imitations += self.imitations_of("train")
         if self.real < 1:
-            made = imitated_corpus(
-                self.folders, self.procedural, self.people, self.seed, self.reading.jobs
-            )
+            how = self.reading.jobs, self.reading.ray
+            made = imitated_corpus(self.folders, self.procedural, self.people, self.seed, *how)
             sounds += made.sounds
             imitations += made.imitations
         return tuple(sounds), tuple(imitations)

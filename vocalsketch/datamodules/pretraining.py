@@ -10,11 +10,11 @@ from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.datasets.labelled import (
     TEST_SHARE,
     LabelledCorpus,
+    load_urbansound8k,
     split_fold,
     split_languages,
 )
 from vocalsketch.datasets.open import DEMO, root_of
-from vocalsketch.datasets.urbansound8k import load_urbansound8k
 from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_voxforge
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd

@@ -24,10 +24,9 @@ from vocalsketch.datamodules.batches import (
     clip_batch,
     process_of,
 )
-from vocalsketch.datasets.manifest import Split
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Corpus, Imitation, Sound
-from vocalsketch.datasets.splits import make_split
+from vocalsketch.datasets.splits import Split, make_split
 from vocalsketch.domain import Half, Indices, Side
 from vocalsketch.errors import DatasetError
 from vocalsketch.features.cqt import CQT

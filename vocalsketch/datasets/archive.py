@@ -9,15 +9,16 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from tqdm import tqdm
 
 from vocalsketch.errors import DatasetError, StorageError
 from vocalsketch.files import cache_folder, locked
 
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
 _BLOCK = 2**20  # bytes
@@ -33,7 +34,7 @@ _DAMAGE = (
 
 
 def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
-    """Unpack a ``.zip``, ``.tar``, ``.tar.gz`` or ``.tgz`` into an empty folder.
+    """Unpack an archive of one of ``SUFFIXES`` into an empty folder.
 
     Only plain files and folders are made, with this process's own permissions, and only below
     ``folder``: the archive's links, devices, owners and modes never reach the disk. By default at
@@ -44,19 +45,31 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             ``..``, is a link or a device; or it unpacks to more than ``limit`` bytes.
         StorageError: The disk is full or the folder cannot be written.
     """
-    written = 0
-    with _damage_named(archive):
-        limit = _limit_of(archive) if limit is None else limit
+    try:
+        if limit is None:
+            limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
         zipped = archive.suffix.lower() == ".zip"
-        for name, content in _zip_members(archive) if zipped else _tar_members(archive, limit):
+        left = limit
+        for name, size, content in _zipped(archive) if zipped else _tarred(archive, limit):
+            left -= size + _MEMBER_COST
+            if left < 0:
+                raise _bomb(archive, limit)
             target = folder / _safe(name, archive)
-            written += _MEMBER_COST
             if content is None:
                 target.mkdir(parents=True, exist_ok=True)
             else:
-                written += _copy(content, target, limit - written)
-            if written > limit:
-                raise _bomb(archive, limit)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+    except _DAMAGE as error:
+        raise DatasetError(
+            f"{archive} is damaged or cut short ({error}): delete it and download it again."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"Cannot unpack or read {archive} ({error.strerror or error}): "
+            "check its folder and the space left."
+        ) from error
 
 
 def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
@@ -105,7 +118,7 @@ def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
     try:
         content.mkdir(parents=True)
         for file in files:
-            if _is_archive(file):
+            if file.name.lower().endswith(SUFFIXES):
                 unpack(file, content)
             else:
                 shutil.copyfile(file, content / file.name)
@@ -121,20 +134,50 @@ def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
 
 def _top(content: Path, marker: str, files: Sequence[Path]) -> Path:
     """Return the folder in which the data set itself begins."""
-    if marker:
-        found = sorted(content.rglob(marker), key=lambda path: len(path.parts))
-        if not found:
-            raise DatasetError(
-                f"{', '.join(file.name for file in files)} holds no {marker}: it is not the data "
-                "set that was asked for."
-            )
-        return found[0].parents[len(PurePosixPath(marker).parts) - 1]
-    entries = list(content.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else content
+    if not marker:
+        entries = list(content.iterdir())
+        return entries[0] if len(entries) == 1 and entries[0].is_dir() else content
+    found = sorted(content.rglob(marker), key=lambda path: len(path.parts))
+    if not found:
+        raise DatasetError(
+            f"{', '.join(file.name for file in files)} holds no {marker}: it is not the data "
+            "set that was asked for."
+        )
+    return found[0].parents[len(PurePosixPath(marker).parts) - 1]
 
 
-def _is_archive(file: Path) -> bool:
-    return file.name.lower().endswith((".zip", ".tar", ".tar.gz", ".tgz"))
+def _zipped(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Yield each member's name, the most bytes that it can hold, and a file's content."""
+    with zipfile.ZipFile(archive) as zipped:
+        for info in zipped.infolist():
+            kind = info.external_attr >> 28  # the Unix file type, 0 when made elsewhere
+            if kind not in (0, 4, 8):
+                raise _refused(archive, info.filename, "is a link or a device")
+            if info.flag_bits & 1:
+                raise _refused(archive, info.filename, "is encrypted")
+            if info.is_dir():
+                yield info.filename, 0, None
+            else:
+                with zipped.open(info) as content:
+                    yield info.filename, info.file_size, content
+
+
+def _tarred(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Yield likewise the members of a tar, compressed with gzip or not."""
+    with (
+        archive.open("rb") as file,
+        gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else nullcontext(file) as stream,
+    ):
+        # the padding of a tar's blocks is read, and not written
+        limited = _Limited(stream, _bomb(archive, limit), 2 * limit + SMALLEST_LIMIT)  # type: ignore[arg-type]  # reads as one
+        with tarfile.open(fileobj=limited, mode="r|") as tar:
+            for member in tar:
+                if not member.isdir() and not member.isfile():
+                    raise _refused(archive, member.name, "is a link or a device")
+                content = tar.extractfile(member) if member.isfile() else None
+                yield member.name, member.size, content
+        while limited.read(_BLOCK):  # to the checksum at its end
+            pass
 
 
 class _Limited(io.RawIOBase):
@@ -144,66 +187,16 @@ class _Limited(io.RawIOBase):
     them is known.
     """
 
-    def __init__(self, stream: BinaryIO, archive: Path, limit: int) -> None:
-        self._stream = stream
-        self._archive = archive
-        self._limit = limit
-        self._count = 0
+    def __init__(self, stream: BinaryIO, refusal: DatasetError, limit: int) -> None:
+        self._stream, self._refusal, self._left = stream, refusal, limit
 
     def read(self, size: int = -1) -> bytes:
         """Read as from the stream."""
         content = self._stream.read(size)
-        self._count += len(content)
-        if self._count > self._limit:
-            raise _bomb(self._archive, self._limit)
+        self._left -= len(content)
+        if self._left < 0:
+            raise self._refusal
         return content
-
-
-@contextmanager
-def _decompressed(archive: Path, limit: int) -> Iterator[BinaryIO]:
-    """Open a tar, compressed with gzip or not; at most ``limit`` bytes can be read from it."""
-    with archive.open("rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        with gzip.open(file) if compressed else nullcontext(file) as stream:
-            yield _Limited(stream, archive, limit)  # type: ignore[misc, arg-type]  # reads as one
-
-
-def _limit_of(archive: Path) -> int:
-    return max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
-
-
-def _zip_members(archive: Path) -> Iterator[tuple[str, BinaryIO | None]]:
-    with zipfile.ZipFile(archive) as zipped:
-        for info in zipped.infolist():
-            kind = info.external_attr >> 28  # the Unix file type, 0 when made elsewhere
-            if kind not in (0, 4, 8):
-                raise _refused(archive, info.filename, "is a link or a device")
-            if info.flag_bits & 1:
-                raise _refused(archive, info.filename, "is encrypted")
-            if info.is_dir():
-                yield info.filename, None
-            else:
-                with zipped.open(info) as content:
-                    yield info.filename, content  # type: ignore[misc]  # IO[bytes] reads alike
-
-
-def _tar_members(archive: Path, limit: int) -> Iterator[tuple[str, BinaryIO | None]]:
-    # the padding of a tar's blocks is read, and not written
-    read = 2 * limit + SMALLEST_LIMIT
-    with (
-        _decompressed(archive, read) as stream,
-        tarfile.open(fileobj=stream, mode="r|") as tar,
-    ):
-        for member in tar:
-            if member.isdir():
-                yield member.name, None
-            elif member.isfile():
-                yield member.name, tar.extractfile(member)  # type: ignore[misc]  # as above
-            else:
-                raise _refused(archive, member.name, "is a link or a device")
-        while stream.read(_BLOCK):  # to the checksum at its end
-            pass
 
 
 def _safe(name: str, archive: Path) -> PurePosixPath:
@@ -214,16 +207,6 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     if ".." in anywhere.parts or "\0" in name:
         raise _refused(archive, name, "leads out of the folder")
     return PurePosixPath(name)
-
-
-def _copy(content: BinaryIO, target: Path, allowed: int) -> int:
-    """Write ``content``, stopping one block after ``allowed`` bytes; return the bytes written."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
-    with target.open("wb") as file:
-        while written <= allowed and (block := content.read(_BLOCK)):
-            written += file.write(block)
-    return written
 
 
 def _bomb(archive: Path, limit: int) -> DatasetError:
@@ -238,18 +221,3 @@ def _refused(archive: Path, name: str, reason: str) -> DatasetError:
         f"{archive.name} holds {name!r}, which {reason}: the archive was refused. "
         "Download it again from its source."
     )
-
-
-@contextmanager
-def _damage_named(archive: Path) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise DatasetError(
-            f"{archive} is damaged or cut short ({error}): delete it and download it again."
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"Cannot unpack or read {archive} ({error.strerror or error}): "
-            "check its folder and the space left."
-        ) from error

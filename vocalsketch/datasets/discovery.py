@@ -1,12 +1,14 @@
-"""Which files below a folder are sounds."""
+"""Files below a folder: which are sounds, and those found by the names that tables give them."""
 
 import os
 import re
 import stat
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from posixpath import normpath
 from typing import NamedTuple
 
 from vocalsketch.errors import DatasetError
@@ -32,32 +34,21 @@ BEGINNING = re.compile(
 
 
 class FoundFile(NamedTuple):
-    """A file that is taken for a sound.
+    """A file that is taken for a sound."""
 
-    Attributes:
-        path: Within the folder, its parts joined by ``/``.
-        size: Bytes.
-        changed: Nanoseconds since 1970.
-    """
-
-    path: str
-    size: int
-    changed: int
+    path: str  # within the folder, its parts joined by ``/``
+    size: int  # bytes
+    changed: int  # nanoseconds since 1970
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies below a folder.
+    """What lies below a folder."""
 
-    Attributes:
-        files: That are taken for sounds, sorted by path.
-        unusable: Why others of a sound's name are not, and folders that cannot be read, by path.
-        others: How many files are hidden or no sounds, by suffix.
-    """
-
-    files: list[FoundFile] = field(default_factory=list)
+    files: list[FoundFile] = field(default_factory=list)  # taken for sounds, sorted by path
+    # Why others of a sound's name are not, and folders that cannot be read, by path.
     unusable: dict[str, str] = field(default_factory=dict)
-    others: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)  # hidden or no sounds, by suffix
 
 
 def list_audio(folder: Path) -> Listing:
@@ -104,6 +95,11 @@ def audio_in(folder: Path) -> list[Path]:
     return [folder / found.path for found in list_audio(folder).files] if folder.is_dir() else []
 
 
+def _begins_as_sound(path: Path) -> bool:
+    with open_regular(path) as stream:
+        return BEGINNING.match(stream.read(16)) is not None
+
+
 def suffix_of(path: str) -> str:
     """Return a path's suffix in small letters, or words where there is none.
 
@@ -139,7 +135,7 @@ def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
     try:
         status = entry.stat()
         regular = stat.S_ISREG(status.st_mode)
-        sound = named or (regular and _begins_as_sound(entry))
+        sound = named or (regular and _begins_as_sound(Path(entry)))
         path.encode()
     except OSError as error:
         reason = "a link that leads nowhere" if entry.is_symlink() else str(error.strerror)
@@ -156,6 +152,67 @@ def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
         listing.others[suffix_of(path)] += 1
 
 
-def _begins_as_sound(entry: "os.DirEntry[str]") -> bool:
-    with open_regular(Path(entry)) as stream:
-        return BEGINNING.match(stream.read(16)) is not None
+def composed(name: str) -> str:
+    """Return a name in one Unicode form (NFC): macOS and Linux write letters with accents apart.
+
+    >>> composed("o" + chr(0x308)) == chr(0xF6)
+    True
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+class Files:
+    """The files below a folder, found by relative names; each folder is listed once.
+
+    A name may have its letters in another Unicode form, other capitals where no two files are
+    alike but for these, and backslashes between folders.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listed: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, name: str) -> Path | None:
+        """Return the regular file of that name, or None."""
+        found = self._walk(normpath(name)) or self._walk(normpath(name.replace("\\", "/")))
+        return found if found is not None and found.is_file() else None
+
+    def place(self, name: str) -> Path:
+        """Return the file or folder of that name, or where it would lie."""
+        found = self._walk(name)
+        return self.root / name if found is None else found
+
+    def identity(self, name: str, found: Path | None) -> str:
+        """Return one id for the spellings of a file: as it is found on disk, else as it is named.
+
+        Names outside ``root`` are kept as they are written.
+        """
+        if found is not None and found.is_relative_to(self.root):
+            name = found.relative_to(self.root).as_posix()
+        return composed(normpath(name.replace("\\", "/")))
+
+    def _walk(self, name: str) -> Path | None:
+        here: Path | None = Path("/") if name.startswith("/") else self.root
+        for part in name.strip("/").split("/"):
+            if here is None or part in ("", "."):
+                break
+            here = here / ".." if part == ".." else self._entry(here, part)
+        return here
+
+    def _entry(self, folder: Path, name: str) -> Path | None:
+        if folder not in self._listed:
+            self._listed[folder] = _names_in(folder)
+        for key in (name, composed(name), composed(name).casefold()):
+            alike = self._listed[folder].get(key, [])
+            if len(alike) == 1 or name in alike:
+                return folder / (name if name in alike else alike[0])
+        return None
+
+
+def _names_in(folder: Path) -> dict[str, list[str]]:
+    """Return the names in a folder by themselves and by what is alike."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 - names, no objects
+        for key in {name, composed(name), composed(name).casefold()}:
+            alike[key].append(name)
+    return alike

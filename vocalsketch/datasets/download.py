@@ -22,6 +22,7 @@ from tqdm import tqdm
 from vocalsketch import __version__
 from vocalsketch.datasets import voxforge
 from vocalsketch.datasets.archive import unpack_whole
+from vocalsketch.datasets.weights import MOBILENETS, download_aisfx
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
 from vocalsketch.files import cache_folder, write_text
 
@@ -45,17 +46,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a data set is published, and by which of its files one knows it.
+    """Where a data set is published, and by which of its files one knows it."""
 
-    Attributes:
-        marker: A file of the data set, relative to its own top folder.
-        record: The address of a zenodo record, which lists files and checksums; or
-        files: the files themselves.
-    """
-
-    marker: str
-    record: str = ""
-    files: tuple[RemoteFile, ...] = ()
+    marker: str  # a file of the data set, relative to its own top folder
+    record: str = ""  # the address of a zenodo record, which lists files and checksums; or
+    files: tuple[RemoteFile, ...] = ()  # the files themselves
 
 
 _ZENODO = "https://zenodo.org/api/records/"
@@ -72,33 +67,21 @@ PUBLISHED = {
     "qvim-dev": Published("DEV Dataset.csv", files=(RemoteFile("qvim-dev.zip", _QVIM),)),
     "urbansound8k": Published("metadata/UrbanSound8K.csv", files=(_URBAN,)),
 }
-
-
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
-WEIGHTS = {  # trained on AudioSet; MIT licence
-    stem[:4]: RemoteFile(f"{stem}.pt", f"{_EFFICIENTAT}{stem}.pt")
-    for stem in (
-        *("mn01_as_mAP_298", "mn02_as_mAP_378", "mn04_as_mAP_432", "mn05_as_mAP_443"),
-        *("mn10_as_mAP_471", "mn20_as_mAP_478", "mn30_as_mAP_482", "mn40_as_mAP_484"),
-    )
+WEIGHTS = {  # trained on AudioSet; MIT licence; a file's name tells its mean average precision
+    name: RemoteFile(f"{name}_as_mAP_{precision}.pt", f"{_EFFICIENTAT}{name}_as_mAP_{precision}.pt")
+    for name, precision in zip(MOBILENETS, (298, 378, 432, 443, 471, 478, 482, 484), strict=True)
 }
 
 
 @dataclass(frozen=True)
 class Download:
-    """What a download came to.
+    """What a download came to."""
 
-    Attributes:
-        folder: Where the data set lies.
-        fetched: Files fetched this time.
-        present: Files, or whole data sets, that were there before.
-        damaged: Files that arrived damaged and were left out, by name.
-    """
-
-    folder: Path
-    fetched: int
-    present: int
-    damaged: tuple[str, ...] = ()
+    folder: Path  # where the data set lies
+    fetched: int  # files, this time
+    present: int  # files, or whole data sets, that were there before
+    damaged: tuple[str, ...] = ()  # files that arrived damaged and were left out, by name
 
     def __str__(self) -> str:
         if not self.fetched and not self.damaged:
@@ -139,6 +122,21 @@ def download(published: Published, out: Path) -> Download:
         raise
     shutil.rmtree(downloads, ignore_errors=True)
     return Download(out, len(files), 0)
+
+
+def download_weights(name: str, out: Path) -> Download:
+    """Fetch a network's weights, of ``weights.BACKBONES``, as ``out``, whole or not at all.
+
+    Raises:
+        DatasetError: They cannot be reached, or are damaged.
+        StorageError: The disk is full or ``out`` cannot be written.
+    """
+    if out.is_file():
+        return Download(out, 0, 1)
+    if name in WEIGHTS:
+        return download_file(WEIGHTS[name], out)
+    download_aisfx(out)
+    return Download(out, 1, 0)
 
 
 def download_file(file: RemoteFile, out: Path) -> Download:
@@ -215,14 +213,13 @@ def download_voxforge(
             for stem in order:
                 if limit is not None and clips >= limit:
                     break
-                folder = there.get(stem)
-                present += folder is not None
+                file = RemoteFile(f"{stem}{voxforge.ARCHIVE_SUFFIX}", archives[stem])
+                folder = there.get(stem) or _submission(file, out / language)
                 if folder is None:
-                    folder = _submission(RemoteFile(f"{stem}.tgz", archives[stem]), out / language)
-                    fetched += folder is not None
-                if folder is None:
-                    damaged.append(f"{language}/{stem}.tgz")
+                    damaged.append(f"{language}/{file.name}")
                     continue
+                present += stem in there
+                fetched += stem not in there
                 found = len(voxforge.clips_of(folder, language, defaultdict(list)))
                 clips += found
                 bar.update(found)
@@ -323,7 +320,7 @@ def _save(response: requests.Response, part: Path, offset: int) -> None:
     if not response.ok:
         raise DatasetError(
             f"{response.url} answers HTTP {response.status_code} {response.reason}: "
-            "check that the data set is still offered there."
+            "check that it is still offered there."
         )
     offset = offset if response.status_code == requests.codes.partial_content else 0
     length = response.headers.get("Content-Length")

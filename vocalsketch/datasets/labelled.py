@@ -1,54 +1,52 @@
-"""Clips of known classes, which pre-train a tower; and which of them train and which test."""
+"""Clips of known classes, which pre-train a tower, and how they are divided; UrbanSound8K.
+
+UrbanSound8K is 8,732 urban sounds in ten classes and ten given folds: zenodo record 1203745,
+CC BY-NC 4.0. J. Salamon, C. Jacoby and J. P. Bello, "A Dataset and Taxonomy for Urban Sound
+Research", ACM Multimedia 2014, doi:10.1145/2647868.2655045.
+"""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vocalsketch.datasets.records import named
+from vocalsketch.datasets.discovery import Files
+from vocalsketch.datasets.records import Layout, OnBadAudio, name_at, named
+from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import ConfigError, DatasetError
 
 TEST_SHARE = 0.3  # paper, section V-A: 70 % train, 30 % test
+FOLDS = range(1, 11)  # of UrbanSound8K
+TABLE = "UrbanSound8K.csv"
+_COLUMNS = ("slice_file_name", "fold", "classID", "class")
+
+Sides = tuple[tuple[str, ...], tuple[str, ...]]  # ids that train, ids that test
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledClip:
-    """A clip of a known class.
+    """A clip of a known class."""
 
-    Attributes:
-        id: Unique in its corpus.
-        path: Where the audio lies.
-        label: Its class: a language, or a kind of sound.
-        group: Whose clips stand on one side of a split: a speaker, or a fold.
-    """
-
-    id: str
+    id: str  # unique in its corpus
     path: Path
-    label: str
-    group: str
+    label: str  # its class: a language, or a kind of sound
+    group: str  # whose clips stand on one side of a split: a speaker, or a fold
 
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """Clips of known classes.
+    """Clips of known classes."""
 
-    Attributes:
-        name: The layout's, such as ``voxforge``, or ``demo``; printed beside every result.
-        root: The folder it was read from.
-        classes: The classes, in the order of their indices.
-        clips: The clips, sorted by id.
-        skipped: What was found, or ought to be there, and is not used, by reason.
-    """
-
-    name: str
-    root: Path
-    classes: tuple[str, ...]
-    clips: tuple[LabelledClip, ...]
+    name: str  # the layout's, such as ``voxforge``, or ``demo``; printed beside every result
+    root: Path  # the folder it was read from
+    classes: tuple[str, ...]  # in the order of their indices
+    clips: tuple[LabelledClip, ...]  # sorted by id
+    # what was found, or ought to be there, and is not used, by reason
     skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def split_fold(corpus: LabelledCorpus, fold: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_fold(corpus: LabelledCorpus, fold: int) -> Sides:
     """Divide UrbanSound8K's clips for one round of ten-fold cross-validation.
 
     Returns:
@@ -58,7 +56,7 @@ def split_fold(corpus: LabelledCorpus, fold: int) -> tuple[tuple[str, ...], tupl
         ConfigError: ``fold`` is not 1 to 10.
         DatasetError: One of the sides has no clip.
     """
-    if not 1 <= fold <= 10:
+    if fold not in FOLDS:
         raise ConfigError(f"fold is {fold}: UrbanSound8K has folds 1 to 10.")
     train, test = _sides(corpus, {clip.id for clip in corpus.clips if clip.group == str(fold)})
     if not train or not test:
@@ -75,7 +73,7 @@ def split_languages(
     split: Literal["speaker", "clip"] = "speaker",
     seed: int = 0,
     test_share: float = TEST_SHARE,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> Sides:
     """Divide each language's clips into training and test clips.
 
     ``speaker`` keeps each speaker's clips on one side, also those of a name that occurs in several
@@ -101,11 +99,11 @@ def split_languages(
     return _sides(corpus, draw(by_language, seed, test_share))
 
 
-def _sides(corpus: LabelledCorpus, test: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    def ids(tested: bool) -> tuple[str, ...]:
-        return tuple(clip.id for clip in corpus.clips if (clip.id in test) is tested)
-
-    return ids(False), ids(True)
+def _sides(corpus: LabelledCorpus, test: set[str]) -> Sides:
+    ids = [clip.id for clip in corpus.clips]
+    return tuple(each for each in ids if each not in test), tuple(
+        each for each in ids if each in test
+    )
 
 
 def _by_clip(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:
@@ -165,3 +163,80 @@ def _closest(free: list[tuple[str, int]], placed: int, total: int, share: float)
             drawn.add(name)
             left -= clips
     return drawn
+
+
+def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> LabelledCorpus:
+    """Read UrbanSound8K's table and find its files. No audio is decoded.
+
+    Missing and zero-byte files are an error, or are left out and listed in ``skipped``.
+
+    Raises:
+        DatasetError: The table is missing, lacks a column, or has rows that make no sense; files
+            are missing or empty; or nothing is left.
+    """
+    clips, classes = _read_table(root)
+    skipped: dict[str, list[str]] = defaultdict(list)
+    usable = []
+    for clip in clips:
+        if not clip.path.is_file():
+            skipped["file is missing"].append(f"fold{clip.group}/{clip.id}")
+        elif not clip.path.stat().st_size:
+            skipped["zero-byte file"].append(f"fold{clip.group}/{clip.id}")
+        else:
+            usable.append(clip)
+    if skipped and (on_bad_audio != "skip" or not usable):
+        found = "; ".join(f"{reason}: {named(names)}" for reason, names in skipped.items())
+        raise DatasetError(
+            f"{root} lacks {len(clips) - len(usable)} of the {len(clips)} files that {TABLE} names "
+            f"({found}). Restore them, or set on_bad_audio to skip to go on with the rest."
+        )
+    kept = {clip.label for clip in usable}
+    return LabelledCorpus(
+        name_at(root, URBANSOUND8K.name),
+        root,
+        tuple(each for each in classes if each in kept),
+        tuple(usable),
+        {reason: tuple(names) for reason, names in skipped.items()},
+    )
+
+
+def _read_table(root: Path) -> tuple[list[LabelledClip], list[str]]:
+    """Return the clips of the table and the classes in the order of their ids."""
+    files = Files(root)
+    table = files.find(f"metadata/{TABLE}") or files.find(TABLE)
+    if table is None:
+        raise DatasetError(
+            f"{root} does not hold metadata/{TABLE}, nor {TABLE}: give the folder of the data set, "
+            "or run: vocalsketch data download urbansound8k"
+        )
+    folds = "audio/" if files.place("audio").is_dir() else ""
+    clips: dict[str, LabelledClip] = {}
+    classes: dict[int, str] = {}
+    for line, row in read_rows(table, _COLUMNS):
+        name, fold, class_id, kind = (row[column] for column in _COLUMNS)
+        wrong = {
+            f"slice_file_name is {name!r}, not a file's name": not name or Path(name).name != name,
+            f"it repeats {name}": name in clips,
+            f"fold is {fold!r}, not a number from 1 to 10": fold not in map(str, FOLDS),
+            f"classID is {class_id!r}, not a number from 0": not class_id.isdecimal(),
+        }
+        complaint = next((text for text, is_wrong in wrong.items() if is_wrong), None)
+        if complaint:
+            raise DatasetError(f"{table}, line {line}: {complaint}. Repair it.")
+        if classes.setdefault(int(class_id), kind) != kind:
+            pair = f"{classes[int(class_id)]}, {kind}"
+            raise DatasetError(f"{table} gives one classID two names ({pair}): restore it.")
+        clips[name] = LabelledClip(name, files.place(f"{folds}fold{fold}/{name}"), kind, fold)
+    if not clips:
+        raise DatasetError(f"{table} has no rows: restore it from {URBANSOUND8K.source}")
+    return [clips[name] for name in sorted(clips)], [classes[each] for each in sorted(classes)]
+
+
+URBANSOUND8K = Layout(
+    name="urbansound8k",
+    title="UrbanSound8K",
+    source="https://zenodo.org/records/1203745",
+    tree=f"ROOT/metadata/{TABLE} and ROOT/audio/fold1/ to fold10/, or ROOT/{TABLE} and ROOT/fold1/ "
+    "to fold10/",
+    needs=((f"metadata/{TABLE}", TABLE), ("audio/fold*/", "fold*/")),
+)

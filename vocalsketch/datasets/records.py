@@ -1,11 +1,15 @@
-"""What a corpus of sounds and their vocal imitations is, whatever layout it has on disk."""
+"""What a corpus of sounds and their vocal imitations is, and how one lies on disk."""
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from vocalsketch.datasets.discovery import Files
+from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.errors import DatasetError
 
 OnBadAudio = Literal["error", "skip", "use"]
@@ -19,6 +23,7 @@ FILE_GONE = "files that the tables name and the disk lacks"
 ALONE = "recordings that are the only ones of their class"
 
 ONE_CATEGORY = "sounds"  # of a corpus in which every sound is ranked among all
+DEMO_MARKER = "DEMO"  # a file that marks a synthesised data set in another one's layout
 
 MERGE = "Ranking needs at least two: add a sound, or merge it into another category."
 NAMED_AT_ONCE = 10
@@ -26,62 +31,39 @@ NAMED_AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A sound recording that was imitated: a candidate.
+    """A sound recording that was imitated: a candidate."""
 
-    Attributes:
-        id: The file name, unique in its corpus.
-        path: Where the audio lies.
-        category: The category within which it is ranked, such as ``acoustic instruments``.
-        label: What it is called, for people to read; not unique.
-        classes: What kinds of sound it is, where that is known: sounds that share a class with a
-            query's target are relevant to the query beside the target itself.
-    """
-
-    id: str
+    id: str  # the file name, unique in its corpus
     path: Path
-    category: str
-    label: str
+    category: str  # within which it is ranked, such as ``acoustic instruments``
+    label: str  # what it is called, for people to read; not unique
+    # What kinds of sound it is, where that is known: sounds that share a class with a query's
+    # target are relevant to the query beside the target itself.
     classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Imitation:
-    """A vocal imitation: a query.
+    """A vocal imitation: a query."""
 
-    Attributes:
-        id: The file name (with its folder where names recur), unique in its corpus.
-        path: Where the audio lies.
-        sound_id: The ``Sound.id`` of the sound imitated: its target.
-        participant: Who imitated it, where that is known.
-    """
-
-    id: str
+    id: str  # the file name (with its folder where names recur), unique in its corpus
     path: Path
-    sound_id: str
-    participant: str = ""
+    sound_id: str  # of the sound imitated: its target
+    participant: str = ""  # who imitated it, where that is known
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Sounds and the imitations of them, each sorted by id.
+    """Sounds and the imitations of them."""
 
-    Attributes:
-        name: The layout's, such as ``vocalsketch``, or ``demo``; printed beside every result.
-        root: The folder (or CSV file) it was read from.
-        sounds: The sounds, sorted by (category, id).
-        imitations: The imitations of those sounds, sorted by (sound's category, sound_id, id).
-        missing: What the tables name and the disk lacks, by reason: ``NOT_DISTRIBUTED`` is
-            expected, ``FILE_GONE`` is damage that ``on_bad_audio="skip"`` let pass.
-        held_out: Ids of the sounds that may only test: those of the second of two corpora that
-            were joined; empty otherwise.
-    """
-
-    name: str
-    root: Path
-    sounds: tuple[Sound, ...]
-    imitations: tuple[Imitation, ...]
+    name: str  # the layout's, such as ``vocalsketch``, or ``demo``; printed beside every result
+    root: Path  # the folder (or CSV file) it was read from
+    sounds: tuple[Sound, ...]  # sorted by (category, id)
+    imitations: tuple[Imitation, ...]  # sorted by (sound's category, sound_id, id)
+    # What the tables name and the disk lacks, by reason: ``NOT_DISTRIBUTED`` is expected,
+    # ``FILE_GONE`` is damage that ``on_bad_audio="skip"`` let pass.
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    held_out: frozenset[str] = frozenset()
+    held_out: frozenset[str] = frozenset()  # sounds of the second of two corpora, which only test
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -89,25 +71,100 @@ class Corpus:
         return tuple(sorted({sound.category for sound in self.sounds}))
 
 
-class Faults:
-    """What is wrong with a data set, gathered so that its owner meets all of it at once."""
+@dataclass(frozen=True)
+class Layout:
+    """A data set's layout, which recognises itself and explains itself."""
 
-    def __init__(self, root: Path, on_bad_audio: OnBadAudio) -> None:
-        self.root = root
+    name: str  # what results are marked with, such as ``vimsketch``
+    title: str  # what people call it
+    tree: str  # how it must lie, for people to read
+    # What has to be there in any capitals, each a choice of patterns; a slash at the end means a
+    # folder.
+    needs: tuple[tuple[str, ...], ...]
+    source: str = ""  # where it is published
+    signs: tuple[str, ...] = ()  # what else tells that a folder was meant to be it
+    load: Callable[[Path, OnBadAudio], Corpus] | None = None  # None: no vocal imitations
+    includes: tuple[str, ...] = ()  # names of other data sets whose audio it holds too
+    columns: tuple[str, ...] = ()  # where it is a table: those by which it is told
+
+    def missing(self, root: Path) -> list[str]:
+        """Return what ``root`` lacks of what has to be there."""
+        return [
+            " or ".join(choice)
+            for choice in self.needs
+            if not any(self._holds(root, pattern) for pattern in choice)
+        ]
+
+    def recognises(self, root: Path) -> float:
+        """Return the share of the layout that lies at ``root``: 1 is the data set, 0 is another."""
+        lacking = len(self.missing(root))
+        if not lacking:
+            return 1.0
+        signs = sum(_is_there(root, sign) for sign in self.signs)
+        return (len(self.needs) - lacking + signs) / (len(self.needs) + len(self.signs))
+
+    def explain(self, root: Path) -> str:
+        """Return what ``root`` lacks and how the data set must lie."""
+        return (
+            f"{root} is nearly {self.title}, but lacks {', '.join(self.missing(root))}. "
+            f"{self.title} lies so: {self.tree}."
+        )
+
+    def _holds(self, root: Path, pattern: str) -> bool:
+        if self.columns:
+            return root.is_file() and not why_no_table(root, self.columns)
+        return _is_there(root, pattern)
+
+
+def _is_there(root: str | Path, pattern: str) -> bool:
+    part, slash, rest = pattern.lower().partition("/")
+    try:
+        with os.scandir(root) as entries:
+            alike = [entry for entry in entries if fnmatchcase(entry.name.lower(), part)]
+        if not slash:
+            return any(entry.is_file() for entry in alike)
+        return any(entry.is_dir() and (not rest or _is_there(entry.path, rest)) for entry in alike)
+    except OSError:
+        return False
+
+
+def name_at(root: Path, name: str) -> str:
+    """Return what a corpus in a layout is called: ``demo`` where it is a synthesised one."""
+    return "demo" if (root / DEMO_MARKER).is_file() else name
+
+
+class Tree(Files):
+    """A data set's files, and all that is wrong with it, so that its owner meets that at once.
+
+    Args:
+        source: The folder of the data set, or the table beside which its files lie.
+        on_bad_audio: Whether files that a table names and the disk lacks are a fault.
+    """
+
+    def __init__(self, source: Path, on_bad_audio: OnBadAudio) -> None:
+        super().__init__(source.parent if source.is_file() else source)
+        self.source = source
         self.on_bad_audio = on_bad_audio
-        self.gone: list[str] = []
-        self._found: dict[tuple[str, str], list[str]] = {}
+        self._gone: list[str] = []
+        self._faults: dict[tuple[str, str], list[str]] = {}
 
-    def add(self, what: str, name: str, remedy: str) -> None:
+    def fault(self, what: str, name: str, remedy: str) -> None:
         """Note a fault: what it is, where, and what to do about every one of its kind."""
-        self._found.setdefault((what, remedy), []).append(name)
+        self._faults.setdefault((what, remedy), []).append(name)
 
-    def add_gone(self, name: str) -> None:
+    def gone(self, name: str) -> None:
         """Note a file that a table names and the disk lacks."""
-        self.gone.append(name)
+        self._gone.append(name)
         if self.on_bad_audio != "skip":
             remedy = "Restore it, or set on_bad_audio to skip to go on without."
-            self.add("lacks audio that its tables name", name, remedy)
+            self.fault("lacks audio that its tables name", name, remedy)
+
+    def audio(self, name: str, where: str = "") -> Path | None:
+        """Return the file that a table names somewhere; note where it is gone."""
+        path = self.find(name)
+        if path is None:
+            self.gone(f"{name}{where}")
+        return path
 
     def corpus(
         self,
@@ -116,58 +173,45 @@ class Faults:
         imitations: Iterable[Imitation],
         missing: Mapping[str, Iterable[str]] | None = None,
     ) -> Corpus:
-        """Return the corpus of what was read, whose gone files are ``missing`` beside others.
+        """Return those sounds and the imitations whose sound is among them.
+
+        Gone files are ``missing`` beside others.
 
         Raises:
             DatasetError: Something was noted, or no sound or imitation is left.
         """
-        sounds = list(sounds)
-        if self._found:
-            self._refuse(sounds)
-        missing = {FILE_GONE: self.gone, **(missing or {})}
-        return assemble(name, self.root, sounds, imitations, missing)
+        ordered = tuple(sorted(sounds, key=lambda sound: (sound.category, sound.id)))
+        if self._faults:
+            raise self._refusal(ordered)
+        place = {sound.id: position for position, sound in enumerate(ordered)}
+        kept = sorted(
+            (imitation for imitation in imitations if imitation.sound_id in place),
+            key=lambda imitation: (place[imitation.sound_id], imitation.id),
+        )
+        reasons = {FILE_GONE: self._gone, **(missing or {})}
+        lacking = {reason: tuple(sorted(set(names))) for reason, names in reasons.items() if names}
+        for found, noun in ((ordered, "sound recording"), (kept, "imitation of a sound")):
+            if not found:
+                counts = "; ".join(f"{len(names)} {reason}" for reason, names in lacking.items())
+                counts = f" ({counts})" if counts else ""
+                raise DatasetError(f"No {noun} was found in {self.source}{counts}.")
+        return Corpus(name, self.source, ordered, tuple(kept), lacking)
 
-    def _refuse(self, sounds: Iterable[Sound]) -> None:
-        """Raise what was noted, and with it which categories have a single sound."""
+    def _refusal(self, sounds: Iterable[Sound]) -> DatasetError:
+        """Return what was noted, and with it which categories have a single sound."""
         for category in single_categories(sounds):
-            self.add("has a category of one sound", repr(category), MERGE)
+            self.fault("has a category of one sound", repr(category), MERGE)
         lines = [
             f"{what}: {named(dict.fromkeys(names))}. {remedy}"
-            for (what, remedy), names in self._found.items()
+            for (what, remedy), names in self._faults.items()
         ]
-        raise DatasetError("\n- it ".join([f"{self.root} cannot be used as it is:", *lines]))
+        return DatasetError("\n- it ".join([f"{self.source} cannot be used as it is:", *lines]))
 
 
 def single_categories(sounds: Iterable[Sound]) -> list[str]:
     """Return the categories with one sound, within which nothing can be ranked."""
     counts = Counter(sound.category for sound in sounds)
     return sorted(category for category, count in counts.items() if count == 1)
-
-
-def assemble(
-    name: str,
-    root: Path,
-    sounds: Iterable[Sound],
-    imitations: Iterable[Imitation],
-    missing: Mapping[str, Iterable[str]],
-) -> Corpus:
-    """Return the corpus of those sounds and of the imitations whose sound is among them.
-
-    Raises:
-        DatasetError: No sound, or no imitation of one, is left.
-    """
-    ordered = tuple(sorted(sounds, key=lambda sound: (sound.category, sound.id)))
-    place = {sound.id: position for position, sound in enumerate(ordered)}
-    kept = sorted(
-        (imitation for imitation in imitations if imitation.sound_id in place),
-        key=lambda imitation: (place[imitation.sound_id], imitation.id),
-    )
-    lacking = {reason: tuple(sorted(set(names))) for reason, names in missing.items() if names}
-    for found, noun in ((ordered, "sound recording"), (kept, "imitation of a sound")):
-        if not found:
-            counts = "; ".join(f"{len(names)} {reason}" for reason, names in lacking.items())
-            raise DatasetError(f"No {noun} was found in {root}{f' ({counts})' if counts else ''}.")
-    return Corpus(name, root, ordered, tuple(kept), lacking)
 
 
 def named(names: Iterable[str]) -> str:

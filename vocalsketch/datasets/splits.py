@@ -1,16 +1,158 @@
-"""The ways to divide a corpus into sounds and imitations that train, validate and test."""
+"""Divisions of a corpus into what trains, validates and tests, and the file that keeps one."""
 
 import hashlib
+import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 
-from vocalsketch.datasets.manifest import Split, check_rankable, read_manifest
-from vocalsketch.datasets.records import Corpus, named
+from vocalsketch.datasets.discovery import composed
+from vocalsketch.datasets.records import Corpus, Sound, named
 from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.files import read_regular, write_text
+
+MANIFEST_FORMAT = "vocalsketch split"
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """A division of a corpus by ids, independent of where its files lie.
+
+    No sound and no imitation stands on two sides, and every imitation on the side of its sound.
+
+    Raises:
+        DatasetError: An id stands on two sides or twice on one, or a side is empty.
+    """
+
+    name: str  # how it was made: ``paper``, ``random(seed=3)``, ``fold 2 of 5 (seed=0)``, ...
+    corpus: str  # ``Corpus.name``
+    development_sounds: tuple[str, ...]  # that train and validate
+    test_sounds: tuple[str, ...]
+    train_imitations: tuple[str, ...]
+    validation_imitations: tuple[str, ...]
+    test_imitations: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for side, ids in self._sides().items():
+            if not ids:
+                raise DatasetError(
+                    f"Split {self.name!r} of {self.corpus} has no {side.replace('_', ' ')}: "
+                    "every sound needs at least two imitations, one to train and one to validate."
+                )
+        for kind in ("sounds", "imitations"):
+            counts = Counter(chain(*(ids for side, ids in self._sides().items() if kind in side)))
+            repeated = [identity for identity, count in counts.items() if count > 1]
+            if repeated:
+                raise DatasetError(
+                    f"Split {self.name!r} places more than once: {named(repeated)}. "
+                    "Each sound and each imitation belongs to one side."
+                )
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that are equal where the sides are, whatever the order."""
+        sides = {side: sorted(ids) for side, ids in self._sides().items()}
+        content = json.dumps([self.corpus, sides], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def sounds(self) -> frozenset[str]:
+        """The ids of both halves."""
+        return frozenset(self.development_sounds + self.test_sounds)
+
+    def check(self, corpus: Corpus) -> None:
+        """Hold the split against the corpus that it divides.
+
+        Raises:
+            DatasetError: The corpus is another one or lacks ids, an imitation stands on another
+                side than its target, or a category has fewer than two sounds on a side.
+        """
+        if self.corpus != corpus.name:
+            raise DatasetError(
+                f"Split {self.name!r} divides the corpus {self.corpus!r}; {corpus.root} is "
+                f"{corpus.name!r}. Take a split of that corpus."
+            )
+        sounds = {sound.id: sound for sound in corpus.sounds}
+        target = {imitation.id: imitation.sound_id for imitation in corpus.imitations}
+        lacking = [
+            identity
+            for side, ids in self._sides().items()
+            for identity in ids
+            if identity not in (sounds if "sounds" in side else target)
+        ]
+        if lacking:
+            raise DatasetError(
+                f"Split {self.name!r} names what {corpus.root} lacks: {named(lacking)}. "
+                "Restore it, or make a split of what is there."
+            )
+        developing = self.train_imitations + self.validation_imitations
+        for side, queries, targets in (
+            ("development", developing, self.development_sounds),
+            ("test", self.test_imitations, self.test_sounds),
+        ):
+            strays = [query for query in queries if target[query] not in set(targets)]
+            if strays:
+                raise DatasetError(
+                    f"Split {self.name!r} parts imitations from their sounds: {named(strays)}. "
+                    "An imitation belongs to the side of the sound it imitates."
+                )
+            _check_rankable(corpus, side, [sounds[identity] for identity in targets])
+
+    def _sides(self) -> dict[str, tuple[str, ...]]:
+        return {key: value for key, value in asdict(self).items() if key not in ("name", "corpus")}
+
+
+def write_manifest(split: Split, path: Path) -> None:
+    """Write the split as JSON that any run can be given, an id on each line."""
+    content = {"format": MANIFEST_FORMAT, "version": MANIFEST_VERSION, **asdict(split)}
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_manifest(path: Path) -> Split:
+    """Read what ``write_manifest`` wrote; ``Split.check`` holds it against a corpus.
+
+    Raises:
+        DatasetError: The file is not such a manifest, or of a later version.
+    """
+    try:
+        content = json.loads(read_regular(path))
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as a split manifest: {error}.") from error
+    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+        raise DatasetError(f"{path} is not a split manifest: `vocalsketch data split` writes one.")
+    if content.get("version") != MANIFEST_VERSION:
+        raise DatasetError(
+            f"{path} has manifest version {content.get('version')!r}, this program reads "
+            f"{MANIFEST_VERSION}: make the split again, or use the program that wrote it."
+        )
+    sides = {field.name: content.get(field.name) for field in fields(Split)[2:]}
+    bad = [
+        side
+        for side, ids in sides.items()
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids)
+    ]
+    if bad:
+        raise DatasetError(f"{path} has no list of ids as {', '.join(bad)}: make the split again.")
+    ids = {side: tuple(map(composed, ids or ())) for side, ids in sides.items()}
+    return Split(str(content.get("name")), str(content.get("corpus")), **ids)
+
+
+def _check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None:
+    """Refuse a side on which a category has fewer than two sounds, where nothing ranks."""
+    counts = Counter(sound.category for sound in sounds)
+    here = {sound.category for sound in sounds} if corpus.held_out else corpus.categories
+    for category in sorted(here):
+        if counts[category] < 2:
+            raise DatasetError(
+                f"Category {category!r} of {corpus.root} has {counts[category]} of its sounds on "
+                f"the {side} side: ranking needs at least two. Add sounds, leave the category "
+                "out, or choose another split."
+            )
+
 
 # What a published protocol trains on and what it tests
 PROTOCOLS = {
@@ -44,7 +186,6 @@ def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
 
     Raises:
         ConfigError: There is no such fold.
-        DatasetError: The fold, or the rest, would hold fewer than two sounds of a category.
     """
     _check_fold(fold, folds)
     order = _drawn_order(seed)
@@ -60,7 +201,6 @@ def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
 
     Raises:
         ConfigError: There is no such fold.
-        DatasetError: The fold, or the rest, cannot be ranked, or nobody is left to train on.
     """
     _check_fold(fold, folds)
     order = _drawn_order(0)
@@ -112,7 +252,8 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
 
     Raises:
         ConfigError: ``spec`` is none of these.
-        DatasetError: The corpus cannot be divided so.
+        DatasetError: The corpus cannot be divided so: a side would hold fewer than two sounds of a
+            category, or nobody would be left to train on.
     """
     if spec in (*PROTOCOLS, "corpora"):
         return corpora_split(corpus, str(spec))
@@ -167,8 +308,8 @@ def _divided(
     """Return the split whose test sounds are ``tested``, its ids in the corpus's order."""
     tests = [sound for sound in corpus.sounds if sound.id in tested]
     develops = [sound for sound in corpus.sounds if sound.id not in tested]
-    check_rankable(corpus, "development", develops)
-    check_rankable(corpus, "test", tests)
+    _check_rankable(corpus, "development", develops)
+    _check_rankable(corpus, "test", tests)
     of_sound: dict[str, list[str]] = {sound.id: [] for sound in corpus.sounds}
     for imitation in corpus.imitations:
         of_sound[imitation.sound_id].append(imitation.id)

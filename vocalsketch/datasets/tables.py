@@ -1,8 +1,8 @@
 """The tables that describe a data set, as spreadsheets, mirrors and other systems write them."""
 
-import codecs
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,15 +13,6 @@ from vocalsketch.files import read_regular
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEADER_WITHIN = 5  # rows: a title or Excel's "sep=;" may stand above the header
-_MARKS = (  # the mark of UTF-32 begins with that of UTF-16
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-# Which of four bytes are zero, of ASCII; UTF-16 has no more zeros than UTF-32.
-_WIDE = {"utf-32-le": (2, 3), "utf-32-be": (0, 1), "utf-16-le": (1, 3), "utf-16-be": (0, 2)}
 
 
 @dataclass(frozen=True)
@@ -114,17 +105,13 @@ def encoding_of(content: bytes) -> str:
     >>> encoding_of("a,b".encode("utf-16-le")), encoding_of(b"h\xf6rt")
     ('utf-16-le', 'windows-1252')
     """
-    for mark, encoding in _MARKS:
-        if content.startswith(mark):
-            return encoding
-    zeros = [content[start:2000:4].count(0) for start in range(4)]
-    if 8 * sum(zeros) > len(content[:2000]):
-        return max(_WIDE, key=lambda each: sum(zeros[place] for place in _WIDE[each]))
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "windows-1252"
-    return "utf-8"
+    encoding = json.detect_encoding(content)  # by marks, or by zeros about a first ASCII letter
+    if encoding == "utf-8":
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            return "windows-1252"
+    return encoding
 
 
 def _decoded_line(line: bytes) -> str:

@@ -1,26 +1,34 @@
 """VocalSketch: crowd-sourced vocal imitations of 240 sound recordings in four categories.
 
 Source: zenodo record 13862 (v1.0.4), CC BY 4.0. Mark Cartwright and Bryan Pardo, "VocalSketch:
-Vocally Imitating Audio Concepts", CHI 2015, doi:10.1145/2702123.2702387.
+Vocally Imitating Audio Concepts", CHI 2015, doi:10.1145/2702123.2702387. The originals of everyday
+sounds are not distributed with it; whoever has them can have them copied to where it expects them.
 """
 
+import shutil
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from vocalsketch.datasets.layout import DEMO_MARKER, Layout
-from vocalsketch.datasets.names import Files, composed
+from vocalsketch.datasets.discovery import audio_in, composed
 from vocalsketch.datasets.records import (
     NOT_DISTRIBUTED,
     Corpus,
-    Faults,
     Imitation,
+    Layout,
     OnBadAudio,
     Sound,
+    Tree,
+    name_at,
+    named,
 )
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
+from vocalsketch.files import written_whole
 
 EVERYDAY = "everyday"
+TRANSLATION = "everyday_filename_translation.csv"
 
 FIRST_SET = ("vocal_imitations.csv", "vocal_imitations")
 # The second table's name is misspelt in VocalSketch v1.1.
@@ -46,51 +54,48 @@ def load_vocalsketch(
     Raises:
         DatasetError: A table is missing or damaged, a file is gone, or nothing is left.
     """
-    faults = Faults(root, on_bad_audio)
-    files = Files(root)
-    sounds, absent = _read_sounds(files, faults)
+    tree = Tree(root, on_bad_audio)
+    sounds, absent = _read_sounds(tree)
     imitations: dict[str, Imitation] = {}
     for table, folder in (FIRST_SET, SECOND_SET) if second_set else (FIRST_SET,):
-        included = _included_folder(files, folder)
-        for row in rows_of_the_task(files.place(table), _COLUMNS):
+        included = _included_folder(tree, folder)
+        for row in rows_of_the_task(tree.place(table), _COLUMNS):
             if row["stimulus_type"].lower() != "sound recording":
                 continue
             name, target = composed(row["filename"]), composed(row["sound_recording"])
-            path = files.find(f"{included}/{name}")
-            sound = files.find(f"sound_recordings/{target}")
+            sound = tree.find(f"sound_recordings/{target}")
             target = composed(sound.name) if sound else target
             if name in imitations:
-                faults.add(f"repeats imitations in {table}", repr(name), ONE_ROW)
+                tree.fault(f"repeats imitations in {table}", repr(name), ONE_ROW)
             if target not in sounds and target not in absent:
                 what = f"names in {table} what sound_recordings.csv lacks"
-                faults.add(what, target, "Take both tables from one release.")
-            if path is None:
-                faults.add_gone(f"{included}/{name}")
-            else:
+                tree.fault(what, target, "Take both tables from one release.")
+            path = tree.audio(f"{included}/{name}")
+            if path is not None:
                 imitations[name] = Imitation(name, path, target, row["participant_id"])
-    corpus = "demo" if (root / DEMO_MARKER).is_file() else LAYOUT.name
     everyday = {name for name in absent if absent[name] == EVERYDAY}
-    return faults.corpus(corpus, sounds.values(), imitations.values(), {NOT_DISTRIBUTED: everyday})
+    name = name_at(root, VOCALSKETCH.name)
+    return tree.corpus(name, sounds.values(), imitations.values(), {NOT_DISTRIBUTED: everyday})
 
 
-def _read_sounds(files: Files, faults: Faults) -> tuple[dict[str, Sound], dict[str, str]]:
+def _read_sounds(tree: Tree) -> tuple[dict[str, Sound], dict[str, str]]:
     """Return the sounds on disk by file name, and the categories of those that are absent."""
-    table = files.place("sound_recordings.csv")
+    table = tree.place("sound_recordings.csv")
     sounds: dict[str, Sound] = {}
     absent: dict[str, str] = {}
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
         name, subset = composed(row["filename"]), row["audio_concept_subset"].lower()
         category = _CATEGORY_OF_SUBSET.get(subset, subset)
-        path = files.find(f"sound_recordings/{name}")
+        path = tree.find(f"sound_recordings/{name}")
         name = composed(path.name) if path else name
         if name in sounds or name in absent:
-            faults.add(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
+            tree.fault(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
         elif path is not None:
             sounds[name] = Sound(name, path, category, row["sound_label"])
         else:
             absent[name] = category
             if category != EVERYDAY:
-                faults.add_gone(f"sound_recordings/{name}")
+                tree.gone(f"sound_recordings/{name}")
     return sounds, absent
 
 
@@ -112,21 +117,75 @@ def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
         ) from None
 
 
-def _included_folder(files: Files, folder: str) -> str:
+def _included_folder(tree: Tree, folder: str) -> str:
     """Return where included imitations lie: older checkouts have ``included_vocal_imitations``."""
     candidates = [f"{folder}/included", f"included_{folder}"]
     if folder == SECOND_SET[1]:
         candidates.append(folder)
     for candidate in candidates:
-        if files.place(candidate).is_dir():
+        if tree.place(candidate).is_dir():
             return candidate
     raise DatasetError(
-        f"{files.root} has neither {' nor '.join(candidates)}: unpack the imitations beside their "
+        f"{tree.root} has neither {' nor '.join(candidates)}: unpack the imitations beside their "
         "table."
     )
 
 
-LAYOUT = Layout(
+@dataclass(frozen=True)
+class Import:
+    """What became of each original, by name."""
+
+    copied: tuple[str, ...]  # now, under VocalSketch's names
+    present: tuple[str, ...]  # before, likewise; they are left as they are
+    not_found: tuple[str, ...]  # that the folder lacks, under the originals' names
+
+
+def import_everyday(source: Path, root: Path) -> Import:
+    """Copy the originals of Marcel's set from ``source`` to VocalSketch's names for them.
+
+    File names are compared without regard to case; folders within ``source`` are looked through.
+
+    Raises:
+        DatasetError: The folder or the table is missing, two files fit one name, or none fits any.
+        StorageError: A file cannot be written.
+    """
+    if not source.is_dir():
+        raise DatasetError(f"{source} is not a folder: give the one with the everyday originals.")
+    translation = {}  # VocalSketch's name of each original
+    for line, row in read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename")):
+        new = row["vocalsketch_filename"]
+        if Path(new).name != new:
+            raise DatasetError(
+                f"{root / TRANSLATION}, line {line}: {new!r} is not a plain file name."
+            )
+        translation[row["marcel_filename"]] = new
+    folder = root / "sound_recordings"
+    present = {name for name in translation.values() if (folder / name).exists()}
+    on_disk = defaultdict(list)
+    for path in audio_in(source):
+        on_disk[composed(path.name).casefold()].append(path)
+    wanted = {old: new for old, new in translation.items() if new not in present}
+    keys = {old: composed(old).casefold() for old in wanted}
+    found = {old: on_disk[key] for old, key in keys.items() if key in on_disk}
+    if wanted and not found:
+        raise DatasetError(
+            f"{source} holds none of the {len(wanted)} files that {TRANSLATION} names, such as "
+            f"{next(iter(wanted))}: give the folder with the everyday originals."
+        )
+    for old, files in found.items():
+        if len(files) > 1:
+            raise DatasetError(f"{old} could be any of {named(map(str, files))}: keep one.")
+    for old, files in found.items():
+        with written_whole(folder / wanted[old]) as temporary:
+            shutil.copyfile(files[0], temporary)
+    return Import(
+        copied=tuple(sorted(wanted[old] for old in found)),
+        present=tuple(sorted(present)),
+        not_found=tuple(sorted(wanted.keys() - found.keys())),
+    )
+
+
+VOCALSKETCH = Layout(
     name="vocalsketch",
     title="VocalSketch",
     source="https://zenodo.org/records/13862",

@@ -15,10 +15,9 @@ from typing import TypeVar
 from vocalsketch.datasets.archive import unpacked_once
 from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
-from vocalsketch.datasets.layout import DEMO_MARKER, Layout
+from vocalsketch.datasets.records import Layout, name_at
 from vocalsketch.errors import ConfigError, DatasetError
 
-NAME = "voxforge"
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
 CLIPS_PER_LANGUAGE = 8000  # paper, section V-A
@@ -74,7 +73,7 @@ def load_voxforge(
     if empty:
         raise _nothing_usable(root, empty, listed)
     every = tuple(sorted(clips, key=lambda clip: clip.id))
-    name = "demo" if (root / DEMO_MARKER).is_file() else NAME
+    name = name_at(root, VOXFORGE.name)
     return LabelledCorpus(name, root, tuple(languages), every, listed)
 
 
@@ -163,8 +162,8 @@ def _nothing_usable(
     )
 
 
-LAYOUT = Layout(
-    name=NAME,
+VOXFORGE = Layout(
+    name="voxforge",
     title="VoxForge",
     source=SOURCE,
     tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "

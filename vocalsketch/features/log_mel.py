@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -171,11 +171,23 @@ def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.fl
     """
     frequencies = np.fft.rfftfreq(points or front_end.window, 1 / front_end.sample_rate)
     edges = band_edges(front_end)
+    return triangles(frequencies, edges) * 2 / (edges[2:] - edges[:-2])[:, None]
+
+
+def triangles(places: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what places weigh in triangles, 1 at each inner edge and 0 at its neighbours.
+
+    Args:
+        places: On any scale, (places,).
+        edges: On the same, rising, (bands + 2,).
+
+    Returns:
+        (bands, places).
+    """
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (frequencies - lower) / (centre - lower)
-    falling = (upper - frequencies) / (upper - centre)
-    triangles: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0) * 2 / (upper - lower)
-    return triangles
+    rising, falling = (places - lower) / (centre - lower), (upper - places) / (upper - centre)
+    weights: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0)
+    return weights
 
 
 def band_edges(front_end: MelBands) -> NDArray[np.float64]:

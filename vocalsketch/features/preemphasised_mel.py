@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd, check_bands, check_positive
+from vocalsketch.features.log_mel import triangles
 
 PREEMPHASIS = 0.97
 FLOOR, CENTRE, SCALE = 1e-5, 4.5, 5.0  # (log(power + 1e-5) + 4.5) / 5
@@ -92,12 +93,8 @@ class PreemphasisedMel(FrontEnd):
 
     def _filters(self) -> NDArray[np.float64]:
         """Return triangles over mel, (points // 2 + 1, bands)."""
-        mel = _mel(np.arange(self.points // 2 + 1) * self.sample_rate / self.points)[:, None]
-        edges = self._edges()
-        lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-        rising, falling = (mel - lower) / (centre - lower), (upper - mel) / (upper - centre)
-        triangles: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0)
-        return triangles
+        mel = _mel(np.arange(self.points // 2 + 1) * self.sample_rate / self.points)
+        return triangles(mel, self._edges()).T
 
 
 def _mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,9 +11,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -26,8 +26,9 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features.audio import load_clip, opened_file
 from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.threads import available_cores, computing_threads
 from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
+from vocalsketch.spread import spread
+from vocalsketch.threads import available_cores
 
 VERSION = 4  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20
@@ -205,6 +206,7 @@ class FeatureStore:
         front_end: FrontEnd,
         *,
         jobs: int | None = None,
+        ray: str | None = None,
         on_bad_audio: OnBadAudio = "error",
         progress: bool = True,
     ) -> FeatureTable:
@@ -216,6 +218,8 @@ class FeatureStore:
             sources: Audio files; one named twice counts once.
             front_end: What to compute.
             jobs: Threads; by default one for each core.
+            ray: The address of a Ray cluster that computes instead, as ``cluster`` takes it; its
+                machines have to see the sources and the store.
             on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used, or ``use``
                 to take what is there of files that are cut short or damaged.
             progress: Whether to show a progress bar on standard error.
@@ -243,7 +247,11 @@ class FeatureStore:
         missing = [path for path in wanted if path not in contents]
         bad: dict[Path, str] = {}
         if missing:
-            made = self._make(missing, entries, front_end, jobs or available_cores(), progress, use)
+            self._prepare(entries.folder)
+            make = partial(self._part, entries=entries, front_end=front_end, use=use)
+            name = f"{type(front_end).__name__} features"
+            with tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar:
+                made = self._make(missing, make, jobs or available_cores(), ray, bar.update)
             self._memory.remember(made.contents, stamps)
             contents |= made.contents
             bad = {path: made.bad[path] for path in missing if path in made.bad}
@@ -265,32 +273,22 @@ class FeatureStore:
     def _make(
         self,
         missing: Sequence[Path],
-        entries: Entries,
-        front_end: FrontEnd,
+        make: Callable[[Sequence[Path]], Made],
         jobs: int,
-        progress: bool,
-        use: bool,
+        ray: str | None,
+        tell: Callable[[int], object],
     ) -> Made:
-        """Compute features with several threads."""
-        self._prepare(entries.folder)
+        """Compute features with several threads, or on a cluster; tell how many at a time."""
         parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
         # Processes that fill one store at once begin at different parts, and pass over what
         # another has made.
         first = os.getpid() % len(parts)
-        name = f"{type(front_end).__name__} features"
         made = Made()
-        with (
-            tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar,
-            computing_threads(jobs) as pool,
-        ):
-            order = (*parts[first:], *parts[:first])
-            for future in as_completed(
-                [pool.submit(self._part, part, entries, front_end, use) for part in order]
-            ):
-                done = future.result()
-                made.contents |= done.contents
-                made.bad |= done.bad
-                bar.update(len(done.contents) + len(done.bad))
+        order = (*parts[first:], *parts[:first])
+        for done in spread(make, order, jobs, ray=ray, shared=self.folder):
+            made.contents |= done.contents
+            made.bad |= done.bad
+            tell(len(done.contents) + len(done.bad))
         return made
 
     def _part(

@@ -1,7 +1,8 @@
 """Activation maximisation: gradient ascent on the input (paper, section VII; Erhan et al. 2009)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -41,125 +42,71 @@ class AscentSettings:
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 0.")
 
-    def describe(self) -> str:
-        """Say in words when a unit counts as converged."""
-        return (
-            f"its best objective has not risen by 0.1 % over {self.patience} steps, for each of "
-            f"{self.halvings + 1} step sizes from {self.step_size:g} of the input's length down, "
-            "each half of the one before"
-        )
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Ascent:
-    """Where the ascent of several units ended."""
-
-    patterns: Inputs  # for each input (units, bins, frames): those of the best objective
-    activations: Tensor  # what the units answered to them, (units,), leaky
-    curves: list[list[float]]  # for each unit the activation at each of its steps
-    converged: Tensor  # (units,) booleans; the others met the limit of steps
-
-
-def ascend(
-    activation: Activation,
-    starts: Inputs,
-    scales: Tensor,
-    settings: AscentSettings,
-    generator: torch.Generator,
-    progress: str | None = None,
-) -> Ascent:
-    """Climb from ``starts`` to inputs that activate units most, all units as one batch.
+    """The climb from inputs to those that activate units most, all units as one batch.
 
     Every input stays what a front end can give: of zero mean, and of unit variance at most (0 is
     silence). Without that bound a unit with leaky activations could be raised for ever, and its
     activation could not be compared with that of a clip. A step goes along the gradient of each
     input, has the same length whatever the layer, and ends back within the bound.
 
-    Args:
-        activation: Maps the inputs of some units, and which units (rows of ``starts``) these are,
-            to their activations (rows,).
-        starts: One tensor (units, bins, frames) for a tower, two for a pair.
-        scales: (units,), the deviation of each unit's activation over noise: what the weights of
-            the regularisation are counted in.
-        settings: Steps, convergence and regularisation.
-        generator: For the jitter.
-        progress: Name on a progress bar; None shows none.
-
-    Returns:
-        The patterns; the units that converge leave the batch early.
+    Attributes:
+        patterns: For each input (units, bins, frames): those of the best objective.
+        activations: What the units answered to them, (units,), leaky.
+        curves: For each unit the activation at each of its steps.
     """
-    climb = _Climb(activation, starts, scales, settings, generator)
-    climbing = torch.ones(len(scales), dtype=torch.bool, device=scales.device)
-    for _ in tqdm(range(settings.steps), progress, unit="step", disable=progress is None):
-        rows = climbing.nonzero().squeeze(1)
-        values, objective, gradients = climb.gradients(rows)
-        climb.note(rows, values, objective)
-        climbing = climb.halved <= settings.halvings
-        if not climbing.any():
-            break
-        climb.step(rows, gradients)
-    return Ascent(climb.best, climb.activations, climb.curves, ~climbing)
 
+    activation: Activation  # maps some units' inputs, and which rows they are, to (rows,)
+    starts: InitVar[Inputs]  # (units, bins, frames), one for a tower, two for a pair
+    scales: Tensor  # (units,), the deviation over noise: what regularisation is counted in
+    settings: AscentSettings
+    generator: torch.Generator  # for the jitter
 
-def within_reach(spectrograms: Tensor) -> Tensor:
-    """Return the nearest spectrograms (clips, bins, frames) of zero mean and variance up to 1."""
-    centred = spectrograms - spectrograms.mean(dim=(1, 2), keepdim=True)
-    # the mean of values far from zero is itself rounded; what is left of it is small, and exact
-    centred = centred - centred.mean(dim=(1, 2), keepdim=True)
-    deviation = centred.square().mean(dim=(1, 2), keepdim=True).sqrt()
-    return centred / deviation.clamp(min=1.0)
+    def __post_init__(self, starts: Inputs) -> None:
+        self._inputs = tuple(within_reach(start.detach()) for start in starts)
+        self.patterns = tuple(each.clone() for each in self._inputs)
+        lowest = torch.full_like(self.scales, -torch.inf)
+        self._objective = lowest  # (units,), of the best
+        self._reference = lowest.clone()  # (units,), what the next must beat by a thousandth
+        self.activations = lowest.clone()
+        self._sizes = torch.full_like(self.scales, self.settings.step_size)
+        self._idle = torch.zeros_like(self.scales, dtype=torch.long)  # since the reference rose
+        self._halved = self._idle.clone()
+        self.curves: list[list[float]] = [[] for _ in self.scales]
 
+    def climb(self, name: str = "ascent") -> Self:
+        """Go on until all converged, each unit leaving the batch as it does, or to the limit.
 
-def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inputs:
-    """Return Gaussian noise, one row per seed, standardised: as far from silence as any clip.
+        Raises:
+            ConfigError: The activation has no gradient.
+        """
+        for _ in tqdm(range(self.settings.steps), name, unit="step"):
+            rows = (~self.converged).nonzero().squeeze(1)
+            if not len(rows):
+                break
+            self._step(rows)
+        return self
 
-    A row depends on its own seed only, so that a unit's pattern does not depend on which others
-    are asked for.
+    @property
+    def converged(self) -> Tensor:
+        """Which units did, (units,) booleans; the others met the limit of steps."""
+        return self._halved > self.settings.halvings
 
-    Args:
-        shapes: (bins, frames) of each input.
-        seeds: One for each row.
+    def _step(self, rows: Tensor) -> None:
+        """Move some units' inputs along their gradients, by their sizes times root of values."""
+        values, objective, gradients = self._gradients(rows)
+        self._note(rows, values, objective)
+        for current, gradient in zip(self._inputs, gradients, strict=True):
+            length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
+            direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
+            current[rows] = within_reach(current[rows] + self._sizes[rows, None, None] * direction)
 
-    Returns:
-        For each shape (rows, bins, frames).
-    """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    drawn = [
-        torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        for shape in shapes
-    ]
-    centred = [noise - noise.mean(dim=(1, 2), keepdim=True) for noise in drawn]
-    return tuple(noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred)
-
-
-class _Climb:
-    """An ascent under way; its arguments are those of ``ascend``."""
-
-    def __init__(
-        self,
-        activation: Activation,
-        starts: Inputs,
-        scales: Tensor,
-        settings: AscentSettings,
-        generator: torch.Generator,
-    ) -> None:
-        self.activation, self.scales, self.settings = activation, scales, settings
-        self.generator = generator
-        self.inputs = tuple(within_reach(start.detach()) for start in starts)
-        self.best = tuple(each.clone() for each in self.inputs)
-        lowest = torch.full_like(scales, -torch.inf)
-        self.objective = lowest  # (units,), of the best
-        self.reference = lowest.clone()  # (units,), what the next must beat by a thousandth
-        self.activations = lowest.clone()  # (units,), at the best
-        self.sizes = torch.full_like(scales, settings.step_size)
-        self.idle = torch.zeros_like(scales, dtype=torch.long)  # steps since the reference rose
-        self.halved = self.idle.clone()
-        self.curves: list[list[float]] = [[] for _ in scales]
-
-    def gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
+    def _gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
         """Return activations (rows,), objectives (rows,), and its gradient for each input."""
         settings, scales = self.settings, self.scales[rows]
-        inputs = tuple(each[rows].requires_grad_() for each in self.inputs)
+        inputs = tuple(each[rows].requires_grad_() for each in self._inputs)
         moved = tuple(jittered(each, settings.jitter, self.generator) for each in inputs)
         values = self.activation(moved, rows)
         objective = values
@@ -176,33 +123,50 @@ class _Climb:
         gradients = torch.autograd.grad(objective.sum(), inputs)
         return values.detach(), objective.detach(), gradients
 
-    def note(self, rows: Tensor, values: Tensor, objective: Tensor) -> None:
+    def _note(self, rows: Tensor, values: Tensor, objective: Tensor) -> None:
         """Keep what is best so far; halve the steps of units that no longer rise."""
         for row, value in zip(rows.tolist(), values.tolist(), strict=True):
             self.curves[row].append(value)
-        better = objective > self.objective[rows]
+        better = objective > self._objective[rows]
         improved = rows[better]
-        self.objective[improved] = objective[better]
+        self._objective[improved] = objective[better]
         self.activations[improved] = values[better]
-        reference = self.reference[rows]
+        reference = self._reference[rows]
         least = 1e-3 * torch.maximum(reference.abs(), self.scales[rows])
         rose = torch.isinf(reference) | (objective > reference + least)
-        self.reference[rows[rose]] = objective[rose]
-        self.idle[rows] = torch.where(rose, 0, self.idle[rows] + 1)
-        stuck = rows[self.idle[rows] >= self.settings.patience]
-        self.sizes[stuck] /= 2
-        self.halved[stuck] += 1
-        self.idle[stuck] = 0
-        for best, current in zip(self.best, self.inputs, strict=True):
+        self._reference[rows[rose]] = objective[rose]
+        self._idle[rows] = torch.where(rose, 0, self._idle[rows] + 1)
+        stuck = rows[self._idle[rows] >= self.settings.patience]
+        self._sizes[stuck] /= 2
+        self._halved[stuck] += 1
+        self._idle[stuck] = 0
+        for best, current in zip(self.patterns, self._inputs, strict=True):
             best[improved] = current[improved]
             current[stuck] = best[stuck]
 
-    def step(self, rows: Tensor, gradients: Inputs) -> None:
-        """Move each input along its gradient; a step's length is its size times root of values."""
-        for current, gradient in zip(self.inputs, gradients, strict=True):
-            length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
-            direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
-            current[rows] = within_reach(current[rows] + self.sizes[rows, None, None] * direction)
+
+def within_reach(spectrograms: Tensor) -> Tensor:
+    """Return the nearest spectrograms (clips, bins, frames) of zero mean and variance up to 1."""
+    centred = spectrograms - spectrograms.mean(dim=(1, 2), keepdim=True)
+    # the mean of values far from zero is itself rounded; what is left of it is small, and exact
+    centred = centred - centred.mean(dim=(1, 2), keepdim=True)
+    deviation = centred.square().mean(dim=(1, 2), keepdim=True).sqrt()
+    return centred / deviation.clamp(min=1.0)
+
+
+def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inputs:
+    """Return Gaussian noise, standardised: (seeds, bins, frames) for each shape (bins, frames).
+
+    A row depends on its own seed only, so that a unit's pattern does not depend on which others
+    are asked for.
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    drawn = [
+        torch.stack([torch.randn(shape, generator=generator) for generator in generators])
+        for shape in shapes
+    ]
+    centred = [noise - noise.mean(dim=(1, 2), keepdim=True) for noise in drawn]
+    return tuple(noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred)
 
 
 def energy(pattern: Tensor) -> Tensor:
@@ -211,14 +175,7 @@ def energy(pattern: Tensor) -> Tensor:
 
 
 def total_variation(pattern: Tensor) -> Tensor:
-    """Return the mean step between neighbours in frequency plus that between those in time.
-
-    Args:
-        pattern: (patterns, bins, frames).
-
-    Returns:
-        (patterns,), not negative; 0 for a constant pattern.
-    """
+    """Return the mean step of (patterns, bins, frames) in frequency plus that in time, each's."""
     return sum(
         (pattern.diff(dim=axis).abs().mean(dim=(1, 2)) for axis in (1, 2)),
         start=pattern.new_zeros(len(pattern)),

@@ -12,38 +12,30 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
-from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.callbacks.results import show_picture, write_confusion
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.datamodules import UrbanSoundDataModule
-from vocalsketch.datasets.urbansound8k import FOLDS
+from vocalsketch.datasets.labelled import FOLDS
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.files import remove_leftovers, write_text
+from vocalsketch.files import write_text
 from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.progress import complete
-from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.tasks.confusion import Confusion, summed
+from vocalsketch.tasks.classification import Confusion, summed
 
-CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
 FIGURES = "accuracy_test.json"  # of a fold
 
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What each fold came to.
+    """What each fold came to."""
 
-    Attributes:
-        system: Name of what was trained, such as ``pretrain_urbansound8k``.
-        corpus: Name of the corpus.
-        folds: The confusion on each held-out fold.
-    """
-
-    system: str
-    corpus: str
-    folds: dict[int, Confusion]
+    system: str  # name of what was trained, such as ``pretrain_urbansound8k``
+    corpus: str  # name of the corpus
+    folds: dict[int, Confusion]  # the confusion on each held-out fold
 
     @property
     def accuracies(self) -> dict[int, float]:
@@ -109,13 +101,12 @@ def cross_validate(
     """Train and test a fresh model per fold; print and write what they came to.
 
     Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not done
-    again. When the last is done, ``cross_validation.json`` and the confusion matrix over all folds
-    (CSV and PNG, and in W&B) are written. ``arguments`` are those of ``vocalsketch fit`` without
-    ``--run_dir``.
+    again, those of another config are moved to ``<folder>/replaced``. When the last is done,
+    ``cross_validation.json`` and the confusion matrix over all folds (CSV and PNG, and in W&B) are
+    written. ``arguments`` are those of ``vocalsketch fit`` without ``--run_dir``.
 
     Raises:
-        ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
-            cross-validation of another config.
+        ConfigError: The config is not about folds, or a fold is out of range.
         JobError: A fold failed; the same call goes on.
         KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
         StorageError: Another process is at work in the folder.
@@ -131,7 +122,8 @@ def cross_validate(
             "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
         )
     with RunFolder(folder).alone():
-        config = _claim(RunFolder(folder), cli)
+        config = yaml.safe_load(cli.resolved())
+        del config["data"]["init_args"]["fold"]
         if len(slots) > 1:
             data.prepare_data()  # once, not by each
         clips = {clip.path: (clip.id, clip.label, clip.group) for clip in data.corpus.clips}
@@ -153,28 +145,6 @@ def cross_validate(
     return result
 
 
-def _claim(folder: RunFolder, cli: ExperimentCLI) -> Any:
-    """Write down what is cross-validated, or check that it is the same as before; return it."""
-    config = yaml.safe_load(cli.resolved())
-    config.pop("run_dir", None)
-    config["data"]["init_args"].pop("fold")
-    text = yaml.safe_dump(config)
-    remove_leftovers(folder.path)
-    path = folder.path / CONFIG
-    if not path.exists():
-        if any(each != folder.lock for each in folder.path.glob("*")):
-            raise ConfigError(
-                f"{folder.path} holds other files: choose a new folder for --run_dir."
-            )
-        write_text(path, text)
-    elif yaml.safe_load(path.read_text(encoding="utf-8")) != yaml.safe_load(text):
-        raise ConfigError(
-            f"{folder.path} holds folds of another config ({path}): choose another --run_dir, or "
-            "use that config again to go on."
-        )
-    return config
-
-
 def _confusion(folder: Path) -> Confusion:
     figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
     return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
@@ -182,23 +152,18 @@ def _confusion(folder: Path) -> Confusion:
 
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    write_counts(folder / "confusion.csv", result.pooled)
-    picture = folder / "confusion.png"
-    write_picture(picture, result.pooled, result.title)
-    for tracker in cli.trainer.loggers:
-        if isinstance(tracker, WandbTracker):
-            tracker.describe(
-                name=f"{result.system} cross-validation",
-                run_id=RunFolder(folder).wandb_id(),
-                job_type="crossvalidate",
-                tags=[f"corpus={result.corpus}"],
-                config=yaml.safe_load(cli.resolved()),
-            )
-            tracker.log_metrics(
-                {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
-            )
-            show_picture(tracker, "test/confusion", picture)
-            tracker.finish()
+    picture = write_confusion(folder / "confusion", result.pooled, result.title)
+    for tracker in trackers(cli.trainer):
+        tracker.describe(
+            name=f"{result.system} cross-validation",
+            run_id=RunFolder(folder).wandb_id(),
+            job_type="crossvalidate",
+            tags=[f"corpus={result.corpus}"],
+            config=yaml.safe_load(cli.resolved()),
+        )
+        tracker.log_metrics({"accuracy/mean": result.mean, "accuracy/deviation": result.deviation})
+        show_picture(tracker, "test/confusion", picture)
+        tracker.finish()
     console = Console()
     console.print(result.table())
     console.print(f"Saved in {folder}")

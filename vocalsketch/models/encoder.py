@@ -1,14 +1,24 @@
 """An encoder that keeps coarse places in time."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vocalsketch.datasets.weights import MOBILENETS
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.mobilenet import WIDTHS, MobileNet
+from vocalsketch.models.cnn9 import Cnn9, stage
+from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.models.tower import OverTime, Recurrent
+
+BACKBONES: Mapping[str, Callable[[int], MobileNet | Cnn9]] = {  # by name, of so many channels
+    **{name: partial(MobileNet, name) for name in MOBILENETS},
+    "aisfx": Cnn9,
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +35,8 @@ class EncoderGeometry:
         recurrent: A recurrent layer over time, in both directions, before places are kept.
         units: Of the recurrent layer, in each direction.
         dropout: Before the projection.
-        backbone: A network in place of the convolutions, such as ``mn10`` (``MobileNet``), whose
-            bands are averaged.
+        backbone: A network in place of the convolutions, one of ``BACKBONES``, whose bands are
+            averaged.
     """
 
     filters: tuple[int, ...] = (16, 32, 64, 96)
@@ -46,8 +56,9 @@ class EncoderGeometry:
             raise ConfigError(f"filters is {list(self.filters)}: give 1 or more of each.")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}: give at least 0 and less than 1.")
-        if self.backbone is not None and self.backbone not in WIDTHS:
-            raise ConfigError(f"backbone is {self.backbone!r}: choose one of {', '.join(WIDTHS)}.")
+        if self.backbone is not None and self.backbone not in BACKBONES:
+            known = ", ".join(BACKBONES)
+            raise ConfigError(f"backbone is {self.backbone!r}: choose one of {known}.")
 
 
 class Encoder(nn.Module):
@@ -66,12 +77,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.places = geometry.places
         if geometry.backbone:
-            backbone = MobileNet(geometry.backbone, channels)
+            backbone = BACKBONES[geometry.backbone](channels)
             self.convolutions: nn.Sequential = backbone
             values = backbone.values
         else:
             self.convolutions, values = _convolutions(bins, geometry, channels)
         self.average_bands = geometry.backbone is not None
+        self.frozen = False  # whether training leaves the convolutions as they are
         self.recurrent: nn.Module = nn.Flatten(1, 2)
         if geometry.recurrent:
             self.recurrent = OverTime(values, geometry.units, geometry.recurrent)
@@ -79,6 +91,18 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(geometry.dropout)
         values *= geometry.places
         self.projection = nn.Linear(values, geometry.width) if geometry.width else nn.Identity()
+
+    def freeze(self) -> None:
+        """Keep the convolutions, and their normalisation, as they are."""
+        self.frozen = True
+        self.convolutions.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Turn training on or off, but for what is frozen."""
+        super().train(mode)
+        if self.frozen:
+            self.convolutions.eval()
+        return self
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return embeddings."""
@@ -97,17 +121,10 @@ def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[
             "or a front end of more bands."
         )
     first, *others = geometry.filters
-    stages: list[nn.Module] = [_stage(channels, first, 5, geometry.batch_norm, stride=2)]
+    stages: list[nn.Module] = [stage(channels, first, 5, geometry.batch_norm, stride=2)]
     for before, after in zip(geometry.filters, others, strict=False):
-        stages += [_stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
+        stages += [stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
     return nn.Sequential(*stages), geometry.filters[-1] * rows
-
-
-def _stage(before: int, after: int, kernel: int, norm: bool, stride: int = 1) -> nn.Sequential:
-    layers: list[nn.Module] = [
-        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=not norm)
-    ]
-    return nn.Sequential(*layers, *([nn.BatchNorm2d(after)] if norm else []), nn.ReLU())
 
 
 def _averages(steps: Tensor, places: int) -> Tensor:

@@ -9,7 +9,6 @@ from functools import partial
 
 from torch import Tensor, nn
 
-WIDTHS = {f"mn{tenths:02}": tenths / 10 for tenths in (1, 2, 4, 5, 10, 20, 30, 40)}
 STEM = 16  # filters before the first block
 # kernel, expanded, filters, squeeze and excitation, hard swish (else ReLU), stride
 BLOCKS = (
@@ -44,7 +43,7 @@ class MobileNet(nn.Sequential):
     """
 
     def __init__(self, name: str, channels: int = 1) -> None:
-        width = WIDTHS[name]
+        width = int(name.removeprefix("mn")) / 10
         before = _whole(STEM * width)
         layers: list[nn.Module] = [_convolution(channels, before, 3, nn.Hardswish, stride=2)]
         for kernel, expanded, filters, squeeze, swish, stride in BLOCKS:
@@ -58,14 +57,14 @@ class MobileNet(nn.Sequential):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
-
-def released_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a release's weights by the names of ``MobileNet``, without its classifier."""
-    return {
-        name.removeprefix("features.").replace("conc_se_layers.0.", ""): value
-        for name, value in weights.items()
-        if not name.startswith("classifier.")
-    }
+    @staticmethod
+    def released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a release's weights by this network's names, without its classifier."""
+        return {
+            name.removeprefix("features.").replace("conc_se_layers.0.", ""): value
+            for name, value in weights.items()
+            if not name.startswith("classifier.")
+        }
 
 
 class _Block(nn.Module):

@@ -21,7 +21,10 @@ BLUE, RUST = "#4c9be8", "#b5522a"
 COLOURS = dict(  # told apart by colour-blind
     zip(FIGURE_6, ("#8a8f98", BLUE, "#e8804c", "#2c6cb0", RUST), strict=True)
 )
-OTHERS = ("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a", "#6b6b2f")
+OTHERS = (  # as many as the rows beyond the paper
+    *("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a"),
+    *("#6b6b2f", "#d98fb8", "#4a4e9b", "#93c47d"),
+)
 WIDEST_BAR = 0.25  # of the room of a category
 RESOLUTION = 160  # dots per inch of a PNG
 STYLE: Any = {  # matplotlib types its keys one by one
@@ -112,7 +115,7 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
     offset = (place - (len(keys) - 1) / 2) * width
     colour = COLOURS.get(key, OTHERS[place % len(OTHERS)])
     for number, category in enumerate(measured.categories):
-        seeds = [float(ranks.mean()) for ranks in measured.reciprocal_ranks[key][category].values()]
+        seeds = measured.reciprocal_ranks[key][category].mean(axis=1)
         sample, paper = measured.sample(key, category), printed_sample(key, category)
         assert sample is not None
         x = number + offset
@@ -121,11 +124,8 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
         axes.bar(x, sample.mean, width * 0.9, color=colour, yerr=spread, ecolor=INK, label=name)
         axes.plot(np.full(len(seeds), x), seeds, ".", color=INK, markersize=3, alpha=0.6)
         if paper is not None and measured.comparable:
-            first = key == keys[0] and number == 0
-            told = "the paper's mean" if first else None
-            axes.plot(
-                x, paper.mean, "D", mfc="none", mec=INK, markersize=4.5, ls="none", label=told
-            )
+            told = "the paper's mean" if key == keys[0] and number == 0 else None
+            axes.plot(x, paper.mean, "D", mfc="none", mec=INK, ms=4.5, ls="none", label=told)
 
 
 def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
@@ -145,7 +145,7 @@ def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
 
 def _shares(measured: Measured, key: str, category: str, candidates: int) -> Ranks:
     """Return the percentage of queries at each rank, a half rank counted to the next whole one."""
-    ranks = 1.0 / np.concatenate(list(measured.reciprocal_ranks[key][category].values()))
+    ranks = 1.0 / measured.reciprocal_ranks[key][category].ravel()
     counts = np.histogram(ranks, np.arange(candidates + 1) + 0.5)[0]
     shares: Ranks = 100.0 * counts / len(ranks)
     return shares

@@ -1,8 +1,9 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +16,15 @@ from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
-from vocalsketch.features.threads import available_cores
 from vocalsketch.search.ear import Ear, ear_of
-from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
-from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
-from vocalsketch.search.segment import Floats, checksum_of
+from vocalsketch.search.segment import Floats, Table, checksum_of
+from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.search.searcher import Hit
+    from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
 
 ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
@@ -47,17 +47,22 @@ class Index:
         library: Where the sounds lie now, if they were moved since.
         threads: That score; by default a core each.
 
-    Attributes:
-        folder: Where it lies.
-        library: The folder that was indexed.
-        manifest: Its current version.
-        table: The rows, memory-mapped: a window each.
-        listener: What hears queries: the system, or its ear, which needs no torch.
-
     Raises:
         StorageError: There is no index, or it is damaged.
         CheckpointError: Its system is missing, or not the one that made it.
     """
+
+    folder: Path | str  # where it lies; the text of an address
+    address = ""  # of which the folder holds a copy
+    manifest: Manifest  # its current version
+    table: Table  # the rows, memory-mapped: a window each
+    listener: "Ear | System"  # hears queries; an ear needs no torch
+    approximate = False  # whether a query ranks only the rows that are near it
+    version: int  # counts the builds that changed something
+    fingerprint: str  # of the system
+    corpus: str  # what the system was trained on
+    sounds: int  # files
+    windows: int  # of these files
 
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
@@ -65,24 +70,43 @@ class Index:
         self.folder = Path(folder)
         self._stamp: tuple[int, int, int] | None = None
         self.manifest = Manifest.read(self.folder)
-        self.table = self.manifest.open_table(self.folder)
+        self._use(self.manifest.open_table(self.folder), library, threads)
+
+    def _use(self, table: Table, library: Path | str | None, threads: int | None) -> None:
+        self.table = table
+        for name in ("version", "fingerprint", "corpus", "sounds", "windows"):
+            setattr(self, name, getattr(self.manifest, name))
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
-        self.listener: Ear | System = ear_of(self.fingerprint) or self.system
+        self.listener = ear_of(self.fingerprint) or self.system
 
     @classmethod
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index; arguments and errors are the class's."""
+        """Open an index, or what ``index export --to lance`` wrote, by its folder or address.
+
+        Arguments and errors are the class's.
+        """
+        address = str(folder) if "://" in str(folder) else ""
+        if address:
+            from vocalsketch.search.remote import Remote
+
+            remote = Remote(address)
+            if remote.holds_index():
+                found = cls(remote.pull(), library, threads)
+                found.address = remote.address
+                return found
+        if address or (Path(folder) / "_versions").is_dir():
+            from vocalsketch.search.lance_index import LanceIndex
+
+            return LanceIndex(folder, library, threads)
         return cls(folder, library, threads)
 
     @cached_property
     def system(self) -> "System":
         """The system that embedded the library, loaded when it is asked for."""
-        from vocalsketch.systems import load_system
-
-        system = load_system(self.folder / SYSTEM)
+        system = self._load()
         if system.fingerprint != self.fingerprint:
             raise CheckpointError(
                 f"The index in {self.folder} was made by system {self.fingerprint}, but {SYSTEM} "
@@ -90,55 +114,34 @@ class Index:
             )
         return system
 
+    def _load(self) -> "System":
+        from vocalsketch.systems import load_system
+
+        return load_system(Path(self.folder) / SYSTEM)
+
     @cached_property
     def _scorer(self) -> "Scorer":
         if isinstance(self.listener, Ear):
-            return BlockScorer(_inner_products, ThreadPoolExecutor(self._threads))
+            return InnerProducts()
         return self.listener.scorer(self._threads) or self._block_scorer({})
 
-    def _block_scorer(self, weights: Mapping[str, float]) -> "BlockScorer":
+    def _block_scorer(self, weights: Mapping[str, float]) -> "Scorer":
+        if self.system.inner_product and not weights:
+            return InnerProducts()
         from vocalsketch.systems.head_scorer import lasting_pool
 
-        pool = lasting_pool(self._threads)
-        if self.system.inner_product and not weights:
-            return BlockScorer(_inner_products, pool)
-        return BlockScorer(_by_system(self.system, weights), pool)
+        return BlockScorer(_by_system(self.system, weights), lasting_pool(self._threads))
 
     @property
     def name(self) -> str:
         """What the index is called: its folder's name."""
-        return self.folder.resolve().name
-
-    @property
-    def version(self) -> int:
-        """Counts the builds that changed something."""
-        return self.manifest.version
+        return Path(self.address or self.folder).resolve().name
 
     @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
-        folders = [str(self.library), "--index", str(self.folder)]
+        folders = [str(self.library), "--index", self.address or str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the system."""
-        return self.manifest.fingerprint
-
-    @property
-    def corpus(self) -> str:
-        """What the system was trained on."""
-        return self.manifest.corpus
-
-    @property
-    def sounds(self) -> int:
-        """Number of files."""
-        return self.manifest.sounds
-
-    @property
-    def windows(self) -> int:
-        """Number of windows of these files."""
-        return self.manifest.windows
 
     def is_current(self) -> bool:
         """Whether this is the version that a build made last: a look at one file's time.
@@ -146,14 +149,19 @@ class Index:
         Raises:
             StorageError: The index cannot be read now.
         """
-        stamp = Manifest.stamp(self.folder)
-        if stamp != self._stamp and Manifest.read(self.folder) == self.manifest:
+        stamp = Manifest.stamp(Path(self.folder))
+        if stamp != self._stamp and Manifest.read(Path(self.folder)) == self.manifest:
             self._stamp = stamp
         return stamp == self._stamp
 
-    def paths(self) -> list[str]:
-        """Return the indexed files, within the library, sorted."""
-        return sorted(set(self.table.column("path")))
+    def paths(self, words: Sequence[str] = ()) -> list[str]:
+        """Return the indexed files whose path has all words, within the library, sorted."""
+        paths = sorted(set(self.table.column("path")))
+        return [path for path in paths if all(word in path.casefold() for word in words)]
+
+    def tags(self) -> Counter[str]:
+        """Count the windows that have each tag."""
+        return Counter(tag for tags in self.table.column("tags") for tag in tags)
 
     def file_of(self, path: str) -> Path:
         """Return where an indexed file lies.
@@ -161,14 +169,12 @@ class Index:
         Raises:
             DatasetError: No such file is indexed, it is gone, or a link leads out to another.
         """
-        root = self.library.resolve()
-        row = pc.index(self.table.live.column("path"), path).as_py()
-        if row < 0:
+        known = self._known(path)
+        if known is None:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
-        file = (root / path).resolve()
+        file = (self.library.resolve() / path).resolve()
         there = file.is_file()
-        if there and not file.is_relative_to(root):  # through a link: only what was indexed
-            known = self.table.live.slice(row, 1).select(["size", "changed"]).to_pylist()[0]
+        if there and not file.is_relative_to(self._root(path)):  # a link: only what was indexed
             status = file.stat()
             there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
         if not there:
@@ -176,6 +182,26 @@ class Index:
                 f"{path!r} is not in the library any more: bring the index {self.name} up to date."
             )
         return file
+
+    def _known(self, path: str) -> dict[str, int] | None:
+        """Return the size and time of change that a file had; None where it is not indexed."""
+        row = pc.index(self.table.live.column("path"), path).as_py()
+        status = self.table.live.select(["size", "changed"])
+        return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
+
+    def _root(self, path: str) -> Path:
+        """Return the folder out of which a file may not lie."""
+        return self.library.resolve()
+
+    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> "Index":
+        """Return an index of the rows to rank for a query: this one, which has them all.
+
+        Args:
+            query: Prepared.
+            k: How many files are wanted.
+            wishes: What the search was given.
+        """
+        return self
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries as imitations: (queries, width)."""
@@ -239,9 +265,13 @@ class BlockScorer:
         return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
 
 
-def _inner_products(queries: Floats, rows: Floats) -> Floats:
-    products: Floats = queries @ rows.T
-    return products
+class InnerProducts:
+    """Scores that are inner products; threads of our own would each start those of numpy's."""
+
+    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+        """Score as ``BlockScorer`` does."""
+        none = np.empty((len(queries), 0), np.float32)
+        return np.concatenate([none, *(queries @ block.T for block in blocks)], axis=1)
 
 
 def _by_system(
@@ -279,7 +309,7 @@ def check_index(folder: Path) -> Check:
         StorageError: There is no index.
     """
     try:
-        index = Index.open(folder)
+        index = Index(folder)
     except CheckpointError as error:
         return Check([str(error)], [], [])
     problems = [

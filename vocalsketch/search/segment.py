@@ -80,7 +80,6 @@ class Table:
         counting: Which of the first rows count; those after them all do.
 
     Attributes:
-        segments: As given.
         rows: Every column but the embeddings, also of rows that do not count.
         blocks: The embeddings of these rows, (n, width) each, views of the files.
         counting: Which rows count, (rows,).
@@ -99,6 +98,9 @@ class Table:
         self.counting: Mask = np.ones(whole.num_rows, dtype=bool)
         if counting is not None:
             self.counting[: len(counting)] = counting
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Table, (self.segments, self.counting)
 
     def __len__(self) -> int:
         """Return the number of rows that count."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
+from vocalsketch.models.cnn9 import Cnn9
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
-from vocalsketch.models.mobilenet import released_names
+from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.systems.checkpoints import check_weights, read_weights
 from vocalsketch.systems.system import System
 
@@ -61,7 +62,7 @@ class DualEncoder(System):
             raise ConfigError(f"frames is {frames} and pooling {pooling}: give 1 or more of each.")
         if view not in get_args(View):
             raise ConfigError(f"view is {view!r}: give absolute or own.")
-        if view == "own" and not all(isinstance(front_ends[s], AudibleMel) for s in SIDES):
+        if view == "own" and any(type(front_ends[s]) is not AudibleMel for s in SIDES):
             raise ConfigError("view: own needs AudibleMel, which tells where a sound is audible.")
         self.geometry = geometry
         self.shared = shared
@@ -74,19 +75,13 @@ class DualEncoder(System):
         self.encoders = nn.ModuleDict({"imitation": imitation, "recording": recording})
 
     def settings(self) -> dict[str, Any]:
-        """Return the geometry, without what only training uses."""
+        """Return what it was given; of the geometry without what only training uses."""
         geometry = {name: v for name, v in asdict(self.geometry).items() if name != "dropout"}
         if self.geometry.recurrent is None:
             del geometry["units"]
         if self.geometry.backbone is None:
             del geometry["backbone"]
-        return {
-            "geometry": geometry,
-            "shared": self.shared,
-            "frames": self.frames,
-            "pooling": self.pooling,
-            "view": self.view,
-        }
+        return {**super().settings(), "geometry": geometry}
 
     @classmethod
     def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
@@ -116,7 +111,8 @@ class DualEncoder(System):
         """Return the audible part, standardised, and its duration, (clips, 2, bins, frames)."""
         front_end = self.front_ends[side]
         assert isinstance(front_end, AudibleMel)
-        stretched, count = own_time(features, front_end.audible, self.frames)
+        audible, decay = front_end.audible, front_end.decay
+        stretched, count = own_time(features, audible, decay, self.frames)
         duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
         return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
@@ -125,19 +121,16 @@ class DualEncoder(System):
         """How alike the whole sounds are."""
         return ("likeness" if self.view == "absolute" else "likeness at any speed",)
 
-    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map embeddings to cosine similarities (queries, candidates)."""
-        return imitations @ recordings.T
-
     def load_backbone(self, path: Path) -> None:
-        """Give each encoder's backbone the weights of a release, as EfficientAT publishes them.
+        """Give each encoder's backbone the weights of a release (``vocalsketch data download``).
 
         Raises:
             CheckpointError: The file cannot be read safely, or holds another network's weights.
         """
-        weights = released_names(read_weights(path))
+        published = read_weights(path)
         for encoder in self.encoders.values():
-            backbone = encoder.get_submodule("convolutions")
+            backbone = cast("MobileNet | Cnn9", encoder.get_submodule("convolutions"))
+            weights = backbone.released(published)
             remedy = f"Give the weights of {self.geometry.backbone}, or change encoder.backbone."
             check_weights(path, backbone, weights, remedy)
             backbone.load_state_dict(weights)

@@ -4,19 +4,20 @@ import math
 import warnings
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
+from vocalsketch.datasets.weights import CREDIT
 from vocalsketch.domain import Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.augmentation import Augmentation, SpecAugment
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.encoder import Encoder, EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.dual_encoder import DualEncoder, View
 from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
@@ -52,6 +53,7 @@ class ContrastiveTask(RetrievalTask):
         warm_up: Share of the steps in which the rate rises; a cosine brings it down in the rest.
         last_rate: What it comes down to, as a share of the highest.
         backbone_weights: A release's file of ``encoder.backbone``, which both encoders begin with.
+        freeze_backbone: Whether the backbone keeps these, and only what follows it is trained.
         start: A checkpoint, or saved system, whose weights a training begins with.
         imitation_front_end: Taken from the data.
         recording_front_end: Taken from the data.
@@ -81,6 +83,7 @@ class ContrastiveTask(RetrievalTask):
         warm_up: float = 0.1,
         last_rate: float = 0.0,
         backbone_weights: str | None = None,
+        freeze_backbone: bool = False,
         start: str | None = None,
         imitation_front_end: FrontEnd | None = None,
         recording_front_end: FrontEnd | None = None,
@@ -93,13 +96,17 @@ class ContrastiveTask(RetrievalTask):
             raise ConfigError(f"triplet is {triplet}: give 0 or more.")
         if not 0 <= last_rate <= 1:
             raise ConfigError(f"last_rate is {last_rate}: give a share from 0 to 1.")
-        if backbone_weights and not encoder.backbone:
-            raise ConfigError("backbone_weights needs encoder.backbone, such as mn10.")
+        if (backbone_weights or freeze_backbone) and not encoder.backbone:
+            name = "backbone_weights" if backbone_weights else "freeze_backbone"
+            raise ConfigError(f"{name} needs encoder.backbone, such as mn10 or aisfx.")
         front_ends: dict[Side, FrontEnd] = {
             "imitation": imitation_front_end or AudibleMel(),
             "recording": recording_front_end or AudibleMel(),
         }
         super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling, view))
+        if freeze_backbone:
+            for each in self.system.encoders.values():
+                cast("Encoder", each).freeze()
         self.system.to(memory_format=torch.channels_last)  # half as fast again on a CPU
         heat = torch.tensor(-math.log(temperature))
         self.log_heat = nn.Parameter(heat, requires_grad=learn_temperature)
@@ -129,7 +136,7 @@ class ContrastiveTask(RetrievalTask):
             deepcopy(self.system).load_backbone(Path(self.backbone_weights))
         elif backbone := self.system.geometry.backbone:
             warnings.warn(
-                f"{backbone} begins with random weights, not with those of AudioSet: `vocalsketch "
+                f"{backbone} begins with random weights, not with published ones: `vocalsketch "
                 f"data download {backbone} --out FILE` fetches these, and "
                 "model.init_args.backbone_weights names the file.",
                 stacklevel=1,
@@ -140,10 +147,14 @@ class ContrastiveTask(RetrievalTask):
         if self.start is not None:
             begun = load_system(self.start)
             self.system.load_state_dict(begun.state_dict())
-            self.system.provenance["started_from"] = begun.fingerprint
+            self.system.provenance = {
+                key: value for key, value in begun.provenance.items() if key == "licence"
+            } | {"started_from": begun.fingerprint}
         elif self.backbone_weights:
             self.system.load_backbone(Path(self.backbone_weights))
             self.system.provenance["started_from"] = self.system.fingerprint
+            if self.system.geometry.backbone == "aisfx":
+                self.system.provenance["licence"] = CREDIT
 
     def training_step(self, batch: ContrastiveBatch) -> Tensor:
         """Return the batch's loss, over the clips of all processes."""

@@ -18,19 +18,12 @@ Frames = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Heard:
-    """Contours of a sound, each (frames,), ``HOP / SAMPLE_RATE`` seconds apart.
+    """Contours of a sound, each (frames,), ``HOP / SAMPLE_RATE`` seconds apart."""
 
-    Attributes:
-        loudness: dB below the loudest frame, from ``FLOOR`` to 0.
-        pitch: Octaves above 55 Hz; where nothing is periodic, drawn between its neighbours.
-        periodicity: Height of the autocorrelation's peak, 0 (noise, silence) to 1 (a steady tone).
-        brightness: The spectrum's centroid, octaves above 55 Hz.
-    """
-
-    loudness: Frames
-    pitch: Frames
-    periodicity: Frames
-    brightness: Frames
+    loudness: Frames  # dB below the loudest frame, from ``FLOOR`` to 0
+    pitch: Frames  # octaves above 55 Hz; where nothing is periodic, drawn between its neighbours
+    periodicity: Frames  # of the autocorrelation's peak, 0 (noise, silence) to 1 (a steady tone)
+    brightness: Frames  # the spectrum's centroid, octaves above 55 Hz
 
     def changed(self, change: Callable[[Frames], Frames]) -> "Heard":
         """Return the sound with each of its contours changed."""

@@ -20,41 +20,23 @@ CONSONANTS = "none", "plosive", "click", "fricative", "nasal"
 
 @dataclass(frozen=True)
 class Manner:
-    """How one imitation is made.
+    """How one imitation is made."""
 
-    Attributes:
-        source: Of ``SOURCES``: voiced where the sound is periodic, never, always, or a whistle.
-        syllabic: Whether every onset begins a syllable of one shape.
-        shortest: Seconds between the beginnings of two syllables at least.
-        share: Of a syllable's time up to the next that is not a pause.
-        consonant: Of ``CONSONANTS``: how a syllable begins.
-        gesture: Octaves that brightness moves in a syllable, from its beginning to its end.
-        bend: Octaves that the pitch moves in a syllable.
-        contrast: Factor on what loudness does within 0.4 s, in dB.
-        ignored: dB below the loudest; what is softer is passed over.
-        tempo: Factor on durations.
-        medians: Frames of the median filters over loudness, pitch, periodicity, brightness.
-        bright_slope: Factor on brightness's motion.
-        bright_offset: Octaves.
-        trill: Hz; 0 is none.
-        friction_width: Octaves of the noises.
-    """
-
-    source: str
-    syllabic: bool
-    shortest: float
-    share: float
-    consonant: str
-    gesture: float
-    bend: float
-    contrast: float
-    ignored: float
-    tempo: float
-    medians: tuple[int, int, int, int]
-    bright_slope: float
-    bright_offset: float
-    trill: float
-    friction_width: float
+    source: str  # of ``SOURCES``: voiced where the sound is periodic, never, always, or a whistle
+    syllabic: bool  # whether every onset begins a syllable of one shape
+    shortest: float  # seconds between the beginnings of two syllables at least
+    share: float  # of a syllable's time up to the next that is not a pause
+    consonant: str  # of ``CONSONANTS``: how a syllable begins
+    gesture: float  # octaves that brightness moves in a syllable, from its beginning to its end
+    bend: float  # octaves that the pitch moves in a syllable
+    contrast: float  # factor on what loudness does within 0.4 s, in dB
+    ignored: float  # dB below the loudest; what is softer is passed over
+    tempo: float  # factor on durations
+    medians: tuple[int, int, int, int]  # frames of the median filters over ``Heard``'s contours
+    bright_slope: float  # factor on brightness's motion
+    bright_offset: float  # octaves
+    trill: float  # Hz; 0 is none
+    friction_width: float  # octaves of the noises
 
 
 def manner(sound: Heard, rng: np.random.Generator) -> Manner:
@@ -97,15 +79,10 @@ def _source(periodic: float, rng: np.random.Generator) -> str:
 
 @dataclass(frozen=True)
 class Performance:
-    """What is to be uttered: contours at 100 frames a second, and where syllables begin.
+    """What is to be uttered, at 100 frames a second."""
 
-    Attributes:
-        heard: The contours as they are followed.
-        onsets: Frames at which a consonant is to be spoken.
-    """
-
-    heard: Heard
-    onsets: tuple[int, ...]
+    heard: Heard  # the contours as they are followed
+    onsets: tuple[int, ...]  # frames at which a consonant is to be spoken
 
 
 def performed(sound: Heard, person: Person, how: Manner, rng: np.random.Generator) -> Performance:

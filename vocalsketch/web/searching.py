@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit
-from vocalsketch.search.query import LONGEST, Waveform
-from vocalsketch.search.text import aspect_weights
+from vocalsketch.search.query import LONGEST, Waveform, aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 
@@ -149,8 +148,7 @@ def found(hit: Hit, systems: Systems) -> Found:
         n for n, each in enumerate(systems.indexes) if each.library / hit.path == hit.file
     )
     path = PurePosixPath(hit.path)
-    whole = {"library": library, "path": hit.path}
-    place = urlencode({**whole, "start": f"{hit.start:g}"})
+    place = urlencode({"library": library, "path": hit.path, "start": f"{hit.start:g}"})
     return Found(
         rank=hit.rank,
         library=library,
@@ -165,5 +163,5 @@ def found(hit: Hit, systems: Systems) -> Found:
         likelihood=hit.probability,
         clip=f"clip?{place}",
         spectrogram=f"spectrogram?{place}",
-        file=f"file?{urlencode(whole)}",
+        file=f"file?{place}",
     )

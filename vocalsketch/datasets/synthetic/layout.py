@@ -6,8 +6,14 @@ from pathlib import Path
 
 from scipy import signal
 
-from vocalsketch.datasets.synthetic.cache import MARKER, made_together, write_wav
-from vocalsketch.datasets.synthetic.sounds import CATALOGUE, generator, recording
+from vocalsketch.datasets.records import DEMO_MARKER
+from vocalsketch.datasets.synthetic.sounds import (
+    CATALOGUE,
+    generator,
+    made_together,
+    recording,
+    write_wav,
+)
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
 from vocalsketch.files import write_table
 from vocalsketch.voice import listening
@@ -63,7 +69,7 @@ def write(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
     _write_tables(folder, chosen, people)
     made_together(lambda item: _make_item(folder, item, people), chosen, "demo corpus", "sound")
-    (folder / MARKER).write_text(NOTICE, encoding="utf-8")
+    (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
 def _make_item(folder: Path, item: Item, people: list[Person]) -> None:

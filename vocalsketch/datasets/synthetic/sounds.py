@@ -1,20 +1,27 @@
-"""What is synthesised as recipes.yaml says: the demo's recordings, and city sounds."""
+"""What is synthesised as recipes.yaml says (the demo's recordings, city sounds), and written."""
 
 import operator
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.io import wavfile
+from tqdm import tqdm
 
 from vocalsketch.datasets.synthetic import synthesis
 from vocalsketch.datasets.synthetic.synthesis import Curve
 
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
 SEED = 13_862
-# Category -> name -> what makes the sound; class -> what makes it; what languages.Language has
+# Category -> name -> what makes the sound; class -> what makes it; what stand_ins.Language has
 CATALOGUE, SCENES, LANGUAGES = yaml.load_all(
     Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
 )
@@ -70,3 +77,21 @@ def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
     columns = [_value(column, words) for column in names.values()]
     for row in zip(*columns, strict=True):
         yield _value(body, {**words, **dict(zip(names, row, strict=True))})
+
+
+def made_together(
+    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
+) -> list[Result]:
+    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
+
+    Threads do, since numpy and scipy let others run while they compute; unlike processes they
+    can be started from a notebook, a script without a main guard and a data loader's worker.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
+
+
+def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:
+    """Write a mono 16-bit file; ``waveform`` is (samples,) in [-1, 1]."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wavfile.write(path, sample_rate, np.round(waveform * 32_767.0).astype(np.int16))

@@ -1,0 +1,223 @@
+"""Published sets of vocal imitations beside VocalSketch.
+
+- VimSketch: VocalSketch and the Vocal Imitation Set in one, 12,543 imitations of 542 sounds.
+  Zenodo record 2596911, CC BY 4.0. B. Kim, M. Cartwright, F. Pishdadian and B. Pardo, 2019,
+  doi:10.5281/zenodo.2596911.
+- The Vocal Imitation Set: imitations of one recording of each of 302 classes of AudioSet. Zenodo
+  record 1340763, CC BY 4.0. B. Kim, M. Ghei, B. Pardo and Z. Duan, "Vocal Imitation Set: a dataset
+  of vocally imitated sound events using the AudioSet ontology", DCASE 2018.
+- QVIM-dev: the development set of the AES AIMLA challenge 2025; its licence is on its page.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from vocalsketch.datasets.discovery import audio_in, composed, list_audio
+from vocalsketch.datasets.records import (
+    ALONE,
+    ONE_CATEGORY,
+    Corpus,
+    Imitation,
+    Layout,
+    OnBadAudio,
+    Sound,
+    Tree,
+    single_categories,
+)
+from vocalsketch.datasets.tables import read_rows, read_text
+from vocalsketch.datasets.vocalsketch import ONE_ROW, rows_of_the_task
+
+VIMSKETCH_TABLES = {
+    "references": "reference_file_names.csv",
+    "vocal_imitations": "vocal_imitation_file_names.csv",
+}
+_HEADINGS = ("", "filename")  # mirrors have a heading where the release has none
+
+IMITATIONS = "vocal_imitations.txt"
+CLASSES = "original_recordings_classes.txt"
+REFERENCES = "original_recordings/reference"
+OTHERS = "original_recordings/non_reference"
+_COLUMNS = ("imitation_filename", "reference_filename")
+
+QVIM_TABLE = "DEV Dataset.csv"
+QUERIES = ("Query 1", "Query 2", "Query 3")
+
+
+def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read a tree of VimSketch.
+
+    What follows the first underscore of a file's name is the key that links imitations to
+    references; what follows the digits of a key is the class, which several references share.
+    Every sound is ranked among all.
+
+    Raises:
+        DatasetError: A file is gone, a key is given twice, or an imitation has no reference.
+    """
+    tree = Tree(root, on_bad_audio)
+    sounds: dict[str, Sound] = {}
+    known = set()
+    for name, path in _listed("references", tree):
+        key = _key(name)
+        known.add(key)
+        if key in sounds:
+            both = f"{sounds[key].id}, {name}"
+            tree.fault("has several references of one key", both, "Keep one of each.")
+        elif path is not None:
+            kind = class_of(key)
+            sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
+    imitations = {}
+    for name, path in _listed("vocal_imitations", tree):
+        if _key(name) not in known:
+            remedy = "Restore their references, or leave them out of the table and the folder."
+            tree.fault("has imitations of nothing", name, remedy)
+        elif name in imitations:
+            tree.fault("names imitations twice", name, ONE_ROW)
+        elif path is not None and _key(name) in sounds:
+            imitations[name] = Imitation(name, path, sounds[_key(name)].id)
+    return tree.corpus(VIMSKETCH.name, sounds.values(), imitations.values())
+
+
+def class_of(key: str) -> str:
+    """Return the class in a key.
+
+    >>> class_of("000Animal_Domestic animals_pets_Cat_Growling")
+    'Animal_Domestic animals_pets_Cat_Growling'
+    >>> class_of("199-synth_metallic_stars-commercial_synthesizers")
+    'synth_metallic_stars-commercial_synthesizers'
+    """
+    return key.lstrip("0123456789").removeprefix("-") or key
+
+
+def _key(name: str) -> str:
+    return PurePosixPath(name).stem.partition("_")[2]
+
+
+def _listed(folder: str, tree: Tree) -> Iterator[tuple[str, Path | None]]:
+    """Yield the names that a table lists, or a folder holds where there is no table."""
+    table = tree.find(VIMSKETCH_TABLES[folder])
+    if table is not None:
+        lines = read_text(table)[0].splitlines()
+        names = [line.partition("\t")[0].strip(' ",;') for line in lines]
+        if names and names[0].casefold() in _HEADINGS:
+            names = names[1:]
+    else:
+        names = [found.path for found in list_audio(tree.place(folder)).files]
+    for name in filter(None, names):
+        path = tree.audio(f"{folder}/{name}")
+        yield composed(path.name if path else name), path
+
+
+def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read a tree of the Vocal Imitation Set (v1.1).
+
+    A class is a category: an imitation is ranked among the recordings of its reference's class,
+    about ten of which one was imitated. A class of a single recording is left out and listed.
+
+    Raises:
+        DatasetError: A table is missing or damaged, a file is gone, an imitation is named twice.
+    """
+    tree = Tree(root, on_bad_audio)
+    sounds = {sound.id: sound for sound in _recordings(tree)}
+    imitations: dict[str, Imitation] = {}
+    for row in rows_of_the_task(tree.place(IMITATIONS), _COLUMNS):
+        name, reference = composed(row["imitation_filename"]), row["reference_filename"]
+        target = None
+        if reference:
+            target = tree.audio(f"{REFERENCES}/{reference}")
+        else:
+            tree.fault("has imitations of nothing", name, f"Restore their rows of {IMITATIONS}.")
+        path = tree.audio(f"vocal_imitations/included/{name}")
+        if name in imitations:
+            tree.fault(f"names imitations twice in {IMITATIONS}", name, ONE_ROW)
+        if path is not None and target is not None:
+            sound_id = composed(target.name)
+            imitations[name] = Imitation(name, path, sound_id, row["participant_id"])
+    alone = set(single_categories(sounds.values()))
+    kept = [sound for sound in sounds.values() if sound.category not in alone]
+    return tree.corpus(VOCAL_IMITATION_SET.name, kept, imitations.values(), {ALONE: alone})
+
+
+def _recordings(tree: Tree) -> Iterator[Sound]:
+    """Yield the recordings, the references' class being that of a folder of others if one fits."""
+    classes: dict[str, list[str]] = defaultdict(list)  # that the table gives each file name
+    table = tree.place(CLASSES)
+    for _, row in read_rows(table, ("filename", "classname")) if table.is_file() else ():
+        classes[composed(row["filename"])].append(composed(row["classname"]))
+    place = tree.place(OTHERS)
+    others = [path for path in audio_in(place) if path.parent != place]
+    folders = {composed(path.parent.name) for path in others}
+    for path in audio_in(tree.place(REFERENCES)):
+        name = composed(path.name)
+        kind = composed(path.stem).removesuffix("_reference")
+        told = [each for each in classes[name] if each in folders]
+        kind = kind if kind in folders or not told else told[0]
+        yield Sound(name, path, kind, kind, tuple(dict.fromkeys([kind, *classes[name]])))
+    for path in others:
+        kind, name = composed(path.parent.name), composed(path.name)
+        kinds = tuple(dict.fromkeys([kind, *classes[name]]))
+        yield Sound(f"{kind}/{name}", path, kind, name, kinds)
+
+
+def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant.
+
+    Raises:
+        DatasetError: The table is missing or damaged, a cell names no file or one twice.
+    """
+    tree = Tree(root, on_bad_audio)
+    sounds: dict[str, Sound] = {}
+    imitations: dict[str, Imitation] = {}
+
+    def located(folder: str, name: str, line: int) -> tuple[str, Path | None]:
+        path = tree.audio(f"{folder}/{name}", f" ({QVIM_TABLE}, line {line})")
+        return tree.identity(f"{folder}/{name}", path).removeprefix(f"{folder}/"), path
+
+    for line, row in read_rows(tree.place(QVIM_TABLE), ("Class", "Items"), (*QUERIES, "Label")):
+        kind = row["Class"]
+        if not kind or not row["Items"]:
+            tree.fault("has rows without an item or its class", f"line {line}", "Fill them in.")
+            continue
+        item, path = located("Items", f"{kind}/{row['Items']}", line)
+        if path is not None:
+            label = row["Label"] or PurePosixPath(item).stem
+            sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
+        for cell in filter(None, (row[column] for column in QUERIES)):
+            query, path = located("Queries", f"{kind}/{cell}", line)
+            if query in imitations:
+                tree.fault(f"names queries twice in {QVIM_TABLE}", query, "Keep one cell of each.")
+            if path is not None:
+                imitations[query] = Imitation(query, path, item)
+    return tree.corpus(QVIM.name, sounds.values(), imitations.values())
+
+
+VIMSKETCH = Layout(
+    name="vimsketch",
+    title="VimSketch",
+    source="https://zenodo.org/records/2596911",
+    tree="ROOT/references/<file>.wav and ROOT/vocal_imitations/<file>.wav, with "
+    "reference_file_names.csv and vocal_imitation_file_names.csv beside these folders",
+    needs=(("references/",), ("vocal_imitations/",)),
+    signs=tuple(VIMSKETCH_TABLES.values()),
+    load=load_vimsketch,
+    includes=("vocalsketch", "vocal-imitation-set"),
+)
+VOCAL_IMITATION_SET = Layout(
+    name="vocal-imitation-set",
+    title="the Vocal Imitation Set",
+    source="https://zenodo.org/records/1340763",
+    tree="ROOT/vocal_imitations.txt, ROOT/vocal_imitations/included/<file>, "
+    "ROOT/original_recordings/reference/<class>_reference.wav and "
+    "ROOT/original_recordings/non_reference/<class>/<file>",
+    needs=((IMITATIONS,), ("original_recordings/reference/",), ("vocal_imitations/included/",)),
+    signs=(CLASSES, "original_recordings/non_reference/"),
+    load=load_vocal_imitation_set,
+)
+QVIM = Layout(
+    name="qvim-dev",
+    title="QVIM-dev",
+    source="https://qvim-aes.github.io",
+    tree=f"ROOT/{QVIM_TABLE}, ROOT/Items/<class>/<item> and ROOT/Queries/<class>/<query>",
+    needs=((QVIM_TABLE,), ("Items/",), ("Queries/",)),
+    load=load_qvim,
+)
