@@ -31,7 +31,7 @@ PEAK = 0.5  # of full scale, to which every query is brought
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
-def read_query(file: Path, start: float = 0.0) -> tuple[Waveform, int]:
+def read_query(file: Path | str, start: float = 0.0) -> tuple[Waveform, int]:
     """Read a query, or a found sound from where it begins; at most a minute.
 
     Returns:
@@ -40,7 +40,7 @@ def read_query(file: Path, start: float = 0.0) -> tuple[Waveform, int]:
     Raises:
         AudioError: The file is missing, not audio, or too short.
     """
-    return read_audio(file, seconds=LONGEST, offset=start)
+    return read_audio(Path(file), seconds=LONGEST, offset=start)
 
 
 class HeardPart(NamedTuple):
