@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_positive, decibels
+from vocalsketch.features.front_end import decibels
 from vocalsketch.features.level import SILENCE
-from vocalsketch.features.log_mel import band_edges, mel_filters
+from vocalsketch.features.mel import MelFrontEnd
 
 
 @dataclass
-class AudibleMel(FrontEnd):
+class AudibleMel(MelFrontEnd):
     """Power in mel bands, dB above a floor ``top_db`` below the clip's maximum; 0 is the floor.
 
     Silence at both ends is cut before the clip is taken, and what follows its end is 0. Frames are
@@ -52,28 +52,16 @@ class AudibleMel(FrontEnd):
     top_db: float = 80.0
     audible: float = 20.0
 
-    def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands")
-        check_positive(self, "top_db", "audible")
-        check_bands(self, self.minimum_frequency, self.maximum_frequency)
-
     @property
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
 
-    def frequencies(self) -> NDArray[np.float64]:
-        """Return the centre of each band, Hz, (bands,)."""
-        return band_edges(self)[1:-1]
-
-    def inverted(
-        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32] | None:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
         """Return a sound whose standardised features come close; phases are the seed's at first."""
         from vocalsketch.features.inversion import from_mel, magnitudes
 
-        heard = magnitudes(features, self.top_db, levels)
-        filters = self._filters().T
+        heard, filters = magnitudes(features, self.top_db), self._filters().T
         return from_mel(heard, filters, self._points, self.window, self.hop_length, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
@@ -107,7 +95,7 @@ class AudibleMel(FrontEnd):
         return 2 * self.window  # lays the transform's bins so close that every band hears one
 
     def _filters(self) -> NDArray[np.float64]:
-        return mel_filters(self, self._points).T
+        return self.mel_filters(self._points).T
 
 
 def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,6 @@ from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.audio import resampled
 from vocalsketch.features.front_end import FrontEnd, check_positive
 from vocalsketch.features.level import SILENCE
-from vocalsketch.features.log_mel import mel_filters
 from vocalsketch.voice.listening import FLOOR, HIGHEST, HOP, LOWEST, SAMPLE_RATE, WINDOW
 
 POINTS = 20  # of each contour, whatever the clip's length
@@ -124,7 +123,7 @@ def _octaves() -> NDArray[np.float64]:
 
 
 def _filters() -> NDArray[np.float64]:
-    return mel_filters(AudibleMel(window=WINDOW, bands=BANDS, minimum_frequency=0.0)).T
+    return AudibleMel(bands=BANDS, minimum_frequency=0.0).mel_filters(WINDOW).T
 
 
 def _power(frames: Tensor, points: int) -> Tensor:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
 
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
@@ -74,13 +74,11 @@ class CQT(FrontEnd):
         octaves = np.arange(self.bins) / self.bins_per_octave
         return np.asarray(self.minimum_frequency * 2.0**octaves)
 
-    def inverted(
-        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32]:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32]:
         """Return a sound whose features come close; phases are sought from the seed's."""
         from vocalsketch.features.inversion import from_constant_q, magnitudes
 
-        heard = magnitudes(features, self.top_db if self.scaling == "db" else None, levels)
+        heard = magnitudes(features, self.top_db if self.scaling == "db" else None)
         return from_constant_q(
             heard, self.frequencies(), self.bins_per_octave, self.hop_length, self.sample_rate, seed
         )
@@ -135,12 +133,10 @@ class CQT(FrontEnd):
             ]
         )
         heard = np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)
-        rows = min(
-            int(np.flatnonzero(heard.any(0))[-1]) // columns + 1, spectra.shape[1] // columns
-        )
+        last = int(np.flatnonzero(heard.any(0))[-1])
+        rows = min(last // columns + 1, spectra.shape[1] // columns)
         folded = spectra[:, : rows * columns].reshape(self.bins, rows, columns).transpose(2, 1, 0)
-        # Each hop-th sample of an inverse transform is an inverse transform of the fold, over the
-        # hop.
+        # Each hop-th sample of an inverse transform is that of the fold, over the hop.
         return np.ascontiguousarray(folded / hop)
 
 

@@ -19,22 +19,6 @@ from vocalsketch.features.level import PEAK
 POWER_FLOOR = 1e-20  # what digital silence counts as: far below any clip's range
 
 
-@dataclass(frozen=True)
-class Levels:
-    """The scale that standardisation took away, of which features tell nothing.
-
-    The defaults are the medians over VocalSketch's clips, rounded: the four front ends' clips
-    have deviations of 19 to 24 dB, and magnitudes whose mean is 0.2 to 0.3 deviations.
-
-    Attributes:
-        deviation: Of a clip's values in dB; how far apart loud and soft are.
-        mean: Of a clip's magnitudes, in deviations; used where a front end has no dB.
-    """
-
-    deviation: float = 20.0
-    mean: float = 0.3
-
-
 class FrontEnd(nn.Module, ABC):
     """From mono waveforms to spectrograms of one fixed shape, on any device.
 
@@ -142,6 +126,35 @@ class FrontEnd(nn.Module, ABC):
         return {"class": _name_of(type(self)), "version": self.VERSION, **parameters}
 
 
+@dataclass
+class Waveform(FrontEnd):
+    """The waveform itself, one bin of as many frames as there are samples.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: Length of the clip.
+    """
+
+    VERSION: ClassVar[int] = 1
+    standardise = False
+    cached = "waveform"
+
+    sample_rate: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(1, samples)."""
+        return 1, self.samples
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return (clips, 1, samples)."""
+        return waveforms.unsqueeze(1)
+
+
 def _name_of(kind: type[FrontEnd]) -> str:
     """Return the class's name, with its module where it does not come with the program."""
     own = kind.__module__.startswith(f"{__package__}.")
@@ -160,19 +173,6 @@ def check_positive(front_end: FrontEnd, *names: str) -> None:
             raise ConfigError(
                 f"{type(front_end).__name__}: {name} is {value}: it must be above 0 and finite."
             )
-
-
-def check_bands(front_end: FrontEnd, lowest: float, highest: float) -> None:
-    """Refuse bands that do not rise, or that the sample rate cannot hold.
-
-    Raises:
-        ConfigError: They do not, or it cannot.
-    """
-    if not 0 <= lowest < highest <= front_end.sample_rate / 2:
-        raise ConfigError(
-            f"{type(front_end).__name__}: bands from {lowest} to {highest} Hz: they must rise, "
-            f"within 0 and half of the sample rate {front_end.sample_rate} Hz."
-        )
 
 
 def decibels(power: Tensor, top_db: float) -> Tensor:
