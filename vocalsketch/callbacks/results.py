@@ -9,7 +9,7 @@ import wandb
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.datamodules.batches import Part
-from vocalsketch.datamodules.classification import ClassificationDataModule
+from vocalsketch.datamodules.pretraining import ClassificationDataModule
 from vocalsketch.domain import Half
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 from vocalsketch.datasets.labelled import LabelledClip
 from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound, named
 from vocalsketch.domain import SIDES, Indices, Side
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import refuse_below
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore, FeatureTable
 
@@ -97,8 +97,7 @@ class Reading:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+        refuse_below(0, workers=self.workers)
 
     def open(
         self, store: FeatureStore, front_end: FrontEnd, records: Sequence[Record]
@@ -149,8 +148,7 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1.")
+        refuse_below(1, batch_size=batch_size)
         super().__init__(range(rows), processes, rank)  # type: ignore[arg-type]  # as many rows
         self.rows = rows
         self.batch_size = batch_size

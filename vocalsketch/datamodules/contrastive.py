@@ -13,7 +13,7 @@ from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.domain import Indices
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.front_end import FrontEnd
 
@@ -155,7 +155,9 @@ class ContrastiveDataModule(RetrievalDataModule):
         )
         synthesised = bool(sounds or procedural)
         self.real = (0.0 if synthesised else 1.0) if real is None else real
-        _check(batch_size, imitations, people, self.real, synthesised)
+        refuse_below(2, batch_size=batch_size)
+        refuse_below(1, imitations=imitations, people=people)
+        _check(self.real, synthesised)
         self.batch_size = batch_size
         self.each = imitations
         self.folders = sounds
@@ -244,14 +246,7 @@ class ContrastiveDataModule(RetrievalDataModule):
         return rows, min(count, most)
 
 
-def _check(batch_size: int, imitations: int, people: int, real: float, synthesised: bool) -> None:
-    for name, value, least in (
-        ("batch_size", batch_size, 2),
-        ("imitations", imitations, 1),
-        ("people", people, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"{name} is {value}: give {least} or more.")
+def _check(real: float, synthesised: bool) -> None:
     if not 0 <= real <= 1:
         raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
     if real < 1 and not synthesised:

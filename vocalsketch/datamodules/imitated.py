@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -23,7 +24,7 @@ from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
-from vocalsketch.errors import AudioError, ConfigError, DatasetError, VocalSketchError
+from vocalsketch.errors import AudioError, DatasetError, VocalSketchError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
@@ -96,9 +97,8 @@ def imitate_folders(
         DatasetError: There is no sound, or none that can be imitated.
         StorageError: The disk is full, or the folder cannot be written.
     """
-    for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
-        if value < least:
-            raise ConfigError(f"{name} is {value}: give {least} or more.")
+    refuse_below(1, people=people)
+    refuse_below(0, procedural=procedural)
     listings = {folder: list_audio(folder) for folder in folders}
     sounds = [*_linked(listings, out, most, seed), *_procedural(procedural, out, seed)]
     if not sounds:
@@ -192,13 +192,14 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
 
 def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
     """Make what is missing; yield each sound's name, and why it cannot be imitated."""
+    bar = partial(tqdm, desc="imitations", unit="sound", total=len(todo))
     if jobs == 1 or len(todo) < 2 * jobs:
-        yield from _bar(map(_imitate_sound, todo), len(todo))
+        yield from bar(map(_imitate_sound, todo))
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
     with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
         try:
-            yield from _bar(pool.map(_imitate_sound, todo, chunksize=8), len(todo))
+            yield from bar(pool.map(_imitate_sound, todo, chunksize=8))
         except BrokenProcessPool as error:
             raise VocalSketchError(
                 "A process that imitates was killed; memory may be short: give fewer --jobs. The "
@@ -221,10 +222,6 @@ def _end_with_parent() -> None:
             os._exit(1)
 
     Thread(target=wait, daemon=True).start()
-
-
-def _bar(made: Iterator[tuple[str, str]], total: int) -> Iterator[tuple[str, str]]:
-    yield from tqdm(made, desc="imitations", unit="sound", total=total)
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:

@@ -35,17 +35,11 @@ from vocalsketch.features.store import FeatureStore
 
 
 class Pairs(NamedTuple):
-    """Pairs of an imitation and a recording, by row.
+    """Pairs of an imitation and a recording, by row."""
 
-    Attributes:
-        imitation: (pairs,), rows of imitations.
-        recording: (pairs,), rows of recordings.
-        label: (pairs,) float32, 1 where the recording is what was imitated, else 0.
-    """
-
-    imitation: Indices
-    recording: Indices
-    label: NDArray[np.float32]
+    imitation: Indices  # (pairs,), rows of imitations
+    recording: Indices  # (pairs,), rows of recordings
+    label: NDArray[np.float32]  # (pairs,), 1 where the recording is what was imitated, else 0
 
     def take(self, rows: Indices) -> "Pairs":
         """Return the pairs of the given rows."""

@@ -16,7 +16,7 @@ from vocalsketch.datasets.archive import unpacked_once
 from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.records import Layout, name_at
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import ConfigError, DatasetError, refuse_below
 
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
@@ -52,8 +52,7 @@ def load_voxforge(
     """
     if not languages or len(set(languages)) < len(languages):
         raise ConfigError(f"languages is {list(languages)}: name at least one, and each once.")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit is {limit} clips per language: give 1 or more, or none for all.")
+    refuse_below(1, limit=1 if limit is None else limit)
     skipped: dict[str, list[str]] = defaultdict(list)
     clips: list[LabelledClip] = []
     empty = []

@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.errors import AudioError, ConfigError, StorageError
+from vocalsketch.errors import AudioError, ConfigError, StorageError, refuse_below
 from vocalsketch.features.audio import load_clip, opened_file
 from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
@@ -203,8 +203,7 @@ class FeatureStore:
         """
         if on_bad_audio not in get_args(OnBadAudio):
             raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
-        if jobs is not None and jobs < 1:
-            raise ConfigError(f"jobs is {jobs}: it must be at least 1.")
+        refuse_below(1, jobs=available_cores() if jobs is None else jobs)
         wanted = list(dict.fromkeys(sources))
         entries = Entries.of(front_end, self.folder)
         stamps = {path: stamp_of(path) for path in wanted}
