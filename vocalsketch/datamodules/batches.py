@@ -124,19 +124,9 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
     """Names the rows of each batch of this process; a subclass may yield what they stand for.
 
     A DistributedSampler, since the Trainer leaves one in place and tells it the epoch; which rows
-    a process is given, and in what order, is decided here.
-
-    Args:
-        rows: How many rows there are.
-        batch_size: Rows in a batch of one process.
-        order_seed: Seed of each epoch's order; None keeps the order and gives every row to one
-            process exactly once, as an evaluation needs it. In training the first rows of an
-            order are repeated where rows do not divide among the processes.
-        rank: Which process this is.
-        processes: How many processes share the rows.
-
-    Raises:
-        ConfigError: ``batch_size`` is not positive.
+    a process is given, and in what order, is decided here. ``order_seed`` draws each epoch's order,
+    whose first rows are repeated where rows do not divide among the processes; None keeps the order
+    and gives every row to one process exactly once, as an evaluation needs it.
     """
 
     def __init__(
@@ -171,13 +161,7 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
 
 
 class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
-    """Yields (side, rows) of each batch, every clip once over all processes, imitations first.
-
-    Args:
-        imitations: How many imitations there are.
-        recordings: How many recordings there are.
-        options: As ``RowBatchSampler``.
-    """
+    """Yields (side, rows) of each batch, every clip once over all processes, imitations first."""
 
     def __init__(self, imitations: int, recordings: int, **options: int) -> None:
         super().__init__(imitations + recordings, **options)

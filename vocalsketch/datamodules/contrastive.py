@@ -45,8 +45,7 @@ class ContrastiveSampler(DistributedSampler[Drawn]):
         each: Imitations of a sound in a batch; those of a sound with fewer come again.
         steps: Batches in an epoch, of each process.
         seed: Of all drawing.
-        rank: Which process this is.
-        processes: How many processes train.
+        rank: Which process this is, of so many ``processes``.
     """
 
     def __init__(

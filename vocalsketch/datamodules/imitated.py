@@ -2,18 +2,12 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import soundfile
@@ -24,9 +18,9 @@ from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
-from vocalsketch.errors import AudioError, DatasetError, VocalSketchError, refuse_below
+from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
-from vocalsketch.features.threads import available_cores
+from vocalsketch.features.threads import available_cores, computing_threads
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.voice.imitate import anyone, imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
@@ -82,7 +76,7 @@ def imitate_folders(
 
     Sounds are linked, imitations are ``imitations/<sound>/person<n>.wav``, and ``imitations.csv``
     says who did what. A call that was interrupted goes on where it was; the same seed gives the
-    same bytes, whatever the number of processes.
+    same bytes, whatever the number of threads.
 
     Args:
         folders: Of sounds; the folder around a sound is its category.
@@ -90,7 +84,7 @@ def imitate_folders(
         procedural: Number of procedural sounds beside them.
         people: Each imitates every sound once.
         seed: Of all drawing.
-        jobs: Processes; all cores if left out.
+        jobs: Threads; all cores if left out.
         most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
@@ -192,36 +186,9 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
 
 def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
     """Make what is missing; yield each sound's name, and why it cannot be imitated."""
-    bar = partial(tqdm, desc="imitations", unit="sound", total=len(todo))
-    if jobs == 1 or len(todo) < 2 * jobs:
-        yield from bar(map(_imitate_sound, todo))
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
-    with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
-        try:
-            yield from bar(pool.map(_imitate_sound, todo, chunksize=8))
-        except BrokenProcessPool as error:
-            raise VocalSketchError(
-                "A process that imitates was killed; memory may be short: give fewer --jobs. The "
-                "same command goes on where it was."
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_with_parent() -> None:
-    """Have this process end with the one that began it, however that ends, and not before."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # which go to a whole group of processes
-        signal.signal(each, signal.SIG_IGN)
-
-    def wait() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
+    with computing_threads(jobs) as pool:
+        imitated = pool.map(_imitate_sound, todo)
+        yield from tqdm(imitated, desc="imitations", unit="sound", total=len(todo))
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:

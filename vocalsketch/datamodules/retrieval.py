@@ -49,15 +49,9 @@ class Pairs(NamedTuple):
 def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator) -> Pairs:
     """Pair each imitation with its target, and with one other recording drawn at random.
 
-    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones).
-
-    Args:
-        targets: (imitations,), the row of each imitation's target among the recordings.
-        recordings: How many recordings there are, over all categories.
-        generator: Where the negatives come from.
-
-    Returns:
-        Two pairs an imitation: rows 2i and 2i + 1 are imitation i's positive and negative pair.
+    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones). Of ``targets``,
+    (imitations,) rows of recordings, rows 2i and 2i + 1 of the pairs are the positive and the
+    negative one of imitation i.
 
     Raises:
         DatasetError: There is no other recording to draw.

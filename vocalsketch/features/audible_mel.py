@@ -101,9 +101,8 @@ class AudibleMel(MelFrontEnd):
 def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:
     """Return the first audible frame, and how many there are up to the last one, (clips, 1) each.
 
-    Args:
-        levels: Spectrograms (clips, bands, frames), dB.
-        audible: How far a frame's loudest band lies below the clip's loudest at most, dB.
+    Of spectrograms (clips, bands, frames) in dB, frames are whose loudest band lies ``audible`` dB
+    below the clip's loudest at most.
     """
     loudest = levels.amax(1)
     heard = (loudest >= loudest.amax(1, keepdim=True) - audible).to(levels.dtype)
@@ -112,18 +111,11 @@ def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:
 
 
 def own_time(levels: Tensor, audible: float, places: int) -> tuple[Tensor, Tensor]:
-    """Stretch the audible part of each clip to the same number of places.
+    """Stretch the audible part of each clip to so many places, (clips, bands, places).
 
     A place is the average of the frames that it covers, or, of a part of fewer than two frames a
-    place, lies on the line between two of them.
-
-    Args:
-        levels: Spectrograms (clips, bands, frames), dB.
-        audible: As ``audible_part``.
-        places: Of the result.
-
-    Returns:
-        (clips, bands, places), and how many frames were stretched, (clips, 1).
+    place, lies on the line between two of them. With it comes how many frames were stretched,
+    (clips, 1).
     """
     first, count = audible_part(levels, audible)
     width = torch.where(count < 2 * places, torch.ones_like(count), count / places)

@@ -21,12 +21,9 @@ DELAY = 0.25  # seconds: what encoders put before and behind the sound, and some
 
 
 class Container:
-    """What FFmpeg decodes of a stream, to be read like a ``soundfile.SoundFile``.
+    """What FFmpeg decodes of a seekable stream, to be read like a ``soundfile.SoundFile``.
 
-    Args:
-        stream: Seekable.
-        name: What errors call it.
-        whole: Whether damage is an error; otherwise the sound ends there.
+    Damage ends the sound, or is an error if it has to be ``whole``; errors call it by ``name``.
 
     Raises:
         AudioError: FFmpeg knows no such format, or there is no sound in it; also while it is read.

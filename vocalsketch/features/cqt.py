@@ -141,12 +141,9 @@ class CQT(FrontEnd):
 
 
 def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:
-    """Return the real spectrum, up to half the sample rate, of one kernel.
+    """Return the real spectrum, up to half the sample rate, of one kernel of ``size`` points.
 
-    Args:
-        frequency: Cycles per sample.
-        length: Of the Hann window, samples; not whole.
-        size: Points of the transform.
+    Its frequency is in cycles per sample; its Hann window's length, in samples, is not whole.
     """
     half = int(np.ceil(length / 2)) - 1
     time = np.arange(-half, half + 1)

@@ -63,13 +63,9 @@ class FrontEnd(nn.Module, ABC):
 
     @abstractmethod
     def spectrogram(self, waveforms: Tensor) -> Tensor:
-        """Return spectrograms before standardisation.
+        """Return spectrograms before standardisation, (clips, bins, frames) float32.
 
-        Args:
-            waveforms: (clips, samples) at ``sample_rate``, float32 in [-1, 1].
-
-        Returns:
-            (clips, bins, frames) float32.
+        ``waveforms`` are (clips, samples) at ``sample_rate``, float32 in [-1, 1].
         """
 
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -94,14 +90,9 @@ class FrontEnd(nn.Module, ABC):
         return None
 
     def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
-        """Return a sound whose features come close to those given; None where there is no way.
+        """Return a sound (samples,) whose features (bins, frames) come close; None if none can.
 
-        Args:
-            features: (bins, frames).
-            seed: Of what features do not tell, such as phases.
-
-        Returns:
-            (samples,) at ``sample_rate``, as long as the frames span.
+        It is as long as the frames span; the seed draws what features do not tell, such as phases.
         """
         return None
 
@@ -178,11 +169,8 @@ def check_positive(front_end: FrontEnd, *names: str) -> None:
 def decibels(power: Tensor, top_db: float) -> Tensor:
     """Return power in dB relative to each example's maximum, cut off ``top_db`` below it.
 
-    The same as ``librosa.power_to_db(ref=np.max, top_db=top_db)`` example by example.
-
-    Args:
-        power: (clips, bins, frames), not negative.
-        top_db: Range that is kept, dB; greater than zero.
+    The same as ``librosa.power_to_db(ref=np.max, top_db=top_db)`` example by example; power is
+    (clips, bins, frames), not negative.
     """
     levels = 10.0 * torch.log10(power.clamp(min=POWER_FLOOR))
     return (levels - levels.amax(dim=(1, 2), keepdim=True)).clamp(min=-top_db)

@@ -54,14 +54,9 @@ class MelFrontEnd(FrontEnd):
 
 
 def triangles(places: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what places weigh in triangles, 1 at each inner edge and 0 at its neighbours.
+    """Return what places (places,) weigh in triangles, (bands, places).
 
-    Args:
-        places: On any scale, (places,).
-        edges: On the same, rising, (bands + 2,).
-
-    Returns:
-        (bands, places).
+    They are 1 at each inner one of the rising edges, (bands + 2,), and 0 at its neighbours.
     """
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising, falling = (places - lower) / (centre - lower), (upper - places) / (upper - centre)
