@@ -35,32 +35,27 @@ def main() -> None:
     arguments = parser.parse_args()
     subject = _untrained() if arguments.checkpoint is None else load_subject(arguments.checkpoint)
     subject.network.to(arguments.device)
-    leaky = subject.leaky()
     print(f"{arguments.device}, {torch.get_num_threads()} threads, {arguments.steps} steps")
-    for layer in leaky.layers:
+    for layer in subject.leaky_layers:
         if layer.name in arguments.layers.split(",") and arguments.part in (None, layer.part):
             # a unit is asked for again where the layer has fewer than are asked for
             units = [unit % layer.units for unit in range(arguments.units)]
-            together = _best(subject, layer, [units], arguments)
-            apart = _best(subject, layer, [[unit] for unit in units], arguments)
+            together = _best(layer, [units], arguments)
+            apart = _best(layer, [[unit] for unit in units], arguments)
             print(
                 f"{layer.part} {layer.name}: {len(units)} at once {together:.2f} s, one by one "
                 f"{apart:.2f} s, {apart / together:.1f} times as long"
             )
 
 
-def _best(
-    subject: Subject, layer: Layer, groups: list[list[int]], arguments: argparse.Namespace
-) -> float:
-    return min(_seconds(subject, layer, groups, arguments) for _ in range(arguments.repeats))
+def _best(layer: Layer, groups: list[list[int]], arguments: argparse.Namespace) -> float:
+    return min(_seconds(layer, groups, arguments) for _ in range(arguments.repeats))
 
 
-def _seconds(
-    subject: Subject, layer: Layer, groups: list[list[int]], arguments: argparse.Namespace
-) -> float:
+def _seconds(layer: Layer, groups: list[list[int]], arguments: argparse.Namespace) -> float:
     device = arguments.device
     settings = AscentSettings(steps=arguments.steps, patience=arguments.steps + 1)
-    shapes = [front_end.shape for front_end in subject.inputs_of(layer)]
+    shapes = [front_end.shape for front_end in layer.front_ends]
     starts = [
         tuple(each.to(device) for each in noise_inputs(shapes, range(len(units))))
         for units in groups

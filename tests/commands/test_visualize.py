@@ -151,7 +151,7 @@ def test_everything_is_logged_to_wandb_where_asked(siamese, tmp_path, monkeypatc
             logged.append(values)
 
     monkeypatch.setattr(
-        "vocalsketch.interpret.tracking.WandbTracker.experiment", Experiment(), raising=False
+        "vocalsketch.callbacks.wandb_tracker.WandbTracker.experiment", Experiment(), raising=False
     )
     chosen = ("--layers", "conv1", "--units", 1, "--part", "imitation", "--steps", 2)
     run(visualize, siamese, "--out", tmp_path / "out", *chosen, "--wandb")

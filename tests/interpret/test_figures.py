@@ -19,8 +19,7 @@ def portrait(subject, layer, units, dead=()):
     inputs = 2 if layer.part == "pair" else 1
     patterns = [
         Pattern(
-            layer.name,
-            layer.part,
+            layer,
             unit,
             tuple(torch.randn(inputs, 12, 20, generator=torch.Generator().manual_seed(unit))),
             0.0 if unit in dead else 1.0,
@@ -93,7 +92,7 @@ def test_a_dead_unit_is_said_to_be_dead(subject):
 
 def test_a_pattern_is_drawn_with_the_curve_of_its_ascent(subject):
     of = portrait(subject, subject.layers[4], [2])
-    figure = pattern_figure(of, of.patterns[0])
+    figure = pattern_figure(of.patterns[0])
     assert titles(figure) == ["imitation", "recording", "activation (leaky)"]
     assert figure.axes[-1].lines[0].get_xydata().tolist() == [[1.0, 0.0], [2.0, 1.0]]
 

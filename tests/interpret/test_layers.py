@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.layers import check_alike, selected_layers
-from vocalsketch.interpret.subject import PretrainedTower
-from vocalsketch.interpret.tracing import layers_of, with_leaky_units
+from vocalsketch.interpret.layers import layers_of, with_leaky_units
+from vocalsketch.interpret.subject import PretrainedTower, Subject, selected_layers
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.systems import System
@@ -121,7 +120,7 @@ def test_one_unit_a_clip_answers_as_it_does_among_all_units(network):
         stage.norm.running_mean.uniform_(-1, 1)
         stage.norm.running_var.uniform_(0.5, 2)
     clips, units = torch.randn(4, 12, 20), torch.tensor([2, 0, 2, 1])
-    for layer in layers_of(with_leaky_units(network)):
+    for layer in layers_of(with_leaky_units(network, 0.3)):
         inputs = (clips, clips.flip(0))[: 2 if layer.part == "pair" else 1]
         for each in (layer, replace(layer, position="centre")):
             expected = each.activations(inputs)[torch.arange(4), units]
@@ -147,7 +146,7 @@ def test_leaky_copies_leave_the_network_and_its_outputs_unchanged(network):
     clips, index = torch.randn(3, 12, 20), torch.arange(3)
     weights = copy.deepcopy(network.state_dict())
     before = network(clips, clips, index, index)
-    leaky = with_leaky_units(network)
+    leaky = with_leaky_units(network, 0.3)
     assert not any(isinstance(module, nn.ReLU) for module in leaky.modules())
     assert not torch.equal(leaky(clips, clips, index, index), before)
     assert torch.equal(network(clips, clips, index, index), before)
@@ -159,16 +158,15 @@ def test_leaky_copies_leave_the_network_and_its_outputs_unchanged(network):
 def test_tied_towers_stay_tied_in_a_leaky_copy():
     tower = TowerGeometry([ConvStage(2, (3, 3))])
     tied = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, "tied", hidden=(4,)), Pixels(8, 8))
-    leaky = with_leaky_units(tied)
+    leaky = with_leaky_units(tied, 0.3)
     assert leaky.imitation_tower is leaky.recording_tower
 
 
-def test_by_default_all_convolutions_and_fc1_are_selected(network):
-    layers = layers_of(network)
-    assert [layer.name for layer in selected_layers(layers, None)] == [
+def test_by_default_all_convolutions_and_fc1_are_selected(subject):
+    assert [layer.name for layer in selected_layers([subject], None)[0]] == [
         "conv1", "conv2", "conv1", "conv2", "fc1",
     ]  # fmt: skip
-    chosen = selected_layers(layers, ["conv2"], "recording")
+    (chosen,) = selected_layers([subject], ["conv2"], "recording")
     assert [(layer.part, layer.name) for layer in chosen] == [("recording", "conv2")]
 
 
@@ -180,9 +178,9 @@ def test_by_default_all_convolutions_and_fc1_are_selected(network):
         (["conv1", ""], None, "There is no layer ''"),
     ],
 )
-def test_a_layer_that_is_not_there_is_refused(network, names, part, said):
+def test_a_layer_that_is_not_there_is_refused(subject, names, part, said):
     with pytest.raises(ConfigError, match="There is no layer") as refused:
-        selected_layers(layers_of(network), names, part)
+        selected_layers([subject], names, part)
     assert said in str(refused.value)
 
 
@@ -190,17 +188,20 @@ def test_a_part_that_the_network_lacks_is_refused():
     network = Classifier((8, 8), TowerGeometry([ConvStage(2, (3, 3))]), 7)
     tower = PretrainedTower("imitation", Pixels(8, 8), network)
     with pytest.raises(ConfigError, match="no layer that sees a pair: choose imitation"):
-        selected_layers(layers_of(tower), None, "pair")
+        selected_layers([Subject("tower", tower, "demo")], None, "pair")
 
 
-def test_checkpoints_with_different_layers_cannot_stand_side_by_side(network):
-    layers = layers_of(network)
-    check_alike([layers, layers_of(copy.deepcopy(network))])
-    with pytest.raises(ConfigError, match=r"imitation conv1 \(4 units\); and imitation conv2"):
-        check_alike([layers[:1], layers[1:2]])
+def test_checkpoints_with_different_layers_cannot_stand_side_by_side(subject, network):
+    chosen = selected_layers([subject, Subject("copy", copy.deepcopy(network), "demo")], None)
+    assert listed(chosen[0]) == listed(chosen[1])
+    tower = TowerGeometry([ConvStage(4, (3, 3))])
+    other = siamese(SiameseGeometry((8, 8), (8, 8), tower, tower, hidden=(4,)), Pixels(8, 8))
+    said = r"imitation conv1 \(4 units\), imitation conv2 .*; and imitation conv1"
+    with pytest.raises(ConfigError, match=said):
+        selected_layers([subject, Subject("other", other, "demo")], None)
 
 
 @pytest.mark.parametrize("slope", [-0.1, 1.0, float("nan")])
 def test_a_slope_out_of_range_is_refused(network, slope):
     with pytest.raises(ConfigError, match="leaky slope"):
-        with_leaky_units(network, slope)
+        Subject("small", network, "demo", slope)

@@ -1,26 +1,59 @@
-"""The page: needs no other file, and takes names as text."""
+"""Pages: they need no other file, and take names as text."""
 
 import base64
 import re
+from dataclasses import replace
 
-from vocalsketch.interpret.page import Card, Section, page
+import pytest
+from test_figures import portrait
+
+from vocalsketch.interpret.ascent import AscentSettings
+from vocalsketch.interpret.figures import page
+from vocalsketch.interpret.pattern import Sounds
 
 PICTURE, SOUND = b"\x89PNG picture", b"RIFF sound"
 
 
-def test_pictures_and_sounds_are_in_the_page_itself():
-    card = Card("conv1, unit 3", PICTURE, "a pattern", {"its sound": SOUND}, {"reached": "1.5"})
-    html = page("Title", "trained on corpus=demo", ["Read this."], [Section("conv1", "4", [card])])
+def patterns(subject, **changed):
+    of = portrait(subject, subject.layers[0], [3])
+    pattern = replace(of.patterns[0], **changed)
+    cards = [(pattern, PICTURE, Sounds((SOUND,), (0.5,), 1.5))]
+    return page(
+        "patterns.html.j2",
+        names=["<script>alert(1)</script>"],
+        corpora=["corpus=demo"],
+        compared_with="",
+        slope=0.3,
+        position=(3, 10),
+        settings=AscentSettings(l2=0.5),
+        seed=1,
+        sections=[(of, cards)],
+    )
+
+
+def test_pictures_and_sounds_are_in_the_page_itself(subject):
+    html = patterns(subject)
     found = dict(re.findall(r'src="data:(\S+);base64,([^"]+)"', html))
     assert base64.b64decode(found["image/png"]) == PICTURE
     assert base64.b64decode(found["audio/wav"]) == SOUND
     assert not re.search(r'(src|href)="(?!data:)', html)
-    for said in ("corpus=demo", "Read this.", "conv1, unit 3", "<dt>reached</dt><dd>1.5</dd>"):
+    for said in ("corpus=demo", "position 3,10 is", "L2 0.5", "conv1, unit 3", "1 of 4 units."):
         assert said in html
 
 
-def test_names_are_escaped():
-    card = Card("<b>x</b>", PICTURE, '"><script>', note="<i>dead</i>")
-    html = page("<script>alert(1)</script>", "c", ["<p>"], [Section("<h1>", "&", [card])])
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"activation": 2.0}, "0; the pattern alone activates it"),
+        ({"activation": 0.0}, "neither this pattern nor noise raises the unit above 0."),
+        ({"converged": False}, "<dt>ascent</dt><dd>not converged within 2 steps</dd>"),
+    ],
+)
+def test_the_page_says_how_a_unit_answers(subject, changed, said):
+    assert said in patterns(subject, **changed)
+
+
+def test_names_are_escaped(subject):
+    html = patterns(subject)
     assert "<script>" not in html
-    assert "&lt;i&gt;dead&lt;/i&gt;" in html
+    assert "&lt;script&gt;" in html

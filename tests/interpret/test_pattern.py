@@ -24,7 +24,7 @@ def clips_like(subject, layer):
     sweeps = [torch.sin(2 * torch.pi * (100 + rise * time) * time) for rise in (400, 1500)]
     bursts = [tone * (time % 0.1 < 0.05) for tone in tones]
     waveforms = torch.stack([*tones, *sweeps, *bursts])
-    return {side: subject.front_ends[side](waveforms) for side in layer.sides}
+    return {side: subject.network.front_ends[side](waveforms) for side in layer.sides}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_single_position_of_conv1_is_maximised_by_its_kernel(subject):
     kernel = stage.conv.weight.data[3, 0]
     layer = layer_of(subject, "conv1", position=(4, 6))
     pattern = maximise(subject, layer, [3], settings=SETTINGS).patterns[0]
-    full = torch.zeros(subject.front_ends["imitation"].shape)
+    full = torch.zeros(subject.network.front_ends["imitation"].shape)
     full[4:7, 6:9] = kernel
     full -= full.mean()
     expected = full / full.square().mean().sqrt()
@@ -129,7 +129,7 @@ def test_without_leaky_units_ascent_from_where_a_unit_is_off_goes_nowhere(subjec
     subject.network.imitation_tower.stages[0].conv.bias.data[:] = -8.0
     layer = layer_of(subject, "conv1", position="centre")
     stuck, risen = (
-        maximise(subject, layer, [0], settings=SETTINGS, slope=slope)
+        maximise(replace(subject, slope=slope), layer, [0], settings=SETTINGS)
         .patterns[0].activation
         for slope in (0.0, 0.3)
     )  # fmt: skip
@@ -142,16 +142,16 @@ def test_activity_is_compared_within_the_unchanged_network(subject):
     pattern = maximise(subject, layer, [0], settings=SETTINGS).patterns[0]
     plain = layer.respond(pattern.spectrograms[0][None])[0, 0].mean().detach()
     assert pattern.activation == pytest.approx(float(plain), rel=1e-5)
-    leaky = layer_of(subject.leaky(), "conv1").respond(pattern.spectrograms[0][None])[0, 0].mean()
+    leaky = subject.leaky_layers[0].respond(pattern.spectrograms[0][None])[0, 0].mean()
     assert max(pattern.curve) == pytest.approx(float(leaky), rel=1e-5)
     assert replace(pattern, activation=1.0).ratio(torch.zeros(3)) == float("inf")
 
 
-def test_a_unit_that_noise_or_a_clip_activates_is_not_dead_whatever_its_pattern_does():
+def test_a_unit_that_noise_or_a_clip_activates_is_not_dead_whatever_its_pattern_does(subject):
     on, off = torch.tensor([0.0, 0.1]), torch.zeros(2)
 
     def pattern(noise, clips):
-        return Pattern("conv1", "imitation", 0, (), 0.0, noise, clips, [], True)
+        return Pattern(subject.layers[0], 0, (), 0.0, noise, clips, [], True)
 
     assert pattern(off, off).dead
     assert pattern(off, None).dead

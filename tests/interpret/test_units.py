@@ -10,7 +10,7 @@ from vocalsketch.interpret.layers import Layer
 
 
 def layer(response, positions=None) -> Layer:
-    return Layer("conv1", "imitation", response.shape[1], positions, lambda clips: response)
+    return Layer("conv1", "imitation", response.shape[1], positions, (), lambda clips: response)
 
 
 RESPONSE = torch.arange(2 * 2 * 3 * 4, dtype=torch.float32).view(2, 2, 3, 4)
@@ -71,6 +71,6 @@ def test_each_row_answers_for_its_own_unit():
 
 
 def test_many_clips_are_measured_as_one_block_would_be():
-    mean = Layer("fc1", "imitation", 1, None, lambda clips: clips.mean(dim=(1, 2))[:, None])
+    mean = Layer("fc1", "imitation", 1, None, (), lambda clips: clips.mean(dim=(1, 2))[:, None])
     clips = torch.randn(70, 2, 2)
     torch.testing.assert_close(mean.activations((clips,)), clips.mean(dim=(1, 2))[:, None])

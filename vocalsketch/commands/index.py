@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vocalsketch.commands.actions import Action, Options, run_action
@@ -32,6 +32,20 @@ def _build(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from vocalsketch.search import Index, export_lance
+
+    indexes = [Index.open(each) for each in arguments.indexes]
+    if export_lance(indexes, arguments.out):
+        print(f"Searches of {arguments.out} are approximate: `--index {arguments.out}`.")
+    else:
+        print(
+            f"{arguments.out} is searched exactly, which is faster than a vector index below "
+            f"{1_000_000:,} windows: none was made."
+        )
+    return 0
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Index
 
@@ -46,7 +60,7 @@ def _info(arguments: argparse.Namespace) -> int:
         f"corpus={index.corpus or 'none'}",
         "stored": f"{len(manifest.segments)} segments, {size / 1e6:,.1f} MB",
         "skipped": f"{len(manifest.skipped):,} files that cannot be used",
-        "tags": _most_common(tag for tags in index.table.column("tags") for tag in tags),
+        "tags": _most_common(index.tags()),
     }
     for name, value in rows.items():
         print(f"{name:8}  {value}")
@@ -95,8 +109,7 @@ def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iter
         yield counted(others)
 
 
-def _most_common(tags: Iterable[str]) -> str:
-    counts = Counter(tags)
+def _most_common(counts: Counter[str]) -> str:
     common = [f"{tag} ({count:,})" for tag, count in counts.most_common(SHOWN)]
     return ", ".join(common) or "none"
 
@@ -114,10 +127,16 @@ BUILD: Options = {
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
     "--devices": (1, "processes, each with a device of its own"),
 }
+EXPORT: Options = {
+    "indexes+ INDEX": (Path, "an index's folder; several are shards of one library"),
+    "--to": (("lance",), "a Lance dataset, with a vector index from a million windows on"),
+    "--out!": (str, "a folder that is not there yet, or an address such as s3://bucket/sounds"),
+}
 SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, and why")}
 ACTIONS = {
     "build": Action("index a folder of sounds; again, only what is new or changed", _build, BUILD),
     "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
+    "export": Action("write an index for disks and object storage of others", _export, EXPORT),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
 run = run_action

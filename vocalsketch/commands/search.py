@@ -51,9 +51,9 @@ WHERE: Options = {
         "a folder of sounds; its index is kept in the cache folder and brought up to date",
     ),
     "--index": (
-        [Path],
-        "an index's folder; given several times, for indexes of different libraries, they are "
-        "searched as one",
+        [str],
+        "an index's folder, or the address of an export; given several times, for indexes of "
+        "different libraries, they are searched as one",
     ),
 }
 ONE_OF = QUERY, WHERE
@@ -90,6 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([hit.to_dict() for hit in hits], indent=2))
     else:
         _print_table(hits)
+    if searcher.note:
+        print(searcher.note, file=sys.stderr)
     _say_what_lacks(searcher, hits)
     there = [hit for hit in hits if not hit.gone]
     for hit in there if arguments.play else ():

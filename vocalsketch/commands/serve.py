@@ -40,8 +40,9 @@ OPTIONS: Options = {
         "neither a library nor an index, synthetic sounds are searched",
     ),
     "--index": (
-        [Path],
-        "an index made by `vocalsketch index build`; may be given several times",
+        [str],
+        "an index made by `vocalsketch index build`, or the address of an export; may be given "
+        "several times",
     ),
     "--system": (
         "default",

@@ -5,20 +5,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from vocalsketch.domain import Side
-    from vocalsketch.interpret.ascent import AscentSettings
     from vocalsketch.interpret.gallery import Written
     from vocalsketch.interpret.layers import Layer, Position
     from vocalsketch.interpret.pattern import Portrait
-    from vocalsketch.interpret.subject import Subject
 
 JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before it
 
@@ -55,43 +50,43 @@ OPTIONS: Options = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the patterns, write everything and print where."""
+    from vocalsketch.datasets.open import open_corpus
     from vocalsketch.files import make_folder
-    from vocalsketch.interpret.gallery import write_gallery
-    from vocalsketch.interpret.layers import check_alike, check_slope, selected_layers
+    from vocalsketch.interpret.ascent import AscentSettings
+    from vocalsketch.interpret.gallery import track, write_gallery
     from vocalsketch.interpret.pattern import maximise
-    from vocalsketch.interpret.subject import load_subjects
-    from vocalsketch.interpret.tracking import track
+    from vocalsketch.interpret.subject import load_subjects, selected_layers
 
-    settings, position = _settings(arguments), _position(arguments.position)
-    check_slope(arguments.slope)
-    names = None if arguments.names is None else arguments.names.split(",")
-    subjects = load_subjects(arguments.checkpoints, names, _device(arguments.device))
-    wanted = None if arguments.layers is None else arguments.layers.split(",")
-    chosen = [selected_layers(subject.layers, wanted, arguments.part) for subject in subjects]
-    check_alike(chosen)
-    chosen = [tuple(replace(layer, position=position) for layer in layers) for layers in chosen]
+    settings = AscentSettings(
+        steps=arguments.steps,
+        step_size=JITTERED_STEP if arguments.jitter else 1.0,
+        l2=arguments.l2,
+        total_variation=arguments.total_variation,
+        jitter=arguments.jitter,
+    )
+    position, seed = _position(arguments.position), arguments.seed
+    device, names = _device(arguments.device), _listed(arguments.names)
+    subjects = load_subjects(arguments.checkpoints, names, device, arguments.slope)
+    chosen = [
+        [replace(layer, position=position) for layer in layers]
+        for layers in selected_layers(subjects, _listed(arguments.layers), arguments.part)
+    ]
     units = [_units(layer, arguments) for layer in chosen[0]]
     make_folder(arguments.out)
-    corpus, clips = _clips(subjects, arguments)
-    columns = [
-        [
-            maximise(
-                subject,
-                layer,
-                of_layer,
-                settings=settings,
-                clips=of_subject,
-                seed=arguments.seed,
-                slope=arguments.slope,
-                progress=True,
-            )
-            for layer, of_layer in zip(layers, units, strict=True)
-        ]
-        for subject, layers, of_subject in zip(subjects, chosen, clips, strict=True)
-    ]
-    introduction = _introduction(arguments, settings, corpus)
+    corpus = None if arguments.corpus is None else open_corpus(arguments.corpus)
+    columns: list[list[Portrait]] = []
+    for subject, layers in zip(subjects, chosen, strict=True):
+        clips = None if corpus is None else subject.clips(corpus, seed)
+        told: dict[str, Any] = {"settings": settings, "clips": clips, "seed": seed}
+        each = zip(layers, units, strict=True)
+        columns.append([maximise(subject, *of, **told, progress=True) for of in each])
     written = write_gallery(
-        columns, arguments.out, introduction, seed=arguments.seed, progress=True
+        columns,
+        arguments.out,
+        settings,
+        compared_with="" if corpus is None else corpus.name,
+        seed=seed,
+        progress=True,
     )
     portraits = [portrait for column in columns for portrait in column]
     _print_summary(portraits, written)
@@ -100,16 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(arguments: argparse.Namespace) -> "AscentSettings":
-    from vocalsketch.interpret.ascent import AscentSettings
-
-    return AscentSettings(
-        steps=arguments.steps,
-        step_size=JITTERED_STEP if arguments.jitter else 1.0,
-        l2=arguments.l2,
-        total_variation=arguments.total_variation,
-        jitter=arguments.jitter,
-    )
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else text.split(",")
 
 
 def _position(text: str | None) -> "Position":
@@ -147,45 +134,6 @@ def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:
     if arguments.only is not None:
         return layer.checked_units(_numbers("--only", arguments.only))
     return layer.drawn_units(arguments.units, arguments.seed)
-
-
-def _clips(
-    subjects: "Sequence[Subject]", arguments: argparse.Namespace
-) -> "tuple[str, list[dict[Side, Tensor] | None]]":
-    """Return the name of the corpus, and the clips that each checkpoint's patterns are held to."""
-    if arguments.corpus is None:
-        return "", [None for _ in subjects]
-    from vocalsketch.datasets.open import open_corpus
-
-    corpus = open_corpus(arguments.corpus)
-    return corpus.name, [subject.clips(corpus, arguments.seed) for subject in subjects]
-
-
-def _introduction(
-    arguments: argparse.Namespace, settings: "AscentSettings", corpus: str
-) -> list[str]:
-    from vocalsketch.retrieval.results import corpus_tag
-
-    of = "a whole channel" if arguments.position is None else f"position {arguments.position}"
-    used = {
-        "L2": settings.l2,
-        "total variation": settings.total_variation,
-        "jitter": settings.jitter,
-    }
-    regularised = ", ".join(f"{name} {value:g}" for name, value in used.items() if value)
-    against = f"clips of {corpus_tag(corpus)}" if corpus else "no real clips"
-    return [
-        "Each picture is an input that activates one unit as much as gradient ascent from noise "
-        f"could (seed {arguments.seed}), with the weights as trained and ReLUs leaky (slope "
-        f"{arguments.slope:g}). Whiter is more energy. Inputs stay within what a front end gives: "
-        f"zero mean, variance up to 1. Of a convolution, {of} is activated. Regularisation: "
-        f"{regularised or 'none'}.",
-        f"A unit has converged when {settings.describe()}; the limit is {settings.steps} steps.",
-        "The activations that are listed are those of the unchanged network, with its ReLUs. "
-        f"Patterns are compared with noise and with {against}.",
-        "A pattern says nothing about loudness and has no phase. Its sound is one whose "
-        "spectrogram comes close; no sound may have exactly that spectrogram.",
-    ]
 
 
 def _print_summary(portraits: "Sequence[Portrait]", written: "Written") -> None:

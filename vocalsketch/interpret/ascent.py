@@ -41,23 +41,95 @@ class AscentSettings:
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 0.")
 
-    def describe(self) -> str:
-        """Say in words when a unit counts as converged."""
-        return (
-            f"its best objective has not risen by 0.1 % over {self.patience} steps, for each of "
-            f"{self.halvings + 1} step sizes from {self.step_size:g} of the input's length down, "
-            "each half of the one before"
-        )
 
-
-@dataclass(frozen=True, eq=False)
 class Ascent:
-    """Where the ascent of several units ended."""
+    """The ascent of several units; its arguments are those of ``ascend``.
 
-    patterns: Inputs  # for each input (units, bins, frames): those of the best objective
-    activations: Tensor  # what the units answered to them, (units,), leaky
-    curves: list[list[float]]  # for each unit the activation at each of its steps
-    converged: Tensor  # (units,) booleans; the others met the limit of steps
+    Attributes:
+        patterns: For each input (units, bins, frames): those of the best objective.
+        activations: What the units answered to them, (units,), leaky.
+        curves: For each unit the activation at each of its steps.
+    """
+
+    def __init__(
+        self,
+        activation: Activation,
+        starts: Inputs,
+        scales: Tensor,
+        settings: AscentSettings,
+        generator: torch.Generator,
+    ) -> None:
+        self._activation, self._scales, self._settings = activation, scales, settings
+        self._generator = generator
+        self._inputs = tuple(within_reach(start.detach()) for start in starts)
+        self.patterns = tuple(each.clone() for each in self._inputs)
+        lowest = torch.full_like(scales, -torch.inf)
+        self._objective = lowest  # (units,), of the best
+        self._reference = lowest.clone()  # (units,), what the next must beat by a thousandth
+        self.activations = lowest.clone()
+        self._sizes = torch.full_like(scales, settings.step_size)
+        self._idle = torch.zeros_like(scales, dtype=torch.long)  # steps since the reference rose
+        self._halved = self._idle.clone()
+        self.curves: list[list[float]] = [[] for _ in scales]
+
+    @property
+    def converged(self) -> Tensor:
+        """Which units did, (units,) booleans; the others met the limit of steps."""
+        return self._halved > self._settings.halvings
+
+    def step(self, rows: Tensor) -> None:
+        """Move the inputs of some units along their gradients, by their sizes times root of values.
+
+        Raises:
+            ConfigError: There is no gradient.
+        """
+        values, objective, gradients = self._gradients(rows)
+        self._note(rows, values, objective)
+        for current, gradient in zip(self._inputs, gradients, strict=True):
+            length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
+            direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
+            current[rows] = within_reach(current[rows] + self._sizes[rows, None, None] * direction)
+
+    def _gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
+        """Return activations (rows,), objectives (rows,), and its gradient for each input."""
+        settings, scales = self._settings, self._scales[rows]
+        inputs = tuple(each[rows].requires_grad_() for each in self._inputs)
+        moved = tuple(jittered(each, settings.jitter, self._generator) for each in inputs)
+        values = self._activation(moved, rows)
+        objective = values
+        for each in inputs:
+            if settings.l2:
+                objective = objective - settings.l2 * scales * energy(each)
+            if settings.total_variation:
+                objective = objective - settings.total_variation * scales * total_variation(each)
+        if not objective.requires_grad:
+            raise ConfigError(
+                "What this layer answers cannot be traced back to its input, so nothing can climb "
+                "it: choose another layer, or a network of which this one is made."
+            )
+        gradients = torch.autograd.grad(objective.sum(), inputs)
+        return values.detach(), objective.detach(), gradients
+
+    def _note(self, rows: Tensor, values: Tensor, objective: Tensor) -> None:
+        """Keep what is best so far; halve the steps of units that no longer rise."""
+        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
+            self.curves[row].append(value)
+        better = objective > self._objective[rows]
+        improved = rows[better]
+        self._objective[improved] = objective[better]
+        self.activations[improved] = values[better]
+        reference = self._reference[rows]
+        least = 1e-3 * torch.maximum(reference.abs(), self._scales[rows])
+        rose = torch.isinf(reference) | (objective > reference + least)
+        self._reference[rows[rose]] = objective[rose]
+        self._idle[rows] = torch.where(rose, 0, self._idle[rows] + 1)
+        stuck = rows[self._idle[rows] >= self._settings.patience]
+        self._sizes[stuck] /= 2
+        self._halved[stuck] += 1
+        self._idle[stuck] = 0
+        for best, current in zip(self.patterns, self._inputs, strict=True):
+            best[improved] = current[improved]
+            current[stuck] = best[stuck]
 
 
 def ascend(
@@ -86,19 +158,15 @@ def ascend(
         progress: Name on a progress bar; None shows none.
 
     Returns:
-        The patterns; the units that converge leave the batch early.
+        Where it ended; the units that converge leave the batch early.
     """
-    climb = _Climb(activation, starts, scales, settings, generator)
-    climbing = torch.ones(len(scales), dtype=torch.bool, device=scales.device)
+    ascent = Ascent(activation, starts, scales, settings, generator)
     for _ in tqdm(range(settings.steps), progress, unit="step", disable=progress is None):
-        rows = climbing.nonzero().squeeze(1)
-        values, objective, gradients = climb.gradients(rows)
-        climb.note(rows, values, objective)
-        climbing = climb.halved <= settings.halvings
-        if not climbing.any():
+        rows = (~ascent.converged).nonzero().squeeze(1)
+        if not len(rows):
             break
-        climb.step(rows, gradients)
-    return Ascent(climb.best, climb.activations, climb.curves, ~climbing)
+        ascent.step(rows)
+    return ascent
 
 
 def within_reach(spectrograms: Tensor) -> Tensor:
@@ -130,79 +198,6 @@ def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inp
     ]
     centred = [noise - noise.mean(dim=(1, 2), keepdim=True) for noise in drawn]
     return tuple(noise / noise.square().mean(dim=(1, 2), keepdim=True).sqrt() for noise in centred)
-
-
-class _Climb:
-    """An ascent under way; its arguments are those of ``ascend``."""
-
-    def __init__(
-        self,
-        activation: Activation,
-        starts: Inputs,
-        scales: Tensor,
-        settings: AscentSettings,
-        generator: torch.Generator,
-    ) -> None:
-        self.activation, self.scales, self.settings = activation, scales, settings
-        self.generator = generator
-        self.inputs = tuple(within_reach(start.detach()) for start in starts)
-        self.best = tuple(each.clone() for each in self.inputs)
-        lowest = torch.full_like(scales, -torch.inf)
-        self.objective = lowest  # (units,), of the best
-        self.reference = lowest.clone()  # (units,), what the next must beat by a thousandth
-        self.activations = lowest.clone()  # (units,), at the best
-        self.sizes = torch.full_like(scales, settings.step_size)
-        self.idle = torch.zeros_like(scales, dtype=torch.long)  # steps since the reference rose
-        self.halved = self.idle.clone()
-        self.curves: list[list[float]] = [[] for _ in scales]
-
-    def gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
-        """Return activations (rows,), objectives (rows,), and its gradient for each input."""
-        settings, scales = self.settings, self.scales[rows]
-        inputs = tuple(each[rows].requires_grad_() for each in self.inputs)
-        moved = tuple(jittered(each, settings.jitter, self.generator) for each in inputs)
-        values = self.activation(moved, rows)
-        objective = values
-        for each in inputs:
-            if settings.l2:
-                objective = objective - settings.l2 * scales * energy(each)
-            if settings.total_variation:
-                objective = objective - settings.total_variation * scales * total_variation(each)
-        if not objective.requires_grad:
-            raise ConfigError(
-                "What this layer answers cannot be traced back to its input, so nothing can climb "
-                "it: choose another layer, or a network of which this one is made."
-            )
-        gradients = torch.autograd.grad(objective.sum(), inputs)
-        return values.detach(), objective.detach(), gradients
-
-    def note(self, rows: Tensor, values: Tensor, objective: Tensor) -> None:
-        """Keep what is best so far; halve the steps of units that no longer rise."""
-        for row, value in zip(rows.tolist(), values.tolist(), strict=True):
-            self.curves[row].append(value)
-        better = objective > self.objective[rows]
-        improved = rows[better]
-        self.objective[improved] = objective[better]
-        self.activations[improved] = values[better]
-        reference = self.reference[rows]
-        least = 1e-3 * torch.maximum(reference.abs(), self.scales[rows])
-        rose = torch.isinf(reference) | (objective > reference + least)
-        self.reference[rows[rose]] = objective[rose]
-        self.idle[rows] = torch.where(rose, 0, self.idle[rows] + 1)
-        stuck = rows[self.idle[rows] >= self.settings.patience]
-        self.sizes[stuck] /= 2
-        self.halved[stuck] += 1
-        self.idle[stuck] = 0
-        for best, current in zip(self.best, self.inputs, strict=True):
-            best[improved] = current[improved]
-            current[stuck] = best[stuck]
-
-    def step(self, rows: Tensor, gradients: Inputs) -> None:
-        """Move each input along its gradient; a step's length is its size times root of values."""
-        for current, gradient in zip(self.inputs, gradients, strict=True):
-            length = gradient.square().mean(dim=(1, 2), keepdim=True).sqrt()
-            direction = gradient / length.clamp(min=torch.finfo(gradient.dtype).tiny)
-            current[rows] = within_reach(current[rows] + self.sizes[rows, None, None] * direction)
 
 
 def energy(pattern: Tensor) -> Tensor:

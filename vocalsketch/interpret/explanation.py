@@ -17,8 +17,7 @@ from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import MARGIN, clip_of, read_audio
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram
-from vocalsketch.interpret.page import Card, Section, page
+from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page
 from vocalsketch.interpret.pattern import wav
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.systems import System
@@ -27,12 +26,6 @@ STEPS = 128  # of the integral
 STEPS_AT_ONCE = 32
 
 Waveform = NDArray[np.float32]
-
-READING = (
-    "Red spoke for the pair, blue against it; each value is its contribution to the score, counted "
-    "from silence (integrated gradients). The line below sums it over frequency. A contribution "
-    "says what this system used, not what makes two sounds alike."
-)
 
 
 def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
@@ -76,63 +69,60 @@ def explain_waveforms(
     Raises:
         ConfigError: The scores cannot be traced back to the features.
     """
-    sections = []
+    explained = []
     for name, system in systems:
         own = {side: clip_of(*clips[side], system.front_ends[side]) for side in SIDES}
-        sections += _explained(system, own, names, f"What {name} used")
-    tags = dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
-    trained = f"trained on {', '.join(tags)}" if tags else ""
-    title = f"Why {names['recording']} for {names['imitation']}"
-    return page(title, trained, [READING], sections)
+        explained += _explained(system, own, f"{name} used")
+    return page(
+        "explanation.html.j2",
+        names=names,
+        corpora=list(
+            dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
+        ),
+        explained=explained,
+        in_words=in_words,
+    )
 
 
 def _explained(
-    system: System, clips: Mapping[Side, Waveform], names: Mapping[Side, str], heading: str
-) -> list[Section]:
-    """Return what the page says of one system: a section, or one for each of its parts."""
+    system: System, clips: Mapping[Side, Waveform], heading: str
+) -> list[tuple[str, "Attribution", dict[Side, tuple[bytes, bytes]]]]:
+    """Return of a system, or of each of its parts, heading, contributions, pictures and clips."""
     parts = system.parts()
     if not parts:
-        return [_section(system, clips, names, heading)]
-    sections = []
+        with torch.no_grad():
+            features = {
+                side: system.front_ends[side](torch.from_numpy(clips[side])[None])[0]
+                for side in SIDES
+            }
+        found = attribute(system, features)
+        return [(heading, found, _drawn(system.front_ends, clips, features, found))]
+    explained = []
     for number, part in enumerate(parts, start=1):
         own = {
             side: clip_of(clips[side], system.front_ends[side].sample_rate, part.front_ends[side])
             for side in SIDES
         }
-        sections += _explained(part, own, names, f"{heading}: part {number} of {len(parts)}")
-    return sections
+        explained += _explained(part, own, f"{heading}: part {number} of {len(parts)}")
+    return explained
 
 
-def _section(
-    system: System, clips: Mapping[Side, Waveform], names: Mapping[Side, str], heading: str
-) -> Section:
-    with torch.no_grad():
-        features = {
-            side: system.front_ends[side](torch.from_numpy(clips[side])[None])[0] for side in SIDES
-        }
-    found = attribute(system, features)
+def _drawn(
+    front_ends: Mapping[Side, FrontEnd],
+    clips: Mapping[Side, Waveform],
+    features: Mapping[Side, Tensor],
+    found: "Attribution",
+) -> dict[Side, tuple[bytes, bytes]]:
+    """Return of each side the picture (PNG), and what the system heard (wav)."""
     parts = found.contributions
     limit = max(float(np.percentile(part.abs().numpy(), 99.5)) for part in parts.values()) or 1.0
-    cards = []
+    drawn = {}
     for side, part in parts.items():
-        front_end = system.front_ends[side]
+        front_end = front_ends[side]
         clip = clips[side][: round(front_end.hop * front_end.shape[1])]
-        spoke, against = float(part.clamp(min=0).sum()), float(part.clamp(max=0).sum())
-        card = Card(
-            f"{side}: {names[side]}",
-            as_png(_figure(features[side], part, front_end, limit)),
-            "Features, the contribution of each of their values, and the sum over frequency.",
-            {"what the system heard": wav(clip, front_end.sample_rate)},
-            {"for the pair": f"{spoke:+.3f}", "against it": f"{against:+.3f}"},
-        )
-        cards.append(card)
-    score = in_words(found.score, found.kind).capitalize()
-    text = (
-        f"{score} ({found.kind} {found.score:.3f}; silence paired with silence has "
-        f"{found.silence:.3f}). The contributions add up to the difference within "
-        f"{abs(found.gap):.1g}."
-    )
-    return Section(heading, text, cards)
+        picture = as_png(_figure(features[side], part, front_end, limit))
+        drawn[side] = picture, wav(clip, front_end.sample_rate)
+    return drawn
 
 
 def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limit: float) -> Figure:

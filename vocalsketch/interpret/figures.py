@@ -1,11 +1,13 @@
-"""Figures 7, 8 and 9 of the paper, and a picture of each pattern."""
+"""Figures 7, 8 and 9 of the paper, a picture of each pattern, and pages of them."""
 
+import base64
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
@@ -52,9 +54,9 @@ def gallery_figure(columns: Sequence[Sequence[Portrait]]) -> Figure:
     return figure
 
 
-def pattern_figure(portrait: Portrait, pattern: Pattern) -> Figure:
+def pattern_figure(pattern: Pattern) -> Figure:
     """Draw one pattern, one picture for each input, and the curve of its ascent."""
-    front_ends, sides = portrait.subject.inputs_of(portrait.layer), portrait.layer.sides
+    front_ends, sides = pattern.layer.front_ends, pattern.layer.sides
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(sides) + 2.2, 2.1), layout="constrained")
         widths = [2.9] * len(sides) + [2.2]
@@ -120,31 +122,44 @@ def as_svg(figure: Figure) -> str:
     return target.getvalue()
 
 
+def page(template: str, **values: object) -> str:
+    """Return an HTML page that needs no other file: pictures and sounds stand in it as base64."""
+    environment = Environment(
+        loader=PackageLoader("vocalsketch.interpret", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
+    return environment.get_template(template).render(values)
+
+
 def _draw_column(
     place: SubFigure, portraits: Sequence[Portrait], grid: NDArray[np.object_]
 ) -> None:
     subject = portraits[0].subject
     place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
     if portraits[0].layer.part == "pair":
-        shown = [(each, pattern) for each in portraits for pattern in each.patterns[:UNITS_SHOWN]]
-        for row, (portrait, pattern) in zip(grid, shown, strict=True):
-            _draw_pattern(row, portrait, pattern)
+        shown = [pattern for each in portraits for pattern in each.patterns[:UNITS_SHOWN]]
+        for row, pattern in zip(grid, shown, strict=True):
+            _draw_pattern(row, pattern)
         return
     for row, portrait in zip(grid, portraits, strict=True):
         for axes in row[len(portrait.patterns) :]:
             axes.set_axis_off()
         for axes, pattern in zip(row, portrait.patterns, strict=False):
-            _draw_pattern([axes], portrait, pattern)
+            _draw_pattern([axes], pattern)
 
 
-def _draw_pattern(places: Iterable[Axes], portrait: Portrait, pattern: Pattern) -> None:
+def _draw_pattern(places: Iterable[Axes], pattern: Pattern) -> None:
     """Draw a pattern; labels stand at the grid's edge, hertz at both sides of a pair."""
-    front_ends, sides = portrait.subject.inputs_of(portrait.layer), portrait.layer.sides
-    inputs = zip(places, pattern.spectrograms, front_ends, sides, strict=True)
+    layer = pattern.layer
+    inputs = zip(places, pattern.spectrograms, layer.front_ends, layer.sides, strict=True)
     for axes, spectrogram, front_end, side in inputs:
         draw_spectrogram(axes, spectrogram, front_end)
-        of_pair = f", {side}" if len(sides) > 1 else ""
-        axes.set_title(f"{pattern.layer}, unit {pattern.unit}{of_pair}", fontsize=8)
+        of_pair = f", {side}" if layer.part == "pair" else ""
+        axes.set_title(f"{layer.name}, unit {pattern.unit}{of_pair}", fontsize=8)
         grid = axes.get_subplotspec()
         if not of_pair:
             axes.label_outer()

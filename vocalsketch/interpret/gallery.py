@@ -1,24 +1,24 @@
 """Everything that `vocalsketch visualize` writes: figures, sounds and the page."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
 from tqdm import tqdm
 
-from vocalsketch.domain import SIDES
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.interpret.figures import NUMBERS, as_png, as_svg, gallery_figure, pattern_figure
+from vocalsketch.interpret.ascent import AscentSettings
+from vocalsketch.interpret.figures import (
+    NUMBERS,
+    as_png,
+    as_svg,
+    gallery_figure,
+    page,
+    pattern_figure,
+)
 from vocalsketch.interpret.layers import PARTS
-from vocalsketch.interpret.page import Card, Section, page
-from vocalsketch.interpret.pattern import NOISE_INPUTS, Heard, Pattern, Portrait, hear, wav
+from vocalsketch.interpret.pattern import Pattern, Portrait, Sounds, sounds_of
 from vocalsketch.retrieval.results import corpus_tag
-
-DEAD = "Dead: neither this pattern, nor noise, nor any real clip raises the unit above 0."
-DEAD_UNSEEN = "Dead: neither this pattern nor noise raises the unit above 0."
-SILENT = "No real clip activates this unit."
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class Written:
 def write_gallery(
     columns: Sequence[Sequence[Portrait]],
     out: Path,
-    paragraphs: Sequence[str],
+    settings: AscentSettings,
     *,
+    compared_with: str = "",
     seed: int = 0,
     progress: bool = False,
 ) -> Written:
@@ -43,35 +44,84 @@ def write_gallery(
     Args:
         columns: The portraits of each checkpoint, of the same layers and units.
         out: Folder; made where it is not there.
-        paragraphs: How the patterns were found, for the page.
-        seed: Of the phases of the sounds.
+        settings: How the patterns were found, for the page.
+        compared_with: The corpus of the clips that they were; empty if none.
+        seed: Of the patterns, and of the phases of the sounds.
         progress: Whether to show a bar.
     """
     figures = tuple(_write_figures(columns, out))
     sounds: list[Path] = []
-    sections = []
     shown = [portrait for of_layer in zip(*columns, strict=True) for portrait in of_layer]
+    sections: list[tuple[Portrait, list[tuple[Pattern, bytes, Sounds | None]]]] = []
     total = sum(len(portrait.patterns) for portrait in shown)
     with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
         for portrait in shown:
             cards = []
             for pattern in portrait.patterns:
-                heard = hear(portrait, pattern, seed)
-                files = _wavs(portrait, pattern, heard) if heard else {}
-                for name, data in files.items():
-                    sounds.append(_write_bytes(out / "sounds" / name, data))
-                cards.append(_card(portrait, pattern, heard, files))
+                heard = sounds_of(pattern, portrait.subject.device, seed)
+                if heard:
+                    sounds += _write_sounds(out / "sounds" / portrait.subject.name, pattern, heard)
+                cards.append((pattern, as_png(pattern_figure(pattern)), heard))
                 bar.update()
-            sections.append(Section(_heading(portrait), _text(portrait), cards))
+            sections.append((portrait, cards))
     subjects = [portraits[0].subject for portraits in columns]
-    names = ", ".join(subject.name for subject in subjects)
-    tags = dict.fromkeys(corpus_tag(subject.corpus) for subject in subjects)
-    written = out / "page.html"
     html = page(
-        f"What was learned: {names}", f"trained on {' and '.join(tags)}", paragraphs, sections
+        "patterns.html.j2",
+        names=[subject.name for subject in subjects],
+        corpora=list(dict.fromkeys(corpus_tag(subject.corpus) for subject in subjects)),
+        compared_with=corpus_tag(compared_with) if compared_with else "",
+        slope=subjects[0].slope,
+        position=columns[0][0].layer.position,
+        settings=settings,
+        seed=seed,
+        sections=sections,
     )
-    write_text(written, html)
-    return Written(written, figures, tuple(sounds))
+    write_text(out / "page.html", html)
+    return Written(out / "page.html", figures, tuple(sounds))
+
+
+def track(portraits: Sequence[Portrait], written: Written, folder: Path) -> None:
+    """Log what was written as media of a W&B run; a failure is said once and stops nothing.
+
+    Args:
+        portraits: What was visualised.
+        written: The files.
+        folder: Where W&B keeps its own.
+    """
+    from vocalsketch.callbacks.wandb_tracker import WandbTracker  # which few ask for
+
+    subjects = dict.fromkeys(portrait.subject for portrait in portraits)
+    tracker = WandbTracker(
+        name="visualize " + ", ".join(subject.name for subject in subjects),
+        tags=list(dict.fromkeys(f"corpus={subject.corpus}" for subject in subjects)),
+        job_type="visualize",
+        save_dir=str(folder),
+    )
+    tracker.safely(lambda: tracker.experiment.log(_media(portraits, written)))
+    tracker.finish()
+
+
+def _media(portraits: Sequence[Portrait], written: Written) -> dict[str, object]:
+    import wandb
+
+    sounds = wandb.Table(columns=["checkpoint", "pattern", "sound"])
+    for path in written.sounds:
+        sounds.add_data(path.parent.name, path.stem, wandb.Audio(str(path)))
+    activations = wandb.Table(
+        columns=["checkpoint", "part", "layer", "unit", "activation", "highest noise", "dead"]
+    )
+    for portrait in portraits:
+        name, layer = portrait.subject.name, portrait.layer
+        for each in portrait.patterns:
+            reached = each.activation, float(each.noise.max()), each.dead
+            activations.add_data(name, layer.part, layer.name, each.unit, *reached)
+    html = written.page.read_text(encoding="utf-8")
+    return {
+        **{f"visualize/{path.stem}": wandb.Image(str(path)) for path in written.figures},
+        "visualize/sounds": sounds,
+        "visualize/activations": activations,
+        "visualize/page": wandb.Html(html, inject=False),
+    }
 
 
 def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator[Path]:
@@ -85,80 +135,15 @@ def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator
             yield _write_bytes(out / f"{stem}.png", as_png(figure))
 
 
+def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Path]:
+    layer = pattern.layer
+    for side, data in zip(layer.sides, heard.files, strict=True):
+        of_pair = f"_{side}" if layer.part == "pair" else ""
+        name = f"{layer.part}_{layer.name}_{pattern.unit:03d}{of_pair}.wav"
+        yield _write_bytes(folder / name, data)
+
+
 def _write_bytes(target: Path, data: bytes) -> Path:
     with written_whole(target) as temporary:
         temporary.write_bytes(data)
     return target
-
-
-def _wavs(portrait: Portrait, pattern: Pattern, heard: Heard) -> dict[str, bytes]:
-    """Return the wav files of a pattern by name."""
-    sides = portrait.layer.sides
-    stem = f"{portrait.subject.name}/{pattern.part}_{pattern.layer}_{pattern.unit:03d}"
-    return {
-        f"{stem}_{side}.wav" if len(sides) > 1 else f"{stem}.wav": wav(waveform, rate)
-        for side, waveform, rate in zip(sides, heard.waveforms, heard.sample_rates, strict=True)
-    }
-
-
-def _heading(portrait: Portrait) -> str:
-    layer = portrait.layer
-    sees = "imitation-recording pairs" if layer.part == "pair" else f"{layer.part} tower"
-    return f"{portrait.subject.name}: {layer.name}, {sees}"
-
-
-def _text(portrait: Portrait) -> str:
-    layer = portrait.layer
-    said = f"{len(portrait.patterns)} of {layer.units} units."
-    if portrait.silent is None:
-        return said
-    if not portrait.silent:
-        return f"{said} Each unit of the layer is activated by some real clip."
-    names = ", ".join(map(str, portrait.silent))
-    return f"{said} No real clip activates {len(portrait.silent)} of the layer's units: {names}."
-
-
-def _card(
-    portrait: Portrait, pattern: Pattern, heard: Heard | None, files: Mapping[str, bytes]
-) -> Card:
-    labels = SIDES if pattern.part == "pair" else ("its sound",)
-    return Card(
-        f"{pattern.layer}, unit {pattern.unit}",
-        as_png(pattern_figure(portrait, pattern)),
-        f"Pattern that activates unit {pattern.unit} of {pattern.layer}, and the curve of its "
-        "activation over the steps.",
-        dict(zip(labels, files.values(), strict=False)),
-        _facts(pattern, heard),
-        _note(pattern),
-    )
-
-
-def _facts(pattern: Pattern, heard: Heard | None) -> dict[str, str]:
-    facts = {
-        "activation reached": f"{pattern.activation:.4g}",
-        f"highest of {NOISE_INPUTS} noise inputs": _compared(pattern, pattern.noise),
-    }
-    if pattern.clips is not None:
-        facts[f"highest of {len(pattern.clips)} real clips"] = _compared(pattern, pattern.clips)
-    facts["ascent"] = (
-        f"converged after {len(pattern.curve)} steps"
-        if pattern.converged
-        else f"not converged within {len(pattern.curve)} steps"
-    )
-    if heard is not None:
-        facts["activation by its sound"] = f"{heard.activation:.4g}"
-        correlations = ", ".join(f"{value:.2f}" for value in heard.correlations)
-        facts["correlation of its sound's spectrogram with it"] = correlations
-    return facts
-
-
-def _compared(pattern: Pattern, others: Tensor) -> str:
-    ratio = pattern.ratio(others)
-    of = "; the pattern alone activates it" if math.isinf(ratio) else f"; {ratio:.1f} times that"
-    return f"{float(others.max()):.4g}{of if pattern.activation > 0 else ''}"
-
-
-def _note(pattern: Pattern) -> str:
-    if pattern.dead:
-        return DEAD_UNSEEN if pattern.clips is None else DEAD
-    return SILENT if pattern.silent_on_clips else ""

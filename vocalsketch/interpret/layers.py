@@ -1,21 +1,33 @@
-"""The layers of a network whose units can be looked at, by name: conv1, conv2, ..., fc1, ..."""
+"""The layers of a network whose units can be looked at, by name: conv1, conv2, ..., fc1, ...
 
-from collections.abc import Callable, Sequence
+They are found by sending noise through: what works on it is noted.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_hook
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.ascent import Inputs
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
 Position = tuple[int, int] | Literal["centre"] | None
 CLIPS_AT_ONCE = 32
-LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
+PROBES = 2  # clips of noise that are sent through once, to see which layers there are
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+Network = Any  # a module with front_ends and embed of a side, or of both and then with score
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +39,7 @@ class Layer:
         part: What it sees: an ``imitation``, a ``recording``, or a ``pair`` of them.
         units: Channels of a convolution, neurons of a fully connected layer.
         positions: (bins, frames) of a channel; None for a fully connected layer.
+        front_ends: Of what it sees: one of a tower, two of a pair.
         respond: Maps features (clips, bins, frames), one argument for a tower and two for a
             pair, to responses (clips, units) or (clips, units, bins, frames): after the
             activation function, before any pooling.
@@ -43,6 +56,7 @@ class Layer:
     part: Part
     units: int
     positions: tuple[int, int] | None
+    front_ends: tuple[FrontEnd, ...]
     respond: Callable[..., Tensor]
     respond_each: Callable[..., Tensor] | None = None
     position: Position = None
@@ -112,54 +126,175 @@ class Layer:
         return tuple(dict.fromkeys(units))
 
 
-def check_slope(slope: float) -> None:
-    """Refuse what is no slope of a leaky ReLU.
+def layers_of(network: Network) -> tuple[Layer, ...]:
+    """Return the layers of each side, then the hidden layers that see a pair (paper, figure 9).
 
-    Raises:
-        ConfigError: It is below 0, or not below 1.
+    A layer is a convolution or a fully connected layer, with the normalisation and the activation
+    function that follow. Of two sides whose layers are the same modules one is listed. A fully
+    connected layer that no activation follows on its side counts where scoring has no hidden
+    layers; else these complete it.
     """
-    if not 0.0 <= slope < 1.0:
-        raise ConfigError(f"The leaky slope is {slope}: use at least 0 and below 1.")
+    pairs = _found(network, "pair")[1] if set(network.front_ends) == set(SIDES) else []
+    found = [_found(network, side, linear_ends=not pairs) for side in network.front_ends]
+    if len(found) > 1 and found[0][0] == found[1][0]:
+        del found[1]
+    return (*(layer for _, layers in found for layer in layers), *pairs)
 
 
-def selected_layers(
-    layers: Sequence[Layer], names: Sequence[str] | None, part: Part | None = None
-) -> tuple[Layer, ...]:
-    """Return the layers of those names, of one part or of all, in the order of the network.
+def with_leaky_units(network: nn.Module, slope: float) -> nn.Module:
+    """Return a copy of a network whose ReLU modules are leaky; the network stays as it is.
 
-    Args:
-        layers: Those there are.
-        names: Names such as ``conv1``; None chooses all convolutions and ``fc1``.
-        part: Only layers that see this.
-
-    Raises:
-        ConfigError: There is no such layer; the message lists those there are.
+    A ReLU that is off passes no gradient, and ascent would stop where it begins.
     """
-    of_part = [layer for layer in layers if part in (None, layer.part)]
-    known = list(dict.fromkeys(layer.name for layer in of_part))
-    if not known:
-        there = ", ".join(dict.fromkeys(layer.part for layer in layers))
-        raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
-    if names is None:
-        names = [name for name in known if name.startswith("conv") or name == "fc1"]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
-    return tuple(layer for layer in of_part if layer.name in names)
+    changed = copy.deepcopy(network).eval().requires_grad_(False)
+    for module in list(changed.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ReLU):
+                setattr(module, name, nn.LeakyReLU(slope))
+    return changed
 
 
-def check_alike(chosen: Sequence[Sequence[Layer]]) -> None:
-    """Refuse checkpoints that cannot stand side by side, since their layers differ.
+class _Call(NamedTuple):
+    """A module without children at work."""
 
-    Raises:
-        ConfigError: They differ in layers or numbers of units.
-    """
-    listed = [
-        ", ".join(f"{layer.part} {layer.name} ({layer.units} units)" for layer in layers)
-        for layers in chosen
-    ]
-    if len(set(listed)) > 1:
-        raise ConfigError(
-            f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
-            "a part that both have, or visualize each by itself."
+    module: nn.Module
+    given: Tensor
+    made: Tensor
+
+
+class _ReachedError(Exception):
+    """The call that was asked for is over: what comes after it is not needed."""
+
+
+def _calls(network: Network, part: Part, inputs: Inputs, last: int | None = None) -> list[_Call]:
+    """Return the calls of modules as a side is embedded or pairs are scored, up to one of them."""
+    calls: list[_Call] = []
+
+    def note(module: nn.Module, given: tuple[object, ...], made: object) -> None:
+        if any(module.children()) or not (given and isinstance(given[0], Tensor)):
+            return
+        if isinstance(made, Tensor):  # a recurrent layer, say, makes several
+            calls.append(_Call(module, given[0], made))
+            if len(calls) - 1 == last:
+                raise _ReachedError
+
+    if part == "pair":
+        both = zip(SIDES, inputs, strict=True)
+        compute = partial(network.score, *(network.embed(side, each) for side, each in both))
+    else:
+        compute = partial(network.embed, part, *inputs)
+    with register_module_forward_hook(note), suppress(_ReachedError):
+        compute()
+    return calls
+
+
+def _is_activation(module: nn.Module) -> bool:
+    return type(module).__module__ == "torch.nn.modules.activation"
+
+
+def _found(
+    network: Network, part: Part, *, linear_ends: bool = False
+) -> tuple[list[nn.Module], list[Layer]]:
+    """Return the modules that a part's layers are made of, and the layers."""
+    sides = SIDES if part == "pair" else (part,)
+    probes = tuple(_probe(network, side) for side in sides)
+    with torch.no_grad():
+        calls = _calls(network, part, probes)
+    modules: list[nn.Module] = []
+    layers: list[Layer] = []
+    for first, last in _chains(calls, part):
+        chain = calls[first : last + 1]
+        convolves = isinstance(chain[0].module, CONVOLUTIONS)
+        shown = _by_unit(chain[-1].made, PROBES, part, convolves)
+        if shown is None or not (convolves or linear_ends or _is_activation(chain[-1].module)):
+            continue
+        kind = "conv" if convolves else "fc"
+        layer = Layer(
+            f"{kind}{1 + sum(layer.name.startswith(kind) for layer in layers)}",
+            part,
+            shown.shape[1],
+            (shown.shape[2], shown.shape[3]) if shown.ndim == 4 else None,
+            tuple(network.front_ends[side] for side in sides),
+            partial(_respond, network, part, last, convolves),
+            _single_channel(chain, probes[0]),
         )
+        layers.append(layer)
+        modules += [call.module for call in chain]
+    return modules, layers
+
+
+def _probe(network: Network, side: Side) -> Tensor:
+    device = next((each.device for each in network.parameters()), torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(PROBES, *network.front_ends[side].shape, generator=generator).to(device)
+
+
+def _chains(calls: Sequence[_Call], part: Part) -> Iterator[tuple[int, int]]:
+    """Yield where each layer begins, and where its last norm or activation function ends.
+
+    What scores pairs may add up before its activation function, which alone is a module then.
+    """
+    for first, call in enumerate(calls):
+        if part == "pair" and _is_activation(call.module):
+            yield first, first
+        if part == "pair" or not isinstance(call.module, (*CONVOLUTIONS, nn.Linear)):
+            continue
+        last = first
+        while last + 1 < len(calls) and calls[last + 1].given is calls[last].made:
+            following = calls[last + 1].module
+            if not (isinstance(following, NORMS) or _is_activation(following)):
+                break
+            last += 1
+        yield first, last
+
+
+def _respond(network: Network, part: Part, last: int, convolves: bool, *inputs: Tensor) -> Tensor:
+    made = _calls(network, part, inputs, last)[-1].made
+    response = _by_unit(made, len(inputs[0]), part, convolves)
+    assert response is not None
+    return response
+
+
+def _by_unit(made: Tensor, clips: int, part: Part, convolves: bool) -> Tensor | None:
+    """Return a response as (clips, units) or (clips, units, bins, frames); None if it is neither.
+
+    Of all pairs the true ones count. What is fully connected may answer several times for a clip,
+    once for each of its patches.
+    """
+    if part == "pair":
+        whole = made.ndim >= 2 and made.shape[:-1].numel() == clips * clips
+        return made.reshape(clips, clips, -1).diagonal().T if whole else None
+    if len(made) != clips:
+        return None
+    if convolves:
+        return made if made.ndim == 4 else made.unsqueeze(2) if made.ndim == 3 else None
+    if made.ndim == 3:
+        return made.movedim(2, 1).unsqueeze(2)
+    return made if made.ndim == 2 else None
+
+
+def _single_channel(chain: Sequence[_Call], probe: Tensor) -> Callable[..., Tensor] | None:
+    """Return how one unit of a first convolution answers each clip; None for other layers."""
+    conv, *rest = (call.module for call in chain)
+    fed = chain[0].given
+    first = isinstance(conv, nn.Conv2d) and fed.shape == (PROBES, 1, *probe.shape[1:])
+    apart = all(  # what one channel answers depends on no other
+        each.track_running_stats
+        if isinstance(each, nn.BatchNorm2d)
+        else not list(each.parameters())
+        for each in rest
+    )
+    if first and apart and torch.equal(fed[:, 0], probe):
+        return partial(_first_response, [conv, *rest])
+    return None
+
+
+def _first_response(modules: Sequence[nn.Module], units: Tensor, features: Tensor) -> Tensor:
+    """Return responses of a layer of one channel: the clips are channels, each under a kernel."""
+    made = features[None]
+    for module in map(copy.copy, modules):
+        if isinstance(module, nn.Conv2d):
+            module.groups = len(units)
+        own = {name: each[units] for name, each in module.state_dict().items() if each.ndim}
+        made = functional_call(module, own, (made,))
+    return made[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from vocalsketch.domain import Side
 from vocalsketch.features.audio import clip_of
 from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
-from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer, Part
+from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject
 
 NOISE_INPUTS = 200
@@ -27,8 +27,7 @@ class Pattern:
     Activations are the unchanged network's, with its ReLUs, but for ``curve``.
     """
 
-    layer: str  # name of the layer
-    part: Part  # what the layer sees
+    layer: Layer
     unit: int  # number of the unit
     spectrograms: Inputs  # one (bins, frames) for a tower, two for a pair; standardised values
     activation: float  # of the unit, to the pattern
@@ -72,7 +71,6 @@ def maximise(
     settings: AscentSettings,
     clips: Mapping[Side, Tensor] | None = None,
     seed: int = 0,
-    slope: float = LEAKY_SLOPE,
     progress: bool = False,
 ) -> Portrait:
     """Find the patterns of some units of a layer, all as one batch.
@@ -84,23 +82,21 @@ def maximise(
         settings: Of the ascent.
         clips: Standardised spectrograms of real clips for each side, to compare; true pairs.
         seed: Of the random starts; the same seed gives the same patterns.
-        slope: Of the leaky units.
         progress: Whether to show a bar.
 
     Returns:
         A pattern for each unit, on the CPU, and which of all units no clip activates.
     """
+    same = (layer.name, layer.part)
+    leaky = next(each for each in subject.leaky_layers if (each.name, each.part) == same)
+    climbed = replace(leaky, position=layer.position)
     chosen = torch.tensor(units, device=subject.device)
-    shapes = [front_end.shape for front_end in subject.inputs_of(layer)]
 
     def noise_of(seeds: Sequence[int]) -> Inputs:
-        return tuple(each.to(subject.device) for each in noise_inputs(shapes, seeds))
+        drawn = noise_inputs([front_end.shape for front_end in layer.front_ends], seeds)
+        return tuple(each.to(subject.device) for each in drawn)
 
     noise = noise_of(range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS))
-    same = (layer.name, layer.part)
-    copies = subject.leaky(slope).layers
-    leaky = next(each for each in copies if (each.name, each.part) == same)
-    climbed = replace(leaky, position=layer.position)
     deviations = climbed.activations(noise).std(dim=0)[chosen]
     ascent = ascend(
         lambda inputs, rows: climbed.activation(chosen[rows], inputs),
@@ -111,13 +107,13 @@ def maximise(
         f"{layer.part} {layer.name}" if progress else None,
     )
     to_noise = layer.activations(noise).cpu()
-    shown = None if clips is None else tuple(clips[side] for side in layer.sides)
-    to_clips = None if shown is None else layer.activations(shown).cpu()
+    to_clips = None
+    if clips is not None:
+        to_clips = layer.activations(tuple(clips[side] for side in layer.sides)).cpu()
     reached = layer.activations(ascent.patterns).gather(1, chosen[:, None]).squeeze(1)
     patterns = [
         Pattern(
-            layer.name,
-            layer.part,
+            layer,
             unit,
             tuple(each[row].cpu() for each in ascent.patterns),
             float(reached[row]),
@@ -133,41 +129,33 @@ def maximise(
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Sounds:
     """The sounds of a pattern: one for a tower, two for a pair."""
 
-    waveforms: tuple[NDArray[np.float32], ...]  # (samples,) each
-    sample_rates: tuple[int, ...]  # hz, of each
+    files: tuple[bytes, ...]  # wav, each at its front end's sample rate
     # of each pattern with the features of its sound: 1 where a sound with these was found
     correlations: tuple[float, ...]
     activation: float  # of the unit, to the sounds
 
 
-def hear(portrait: Portrait, pattern: Pattern, seed: int = 0) -> Heard | None:
-    """Turn a pattern into sound, and play that sound to the network.
+def sounds_of(pattern: Pattern, device: torch.device, seed: int = 0) -> Sounds | None:
+    """Turn a pattern into sound, and play that sound to the network, which is on a device.
 
     Returns:
         None where a front end cannot be inverted.
     """
-    front_ends = portrait.subject.inputs_of(portrait.layer)
-    waveforms: list[NDArray[np.float32]] = []
-    heard: list[Tensor] = []
-    for features, front_end in zip(pattern.spectrograms, front_ends, strict=True):
-        waveform = front_end.inverted(features, seed)
+    files, correlations, heard = [], [], []
+    for wanted, front_end in zip(pattern.spectrograms, pattern.layer.front_ends, strict=True):
+        waveform = front_end.inverted(wanted, seed)
         if waveform is None:
             return None
-        waveforms.append(waveform)
         clip = torch.from_numpy(clip_of(waveform, front_end.sample_rate, front_end))
-        heard.append(front_end(clip[None].to(portrait.subject.device)))
-    return Heard(
-        tuple(waveforms),
-        tuple(front_end.sample_rate for front_end in front_ends),
-        tuple(
-            _correlation(wanted.numpy(), found[0].cpu().numpy())
-            for wanted, found in zip(pattern.spectrograms, heard, strict=True)
-        ),
-        float(portrait.layer.activations(tuple(heard))[0, pattern.unit]),
-    )
+        found = front_end(clip[None].to(device))
+        files.append(wav(waveform, front_end.sample_rate))
+        correlations.append(_correlation(wanted.numpy(), found[0].cpu().numpy()))
+        heard.append(found)
+    activation = float(pattern.layer.activations(tuple(heard))[0, pattern.unit])
+    return Sounds(tuple(files), tuple(correlations), activation)
 
 
 def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:

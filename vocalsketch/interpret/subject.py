@@ -1,7 +1,8 @@
 """A trained network to be looked into, whatever model its checkpoint holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,29 +16,32 @@ from vocalsketch.domain import Side
 from vocalsketch.errors import CheckpointError, ConfigError, DamagedCheckpointError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.layers import LEAKY_SLOPE, Layer
-from vocalsketch.interpret.tracing import layers_of, with_leaky_units
+from vocalsketch.interpret.layers import Layer, Network, Part, layers_of, with_leaky_units
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.classifier import Classifier
 from vocalsketch.systems import front_end_from, load_system
-from vocalsketch.systems.checkpoints import check_weights, description_used, read_checkpoint
+from vocalsketch.systems.checkpoints import description_used, read_checkpoint, rebuilt
 
 CLIPS = 200
+LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network under a name."""
+    """A network under a name.
+
+    Raises:
+        ConfigError: The slope is below 0, or not below 1.
+    """
 
     name: str  # what it is called in pictures
-    network: Any  # a ``Network`` that is a module, in evaluation mode
+    network: Network  # in evaluation mode
     corpus: str  # name of the corpus it was trained on
+    slope: float = LEAKY_SLOPE  # of the leaky ReLUs that ascent climbs; 0 leaves the ReLUs
 
-    @property
-    def front_ends(self) -> Mapping[Side, FrontEnd]:
-        """The front end of each side that it has."""
-        front_ends: Mapping[Side, FrontEnd] = self.network.front_ends
-        return front_ends
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.slope < 1.0:
+            raise ConfigError(f"The leaky slope is {self.slope}: use at least 0 and below 1.")
 
     @property
     def device(self) -> torch.device:
@@ -45,19 +49,16 @@ class Subject:
         device: torch.device = next(self.network.parameters()).device
         return device
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers whose units can be looked at."""
         return layers_of(self.network)
 
-    def leaky(self, slope: float = LEAKY_SLOPE) -> "Subject":
-        """Return the same with leaky units, on a copy of the network, laid out for many steps."""
-        changed = with_leaky_units(self.network, slope)
-        return replace(self, network=changed.to(memory_format=torch.channels_last))
-
-    def inputs_of(self, layer: Layer) -> tuple[FrontEnd, ...]:
-        """Return the front ends of what a layer sees: one of a tower, two of a pair."""
-        return tuple(self.front_ends[side] for side in layer.sides)
+    @cached_property
+    def leaky_layers(self) -> tuple[Layer, ...]:
+        """The same of a leaky copy of the network, laid out for many steps."""
+        changed = with_leaky_units(self.network, self.slope)
+        return layers_of(changed.to(memory_format=torch.channels_last))
 
     def clips(self, corpus: Corpus, seed: int, count: int = CLIPS) -> dict[Side, Tensor]:
         """Draw imitations with the recordings that they imitate, to hold patterns against.
@@ -76,7 +77,7 @@ class Subject:
             "recording": [sounds[imitation.sound_id] for imitation in imitations],
         }
         drawn: dict[Side, Tensor] = {}
-        for side, front_end in self.front_ends.items():
+        for side, front_end in self.network.front_ends.items():
             made = {}
             for path in tqdm(sorted(set(paths[side])), f"{side} clips", unit="clip"):
                 clip = torch.from_numpy(load_clip(path, front_end))[None].to(self.device)
@@ -86,13 +87,7 @@ class Subject:
 
 
 class PretrainedTower(nn.Module):
-    """A tower of one side under its classes (paper, figures 4 and 5), as a network of one side.
-
-    Args:
-        side: Whose tower it is.
-        front_end: What it sees through.
-        classifier: The tower and its classes.
-    """
+    """A tower of one side under its classes (paper, figures 4 and 5), as a network of one side."""
 
     def __init__(self, side: Side, front_end: FrontEnd, classifier: Classifier) -> None:
         super().__init__()
@@ -106,7 +101,7 @@ class PretrainedTower(nn.Module):
 
 
 def load_subject(path: Path) -> Subject:
-    """Load whatever network a checkpoint holds.
+    """Load whatever network a checkpoint holds, under the name of its run's folder.
 
     Raises:
         CheckpointError: The checkpoint cannot be read, or no layer of it can be looked at.
@@ -115,15 +110,17 @@ def load_subject(path: Path) -> Subject:
         checkpoint = read_checkpoint(path)
     except DamagedCheckpointError:
         checkpoint = {}  # a system's own file, or nothing: loading it says which
+    folder = path.resolve().parent
+    name = folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
     with description_used(path):
         made = checkpoint.get("vocalsketch") or {}
         described: Mapping[str, Any] = made.get("description") or {}
         if "classes" in described:
             network = _pretrained(path, described, checkpoint["state_dict"])
-            subject = Subject(_name(path), network.eval(), str(made["provenance"]["corpus"]))
+            subject = Subject(name, network, str(made["provenance"]["corpus"]))
         else:
             system = load_system(path)
-            subject = Subject(_name(path), system, system.corpus)
+            subject = Subject(name, system, system.corpus)
     if not subject.layers:
         raise CheckpointError(
             f"{path} holds {described.get('system', 'a system')!r}, which has no layers whose "
@@ -133,7 +130,10 @@ def load_subject(path: Path) -> Subject:
 
 
 def load_subjects(
-    paths: Sequence[Path], names: Sequence[str] | None = None, device: str = "cpu"
+    paths: Sequence[Path],
+    names: Sequence[str] | None = None,
+    device: str = "cpu",
+    slope: float = LEAKY_SLOPE,
 ) -> list[Subject]:
     """Load one checkpoint, or two to be compared, under names that tell them apart.
 
@@ -141,10 +141,11 @@ def load_subjects(
         paths: The checkpoints.
         names: A name for each; by default those of their runs' folders.
         device: Where the networks go.
+        slope: As ``Subject.slope``.
 
     Raises:
         CheckpointError: As ``load_subject``.
-        ConfigError: There are more than two, or not one name for each.
+        ConfigError: There are more than two, or not one name for each; or as ``Subject``.
     """
     if not 1 <= len(paths) <= 2:
         raise ConfigError(f"{len(paths)} checkpoints are given: give one, or two to compare.")
@@ -158,9 +159,51 @@ def load_subjects(
     if len(plain) != len(paths) or not all(plain) or len(set(plain)) < len(plain):
         raise ConfigError(f"names are {list(names)}: give {len(paths)} that differ.")
     return [
-        replace(subject, name=name, network=subject.network.to(device))
+        Subject(name, subject.network.to(device), subject.corpus, slope)
         for subject, name in zip(subjects, plain, strict=True)
     ]
+
+
+def selected_layers(
+    subjects: Sequence[Subject], names: Sequence[str] | None, part: Part | None = None
+) -> list[tuple[Layer, ...]]:
+    """Return the layers of those names, of one part or of all, in the order of each network.
+
+    Args:
+        subjects: Whose layers; of several they must be alike, to stand side by side.
+        names: Names such as ``conv1``; None chooses all convolutions and ``fc1``.
+        part: Only layers that see this.
+
+    Raises:
+        ConfigError: There is no such layer, or they differ in their layers or numbers of units.
+    """
+    chosen = [_selected(subject.layers, names, part) for subject in subjects]
+    listed = [
+        ", ".join(f"{layer.part} {layer.name} ({layer.units} units)" for layer in layers)
+        for layers in chosen
+    ]
+    if len(set(listed)) > 1:
+        raise ConfigError(
+            f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
+            "a part that both have, or visualize each by itself."
+        )
+    return chosen
+
+
+def _selected(
+    layers: Sequence[Layer], names: Sequence[str] | None, part: Part | None
+) -> tuple[Layer, ...]:
+    of_part = [layer for layer in layers if part in (None, layer.part)]
+    known = list(dict.fromkeys(layer.name for layer in of_part))
+    if not known:
+        there = ", ".join(dict.fromkeys(layer.part for layer in layers))
+        raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
+    if names is None:
+        names = [name for name in known if name.startswith("conv") or name == "fc1"]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
+    return tuple(layer for layer in of_part if layer.name in names)
 
 
 def _pretrained(
@@ -171,26 +214,9 @@ def _pretrained(
         for name, value in state.items()
         if name.startswith("network.")
     }
-    front_end = front_end_from(described["front_end"])
-    with torch.device("meta"):  # whose memory is nobody's, however large the geometry
-        check_weights(path, _classifier(described, weights), weights)
-    classifier = _classifier(described, weights)
-    classifier.load_state_dict(weights)
-    return PretrainedTower(described["side"], front_end, classifier)
-
-
-def _classifier(described: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Classifier:
+    biases = [name for name in weights if name.startswith("head.") and name.endswith(".bias")]
     tower = TowerGeometry.from_dict(described["tower"])
-    linear = sorted(
-        int(name.split(".")[1])
-        for name in weights
-        if name.startswith("head.") and name.endswith(".bias")
-    )
-    hidden = [len(weights[f"head.{place}.bias"]) for place in linear][:-1]
-    return Classifier(tuple(described["input_shape"]), tower, len(described["classes"]), hidden)
-
-
-def _name(path: Path) -> str:
-    """Return the run's folder, which says more than ``best.ckpt``."""
-    folder = path.resolve().parent
-    return folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
+    shape, classes = tuple(described["input_shape"]), len(described["classes"])
+    hidden = [len(weights[name]) for name in biases[:-1]]
+    classifier = rebuilt(path, lambda: Classifier(shape, tower, classes, hidden), weights)
+    return PretrainedTower(described["side"], front_end_from(described["front_end"]), classifier)

@@ -1,6 +1,7 @@
 """An index, opened for searching, and whether it is whole."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from vocalsketch.search.library import list_library, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
-from vocalsketch.search.segment import Floats, checksum_of
+from vocalsketch.search.segment import Floats, Table, checksum_of
 
 if TYPE_CHECKING:
     from vocalsketch.search.searcher import Hit
@@ -48,24 +49,30 @@ class Index:
         threads: That score; by default a core each.
 
     Attributes:
-        folder: Where it lies.
+        folder: Where it lies; the text of an address.
         library: The folder that was indexed.
         manifest: Its current version.
         table: The rows, memory-mapped: a window each.
         listener: What hears queries: the system, or its ear, which needs no torch.
+        approximate: Whether a query ranks only the rows that are near it.
 
     Raises:
         StorageError: There is no index, or it is damaged.
         CheckpointError: Its system is missing, or not the one that made it.
     """
 
+    approximate = False
+
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder = Path(folder)
+        self.folder: Path | str = Path(folder)
         self._stamp: tuple[int, int, int] | None = None
         self.manifest = Manifest.read(self.folder)
-        self.table = self.manifest.open_table(self.folder)
+        self._use(self.manifest.open_table(self.folder), library, threads)
+
+    def _use(self, table: Table, library: Path | str | None, threads: int | None) -> None:
+        self.table = table
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
         self.listener: Ear | System = ear_of(self.fingerprint) or self.system
@@ -74,21 +81,34 @@ class Index:
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index; arguments and errors are the class's."""
+        """Open the current version of an index; arguments and errors are the class's.
+
+        Args:
+            folder: Its folder, or the path or address of what ``index export --to lance`` wrote.
+            library: As the class's.
+            threads: As the class's.
+        """
+        if "://" in str(folder) or (Path(folder) / "_versions").is_dir():
+            from vocalsketch.search.lance_index import LanceIndex
+
+            return LanceIndex(folder, library, threads)
         return cls(folder, library, threads)
 
     @cached_property
     def system(self) -> "System":
         """The system that embedded the library, loaded when it is asked for."""
-        from vocalsketch.systems import load_system
-
-        system = load_system(self.folder / SYSTEM)
+        system = self._load()
         if system.fingerprint != self.fingerprint:
             raise CheckpointError(
                 f"The index in {self.folder} was made by system {self.fingerprint}, but {SYSTEM} "
                 f"there holds {system.fingerprint}: build the index again."
             )
         return system
+
+    def _load(self) -> "System":
+        from vocalsketch.systems import load_system
+
+        return load_system(Path(self.folder) / SYSTEM)
 
     @cached_property
     def _scorer(self) -> "Scorer":
@@ -107,7 +127,7 @@ class Index:
     @property
     def name(self) -> str:
         """What the index is called: its folder's name."""
-        return self.folder.resolve().name
+        return Path(self.folder).resolve().name
 
     @property
     def version(self) -> int:
@@ -146,14 +166,19 @@ class Index:
         Raises:
             StorageError: The index cannot be read now.
         """
-        stamp = Manifest.stamp(self.folder)
-        if stamp != self._stamp and Manifest.read(self.folder) == self.manifest:
+        stamp = Manifest.stamp(Path(self.folder))
+        if stamp != self._stamp and Manifest.read(Path(self.folder)) == self.manifest:
             self._stamp = stamp
         return stamp == self._stamp
 
-    def paths(self) -> list[str]:
-        """Return the indexed files, within the library, sorted."""
-        return sorted(set(self.table.column("path")))
+    def paths(self, words: Sequence[str] = ()) -> list[str]:
+        """Return the indexed files whose path has all words, within the library, sorted."""
+        paths = sorted(set(self.table.column("path")))
+        return [path for path in paths if all(word in path.casefold() for word in words)]
+
+    def tags(self) -> Counter[str]:
+        """Count the windows that have each tag."""
+        return Counter(tag for tags in self.table.column("tags") for tag in tags)
 
     def file_of(self, path: str) -> Path:
         """Return where an indexed file lies.
@@ -161,14 +186,12 @@ class Index:
         Raises:
             DatasetError: No such file is indexed, it is gone, or a link leads out to another.
         """
-        root = self.library.resolve()
-        row = pc.index(self.table.live.column("path"), path).as_py()
-        if row < 0:
+        known = self._known(path)
+        if known is None:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
-        file = (root / path).resolve()
+        file = (self.library.resolve() / path).resolve()
         there = file.is_file()
-        if there and not file.is_relative_to(root):  # through a link: only what was indexed
-            known = self.table.live.slice(row, 1).select(["size", "changed"]).to_pylist()[0]
+        if there and not file.is_relative_to(self._root(path)):  # a link: only what was indexed
             status = file.stat()
             there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
         if not there:
@@ -176,6 +199,26 @@ class Index:
                 f"{path!r} is not in the library any more: bring the index {self.name} up to date."
             )
         return file
+
+    def _known(self, path: str) -> dict[str, int] | None:
+        """Return the size and time of change that a file had; None where it is not indexed."""
+        row = pc.index(self.table.live.column("path"), path).as_py()
+        status = self.table.live.select(["size", "changed"])
+        return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
+
+    def _root(self, path: str) -> Path:
+        """Return the folder out of which a file may not lie."""
+        return self.library.resolve()
+
+    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> "Index":
+        """Return an index of the rows to rank for a query: this one, which has them all.
+
+        Args:
+            query: Prepared.
+            k: How many files are wanted.
+            wishes: What the search was given.
+        """
+        return self
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries as imitations: (queries, width)."""
@@ -279,7 +322,7 @@ def check_index(folder: Path) -> Check:
         StorageError: There is no index.
     """
     try:
-        index = Index.open(folder)
+        index = Index(folder)
     except CheckpointError as error:
         return Check([str(error)], [], [])
     problems = [

@@ -87,6 +87,11 @@ class Searcher:
             raise ConfigError("No index to search: give at least one.")
         self.indexes = tuple(indexes)
         self.missing = dict(missing or {})
+        if fuse and any(index.approximate for index in self.indexes):
+            raise ConfigError(
+                "An approximate index cannot be fused with others: the nearest of one system are "
+                "not those of another. Search each by itself, or export an ensemble's index."
+            )
         if fuse:
             self._shards = [_Shard(self.indexes)]
         else:
@@ -164,19 +169,40 @@ class Searcher:
         if k < 1:
             raise ConfigError(f"{k} results cannot be shown: ask for 1 or more.")
         self._check_aspects(aspects)
-        shards = [shard.narrowed(tags, text, aspects) for shard in self._shards]
-        if not any(shard.count for shard in shards):
-            raise ConfigError(
-                f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
-                "around a sound; `vocalsketch index info` lists them."
-            )
+        wishes: Wishes = {"tags": tags, "text": text, "aspects": aspects}
         ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
+        if self.note:
+            return [self._answers([each], k, self._near(each, k, wishes))[0] for each in ready]
+        shards = _narrowed(self._shards, wishes)
         at_once = max(1, SCORES_AT_ONCE // max(len(shard.counting) for shard in shards))
         return [
             hits
             for start in range(0, len(ready), at_once)
             for hits in self._answers(ready[start : start + at_once], k, shards)
         ]
+
+    @property
+    def note(self) -> str:
+        """What has to be known of the answers; empty where they are exact."""
+        windows = sum(index.windows for index in self.indexes if index.approximate)
+        told = (
+            f"Approximate: of {windows:,} windows the nearest by compressed embeddings are scored "
+            "exactly, and probabilities are among these."
+        )
+        return told if windows else ""
+
+    def _near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "list[_Shard]":
+        """Return the shards with the rows to rank for a query; one out of reach is missing."""
+        near = []
+        for index in self.indexes:
+            try:
+                near.append(index.near(query, k, **wishes))
+                self.missing.pop(str(index.folder), None)
+            except StorageError as error:
+                self.missing[str(index.folder)] = str(error)
+        if not near:
+            raise StorageError(" ".join(self.missing.values()))
+        return _narrowed([_Shard([index]) for index in near if len(index.table)], wishes)
 
     @property
     def aspects(self) -> tuple[str, ...]:
@@ -321,6 +347,22 @@ class _Shard:
             gone=not file.exists(),
             **{**window, "tags": tuple(window["tags"])},
         )
+
+
+def _narrowed(shards: Sequence[_Shard], wishes: Wishes) -> list[_Shard]:
+    """Return shards as a search ranks them.
+
+    Raises:
+        ConfigError: No sound has the tags.
+    """
+    tags = wishes["tags"]
+    narrowed = [shard.narrowed(tags, wishes["text"], wishes["aspects"]) for shard in shards]
+    if not any(shard.count for shard in narrowed):
+        raise ConfigError(
+            f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
+            "around a sound; `vocalsketch index info` lists them."
+        )
+    return narrowed
 
 
 ABSOLUTE = ("logit", "log_likelihood")  # kinds whose likelihoods need no other candidates

@@ -46,7 +46,7 @@ def text_log_likelihoods(paths: pa.ChunkedArray, text: str) -> NDArray[np.float6
     """
     total = np.zeros(len(paths))
     for word in words_of(text):
-        total[~as_numpy(pc.match_substring_regex(paths, _beginning(word)))] += (
+        total[~as_numpy(pc.match_substring_regex(paths, word_pattern(word)))] += (
             LOG_LIKELIHOOD_OF_LACK
         )
     return total
@@ -80,7 +80,8 @@ def aspect_weights(told: Sequence[str]) -> dict[str, float]:
     return weights
 
 
-def _beginning(word: str) -> str:
+def word_pattern(word: str) -> str:
+    """Return what a path that has a word matches, in RE2's syntax."""
     anywhere = rf"(?:^|[^\pL\pN])(?i:{_quoted(word)})"
     inside_camel_case = rf"\p{{Ll}}{_quoted(word[0].upper())}(?i:{_quoted(word[1:])})"
     return f"{anywhere}|{inside_camel_case}"

@@ -5,10 +5,10 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import safetensors
 import safetensors.torch
@@ -19,6 +19,8 @@ from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.files import written_whole
 from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
+
+Module = TypeVar("Module", bound=nn.Module)
 
 PREFIX = "system."  # of a system's weights in a checkpoint of a fit
 
@@ -101,12 +103,22 @@ def _rebuilt(path: Path, held: Held) -> System:
                 f"{path} holds no system but {name!r}: give a checkpoint of {', '.join(SYSTEMS)}."
             )
         kind = class_named(name, SYSTEMS, System)  # type: ignore[type-abstract]
-        with torch.device("meta"):  # whose memory is nobody's, however large the description
-            check_weights(path, kind.from_description(held.description), held.weights)
-        system = kind.from_description(held.description)
-        system.load_state_dict(held.weights)
+        system = rebuilt(path, lambda: kind.from_description(held.description), held.weights)
     system.provenance = held.provenance
-    return system.eval()
+    return system
+
+
+def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
+    """Build a module with a file's weights, in evaluation mode.
+
+    Raises:
+        CheckpointError: As ``check_weights``.
+    """
+    with torch.device("meta"):  # whose memory is nobody's, however large the description
+        check_weights(path, build(), weights)
+    module = build()
+    module.load_state_dict(weights)
+    return module.eval()
 
 
 # what torch's reader stumbles over, by what a file holds instead of a checkpoint

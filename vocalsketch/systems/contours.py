@@ -94,6 +94,12 @@ class Contours(System):
             for name, asked, found in zip(ASPECTS, *families, strict=True)
         }
 
+    def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
+        """Weigh each family's products; of the square of a recording only the sum is known."""
+        factors = torch.tensor([weights.get(name, 1.0) for name in ASPECTS])
+        each = factors.repeat_interleave(torch.tensor(FAMILIES))
+        return imitations * torch.cat([each, factors.mean().expand(2)])
+
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map vectors to negated squared distances (queries, candidates)."""
         return imitations @ recordings.T

@@ -137,6 +137,12 @@ class Ensemble(System):
                 shares[name] = shares[name] + weight * share
         return shares
 
+    def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
+        """Weigh each member's part."""
+        parts = torch.split(imitations, self.widths, dim=1)
+        pairs = zip(self._systems(), parts, strict=True)
+        return torch.cat([member.weighed(part, weights) for member, part in pairs], dim=1)
+
     def fit(self, scores: Sequence[Sequence[CategoryScores]]) -> Self:
         """Weigh the members so that the targets of a half become as likely as they can.
 

@@ -98,6 +98,14 @@ class System(nn.Module, ABC):
         """Return each aspect's share of the scores, (queries, candidates): their sum."""
         return {self.aspects[0]: self.score(imitations, recordings)}
 
+    def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
+        """Return imitations' embeddings whose inner products come near scores of weighed aspects.
+
+        With them an approximate index finds what is worth scoring.
+        """
+        factors = [weights.get(name, 1.0) for name in self.aspects]
+        return imitations * (sum(factors) / len(factors))
+
     def parts(self) -> Sequence["System"]:
         """Return the systems whose scores this one's are made of; none where it scores itself."""
         return ()

@@ -173,7 +173,7 @@ class _Pages:
             ],
             folders=systems.folders(MOST_FOLDERS),
             upkeep=self.libraries.upkeep,
-            notes=[*self.notes, *filter(None, [systems.apart])],
+            notes=[*self.notes, *systems.notes],
             examples={name: f"example?name={name}" for name in self.examples},
             limits={"seconds": self.limits.seconds, "megabytes": self.limits.megabytes},
             can_reveal=self.can_reveal,
@@ -186,12 +186,7 @@ class _Pages:
         first: Annotated[int, Query(ge=0)] = 0,
     ) -> SoundList:
         """List the sounds of a library whose path has all words, ``MOST_SOUNDS`` at a time."""
-        wanted = words.casefold().split()
-        paths = [
-            path
-            for path in self.libraries.now().library(library).paths()
-            if all(word in path.casefold() for word in wanted)
-        ]
+        paths = self.libraries.now().library(library).paths(words.casefold().split())
         return SoundList(total=len(paths), paths=paths[first : first + MOST_SOUNDS])
 
     async def search(self, request: Request, wish: Annotated[Wish, Query()]) -> Results:

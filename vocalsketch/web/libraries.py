@@ -1,12 +1,14 @@
 """What the page searches: indexes, and libraries whose index is kept up to date while it runs."""
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from vocalsketch.errors import ConfigError, DatasetError, VocalSketchError
+from vocalsketch.errors import ConfigError, DatasetError, StorageError, VocalSketchError
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.library import index_of
 from vocalsketch.search.manifest import Manifest
@@ -24,19 +26,39 @@ class Systems:
     apart: str = ""  # why they cannot be searched together; empty where they can
 
     @classmethod
-    def of(cls, indexes: Sequence[Index]) -> "Systems":
-        """Return the ways to search these indexes: of one library they fuse, of several add up."""
+    def of(
+        cls, indexes: Sequence[Index], missing: Mapping[str, str] = MappingProxyType({})
+    ) -> "Systems":
+        """Return the ways to search these indexes: of one library they fuse, of several add up.
+
+        Args:
+            indexes: That could be opened.
+            missing: Those that could not, and why.
+        """
         names = _names(indexes)
-        searchers = {n: Searcher([index]) for n, index in zip(names, indexes, strict=True)}
+        searchers = {
+            name: Searcher([index], missing=missing)
+            for name, index in zip(names, indexes, strict=True)
+        }
         apart = ""
         if len(indexes) > 1:
             one_library = len({index.library.resolve() for index in indexes}) == 1
             try:
-                together = Searcher(indexes, fuse=one_library)
+                together = Searcher(indexes, fuse=one_library, missing=missing)
                 searchers[" + ".join(names)] = together
             except ConfigError as error:
                 apart = str(error)
         return cls(tuple(indexes), searchers, apart)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a visitor has to know of the answers."""
+        ways = self.searchers.values()
+        missing = {folder: why for each in ways for folder, why in each.missing.items()}
+        lacking = [
+            f"Answers are partial: {each} is missing ({why})" for each, why in missing.items()
+        ]
+        return list(dict.fromkeys(filter(None, [self.apart, *(w.note for w in ways), *lacking])))
 
     def searcher(self, name: str) -> Searcher:
         """Return the way to search that the page calls ``name``; the first where it is empty.
@@ -64,9 +86,7 @@ class Systems:
 
     def folders(self, most: int) -> list[str]:
         """Return the names of folders around most sounds, in alphabetical order."""
-        counts = Counter(
-            tag for index in self.indexes for tags in index.table.column("tags") for tag in tags
-        )
+        counts = sum((index.tags() for index in self.indexes), Counter[str]())
         return sorted(tag for tag, _ in counts.most_common(most))
 
 
@@ -86,29 +106,41 @@ class Libraries:
     """The systems as their folders have them now; may be used by several threads at once.
 
     Args:
-        indexes: Folders of indexes that somebody else builds.
+        indexes: Folders or addresses of indexes that somebody else builds; one that is missing
+            is looked for again every ``RESCAN`` seconds.
         libraries: Folders of sounds, indexed in the cache folder, and looked at again every
             ``RESCAN`` seconds from ``start`` on.
         system: What listens in the libraries.
 
     Raises:
-        StorageError: An index is missing or damaged.
+        StorageError: The indexes are missing or damaged.
     """
 
     def __init__(
         self,
-        indexes: Sequence[Path] = (),
+        indexes: Sequence[Path | str] = (),
         libraries: Sequence[Path] = (),
         system: str = "default",
     ) -> None:
-        self._folders = list(dict.fromkeys(each.resolve() for each in indexes))
+        places = (each if "://" in str(each) else Path(each).resolve() for each in indexes)
+        self._folders = list(dict.fromkeys(places))
         self._system: System | None = load_system(system) if libraries else None
         mark = self._system.fingerprint if self._system else ""
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._systems = Systems.of([Index.open(folder) for folder in self._folders])
+        self._missing: dict[str, str] = {}
+        self._next_look = time.monotonic() + RESCAN  # for what is missing
+        opened = []
+        for folder in self._folders:
+            try:
+                opened.append(Index.open(folder))
+            except StorageError as error:
+                self._missing[str(folder)] = str(error)
+        if self._missing and not opened and not libraries:
+            raise StorageError(" ".join(self._missing.values()))
+        self._systems = Systems.of(opened, self._missing)
 
     def start(self) -> None:
         """Bring the libraries' indexes up to date, now and from time to time, in the background."""
@@ -125,18 +157,22 @@ class Libraries:
         An index that cannot be read at the moment stays as it was, and is tried again next time.
         """
         with self._lock:
+            due = time.monotonic() > self._next_look
+            self._next_look = time.monotonic() + RESCAN if due else self._next_look
             wanted = [
-                *self._folders,
+                *(each for each in self._folders if due or str(each) not in self._missing),
                 *(each for each in self._kept.values() if Manifest.exists(each)),
             ]
             known = {index.folder: index for index in self._systems.indexes}
             opened = [self._opened(folder, known.get(folder)) for folder in wanted]
             indexes = [index for index in opened if index is not None]
             if indexes != [*self._systems.indexes]:
-                self._systems = Systems.of(indexes)
+                for index in indexes:
+                    self._missing.pop(str(index.folder), None)
+                self._systems = Systems.of(indexes, self._missing)
             return self._systems
 
-    def _opened(self, folder: Path, known: Index | None) -> Index | None:
+    def _opened(self, folder: Path | str, known: Index | None) -> Index | None:
         try:
             if known is not None and known.is_current():
                 return known
@@ -172,7 +208,7 @@ class Libraries:
 
 def _names(indexes: Sequence[Index]) -> list[str]:
     """Name indexes after their folders, with as much of the path as tells them apart."""
-    folders = [index.folder.resolve() for index in indexes]
+    folders = [Path(index.folder).resolve() for index in indexes]
     names: list[str] = []
     for parts in range(1, max((len(folder.parts) for folder in folders), default=0) + 1):
         names = ["/".join(folder.parts[-parts:]) for folder in folders]

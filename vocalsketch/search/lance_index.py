@@ -1,0 +1,246 @@
+"""An index as a Lance dataset, on a disk or in object storage: exact, or approximate where large.
+
+The dataset holds a row a window, its embedding padded with zeros; beside its own files lie the
+system and, written last, what says that it is whole.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from copy import copy
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+import numpy as np
+import pyarrow as pa
+
+from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.search.index import Index, Wishes
+from vocalsketch.search.manifest import SYSTEM, Manifest
+from vocalsketch.search.query import Waveform
+from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
+from vocalsketch.search.text import matches_tags, word_pattern, words_of
+
+if TYPE_CHECKING:
+    from vocalsketch.systems import System
+
+T = TypeVar("T")
+FORMAT = 1
+FILE = "vocalsketch.json"  # what says that the dataset is whole
+WINDOW = ["path", "start", "end", "duration", "sample_rate", "tags"]  # columns that a hit shows
+RESCORED = 200  # windows at least that are scored exactly
+PER_FILE = 4  # windows for each file that is wanted
+WIDER = 10  # times as many where weighed aspects are scored
+REFINE = 10  # windows whose embeddings are read for each that is scored
+PROBES = 64  # cells of the vector index that are looked into
+INDEX_CACHE, METADATA_CACHE = 2**30, 2**28  # bytes of memory at most
+
+
+def lance() -> ModuleType:
+    """Return pylance.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        import lance
+        import lance.file
+    except ImportError as error:
+        raise ConfigError("Lance datasets need pylance: `pip install 'vocalsketch[lance]'`.") from (
+            error
+        )
+    module: ModuleType = lance
+    return module
+
+
+@contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Say of Lance's errors what could not be reached or written.
+
+    Raises:
+        StorageError: Instead of them.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        why = str(error).split(", /")[0][:300]  # without the place in its source
+        raise StorageError(
+            f"{address} cannot be read or written ({why}): check the address, the connection and "
+            "the rights."
+        ) from error
+
+
+class LanceIndex(Index):
+    """An index that ``index export`` wrote as a Lance dataset.
+
+    One without a vector index is read into memory and searched exactly. From one with a vector
+    index a query takes its nearest windows by compressed embeddings, and those are ranked exactly.
+
+    Args:
+        address: A folder, or an address such as ``s3://bucket/sounds``.
+        library: Where the sounds lie now, if they were moved since.
+        threads: That score.
+
+    Raises:
+        StorageError: It cannot be reached, or is no whole dataset of this kind.
+        ConfigError: pylance is not installed.
+    """
+
+    def __init__(
+        self, address: Path | str, library: Path | str | None = None, threads: int | None = None
+    ) -> None:
+        self.folder = str(address)
+        with self._reaching():
+            self._files = lance().file.LanceFileSession(self.folder)
+            whole = self._files.contains(FILE)
+        about = self._read(self._from_copy(FILE, Path.read_bytes) if whole else b"{}")
+        self._heard: Floats | None = None  # a query's embedding, where the rows are near it
+        self._width: int = about["width"]
+        self._tags: dict[str, int] = about["tags"]
+        self._libraries: list[str] = about["libraries"]
+        self.approximate = about["approximate"]
+        with self._reaching():
+            self._rows = lance().dataset(
+                self.folder,
+                index_cache_size_bytes=INDEX_CACHE,
+                metadata_cache_size_bytes=METADATA_CACHE,
+            )
+            self._use(self._read_all() if not self.approximate else Table([]), library, threads)
+
+    def is_current(self) -> bool:
+        """Return True: an export never changes."""
+        return True
+
+    def tags(self) -> Counter[str]:
+        """Count the windows that have each tag."""
+        return Counter(self._tags)
+
+    def paths(self, words: Sequence[str] = ()) -> list[str]:
+        """Return the indexed files whose path has all words, within the library, sorted."""
+        has = " AND ".join(f"contains(lower(path), {_quoted(word)})" for word in words)
+        with self._reaching():
+            found = self._rows.to_table(columns=["path"], filter=has or None)
+        paths: list[str] = found.column("path").unique().sort().to_pylist()
+        return paths
+
+    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> Index:
+        """Return an index of the rows to rank for a query: all, or the nearest.
+
+        Those are the nearest windows that have the tags; where there are words also the nearest
+        whose path has one, and all, of them.
+
+        Raises:
+            StorageError: The dataset cannot be reached.
+        """
+        if not self.approximate:
+            return self
+        found, embedding = copy(self), self.embeddings([query])
+        asked, count = embedding, max(RESCORED, PER_FILE * k)
+        aspects = {n: f for n, f in wishes.get("aspects", {}).items() if f != 1.0}
+        if aspects:
+            import torch
+
+            count *= WIDER
+            asked = self.system.weighed(torch.from_numpy(embedding), aspects).numpy()
+        named = words_of(wishes.get("text", ""))
+        words = [f"regexp_like(path, '{word_pattern(word)}')" for word in named]
+        filters = dict.fromkeys(["", " OR ".join(words), " AND ".join(words)])
+        tagged = self._tagged(wishes.get("tags", ()))
+        with self._reaching():
+            tables = [
+                self._nearest(asked[0], k, count, [*tagged, *([f"({each})"] if each else [])])
+                for each in filters
+            ]
+        rows = pa.concat_tables(tables)
+        _, first = np.unique(as_numpy(rows.column("_rowid")), return_index=True)
+        found.table = Table([self._segment(rows.drop_columns(["_rowid"]).take(pa.array(first)))])
+        found._heard = embedding
+        return found
+
+    def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
+        """Embed prepared queries as imitations: (queries, width)."""
+        return super().embeddings(queries) if self._heard is None else self._heard
+
+    def _nearest(self, asked: Floats, k: int, count: int, filters: Sequence[str]) -> pa.Table:
+        """Return the nearest rows, of k files if there are so many."""
+        padded = np.zeros(width_of(self._rows), np.float32)
+        padded[: len(asked)] = asked
+        while True:
+            nearest = {"column": EMBEDDING, "q": padded, "k": count, "refine_factor": REFINE}
+            found = self._rows.to_table(
+                columns=[*WINDOW, EMBEDDING],
+                nearest={**nearest, "minimum_nprobes": PROBES},
+                filter=" AND ".join(filters) or None,
+                prefilter=True,
+                with_row_id=True,
+                disable_scoring_autoprojection=True,
+            )
+            if found.num_rows < count or len(found.column("path").unique()) >= k:
+                return found
+            count *= 4
+
+    def _tagged(self, wanted: Sequence[str]) -> list[str]:
+        """Return a filter for each wanted tag."""
+        names = pa.array(list(self._tags), pa.string())
+        each = pa.chunked_array([pa.array([[name] for name in self._tags], pa.list_(pa.string()))])
+        filters = []
+        for tag in wanted:
+            same = names.filter(pa.array(matches_tags(each, [tag]))).to_pylist()
+            listed = ", ".join(map(_quoted, same))
+            filters.append(f"array_has_any(tags, [{listed}])" if same else "false")
+        return filters
+
+    def _read_all(self) -> Table:
+        return Table([self._segment(pa.Table.from_batches([b])) for b in self._rows.to_batches()])
+
+    def _segment(self, rows: pa.Table) -> pa.Table:
+        """Return rows with embeddings that are not padded."""
+        numbers = as_numpy(rows.column(EMBEDDING).combine_chunks().flatten())
+        embeddings = numbers.reshape(-1, width_of(rows))[:, : self._width]
+        return with_embeddings(rows.drop_columns([EMBEDDING]), embeddings)
+
+    def _known(self, path: str) -> dict[str, int] | None:
+        with self._reaching():
+            found = self._rows.to_table(["size", "changed"], f"path = {_quoted(path)}", limit=1)
+        return next(iter(found.to_pylist()), None)
+
+    def _root(self, path: str) -> Path:
+        mine = (each for each in self._libraries if PurePosixPath(path).is_relative_to(each))
+        return (self.library / next(mine)).resolve()
+
+    def _read(self, told: bytes) -> dict[str, Any]:
+        """Return what lies beside the rows, and take the manifest from it."""
+        try:
+            about: dict[str, Any] = json.loads(told)
+            if about.pop("format", None) == FORMAT:
+                self.manifest = Manifest(**{**about["index"], "segments": ()})
+                return about
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageError(f"{self.folder}: {FILE} is damaged ({error}).") from error
+        raise StorageError(
+            f"{self.folder} is no whole dataset of this program's: give one that `vocalsketch "
+            "index export --to lance` has finished."
+        )
+
+    def _load(self) -> "System":
+        from vocalsketch.systems import load_system  # which imports torch
+
+        return self._from_copy(SYSTEM, load_system)
+
+    def _from_copy(self, name: str, read: Callable[[Path], T]) -> T:
+        with tempfile.TemporaryDirectory() as folder:
+            copied = Path(folder) / name
+            with self._reaching():
+                self._files.download_file(name, copied)
+            return read(copied)
+
+    def _reaching(self) -> AbstractContextManager[None]:
+        return reaching(str(self.folder))
+
+
+def _quoted(text: str) -> str:
+    """Return a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
