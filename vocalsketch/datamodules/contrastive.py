@@ -199,35 +199,32 @@ class ContrastiveDataModule(RetrievalDataModule):
         )
         return batch_loader(clips.read, sampler, self.reading.workers)
 
-    def _wanted(self) -> tuple[tuple[Sound, ...], tuple[Imitation, ...]]:
+    def _wanted(self) -> tuple[list[Sound], list[Imitation]]:
         """Return all sounds that train, those of the corpus first, and their imitations."""
         sounds: list[Sound] = []
         imitations: list[Imitation] = []
         if self.real > 0:
-            sounds += self.sounds_of("validation")
-            imitations += self.imitations_of("train")
+            sounds += self.records("recording", "train")
+            imitations += self.records("imitation", "train")
         if self.real < 1:
-            made = imitated_corpus(
-                self.folders, self.procedural, self.people, self.seed, self.reading.jobs
-            )
+            drawn = (self.procedural, self.people, self.seed)
+            made = imitated_corpus(self.folders, *drawn, self.reading.jobs)
             sounds += made.sounds
             imitations += made.imitations
-        return tuple(sounds), tuple(imitations)
+        return sounds, imitations
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
         recordings = self.readable("recording", wanted)
         sounds = recordings.records
-        kept = {sound.id for sound in sounds}
-        mine = tuple(each for each in made if each.sound_id in kept)
-        clips = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
+        clips = self.readable("imitation", [each for each in made if each.sound_id in row])
         targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
-        kinds = [sound.classes or (sound.category,) for sound in sounds]
-        _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
-        development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
+        kinds = ["\0".join(sound.classes or (sound.category,)) for sound in sounds]
+        _, categories = np.unique(kinds, return_inverse=True)
+        real = {sound.id for sound in self.records("recording", "train")} if self.real else set()
         imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
-        is_real = np.array([sounds[row].id in development for row in imitated])
+        is_real = np.array([sounds[row].id in real for row in imitated])
         count = round(self.real * self.batch_size)
         parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
         return ContrastiveClips(clips, recordings, targets, categories), [

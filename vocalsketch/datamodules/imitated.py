@@ -128,12 +128,7 @@ def imitated_corpus(
     jobs: int | None,
     most: int | None = None,
 ) -> Corpus:
-    """Return such a corpus from the cache folder, where it is made if it is not there.
-
-    Raises:
-        DatasetError: As ``imitate_folders``.
-        StorageError: As ``imitate_folders``.
-    """
+    """Return such a corpus from the cache folder, where it is made if it is not there."""
     paths = [Path(each).expanduser() for each in folders]
     listed = [
         (str(path.resolve()), each.path, each.size, each.changed)

@@ -97,7 +97,7 @@ class PairsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Return batches of pairs; the same for the same seed and number of processes."""
-        recordings = self.sounds("validation")
+        recordings = self.clips("recording", "train")
         imitations, targets = self.with_targets("train")
         sampler = PairBatchSampler(
             targets,
@@ -129,7 +129,7 @@ class ImitationsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[ClipBatch]:
         """Return batches of imitations; the same for the same seed and number of processes."""
-        trained = self.imitations("train")
+        trained = self.clips("imitation", "train")
         sampler = RowBatchSampler[Indices](
             len(trained),
             batch_size=self.batch_size,

@@ -4,6 +4,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
@@ -82,10 +83,8 @@ def open_corpus(
         raise DatasetError(describe(path))
     if second_set and layout is not VOCALSKETCH:
         raise ConfigError(f"second_set is of VocalSketch v1.1; {path} is {layout.title}.")
-    if second_set:
-        corpus = load_vocalsketch(path, on_bad_audio, second_set=True)
-    else:
-        corpus = layout.load(path, on_bad_audio)
+    load = partial(load_vocalsketch, second_set=True) if second_set else layout.load
+    corpus = load(path, on_bad_audio)
     single = single_categories(corpus.sounds)
     if single:
         names = ", ".join(map(repr, single))
@@ -102,9 +101,7 @@ def open_corpora(
 ) -> Corpus:
     """Read a corpus to develop on and, where one is given, another that only tests.
 
-    Raises:
-        ConfigError: As ``open_corpus``.
-        DatasetError: Likewise; or the two share audio.
+    Raises as ``open_corpus`` and ``join``.
     """
     corpus = open_corpus(root, on_bad_audio=on_bad_audio, second_set=second_set)
     if test_root is None:
@@ -134,16 +131,13 @@ def join(development: Corpus, test: Corpus) -> Corpus:
         )
     if first.name == second.name:
         second = _prefixed(test, f"{test.name}-2")
-    missing = {
-        reason: first.missing.get(reason, ()) + second.missing.get(reason, ())
-        for reason in first.missing | second.missing
-    }
+    reasons = first.missing | second.missing
     return Corpus(
         f"{development.name}+{test.name}",
         development.root,
         first.sounds + second.sounds,
         first.imitations + second.imitations,
-        missing,
+        {each: first.missing.get(each, ()) + second.missing.get(each, ()) for each in reasons},
         held_out=frozenset(sound.id for sound in second.sounds),
     )
 
@@ -259,12 +253,14 @@ def take_inventory(root: str | Path) -> Inventory:
     Raises:
         DatasetError: No data set lies there, or nothing of it is left.
     """
-    layout = None if str(root) == DEMO else layout_of(Path(root))
-    if layout is None and str(root) != DEMO:
-        raise DatasetError(describe(Path(root), imitated=False))
-    title = layout.title if layout else "the built-in demo corpus"
-    if layout is not None and layout.load is None:
-        return _of_clips(Path(root), layout)
+    title = "the built-in demo corpus"
+    if str(root) != DEMO:
+        layout = layout_of(Path(root))
+        if layout is None:
+            raise DatasetError(describe(Path(root), imitated=False))
+        if layout.load is None:
+            return _of_clips(Path(root), layout)
+        title = layout.title
     corpus = open_corpus(root, on_bad_audio="skip")
     category = {sound.id: sound.category for sound in corpus.sounds}
     records = [(sound.category, "sounds", sound) for sound in corpus.sounds]

@@ -71,9 +71,9 @@ def load_voxforge(
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
         raise _nothing_usable(root, empty, listed)
-    every = tuple(sorted(clips, key=lambda clip: clip.id))
+    clips.sort(key=lambda clip: clip.id)
     name = name_at(root, VOXFORGE.name)
-    return LabelledCorpus(name, root, tuple(languages), every, listed)
+    return LabelledCorpus(name, root, tuple(languages), tuple(clips), listed)
 
 
 def speaker_of(submission: str) -> str:
@@ -131,13 +131,14 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
     """Make clips of a submission's audio files, each sentence once, wav before flac."""
     clips: dict[str, LabelledClip] = {}
     found = [
-        (submission / sound.path, sound.size)
+        sound
         for sound in reversed(list_audio(submission).files)
         if PurePath(sound.path).parent.name.lower() in _AUDIO_FOLDERS
     ]
-    for path, size in found:
+    for sound in found:
+        path = submission / sound.path
         clip_id = f"{language}/{submission.name}/{path.name}"
-        if size == 0:
+        if sound.size == 0:
             skipped["zero-byte file"].append(clip_id)
         elif path.stem in clips:
             skipped["the same sentence as wav and flac"].append(clip_id)

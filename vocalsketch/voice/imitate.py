@@ -52,11 +52,7 @@ def anyone(rng: np.random.Generator) -> Person:
 
 
 def listen(waveform: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> Heard:
-    """Return what an imitator hears in a recording; listen once and imitate often.
-
-    Args:
-        waveform: (samples,), mono.
-        sample_rate: Hz.
+    """Return what an imitator hears in a recording (samples,), mono; listen once, imitate often.
 
     Raises:
         AudioError: The recording is silent or holds samples that are not finite.
@@ -80,14 +76,8 @@ def imitate(
 ) -> Frames:
     """Return a vocal imitation of a recording, (samples,) at 16 kHz in [-1, 1], 4 s at most.
 
-    Args:
-        waveform: (samples,), mono.
-        person: Who imitates; ``anyone`` draws somebody.
-        rng: Draws the manner, the wavering and the device: the same state gives the same bytes.
-        sample_rate: Of the recording, Hz.
-
-    Raises:
-        AudioError: The recording is silent or holds samples that are not finite.
+    Of the recording, (samples,), mono, ``listen`` says what can be heard; ``anyone`` draws a
+    person; the same state of ``rng`` gives the same manner, wavering and device, and bytes.
     """
     return imitated(listen(waveform, sample_rate), person, rng)
 
