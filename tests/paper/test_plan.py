@@ -85,6 +85,23 @@ def test_the_rows_beyond_the_paper_start_from_one_another(configs):
     assert "default/seed1" not in made
 
 
+def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_trained(configs):
+    made = jobs(configs, ["ensemble"], 2)
+    assert list(made) == [
+        *("dual_pretrain/seed0", "dual/seed0", "ensemble/seed0"),
+        *("dual_pretrain/seed1", "dual/seed1", "ensemble/seed1"),
+    ]
+    last = made["ensemble/seed1"]
+    assert last.needs == (made["dual/seed1"],)
+    member = made["dual/seed1"].folder / "checkpoints" / "best.ckpt"
+    told = (str(last.folder), "ensemble", "demo", str(configs.parent / "split.json"), "error")
+    assert last.command[2:] == ("vocalsketch.paper.ensemble", *told, str(member), "contours")
+    assert len({job.fingerprint for job in made.values()}) == 6
+    (configs / "dual_pretrain.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"No config .*dual_pretrain.yaml"):
+        wanted(configs, ["ensemble"], 1)
+
+
 def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):
     made = jobs(configs, ["tl_conv1"])
     told = {

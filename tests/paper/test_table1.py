@@ -241,6 +241,36 @@ def test_pretraining_data_that_are_not_there_are_refused_before_any_run(tmp_path
     assert not out.exists()
 
 
+def test_rows_of_published_networks_need_their_weights(
+    folder_corpus, tmp_path, capsys, monkeypatch
+):
+    """Beyond leaves out those that are not there; the others are trained with the file's."""
+    monkeypatch.delenv("AISFX_WEIGHTS", raising=False)
+    monkeypatch.delenv("MN_WEIGHTS", raising=False)
+    planned = []
+
+    def study(arguments, rows, changes, **_):
+        planned.append(([row.key for row in rows], changes))
+        return 0
+
+    monkeypatch.setattr("vocalsketch.commands.reproduce._study", study)
+    table = ["reproduce", "table1", "--root", str(folder_corpus), "--out", str(tmp_path / "out")]
+    assert main([*table, "--rows", "dual_aisfx"]) == 1
+    assert "data download aisfx --out FILE`, then give --aisfx FILE" in capsys.readouterr().err
+    assert main([*table, "--rows", "beyond", "--aisfx", str(tmp_path / "none")]) == 1
+    assert f"--aisfx is {tmp_path / 'none'}, where there is no file" in capsys.readouterr().err
+    assert main([*table, "--rows", "beyond"]) == 0
+    weights = tmp_path / "mn10.pt"
+    weights.touch()
+    monkeypatch.setenv("MN_WEIGHTS", str(weights))
+    assert main([*table, "--rows", "beyond"]) == 0
+    (without, nothing), (rows, changes) = planned
+    assert without[-2:] == ["dual", "ensemble"]
+    assert nothing == {}
+    assert rows == [*without, "dual_mn10"]
+    assert changes == {"dual_mn10": (f"--model.init_args.backbone_weights={weights}",)}
+
+
 def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys, monkeypatch):
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt

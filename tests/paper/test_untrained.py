@@ -1,4 +1,4 @@
-"""Systems that need no training, ranked like any run."""
+"""Systems that need no training, and ensembles, ranked like any run."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import torch
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.experiment.ranking import rank
 from vocalsketch.features.audio import load_clip
+from vocalsketch.paper import ensemble
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import load_system
 
@@ -29,3 +30,21 @@ def test_the_scores_are_the_systems_own_of_the_test_half(name, folder_corpus, tm
         expected = system.score(asked, found).detach().numpy()
         # where waveforms are cached they have 16 bits
         np.testing.assert_allclose(category.scores[:2], expected, rtol=0.02, atol=0.02)
+
+
+def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
+    folder_corpus, tmp_path
+):
+    """What is twice the same member is weighed as one, and the order is that member's own."""
+    told = (str(folder_corpus), "paper", "error")
+    ensemble.main(str(tmp_path / "two"), "ensemble", *told, "contours", "contours")
+    found = Scores.load(tmp_path / "two" / "scores_test.npz")
+    assert (found.system, found.half) == ("ensemble", "test")
+    assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"
+    rank(tmp_path / "one", "contours", load_system("contours"), *told)
+    alone = Scores.load(tmp_path / "one" / "scores_test.npz")
+    weights = load_system(tmp_path / "two" / "system.safetensors").get_buffer("weights")
+    assert float(weights[0]) == pytest.approx(float(weights[1]), rel=1e-3)
+    for both, single in zip(found.categories, alone.categories, strict=True):
+        scaled = single.scores * float(weights.sum())
+        np.testing.assert_allclose(both.scores, scaled, rtol=0.02, atol=0.02)

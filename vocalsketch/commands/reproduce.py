@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vocalsketch.paper.table1 import Record
 
 PRETRAINING_DATA = {"voxforge": "imitation", "urbansound8k": "recording"}
+WEIGHTS = {"aisfx": "AISFX_WEIGHTS", "mn10": "MN_WEIGHTS"}  # variables that name a file
 QUICK_NOTE = (
     "Trained with --quick, a shortened schedule: the figures show that the program works, and "
     "nothing of what the systems can do."
@@ -79,6 +80,14 @@ TABLE: Options = {
         )
         for name, side in PRETRAINING_DATA.items()
     },
+    **{
+        f"--{name} FILE": (
+            Path,
+            f"published weights of {name} (`vocalsketch data download {name}`), with which beyond "
+            f"has a row of it (default: ${variable})",
+        )
+        for name, variable in WEIGHTS.items()
+    },
 }
 QVIM: Options = {
     "--out": (Path("reports/qvim"), "folder"),
@@ -94,7 +103,7 @@ def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
     names = _names(arguments)
-    changes = {}
+    rows, changes = _at_hand(arguments, names, chosen(names))
     for name in PRETRAINING_DATA:
         root = getattr(arguments, name)
         if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
@@ -104,7 +113,34 @@ def _table1(arguments: argparse.Namespace) -> int:
             )
         if root is not None:
             changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
-    return _study(arguments, chosen(names), changes, fusion=FUSION in names)
+    return _study(arguments, rows, changes, fusion=FUSION in names)
+
+
+def _at_hand(
+    arguments: argparse.Namespace, names: "Sequence[str]", rows: "Sequence[Row]"
+) -> "tuple[list[Row], dict[str, tuple[str, ...]]]":
+    """Return the rows whose published weights are there, and how their configs name these."""
+    kept = []
+    changes: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        weights = _weights(arguments, row.backbone) if row.backbone else None
+        if row.backbone and weights is None and row.key in names:
+            raise ConfigError(
+                f"The row {row.key} begins with published weights: `vocalsketch data download "
+                f"{row.backbone} --out FILE`, then give --{row.backbone} FILE."
+            )
+        if weights is not None:
+            changes[row.key] = (f"--model.init_args.backbone_weights={weights.resolve()}",)
+        if weights is not None or not row.backbone:
+            kept.append(row)
+    return kept, changes
+
+
+def _weights(arguments: argparse.Namespace, name: str) -> Path | None:
+    told = getattr(arguments, name) or os.environ.get(WEIGHTS[name])
+    if told and not Path(told).is_file():
+        raise ConfigError(f"--{name} is {told}, where there is no file.")
+    return Path(told) if told else None
 
 
 def _qvim(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Ranks the test half by a system as it is."""
+"""Ranks a half by a system as it is."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.datamodules import ImitationsDataModule
 from vocalsketch.datasets.records import OnBadAudio
+from vocalsketch.domain import Half
 from vocalsketch.experiment.quiet import without_noise
 from vocalsketch.retrieval.results import Results
 from vocalsketch.systems import System
@@ -22,8 +23,10 @@ def rank(
     split: str,
     on_bad_audio: OnBadAudio,
     test_root: str | None = None,
+    *,
+    half: Half = "test",
 ) -> Results:
-    """Rank a corpus's test half, write the results into a folder and return them.
+    """Rank a half of a corpus, write the results into a folder and return them.
 
     Args:
         folder: Where to.
@@ -33,6 +36,7 @@ def rank(
         split: As of a data module.
         on_bad_audio: ``error`` or ``skip``.
         test_root: A second corpus, which only tests.
+        half: That is ranked.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.
@@ -53,5 +57,6 @@ def rank(
         enable_progress_bar=False,
         callbacks=[writer],
     )
-    trainer.test(RetrievalTask(system), data, verbose=False)
-    return writer.written["test"]
+    evaluate = trainer.test if half == "test" else trainer.validate
+    evaluate(RetrievalTask(system), data, verbose=False)
+    return writer.written[half]

@@ -14,6 +14,7 @@ from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import (
     BEYOND,
     CATEGORIES,
+    ENSEMBLE,
     FIGURE_6,
     FUSED,
     IMINET,
@@ -181,6 +182,11 @@ CLAIMS = (
         "on this corpus alone",
         BEYOND,
         (("dual", "dual_scratch"),),
+    ),
+    Claim(
+        "Contours add: their ensemble with the dual encoder beats the dual encoder alone",
+        BEYOND,
+        ((ENSEMBLE, "dual"),),
     ),
 )
 

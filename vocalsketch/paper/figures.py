@@ -21,7 +21,10 @@ BLUE, RUST = "#4c9be8", "#b5522a"
 COLOURS = dict(  # told apart by colour-blind
     zip(FIGURE_6, ("#8a8f98", BLUE, "#e8804c", "#2c6cb0", RUST), strict=True)
 )
-OTHERS = ("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a", "#6b6b2f")
+OTHERS = (  # as many as the rows beyond the paper
+    *("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a"),
+    *("#6b6b2f", "#d98fb8", "#4a4e9b", "#93c47d"),
+)
 WIDEST_BAR = 0.25  # of the room of a category
 RESOLUTION = 160  # dots per inch of a PNG
 STYLE: Any = {  # matplotlib types its keys one by one

@@ -70,13 +70,14 @@ def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
     if seeds < 1:
         raise ConfigError(f"--seeds is {seeds}: give at least 1.")
     for row in rows:
-        for each in (row, *(KNOWN[need] for need, _ in row.needs.values())):
-            config = configs / f"{each.config}.yaml"
-            if each.config and not config.is_file():
-                raise ConfigError(
-                    f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
-                    "give --conf FOLDER."
-                )
+        config = configs / f"{row.config}.yaml"
+        if row.config and not config.is_file():
+            raise ConfigError(
+                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                "give --conf FOLDER."
+            )
+        needed = (*(need for need, _ in row.needs.values()), *row.members)
+        check_can_run([KNOWN[each] for each in needed], seeds, configs)
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ class Plan:
         jobs: dict[str, Job] = {}
         for seed in range(seeds):
             for row in rows:
-                if row.config or seed == 0:
+                if row.trained or seed == 0:
                     job = self.job(row, seed)
-                    jobs.update({each.name: each for each in (*job.needs, job)})
+                    jobs.update({each.name: each for each in _in_order(job)})
         return list(jobs.values())
 
     def job(self, row: Row, seed: int) -> Job:
@@ -117,12 +118,7 @@ class Plan:
         name = f"{row.key}/seed{seed}"
         folder = folder_of(self.folder, name)
         if not row.config:
-            data = self.data
-            system = {"system": load_system(row.system).fingerprint}
-            known = fingerprint(system, seed=0, corpus=data.corpus, split=data.split)
-            told = (str(folder), row.system, *data.settings.values())
-            ranking = (sys.executable, "-m", "vocalsketch.paper.untrained", *told)
-            return Job(name, folder, fingerprint=known, command=ranking)
+            return self._untrained(row, seed, name, folder)
         config = self.configs / f"{row.config}.yaml"
         changes = (*self.changes.get(row.key, ()), *(row.quick if self.quick else ()))
         needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
@@ -151,6 +147,34 @@ class Plan:
                 "WANDB_NAME": name.replace("/", "-"),
             },
         )
+
+    def _untrained(self, row: Row, seed: int, name: str, folder: Path) -> Job:
+        """Return the job that ranks a system as it is, or an ensemble of rows' systems."""
+        members = [KNOWN[key] for key in row.members] or [row]
+        needs = {each.key: self.job(each, seed) for each in members if each.config}
+        known = fingerprint(
+            {"system": [load_system(each.system).fingerprint for each in members if each.system]},
+            seed=0,
+            corpus=self.data.corpus,
+            split=self.data.split,
+            needs=[need.fingerprint for need in needs.values()],
+        )
+        told = [str(folder), row.system or row.key, *self.data.settings.values()]
+        if row.members:
+            told += [
+                str(needs[each.key].folder / "checkpoints" / "best.ckpt")
+                if each.config
+                else each.system
+                for each in members
+            ]
+        module = f"vocalsketch.paper.{'ensemble' if row.members else 'untrained'}"
+        ranking = (sys.executable, "-m", module, *told)
+        return Job(name, folder, fingerprint=known, needs=tuple(needs.values()), command=ranking)
+
+
+def _in_order(job: Job) -> list[Job]:
+    """Return all that a job needs, and the job."""
+    return [*(each for need in job.needs for each in _in_order(need)), job]
 
 
 def folder_of(report: Path, name: str) -> Path:

@@ -22,6 +22,7 @@ IMINET_FUSION = "iminet_fusion"
 TL_IMINET = ("tl_none", "tl_conv1", "tl_conv12", "tl_conv123")
 FIGURE_6 = (IMISOUND, "iminet_tied", "tl_conv123", f"iminet_tied{FUSED}", f"tl_conv123{FUSED}")
 CONTOURS = "contours"
+ENSEMBLE = "ensemble"
 BEYOND = "Beyond the paper"
 ADDED = "Added"  # the block of runs that a user adds
 
@@ -40,6 +41,9 @@ class Row:
         quick: What ``--quick`` changes of it, so that it trains for a few epochs.
         needs: Key of the config: the row whose run, of the same seed, it starts from, and which
             of its checkpoints, ``best`` or ``last``, is given there.
+        members: The rows whose systems, of the same seed where they are trained, are weighed by
+            the validation half and rank as one.
+        backbone: Whose published weights its runs begin with.
         fused: The rows whose runs, of the same seed, are fused.
         printed: (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper.
     """
@@ -51,6 +55,8 @@ class Row:
     system: str = ""
     quick: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    backbone: str = ""
     fused: tuple[str, ...] = ()
     printed: tuple[tuple[float, float], ...] = ()
 
@@ -60,6 +66,11 @@ class Row:
         system = self.block.split(" + ")[0]
         return f"{system} {self.label}" if "IMINET" in system else self.label
 
+    @property
+    def trained(self) -> bool:
+        """Whether each seed gives another run."""
+        return bool(self.config or self.members)
+
 
 PRETRAINING = ("pretrain_voxforge", "pretrain_urbansound8k")
 TRANSFER = {
@@ -67,6 +78,7 @@ TRANSFER = {
     for side, key in zip(SIDES, PRETRAINING, strict=True)
 }
 ONE_EPOCH, TWO_EPOCHS = ("--trainer.max_epochs=1",), ("--trainer.max_epochs=2",)
+SYNTHESISED_QUICK = (*ONE_EPOCH, "--data.init_args.procedural=64", "--data.init_args.people=1")
 
 
 def _pairs(*numbers: float) -> tuple[tuple[float, float], ...]:
@@ -127,9 +139,12 @@ ROWS = (
     Row("dual_scratch", BEYOND, "Dual encoder, this corpus alone", "dual_scratch",
         quick=TWO_EPOCHS),
     Row("dual_pretrain", BEYOND, "Dual encoder, synthesised imitations alone", "dual_pretrain",
-        quick=(*ONE_EPOCH, "--data.init_args.procedural=64", "--data.init_args.people=1")),
+        quick=SYNTHESISED_QUICK),
     Row("dual", BEYOND, "Dual encoder, synthesised imitations, then this corpus", "dual",
         quick=TWO_EPOCHS, needs={"model.init_args.start": ("dual_pretrain", "best")}),
+    Row(ENSEMBLE, BEYOND, "Ensemble of that and contours", members=("dual", CONTOURS)),
+    *(Row(f"dual_{name}", BEYOND, f"Dual encoder on {name}, frozen, synthesised imitations alone",
+          f"dual_{name}", quick=SYNTHESISED_QUICK, backbone=name) for name in ("aisfx", "mn10")),
 )
 CHALLENGE = "AES AIMLA challenge 2025"
 _MN_QUICK = (*ONE_EPOCH, "--trainer.limit_train_batches=20")
