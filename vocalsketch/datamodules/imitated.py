@@ -17,10 +17,11 @@ from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
+from vocalsketch.datasets.synthetic.sounds import made_together
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
-from vocalsketch.features.threads import available_cores, computing_threads
+from vocalsketch.features.threads import available_cores
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.voice.imitate import anyone, imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
@@ -102,7 +103,8 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    refused = {name: reason for name, reason in _made(todo, jobs or available_cores()) if reason}
+    made = made_together(_imitate_sound, todo, "imitations", "sound", jobs or available_cores())
+    refused = {name: reason for name, reason in made if reason}
     unusable = refused | {
         str(folder / path): reason
         for folder, listing in listings.items()
@@ -179,14 +181,8 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
         yield place
 
 
-def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
-    """Make what is missing; yield each sound's name, and why it cannot be imitated."""
-    with computing_threads(jobs) as pool:
-        imitated = pool.map(_imitate_sound, todo)
-        yield from tqdm(imitated, desc="imitations", unit="sound", total=len(todo))
-
-
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:
+    """Make what is missing; return the sound's name, and why it cannot be imitated."""
     missing = [n for n in range(sound.people) if not sound.path_of(n).exists()]
     if not missing:
         return sound.name, ""

@@ -14,12 +14,12 @@ import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.containers import Container
 from vocalsketch.features.level import levelled, sounding
 from vocalsketch.features.truncation import Extent, extent
 from vocalsketch.files import open_regular
 
 if TYPE_CHECKING:
+    from vocalsketch.features.containers import Container
     from vocalsketch.features.front_end import FrontEnd
 
 SHORTEST = 0.02  # seconds; less holds no sound that could be recognised, and may lack at an end
@@ -28,7 +28,7 @@ LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power wou
 FRAMES_TO_SAVE = 1_024  # decoded at once where what is there counts: with damage they are lost
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
-Audio: TypeAlias = soundfile.SoundFile | Container
+Audio: TypeAlias = "soundfile.SoundFile | Container"
 
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
 
@@ -205,6 +205,8 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
             return soundfile.SoundFile(_readable(source, known.patches), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
+    from vocalsketch.features.containers import Container
+
     try:
         return Container(cast("BinaryIO", _Stream(source, known.patches)), name, whole)
     except AudioError:
@@ -272,7 +274,7 @@ def _decoded(
 
 def _stated(audio: Audio) -> int:
     """Return the number of frames that have to come, where it is not an estimate; or 0."""
-    if isinstance(audio, Container):
+    if not isinstance(audio, soundfile.SoundFile):
         return audio.stated
     return 0 if audio.format == "OGG" or audio.subtype.startswith("MPEG") else audio.frames
 

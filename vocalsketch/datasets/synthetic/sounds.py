@@ -115,15 +115,22 @@ def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def made_together(
-    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
+    make: Callable[[Thing], Result],
+    things: Sequence[Thing],
+    what: str,
+    unit: str,
+    jobs: int | None = None,
 ) -> list[Result]:
-    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
+    """Return ``make`` of each thing, in their order, by several threads under a progress bar.
 
     Threads do, since numpy and scipy let others run while they compute; unlike processes they
     can be started from a notebook, a script without a main guard and a data loader's worker.
     """
-    with ThreadPoolExecutor() as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:
