@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.features.front_end import decibels
+from vocalsketch.features.front_end import decibels, squared
 from vocalsketch.features.level import SILENCE
 from vocalsketch.features.mel import MelFrontEnd
 
@@ -74,8 +74,7 @@ class AudibleMel(MelFrontEnd):
         padded = functional.pad(waveforms, (self.window // 2, self.window))
         windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
         windows = windows * self.constant("analysis", self._hann, waveforms)
-        spectra = torch.fft.rfft(windows, n=self._points)
-        power = spectra.real.square() + spectra.imag.square()
+        power = squared(torch.fft.rfft(windows, n=self._points))
         bands: Tensor = power @ self.constant("filters", self._filters, waveforms)
         return bands.transpose(1, 2)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, check_positive, decibels, squared
 
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
@@ -110,8 +110,7 @@ class CQT(FrontEnd):
         folded = parts.permute(2, 0, 3, 1).reshape(columns, clips * 2, rows) @ kernels
         parts = folded.view(columns, clips, 2, self.bins).permute(1, 3, 0, 2).contiguous()
         responses = torch.fft.ifft(torch.view_as_complex(parts))[..., : self.shape[1]]
-        power: Tensor = responses.real.square() + responses.imag.square()
-        return power
+        return squared(responses)
 
     def _kernels(self) -> NDArray[np.float64]:
         """Return the kernels' spectra folded to (columns, rows, bins).

@@ -153,17 +153,19 @@ def _name_of(kind: type[FrontEnd]) -> str:
 
 
 def check_positive(front_end: FrontEnd, *names: str) -> None:
-    """Refuse parameters that are not positive, finite numbers.
-
-    Raises:
-        ConfigError: One is not.
-    """
+    """Raise a ConfigError for a parameter that is no positive, finite number."""
     for name in names:
         value = getattr(front_end, name)
         if not 0 < value < math.inf:
             raise ConfigError(
                 f"{type(front_end).__name__}: {name} is {value}: it must be above 0 and finite."
             )
+
+
+def squared(spectra: Tensor) -> Tensor:
+    """Return the squared magnitudes of complex numbers: ``abs`` would take roots."""
+    power: Tensor = spectra.real.square() + spectra.imag.square()
+    return power
 
 
 def decibels(power: Tensor, top_db: float) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import decibels
+from vocalsketch.features.front_end import decibels, squared
 from vocalsketch.features.mel import MelFrontEnd
 
 BANDS_AT_ONCE = 32
@@ -81,7 +81,7 @@ class LogMel(MelFrontEnd):
         reflected = torch.cat([before.flip(1), waveforms, after.flip(1)], dim=1)
         windows = reflected.unfold(1, self.window, self.window)  # (clips, all frames, window)
         spectra = torch.fft.rfft(windows * self.constant("analysis", self._hann, waveforms))
-        power = (spectra.real.square() + spectra.imag.square()).transpose(1, 2)
+        power = squared(spectra).transpose(1, 2)
         bands = [
             self.constant(f"filters{number}", part.copy, waveforms) @ power[:, heard]
             for number, (heard, part) in enumerate(self._filters)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.features.front_end import squared
 from vocalsketch.features.mel import MelFrontEnd, triangles
 
 PREEMPHASIS = 0.97
@@ -76,8 +77,7 @@ class PreemphasisedMel(MelFrontEnd):
         windows = padded.unfold(1, self.window, self.hop_length)
         # the window lies at one end of the transform, where a power does not show it
         windows = windows * self.constant("hann", self._hann, waveforms)
-        spectra = torch.fft.rfft(windows, self.points)
-        power = spectra.real.square() + spectra.imag.square()
+        power = squared(torch.fft.rfft(windows, self.points))
         bands = power @ self.constant("filters", self._filters, waveforms)
         levels: Tensor = (bands + FLOOR).log().transpose(1, 2)
         return (levels + CENTRE) / SCALE

@@ -172,13 +172,7 @@ def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
     stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.07)), 0.75, 1.3)
     frames = len(sound.loudness)
     length = min(max(round(frames * stretch), 10), round(LONGEST * 100))
-    places = wavering(length, frames, 0.15, rng)
-    width = 100.0 * person.reaction
-    return sound.changed(
-        lambda contour: ndimage.gaussian_filter1d(
-            np.interp(places, np.arange(frames), contour), width
-        )
-    )
+    return sound.at(wavering(length, frames, 0.15, rng), [100.0 * person.reaction] * 4)
 
 
 def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:
