@@ -19,7 +19,8 @@ from vocalsketch.search.ear import ear_of
 from vocalsketch.search.library import index_of
 from vocalsketch.search.plan import is_current
 from vocalsketch.systems import load_system
-from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.imitate import imitate
+from vocalsketch.voice.people import anyone
 
 SEARCH = """
 import sys

@@ -23,8 +23,9 @@ from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
-from vocalsketch.voice.imitate import anyone, imitated, listen
+from vocalsketch.voice.imitate import imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
+from vocalsketch.voice.people import anyone
 
 VERSION = 1  # raised whenever the voice changes, so that imitations in the cache are made again
 LONGEST = 4.0  # seconds of a sound that are imitated

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from vocalsketch.datasets.open import Inventory
+from vocalsketch.datasets.inventory import Inventory
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_audio
 
