@@ -18,7 +18,7 @@ OPTIONS: Options = {
     "--most": (2000, "sounds that take part, drawn at random"),
     "--epochs": (5, "passes through the imitations"),
     "--seed": (0, "of all drawing"),
-    "--jobs": (int, "threads that make imitations (default: all cores)"),
+    "--jobs": (int, "processes that make imitations (default: all cores)"),
 }
 
 

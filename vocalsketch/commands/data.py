@@ -238,7 +238,7 @@ IMITATE: Options = {
     "--people": (6, "synthetic, each of whom imitates every sound once"),
     "--seed": (0, "of all drawing: the same gives the same bytes"),
     "--procedural": (0, "sounds drawn at random beside those of the folders"),
-    "--jobs": (int, "threads (default: all cores that may be used)"),
+    "--jobs": (int, "processes (default: all cores that may be used)"),
 }
 IMPORT: Options = {
     "folder": (Path, "where the originals lie"),

@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import soundfile
@@ -17,9 +23,8 @@ from vocalsketch.datasets.discovery import Listing, counted, list_audio
 from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.datasets.synthetic.sounds import made_together
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
-from vocalsketch.errors import AudioError, DatasetError, refuse_below
+from vocalsketch.errors import AudioError, DatasetError, VocalSketchError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.features.threads import available_cores
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
@@ -78,7 +83,7 @@ def imitate_folders(
 
     Sounds are linked, imitations are ``imitations/<sound>/person<n>.wav``, and ``imitations.csv``
     says who did what. A call that was interrupted goes on where it was; the same seed gives the
-    same bytes, whatever the number of threads.
+    same bytes, whatever the number of processes.
 
     Args:
         folders: Of sounds; the folder around a sound is its category.
@@ -86,7 +91,7 @@ def imitate_folders(
         procedural: Number of procedural sounds beside them.
         people: Each imitates every sound once.
         seed: Of all drawing.
-        jobs: Threads; all cores if left out.
+        jobs: Processes; all cores if left out.
         most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
@@ -104,8 +109,7 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    made = made_together(_imitate_sound, todo, "imitations", "sound", jobs or available_cores())
-    refused = {name: reason for name, reason in made if reason}
+    refused = {name: reason for name, reason in _made(todo, jobs or available_cores()) if reason}
     unusable = refused | {
         str(folder / path): reason
         for folder, listing in listings.items()
@@ -180,6 +184,40 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
             waveform = procedural_sound(np.random.default_rng([seed, number]))
             _write_wav(place, waveform, PROCEDURAL_RATE)
         yield place
+
+
+def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
+    """Make what is missing; yield each sound's name, and why it cannot be imitated."""
+    bar = partial(tqdm, desc="imitations", unit="sound", total=len(todo))
+    if jobs == 1 or len(todo) < 2 * jobs:
+        yield from bar(map(_imitate_sound, todo))
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
+    with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
+        try:
+            yield from bar(pool.map(_imitate_sound, todo, chunksize=8))
+        except BrokenProcessPool as error:
+            raise VocalSketchError(
+                "A process that imitates was killed; memory may be short: give fewer --jobs. The "
+                "same command goes on where it was."
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _end_with_parent() -> None:
+    """Have this process end with the one that began it, however that ends, and not before."""
+    for each in (signal.SIGINT, signal.SIGTERM):  # which go to a whole group of processes
+        signal.signal(each, signal.SIG_IGN)
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:

@@ -115,22 +115,15 @@ def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def made_together(
-    make: Callable[[Thing], Result],
-    things: Sequence[Thing],
-    what: str,
-    unit: str,
-    jobs: int | None = None,
+    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
 ) -> list[Result]:
-    """Return ``make`` of each thing, in their order, by several threads under a progress bar.
+    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
 
     Threads do, since numpy and scipy let others run while they compute; unlike processes they
     can be started from a notebook, a script without a main guard and a data loader's worker.
     """
-    pool = ThreadPoolExecutor(jobs)
-    try:
+    with ThreadPoolExecutor() as pool:
         return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:
