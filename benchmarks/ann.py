@@ -25,7 +25,8 @@ import numpy as np
 import pyarrow as pa
 
 from vocalsketch.features.audio import read_audio
-from vocalsketch.search import Index, Searcher, build_index, export_lance
+from vocalsketch.search import Index, Searcher, build_index
+from vocalsketch.search.lance_export import export_lance
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part
 from vocalsketch.search.query import prepared
 from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment

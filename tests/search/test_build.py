@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -222,7 +223,7 @@ def test_a_killed_build_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(embedding, "write_part", killed)
         with pytest.raises(Killed):
-            build(library, checkpoint)
+            build(library, checkpoint, jobs=1)
     assert len(decoded) == 6
     with pytest.raises(StorageError, match="No index"):
         Index.open(library.parent / "index")
@@ -472,21 +473,30 @@ def test_without_a_system_the_default_is_used(library: Path) -> None:
 
 
 def test_an_interrupted_build_ends_soon_and_keeps_what_is_done(
-    library: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    library: Path, checkpoint: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "FILES_AT_ONCE", 1)
+    ended = Event()
     write = embedding.write_part
 
-    def interrupted(*what):
+    def slow(*what: object) -> None:
+        if len(decoded) > 2:  # the first is told of while the second is embedded
+            ended.wait(20)
         write(*what)
+
+    def interrupted(done: int, to_do: int) -> None:
+        ended.set()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "write_part", interrupted)
+        patch.setattr(embedding, "write_part", slow)
         with pytest.raises(KeyboardInterrupt):
-            build(library, checkpoint)
-    assert len(list((library.parent / "index" / "building").iterdir())) == 1
+            build(library, checkpoint, jobs=1, progress=interrupted)
+    there = len(list((library.parent / "index" / "building").iterdir()))
+    decoded.clear()
     assert build(library).embedded == 6
+    assert 0 < there < 6
+    assert len(decoded) == 6 - there
 
 
 def test_sigterm_ends_a_build_that_waits_for_a_file(library: Path, checkpoint: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.search.embedding import Embedded, open_parts, part_names, write_part
+from vocalsketch.search.embedding import Embedded, open_parts, part_name, write_part
 from vocalsketch.search.library import COLUMNS
 from vocalsketch.search.plan import Plan, make_plan
 from vocalsketch.search.segment import EMBEDDING, Table
@@ -32,7 +32,7 @@ def part_of(folder: Path, *files: FoundFile, windows: int = 2) -> None:
         for file in files
         for number in range(windows)
     ]
-    write_part(next(part_names(folder, 0)), "system", 3, Embedded(rows, {}))
+    write_part(folder / "building" / part_name(files), "system", 3, Embedded(rows, {}))
 
 
 def plan_of(folder: Path, *files: FoundFile) -> Plan:

@@ -13,12 +13,14 @@ from small_networks import RATE, chirp, write_library
 
 from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.search import Index, Searcher, build_index, export_lance
+from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.manifest import SYSTEM, Manifest, Part
 from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
 from vocalsketch.systems import load_system
+from vocalsketch.web.libraries import Libraries
 
 lance = pytest.importorskip("lance")
+export_lance = pytest.importorskip("vocalsketch.search.lance_export").export_lance
 
 CROWD = 600  # rows of which a vector index is made
 QUERY = chirp(1, 0.7).astype(np.float32), RATE
@@ -169,15 +171,14 @@ def test_an_address_that_cannot_be_written_is_named(root: Path, address: str, wh
 def test_what_is_no_whole_dataset_is_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="nowhere://b/x cannot be read or written"):
         Index.open("nowhere://b/x")
-    lance.write_dataset(pa.table({"n": [1]}), tmp_path / "other")
-    with pytest.raises(StorageError, match="is no whole dataset of this program's"):
-        Index.open(tmp_path / "other")
-    (tmp_path / "other/vocalsketch.json").write_text('{"format": 1}')
-    with pytest.raises(StorageError, match="vocalsketch.json is damaged"):
-        Index.open(tmp_path / "other")
+    other = lance.write_dataset(pa.table({"n": [1]}), tmp_path / "other")
+    for told in ({}, {"vocalsketch": "{"}, {"vocalsketch": '{"1": {}}'}):
+        other.update_schema_metadata(told, replace=True)
+        with pytest.raises(StorageError, match="other is no whole dataset that this program reads"):
+            Index.open(tmp_path / "other")
     with pytest.raises(ConfigError, match="There is something in .*other: give another address"):
         export_lance([Index.open(root / "index")], str(tmp_path / "other"), progress=False)
-    assert (tmp_path / "other/vocalsketch.json").exists()
+    assert other.count_rows() == 1
 
 
 def test_an_export_that_fails_leaves_nothing(
@@ -224,6 +225,23 @@ def test_the_command_exports_and_searches(
     assert "Approximate: of 598 windows" in told.err
     assert "The answer is partial" in told.err
     assert "gone is missing" in told.err
+
+
+def test_what_is_missing_is_looked_for_again_and_the_rest_is_kept(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vocalsketch.web.libraries.RESCAN", -1.0)  # with every request
+    libraries = Libraries([root / "approximate", tmp_path / "late"])
+    (first,) = libraries.now().indexes
+    assert list(libraries.now().searcher("").missing) == [str(tmp_path / "late")]
+    assert "late is missing" in libraries.now().notes[-1]
+    export_lance([Index.open(root / "index")], str(tmp_path / "late"), progress=False)
+    kept, late = libraries.now().indexes
+    assert kept is first
+    assert late.sounds == 6
+    assert not libraries.now().searcher("").partial
+    with pytest.raises(StorageError, match="No index in"):
+        Libraries([tmp_path / "one", tmp_path / "two"])
 
 
 @pytest.fixture(scope="module")

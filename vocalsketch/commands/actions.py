@@ -23,6 +23,13 @@ SLOTS: Options = {
     ),
     **DEVICES,
 }
+RAY: Options = {
+    "--ray? ADDRESS": (
+        str,
+        "a Ray cluster that does the work instead, HOST:PORT or ray://HOST:PORT; without an "
+        "address that of $RAY_ADDRESS, or the one begun on this machine, or a new one",
+    )
+}
 
 
 class Action(NamedTuple):
@@ -68,6 +75,7 @@ def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
             given["help"] += " (default: %(default)s)"
         if metavar or not said.startswith("-"):
             given["metavar"] = metavar or names[0].upper()
+        given |= {"const": ""} if mark == "?" and said.startswith("-") else {}
         given |= {"required": True} if mark == "!" else {"nargs": mark} if mark in "*+?" else {}
         parser.add_argument(*names, **given)
 

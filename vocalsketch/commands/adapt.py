@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import Options
+from vocalsketch.commands.actions import RAY, Options
 
 INTERRUPTED = 130
 OPTIONS: Options = {
@@ -19,6 +19,7 @@ OPTIONS: Options = {
     "--epochs": (5, "passes through the imitations"),
     "--seed": (0, "of all drawing"),
     "--jobs": (int, "processes that make imitations (default: all cores)"),
+    **RAY,
 }
 
 
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Adapt, and say whether it helped."""
     from vocalsketch.experiment.adaptation import Adaptation
 
-    names = ("people", "most", "epochs", "seed", "jobs")
+    names = ("people", "most", "epochs", "seed", "jobs", "ray")
     adaptation = Adaptation(**{name: getattr(arguments, name) for name in names})
     done = adaptation.run(arguments.library, arguments.imitations, arguments.out, arguments.system)
     if done.interrupted:

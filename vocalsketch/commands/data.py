@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.features.threads import available_cores
+from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.datasets.inventory import AudioFile, Inventory
@@ -173,6 +173,7 @@ def _imitate(arguments: argparse.Namespace) -> int:
         people=arguments.people,
         seed=arguments.seed,
         jobs=arguments.jobs,
+        ray=arguments.ray,
     )
     for line in made.left_out():
         print(line)
@@ -239,6 +240,7 @@ IMITATE: Options = {
     "--seed": (0, "of all drawing: the same gives the same bytes"),
     "--procedural": (0, "sounds drawn at random beside those of the folders"),
     "--jobs": (int, "processes (default: all cores that may be used)"),
+    **RAY,
 }
 IMPORT: Options = {
     "folder": (Path, "where the originals lie"),

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
@@ -21,6 +21,7 @@ def _build(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         accelerator=arguments.accelerator,
         devices=arguments.devices,
+        ray=arguments.ray,
     )
     for line in skipped_lines(report.skipped, report.others):
         print(line)
@@ -33,7 +34,8 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from vocalsketch.search import Index, export_lance
+    from vocalsketch.search import Index
+    from vocalsketch.search.lance_export import EXACT_BELOW, export_lance
 
     indexes = [Index.open(each) for each in arguments.indexes]
     if export_lance(indexes, arguments.out):
@@ -41,7 +43,7 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         print(
             f"{arguments.out} is searched exactly, which is faster than a vector index below "
-            f"{1_000_000:,} windows: none was made."
+            f"{EXACT_BELOW:,} windows: none was made."
         )
     return 0
 
@@ -117,7 +119,7 @@ def _most_common(counts: Counter[str]) -> str:
 INDEX: Options = {"index": (Path, "the index's folder")}
 BUILD: Options = {
     "library": (Path, "the folder of sounds"),
-    "--index!": (Path, "the index's folder, made if need be"),
+    "--index!": (str, "the index's folder, made if need be, or an address such as s3://bucket/it"),
     "--system/--checkpoint": (
         str,
         "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
@@ -126,6 +128,7 @@ BUILD: Options = {
     "--jobs": (int, "threads of each process (default: all cores, shared)"),
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
     "--devices": (1, "processes, each with a device of its own"),
+    **RAY,
 }
 EXPORT: Options = {
     "indexes+ INDEX": (Path, "an index's folder; several are shards of one library"),
@@ -136,7 +139,9 @@ SKIPPED: Options = {"--skipped": (False, "list every file that cannot be used, a
 ACTIONS = {
     "build": Action("index a folder of sounds; again, only what is new or changed", _build, BUILD),
     "info": Action("say what an index holds", _info, {**INDEX, **SKIPPED}),
-    "export": Action("write an index for disks and object storage of others", _export, EXPORT),
+    "export": Action(
+        "write an index as a Lance dataset, on a disk or in object storage", _export, EXPORT
+    ),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
 run = run_action

@@ -85,6 +85,8 @@ class Reading:
         on_bad_audio: ``error`` names every unusable file and stops; ``skip`` goes on without,
             ``use`` with what is there of those that are cut short.
         jobs: Threads that compute features; all cores if left out.
+        ray: The address of a Ray cluster that computes features and synthesises imitations
+            instead; empty for the one begun on this machine. It has to see the cache folder.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
 
     Raises:
@@ -94,6 +96,7 @@ class Reading:
     seed: int | None = None
     on_bad_audio: OnBadAudio = "error"
     jobs: int | None = None
+    ray: str | None = None
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -108,7 +111,8 @@ class Reading:
             AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
         """
         paths = [record.path for record in records]
-        table = store.fill(paths, front_end, jobs=self.jobs, on_bad_audio=self.on_bad_audio)
+        bad = self.on_bad_audio
+        table = store.fill(paths, front_end, jobs=self.jobs, ray=self.ray, on_bad_audio=bad)
         if table.cut:
             names = named([str(path) for path in table.cut])
             print(f"{len(table.cut)} files are cut short or damaged, and used: {names}")

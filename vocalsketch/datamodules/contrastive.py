@@ -207,8 +207,8 @@ class ContrastiveDataModule(RetrievalDataModule):
             sounds += self.records("recording", "train")
             imitations += self.records("imitation", "train")
         if self.real < 1:
-            drawn = (self.procedural, self.people, self.seed)
-            made = imitated_corpus(self.folders, *drawn, self.reading.jobs)
+            how = self.reading.jobs, self.reading.ray
+            made = imitated_corpus(self.folders, self.procedural, self.people, self.seed, *how)
             sounds += made.sounds
             imitations += made.imitations
         return sounds, imitations

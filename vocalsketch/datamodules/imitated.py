@@ -2,18 +2,12 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import soundfile
@@ -24,10 +18,11 @@ from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
-from vocalsketch.errors import AudioError, DatasetError, VocalSketchError, refuse_below
+from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
-from vocalsketch.features.threads import available_cores
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
+from vocalsketch.spread import spread
+from vocalsketch.threads import available_cores
 from vocalsketch.voice.imitate import imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 from vocalsketch.voice.people import anyone
@@ -77,6 +72,7 @@ def imitate_folders(
     people: int = 6,
     seed: int = 0,
     jobs: int | None = None,
+    ray: str | None = None,
     most: int | None = None,
 ) -> Imitating:
     """Write a corpus of sounds and synthesised imitations of them, which ``fit`` takes.
@@ -92,6 +88,8 @@ def imitate_folders(
         people: Each imitates every sound once.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
+        ray: The address of a Ray cluster that imitates instead, as ``cluster`` takes it; its
+            machines have to see the folders and ``out``.
         most: Sounds of the folders that are imitated, drawn at random; all if left out.
 
     Raises:
@@ -109,7 +107,8 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    refused = {name: reason for name, reason in _made(todo, jobs or available_cores()) if reason}
+    refused = dict(sorted(_made(todo, jobs or available_cores(), ray, out)))
+    refused = {name: reason for name, reason in refused.items() if reason}
     unusable = refused | {
         str(folder / path): reason
         for folder, listing in listings.items()
@@ -133,6 +132,7 @@ def imitated_corpus(
     people: int,
     seed: int,
     jobs: int | None,
+    ray: str | None = None,
     most: int | None = None,
 ) -> Corpus:
     """Return such a corpus from the cache folder, where it is made if it is not there."""
@@ -148,7 +148,7 @@ def imitated_corpus(
     with locked(out.with_suffix(".lock"), "", wait=-1):
         if not (out / TABLE).exists():
             drawn = {"procedural": procedural, "people": people, "seed": seed}
-            made = imitate_folders(paths, out, **drawn, jobs=jobs, most=most)
+            made = imitate_folders(paths, out, **drawn, jobs=jobs, ray=ray, most=most)
             for line in made.left_out():
                 print(line)
     return load_folder(out)
@@ -186,38 +186,13 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
         yield place
 
 
-def _made(todo: Sequence[ImitatedSound], jobs: int) -> Iterator[tuple[str, str]]:
+def _made(
+    todo: Sequence[ImitatedSound], jobs: int, ray: str | None, out: Path
+) -> Iterator[tuple[str, str]]:
     """Make what is missing; yield each sound's name, and why it cannot be imitated."""
-    bar = partial(tqdm, desc="imitations", unit="sound", total=len(todo))
-    if jobs == 1 or len(todo) < 2 * jobs:
-        yield from bar(map(_imitate_sound, todo))
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
-    with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
-        try:
-            yield from bar(pool.map(_imitate_sound, todo, chunksize=8))
-        except BrokenProcessPool as error:
-            raise VocalSketchError(
-                "A process that imitates was killed; memory may be short: give fewer --jobs. The "
-                "same command goes on where it was."
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_with_parent() -> None:
-    """Have this process end with the one that began it, however that ends, and not before."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # which go to a whole group of processes
-        signal.signal(each, signal.SIG_IGN)
-
-    def wait() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
+    jobs = jobs if len(todo) >= 2 * jobs else 1
+    made = spread(_imitate_sound, todo, jobs, processes=True, ray=ray, shared=out)
+    yield from tqdm(made, desc="imitations", unit="sound", total=len(todo))
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:

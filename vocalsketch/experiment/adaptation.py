@@ -50,6 +50,7 @@ class Adaptation:
         epochs: Passes through the imitations.
         seed: Of all drawing.
         jobs: Processes that make imitations; all cores if left out.
+        ray: The address of a Ray cluster that makes imitations and features instead.
 
     Raises:
         ConfigError: A value is out of range.
@@ -60,6 +61,7 @@ class Adaptation:
     epochs: int = 5
     seed: int = 0
     jobs: int | None = None
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("people", 2), ("most", FEWEST), ("epochs", 1)):
@@ -101,7 +103,8 @@ class Adaptation:
 
     def _prepare(self, library: Path, imitations: Path | None, pairs: Path, manifest: Path) -> None:
         """Write the table of all pairs, and which of them train."""
-        made = imitated_corpus([str(library)], 0, self.people, self.seed, self.jobs, most=self.most)
+        drawn = 0, self.people, self.seed, self.jobs, self.ray, self.most
+        made = imitated_corpus([str(library)], *drawn)
         mine = load_folder(imitations, "skip") if imitations else None
         make_folder(pairs.parent)
         write_table(pairs, CSV_COLUMNS, _pairs(made, mine))
@@ -166,7 +169,8 @@ class Adaptation:
             f"{side}_front_end": _front_end(each.describe())
             for side, each in part.front_ends.items()
         }
-        data = {"root": str(out / "pairs.csv"), "split": str(out / "split.json"), **front_ends}
+        pairs, split = str(out / "pairs.csv"), str(out / "split.json")
+        data = {"root": pairs, "split": split, "ray": self.ray, **front_ends}
         return {
             "seed_everything": self.seed,
             "data": {"init_args": data},

@@ -11,9 +11,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -26,8 +26,9 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError, refuse_bel
 from vocalsketch.features.audio import load_clip, opened_file
 from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.threads import available_cores, computing_threads
 from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
+from vocalsketch.spread import spread
+from vocalsketch.threads import available_cores
 
 VERSION = 4  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20
@@ -39,6 +40,7 @@ CUT = "-cut"  # behind the content of a file of which what is there was used
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
 Contained = dict[Path, str]  # by file, the content; or why it cannot be used
+Made = tuple[Contained, Contained]  # of some files both
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ class FeatureStore:
         front_end: FrontEnd,
         *,
         jobs: int | None = None,
+        ray: str | None = None,
         on_bad_audio: OnBadAudio = "error",
         progress: bool = True,
     ) -> FeatureTable:
@@ -191,6 +194,8 @@ class FeatureStore:
             sources: Audio files; one named twice counts once.
             front_end: What to compute.
             jobs: Threads; by default one for each core.
+            ray: The address of a Ray cluster that computes instead, as ``cluster`` takes it; its
+                machines have to see the sources and the store.
             on_bad_audio: ``error``, or ``skip`` to leave out audio that cannot be used, or ``use``
                 to take what is there of files that are cut short or damaged.
             progress: Whether to show a progress bar on standard error.
@@ -216,11 +221,16 @@ class FeatureStore:
         missing = [path for path in wanted if path not in contents]
         bad: Contained = {}
         if missing:
-            made, bad = self._make(
-                missing, entries, front_end, use, jobs or available_cores(), progress
-            )
-            self._memory.remember(made, stamps)
-            contents |= made
+            self._prepare(entries.folder)
+            make = partial(self._part, entries=entries, front_end=front_end, use=use)
+            name = f"{type(front_end).__name__} features"
+            with tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar:
+                for made, refused in self._made(missing, make, jobs or available_cores(), ray):
+                    contents |= made
+                    bad |= refused
+                    bar.update(len(made) + len(refused))
+            found = {path: contents[path] for path in missing if path in contents}
+            self._memory.remember(found, stamps)
             bad = {path: bad[path] for path in missing if path in bad}
         if bad and on_bad_audio != "skip":
             raise _all_bad(bad)
@@ -237,42 +247,23 @@ class FeatureStore:
         self._verified[file] = stamp
         return True
 
-    def _make(
+    def _made(
         self,
         missing: Sequence[Path],
-        entries: Entries,
-        front_end: FrontEnd,
-        use: bool,
+        make: Callable[[Sequence[Path]], Made],
         jobs: int,
-        progress: bool,
-    ) -> tuple[Contained, Contained]:
-        """Compute features with several threads; return what was made, and what is bad."""
-        self._prepare(entries.folder)
+        ray: str | None,
+    ) -> Iterator[Made]:
+        """Yield what several threads, or a cluster, make of some files at a time."""
         parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
         # Processes that fill one store at once begin at different parts, and pass over what
         # another has made.
         first = os.getpid() % len(parts)
-        contents: Contained = {}
-        bad: Contained = {}
-        name = f"{type(front_end).__name__} features"
-        with (
-            tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar,
-            computing_threads(jobs) as pool,
-        ):
-            todo = [
-                pool.submit(self._make_part, part, entries, front_end, use)
-                for part in (*parts[first:], *parts[:first])
-            ]
-            for future in as_completed(todo):
-                made, refused = future.result()
-                contents |= made
-                bad |= refused
-                bar.update(len(made) + len(refused))
-        return contents, bad
+        return spread(make, (*parts[first:], *parts[:first]), jobs, ray=ray, shared=self.folder)
 
-    def _make_part(
+    def _part(
         self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd, use: bool
-    ) -> tuple[Contained, Contained]:
+    ) -> Made:
         """Read files, and compute and keep those features that are not there."""
         contents: Contained = {}
         bad: Contained = {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.threads import available_cores
+from vocalsketch.threads import available_cores
 
 CPU = "cpu"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -1,11 +1,14 @@
 """A library's files to parts of an index, in threads that each decode and embed their own."""
 
+import hashlib
 import json
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +19,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.errors import AudioError, StorageError, VocalSketchError
+from vocalsketch.errors import AudioError, DatasetError, StorageError, VocalSketchError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.contents import content_id
-from vocalsketch.features.threads import computing_threads
+from vocalsketch.files import make_folder
 from vocalsketch.search.library import tags_of
-from vocalsketch.search.manifest import SYSTEM, Manifest
+from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest
+from vocalsketch.search.remote import Remote, send
 from vocalsketch.search.segment import (
     EMBEDDING,
     Rows,
@@ -32,13 +36,15 @@ from vocalsketch.search.segment import (
     write_segment,
 )
 from vocalsketch.search.windows import Windows
+from vocalsketch.spread import spread
 from vocalsketch.systems import System, load_system
 
-FILES_PER_THREAD = 8  # taken at once, so that short sounds fill a batch
-FILES_AT_ONCE = 256  # embedded between two writes: what a killed build loses
+FILES_PER_THREAD = 8  # or a multiple are taken at once, so that short sounds fill a batch
+FILES_AT_ONCE = 256  # embedded by a thread between two writes: what a killed build loses
+ROUNDS = 4  # that each thread takes at least, so that none is long alone at the end
+MOST_PARTS = 20_000  # of a library, as a process may map some 65,000 files
 CLIPS_AT_ONCE = {"cpu": 8}  # embedded together: their work fits the processor's cache
 CLIPS_ON_ACCELERATOR = 64
-PARTS = "building"  # the folder of what an unfinished build has embedded
 
 Row = dict[str, Any]  # of a segment
 Progress = bool | Callable[[int, int], object]
@@ -82,23 +88,50 @@ class Embedder:
         self.known = known or {}
         self.at_once = CLIPS_AT_ONCE.get(self.device.type, CLIPS_ON_ACCELERATOR)
         self.width = self._hear(np.zeros((1, self.front_end.samples), np.float32)).shape[1]
-        self._stopped = threading.Event()
+        self.fingerprint = system.fingerprint
+        self._stopped = False
 
-    def embed_batches(
-        self, batches: Iterable[Sequence[FoundFile]], jobs: int
-    ) -> Generator[Embedded, None, None]:
-        """Embed batches of files with some threads, which end soon after an exception here."""
-        with computing_threads(jobs) as pool:
-            try:
-                for batch in batches:
-                    size = max(1, min(FILES_PER_THREAD, -(-len(batch) // jobs)))
-                    groups = [batch[start : start + size] for start in range(0, len(batch), size)]
-                    done = list(pool.map(self.embed_files, groups))
-                    skipped = {path: why for each in done for path, why in each.skipped.items()}
-                    yield Embedded([row for each in done for row in each.rows], skipped)
-            except BaseException:
-                self._stopped.set()
-                raise
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: of the stored rows only those that are known."""
+        rows = np.concatenate([np.empty(0, np.int64), *self.known.values()])
+        places = pairwise(np.cumsum([0, *map(len, self.known.values())]))
+        known = {each: np.arange(*place) for each, place in zip(self.known, places, strict=True)}
+        kept = self.stored.rows.take(pa.array(rows))
+        segments = [with_embeddings(kept, self.stored.embeddings(rows))] if len(rows) else []
+        return {**vars(self), "stored": Table(segments), "known": known}
+
+    def stop(self) -> None:
+        """Have all threads end after the file that they are at."""
+        self._stopped = True
+
+    def embed_part(self, building: Path, batch: Sequence[FoundFile]) -> int:
+        """Embed files into a part, whose name follows from them; return how many there were."""
+        done = self.embed_files(batch)
+        write_part(building / part_name(batch), self.fingerprint, self.width, done)
+        return len(batch)
+
+    def embed_there(self, building: Path | str, batch: Sequence[FoundFile]) -> int:
+        """Embed files as ``embed_part`` on another machine, which may see no library.
+
+        Args:
+            building: The folder of parts, or its address.
+            batch: The files.
+
+        Raises:
+            DatasetError: It sees none of them.
+            StorageError: The part cannot be written.
+        """
+        if not any((self.library / file.path).exists() for file in batch):
+            raise DatasetError(
+                f"{socket.gethostname()} sees no {self.library / batch[0].path}: the library has "
+                "to lie at the same path on all machines."
+            )
+        if isinstance(building, Path):
+            return self.embed_part(building, batch)
+        with tempfile.TemporaryDirectory() as folder:
+            count = self.embed_part(Path(folder), batch)
+            send(Path(folder, part_name(batch)), f"{building}/{part_name(batch)}")
+        return count
 
     @torch.inference_mode()
     def embed_files(self, files: Iterable[FoundFile]) -> Embedded:
@@ -107,7 +140,7 @@ class Embedder:
         skipped: dict[str, str] = {}
         waiting: list[tuple[Row, NDArray[np.float32]]] = []
         for file in files:
-            if self._stopped.is_set():
+            if self._stopped:
                 break
             rows[file.path] = []
             try:
@@ -170,6 +203,8 @@ class Work:
     jobs: int  # threads of each process
     devices: Sequence[str]  # where the system runs, one for each process
     progress: Progress  # whether the first process shows a progress bar, or what is told
+    ray: str | None = None  # the cluster that does it instead
+    remote: Remote | None = None  # where that leaves parts, if not in the folder
 
 
 def stored_table(index: Path) -> Table:
@@ -211,32 +246,50 @@ def embed_into_parts(work: Work, system: System, stored: Table) -> None:
 def _embed_share(
     rank: int, work: Work, system: System | None = None, stored: Table | None = None
 ) -> None:
-    """Embed one process's share of the files; each batch is a file, so that a build can go on."""
+    """Embed one process's share of the files; each batch is a part, so that a build can go on."""
     system = system or load_system(work.index / SYSTEM)
     stored = stored_table(work.index) if stored is None else stored
     several = f" (1 of {len(work.devices)} processes)" if len(work.devices) > 1 else ""
     todo = work.files[rank :: len(work.devices)]
-    batches = [todo[start : start + FILES_AT_ONCE] for start in range(0, len(todo), FILES_AT_ONCE)]
     embedder = Embedder(system, work.library, work.devices[rank], stored, work.known)
+    building = work.index / PARTS
+    make_folder(building)
+    embed = partial(embedder.embed_part, building)
+    if work.ray is not None:
+        there = f"{work.remote.address}/{PARTS}" if work.remote else building
+        embed = partial(embedder.embed_there, there)
+    done = spread(
+        embed,
+        _batches(todo, work.jobs),
+        work.jobs,
+        ray=work.ray,
+        shared=None if work.remote else building,
+        stop=embedder.stop,
+    )
     shown = work.progress is True and rank == 0
     with (
         tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
-        closing(embedder.embed_batches(batches, work.jobs)) as done,
+        closing(done),
     ):
-        names = part_names(work.index, rank)
-        for number, (file, batch, embedded) in enumerate(zip(names, batches, done, strict=False)):
-            write_part(file, system.fingerprint, embedder.width, embedded)
-            bar.update(len(batch))
+        count = 0
+        for more in done:
+            count += more
+            bar.update(more)
             if callable(work.progress):
-                work.progress(number * FILES_AT_ONCE + len(batch), len(todo))
+                work.progress(count, len(todo))
 
 
-def part_names(index: Path, rank: int) -> Iterator[Path]:
-    """Yield files for one process's parts, beside those that are there."""
-    building = index / PARTS
-    there = [int(file.stem.rpartition("-")[2]) for file in building.glob(f"part-{rank}-*.arrow")]
-    for number in count(1 + max(there, default=0)):
-        yield building / f"part-{rank}-{number}.arrow"
+def _batches(files: Sequence[FoundFile], jobs: int) -> list[Sequence[FoundFile]]:
+    """Return what is embedded together: little enough that all threads end at about one time."""
+    few = FILES_PER_THREAD * -(-len(files) // (FILES_PER_THREAD * ROUNDS * jobs))
+    size = max(min(FILES_AT_ONCE, few), len(files) // MOST_PARTS)
+    return [files[start : start + size] for start in range(0, len(files), size)]
+
+
+def part_name(files: Sequence[FoundFile]) -> str:
+    """Return the name of the part that holds some files, in the state in which they are."""
+    said = "\n".join(map(repr, files)).encode(errors="surrogateescape")
+    return f"part-{hashlib.sha256(said).hexdigest()[:16]}.arrow"
 
 
 def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:

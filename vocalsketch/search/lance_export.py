@@ -4,11 +4,11 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -16,20 +16,19 @@ from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.search.index import Index
-from vocalsketch.search.lance_index import FILE, FORMAT, lance, reaching
-from vocalsketch.search.manifest import SYSTEM
+from vocalsketch.search.lance_index import FORMAT, METADATA, LanceFileSession, lance, reaching
+from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.searcher import Searcher
 from vocalsketch.search.segment import (
     EMBEDDING,
     ROWS_AT_ONCE,
-    Floats,
     schema_of,
     width_of,
     with_embeddings,
 )
 
 EXACT_BELOW = 1_000_000  # windows, of which all are scored faster than some are found
-SUBVECTOR = 8  # numbers of an embedding that one byte stands for
+SUBVECTOR = 2  # numbers of an embedding that one byte stands for
 SAMPLES = 64  # windows for each cell that the cells are trained with
 
 
@@ -60,15 +59,15 @@ def export_lance(
             "as it is, in shards if need be."
         )
     with reaching(address):
-        files = lance().file.LanceFileSession(address)
+        files = LanceFileSession(address)
         if files.list():
             raise ConfigError(
                 f"There is something in {address}: give another address, or remove it (an export "
                 "that was killed leaves a part)."
             )
     try:
-        with reaching(address):
-            return _write(indexes, address, files, exact_below, progress)
+        with reaching(address), tqdm(unit=" windows", disable=not progress) as bar:
+            return _write(indexes, address, exact_below, bar)
     except BaseException:
         with suppress(OSError, RuntimeError, ValueError):
             for file in files.list():
@@ -76,44 +75,30 @@ def export_lance(
         raise
 
 
-def _write(
-    indexes: Sequence[Index], address: str, files: Any, exact_below: int, progress: bool
-) -> bool:
-    windows = sum(len(index.table) for index in indexes)
+def _write(indexes: Sequence[Index], address: str, exact_below: int, bar: "tqdm[NoReturn]") -> bool:
+    first, windows, tags = indexes[0], sum(len(index.table) for index in indexes), Counter[str]()
     library = os.path.commonpath([index.library.resolve() for index in indexes])
     within = [index.library.resolve().relative_to(library).as_posix() for index in indexes]
-    width, tags = width_of(indexes[0].table.segments[0]), Counter[str]()
-    with tqdm(total=windows, unit=" windows", disable=not progress) as bar:
-        batches = _batches(indexes, within, tags, bar)
-        schema = schema_of(_padded(width), {})
-        reader = pa.RecordBatchReader.from_batches(schema, batches)
-        rows = lance().write_dataset(reader, address, schema=schema)
-    approximate = windows >= exact_below
+    width, approximate = width_of(first.table.segments[0]), windows >= exact_below
+    schema = schema_of(_padded(width), {})
+    bar.total = windows
+    batches = pa.RecordBatchReader.from_batches(schema, _batches(indexes, within, tags, bar))
+    rows = lance.write_dataset(batches, address, schema=schema)
     if approximate:
-        rows.create_scalar_index("path", "BTREE")
-        rows.create_scalar_index("tags", "LABEL_LIST")
-        rows.create_index(
-            EMBEDDING,
-            "IVF_PQ",
-            metric="dot",
-            num_partitions=cells(windows),
-            num_sub_vectors=_padded(width) // SUBVECTOR,
-            sample_rate=SAMPLES,
-            progress_callback=_bars() if progress else None,
-        )
-    first = indexes[0]
-    index = replace(
-        first.manifest,
+        _add_indexes(rows, bar)
+    with tempfile.TemporaryDirectory() as folder:
+        first.system.save(Path(folder) / SYSTEM)
+        LanceFileSession(address).upload_file(Path(folder) / SYSTEM, SYSTEM)
+    index = Manifest(
+        version=1,
         library=library,
-        segments=(),
-        removed=[],
-        sounds=sum(each.sounds for each in indexes),
+        fingerprint=first.fingerprint,
+        corpus=first.corpus,
+        sounds=sum(index.sounds for index in indexes),
         windows=windows,
-        skipped={},
-        others={},
+        built=first.manifest.built,
     )
-    told = {
-        "format": FORMAT,
+    about = {
         "index": asdict(index),
         "kind": first.listener.kind,
         "width": width,
@@ -121,12 +106,29 @@ def _write(
         "libraries": within,
         "tags": tags,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        first.system.save(Path(folder) / SYSTEM)
-        (Path(folder) / FILE).write_text(json.dumps(told))
-        for name in (SYSTEM, FILE):
-            files.upload_file(Path(folder) / name, name)
+    rows.update_schema_metadata({METADATA.decode(): json.dumps({FORMAT: about})})
     return approximate
+
+
+def _add_indexes(rows: "lance.LanceDataset", bar: "tqdm[NoReturn]") -> None:
+    """Make what finds paths, tags and neighbours without a look at every row."""
+
+    def show(told: "lance.progress.IndexProgress") -> None:
+        bar.set_description(told.stage)
+        bar.unit, bar.total, bar.n = f" {told.unit}", told.total, told.completed or 0
+        bar.refresh()
+
+    rows.create_scalar_index("path", "BTREE")
+    rows.create_scalar_index("tags", "LABEL_LIST")
+    rows.create_index(
+        EMBEDDING,
+        "IVF_PQ",
+        metric="dot",
+        num_partitions=cells(rows.count_rows()),
+        num_sub_vectors=width_of(rows) // SUBVECTOR,
+        sample_rate=SAMPLES,
+        progress_callback=show,
+    )
 
 
 def cells(windows: int) -> int:
@@ -139,7 +141,7 @@ def cells(windows: int) -> int:
 
 
 def _batches(
-    indexes: Sequence[Index], within: Sequence[str], tags: "Counter[str]", bar: "tqdm[Any]"
+    indexes: Sequence[Index], within: Sequence[str], tags: "Counter[str]", bar: "tqdm[NoReturn]"
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows that count, with paths within the common folder; count their tags."""
     for index, folder in zip(indexes, within, strict=True):
@@ -152,31 +154,12 @@ def _batches(
                 rows = rows.set_column(0, rows.schema.field("path"), pa.array(paths))
             for told in rows.column("tags").to_pylist():
                 tags.update(told)
-            embeddings = _with_zeros(table.embeddings(live))
-            yield from with_embeddings(rows, embeddings).combine_chunks().to_batches()
+            embeddings = table.embeddings(live)
+            width = embeddings.shape[1]
+            padded = np.pad(embeddings, ((0, 0), (0, _padded(width) - width)))
+            yield from with_embeddings(rows, padded).combine_chunks().to_batches()
             bar.update(len(live))
 
 
 def _padded(width: int) -> int:
-    return -(-width // (2 * SUBVECTOR)) * 2 * SUBVECTOR
-
-
-def _with_zeros(embeddings: Floats) -> Floats:
-    width = embeddings.shape[1]
-    padded: Floats = np.pad(embeddings, ((0, 0), (0, _padded(width) - width)))
-    return padded
-
-
-def _bars() -> Callable[[Any], None]:
-    """Return what shows a progress bar of each stage that is told of."""
-    bars: dict[str, tqdm[Any]] = {}
-
-    def show(told: Any) -> None:
-        if told.stage not in bars:
-            bars[told.stage] = tqdm(total=told.total, desc=told.stage, unit=f" {told.unit}")
-        bar = bars[told.stage]
-        bar.update((told.completed or 0) - bar.n)
-        if told.event == "complete":
-            bar.close()
-
-    return show
+    return -(-width // 8) * 8

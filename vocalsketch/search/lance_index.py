@@ -1,18 +1,18 @@
 """An index as a Lance dataset, on a disk or in object storage: exact, or approximate where large.
 
-The dataset holds a row a window, its embedding padded with zeros; beside its own files lie the
-system and, written last, what says that it is whole.
+The dataset holds a row a window, its embedding padded with zeros; beside its own files lies the
+system. What it is stands in the metadata of its schema, written last: it says that it is whole.
 """
 
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
+from itertools import compress
 from pathlib import Path, PurePosixPath
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -21,39 +21,26 @@ from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
+from vocalsketch.search.searcher import WINDOW_COLUMNS
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
 from vocalsketch.search.text import matches_tags, word_pattern, words_of
 
+try:  # for the export as well
+    import lance as lance
+    from lance.file import LanceFileSession as LanceFileSession
+except ImportError as error:
+    raise ConfigError("Lance datasets need pylance: `pip install 'vocalsketch[lance]'`.") from error
 if TYPE_CHECKING:
     from vocalsketch.systems import System
 
-T = TypeVar("T")
-FORMAT = 1
-FILE = "vocalsketch.json"  # what says that the dataset is whole
-WINDOW = ["path", "start", "end", "duration", "sample_rate", "tags"]  # columns that a hit shows
+FORMAT = 1  # raised when a reader of the old layout could not read the new one
+METADATA = b"vocalsketch"  # the key of what says what a dataset is
 RESCORED = 200  # windows at least that are scored exactly
 PER_FILE = 4  # windows for each file that is wanted
 WIDER = 10  # times as many where weighed aspects are scored
-REFINE = 10  # windows whose embeddings are read for each that is scored
+REFINE = 2  # windows whose embeddings are read for each that is scored
 PROBES = 64  # cells of the vector index that are looked into
 INDEX_CACHE, METADATA_CACHE = 2**30, 2**28  # bytes of memory at most
-
-
-def lance() -> ModuleType:
-    """Return pylance.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    try:
-        import lance
-        import lance.file
-    except ImportError as error:
-        raise ConfigError("Lance datasets need pylance: `pip install 'vocalsketch[lance]'`.") from (
-            error
-        )
-    module: ModuleType = lance
-    return module
 
 
 @contextmanager
@@ -92,23 +79,28 @@ class LanceIndex(Index):
     def __init__(
         self, address: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder = str(address)
-        with self._reaching():
-            self._files = lance().file.LanceFileSession(self.folder)
-            whole = self._files.contains(FILE)
-        about = self._read(self._from_copy(FILE, Path.read_bytes) if whole else b"{}")
+        self.folder = self._address = str(address)
         self._heard: Floats | None = None  # a query's embedding, where the rows are near it
-        self._width: int = about["width"]
-        self._tags: dict[str, int] = about["tags"]
-        self._libraries: list[str] = about["libraries"]
-        self.approximate = about["approximate"]
-        with self._reaching():
-            self._rows = lance().dataset(
-                self.folder,
+        with reaching(self._address):
+            self._rows = lance.dataset(
+                self._address,
                 index_cache_size_bytes=INDEX_CACHE,
                 metadata_cache_size_bytes=METADATA_CACHE,
             )
-            self._use(self._read_all() if not self.approximate else Table([]), library, threads)
+        try:
+            about = json.loads(self._rows.schema.metadata[METADATA])[str(FORMAT)]
+            self.manifest = Manifest(**{**about["index"], "segments": ()})
+            self._width: int = about["width"]
+            self._tags: dict[str, int] = about["tags"]
+            self._libraries: list[str] = about["libraries"]
+            self.approximate = about["approximate"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{self._address} is no whole dataset that this program reads ({error!r}): export "
+                "the index again, to another address."
+            ) from error
+        with reaching(self._address):
+            self._use(Table([]) if self.approximate else self._read_all(), library, threads)
 
     def is_current(self) -> bool:
         """Return True: an export never changes."""
@@ -121,7 +113,7 @@ class LanceIndex(Index):
     def paths(self, words: Sequence[str] = ()) -> list[str]:
         """Return the indexed files whose path has all words, within the library, sorted."""
         has = " AND ".join(f"contains(lower(path), {_quoted(word)})" for word in words)
-        with self._reaching():
+        with reaching(self._address):
             found = self._rows.to_table(columns=["path"], filter=has or None)
         paths: list[str] = found.column("path").unique().sort().to_pylist()
         return paths
@@ -149,7 +141,7 @@ class LanceIndex(Index):
         words = [f"regexp_like(path, '{word_pattern(word)}')" for word in named]
         filters = dict.fromkeys(["", " OR ".join(words), " AND ".join(words)])
         tagged = self._tagged(wishes.get("tags", ()))
-        with self._reaching():
+        with reaching(self._address):
             tables = [
                 self._nearest(asked[0], k, count, [*tagged, *([f"({each})"] if each else [])])
                 for each in filters
@@ -171,7 +163,7 @@ class LanceIndex(Index):
         while True:
             nearest = {"column": EMBEDDING, "q": padded, "k": count, "refine_factor": REFINE}
             found = self._rows.to_table(
-                columns=[*WINDOW, EMBEDDING],
+                columns=[*WINDOW_COLUMNS, EMBEDDING],
                 nearest={**nearest, "minimum_nprobes": PROBES},
                 filter=" AND ".join(filters) or None,
                 prefilter=True,
@@ -184,13 +176,12 @@ class LanceIndex(Index):
 
     def _tagged(self, wanted: Sequence[str]) -> list[str]:
         """Return a filter for each wanted tag."""
-        names = pa.array(list(self._tags), pa.string())
-        each = pa.chunked_array([pa.array([[name] for name in self._tags], pa.list_(pa.string()))])
+        each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
         filters = []
         for tag in wanted:
-            same = names.filter(pa.array(matches_tags(each, [tag]))).to_pylist()
-            listed = ", ".join(map(_quoted, same))
-            filters.append(f"array_has_any(tags, [{listed}])" if same else "false")
+            same = compress(map(_quoted, self._tags), matches_tags(each, [tag]))
+            listed = ", ".join(same)
+            filters.append(f"array_has_any(tags, [{listed}])" if listed else "false")
         return filters
 
     def _read_all(self) -> Table:
@@ -203,7 +194,7 @@ class LanceIndex(Index):
         return with_embeddings(rows.drop_columns([EMBEDDING]), embeddings)
 
     def _known(self, path: str) -> dict[str, int] | None:
-        with self._reaching():
+        with reaching(self._address):
             found = self._rows.to_table(["size", "changed"], f"path = {_quoted(path)}", limit=1)
         return next(iter(found.to_pylist()), None)
 
@@ -211,34 +202,13 @@ class LanceIndex(Index):
         mine = (each for each in self._libraries if PurePosixPath(path).is_relative_to(each))
         return (self.library / next(mine)).resolve()
 
-    def _read(self, told: bytes) -> dict[str, Any]:
-        """Return what lies beside the rows, and take the manifest from it."""
-        try:
-            about: dict[str, Any] = json.loads(told)
-            if about.pop("format", None) == FORMAT:
-                self.manifest = Manifest(**{**about["index"], "segments": ()})
-                return about
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError(f"{self.folder}: {FILE} is damaged ({error}).") from error
-        raise StorageError(
-            f"{self.folder} is no whole dataset of this program's: give one that `vocalsketch "
-            "index export --to lance` has finished."
-        )
-
     def _load(self) -> "System":
         from vocalsketch.systems import load_system  # which imports torch
 
-        return self._from_copy(SYSTEM, load_system)
-
-    def _from_copy(self, name: str, read: Callable[[Path], T]) -> T:
         with tempfile.TemporaryDirectory() as folder:
-            copied = Path(folder) / name
-            with self._reaching():
-                self._files.download_file(name, copied)
-            return read(copied)
-
-    def _reaching(self) -> AbstractContextManager[None]:
-        return reaching(str(self.folder))
+            with reaching(self._address):
+                LanceFileSession(self._address).download_file(SYSTEM, Path(folder) / SYSTEM)
+            return load_system(Path(folder) / SYSTEM)
 
 
 def _quoted(text: str) -> str:

@@ -100,6 +100,9 @@ class Table:
         if counting is not None:
             self.counting[: len(counting)] = counting
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Table, (self.segments, self.counting)
+
     def __len__(self) -> int:
         """Return the number of rows that count."""
         return int(self.counting.sum())

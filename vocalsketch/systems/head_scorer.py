@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vocalsketch.features.threads import available_cores, one_torch_thread
 from vocalsketch.models import MetricHead
+from vocalsketch.threads import available_cores, one_torch_thread
 
 Floats = NDArray[np.float32]
 Layer = tuple[Tensor, Tensor]  # weight (inputs, outputs), bias (outputs,)

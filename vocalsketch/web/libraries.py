@@ -163,8 +163,8 @@ class Libraries:
                 *(each for each in self._folders if due or str(each) not in self._missing),
                 *(each for each in self._kept.values() if Manifest.exists(each)),
             ]
-            known = {index.folder: index for index in self._systems.indexes}
-            opened = [self._opened(folder, known.get(folder)) for folder in wanted]
+            known = {str(index.folder): index for index in self._systems.indexes}
+            opened = [self._opened(folder, known.get(str(folder))) for folder in wanted]
             indexes = [index for index in opened if index is not None]
             if indexes != [*self._systems.indexes]:
                 for index in indexes:
