@@ -107,8 +107,8 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    refused = dict(sorted(_made(todo, jobs or available_cores(), ray, out)))
-    refused = {name: reason for name, reason in refused.items() if reason}
+    made = sorted(_made(todo, jobs or available_cores(), ray, out))
+    refused = {name: reason for name, reason in made if reason}
     unusable = refused | {
         str(folder / path): reason
         for folder, listing in listings.items()
