@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_text
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 
 State = Literal["started", "done", "failed"]
 TAIL = 65_536  # bytes of a log in which what it said last is looked for

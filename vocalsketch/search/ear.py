@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import vocalsketch
 from vocalsketch.domain import Kind, Side
 from vocalsketch.features.audio import ClipShape, clip_of
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 
 SHIPPED = "default"  # before the fingerprint in the name of the default system's model
 
