@@ -59,7 +59,6 @@ LIBRARIES = (
 KINDS = (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError)
 METRICS = ("train/loss", "val/loss", "val/mrr", "val/accuracy")
 OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory", re.IGNORECASE)
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
 
 
 @contextmanager
@@ -86,18 +85,6 @@ def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
         trace = trace.tb_next
     module = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
     return f"{module}.".startswith(packages)
-
-
-def check_seed(seed: object) -> None:
-    """Refuse a seed that NumPy does not take.
-
-    Raises:
-        ConfigError: It is negative or too large.
-    """
-    if isinstance(seed, int) and not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(
-            f"seed_everything is {seed}: give a whole number from 0 to {LARGEST_SEED}."
-        )
 
 
 def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, test: bool) -> None:

@@ -17,8 +17,7 @@ from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import locked, write_text
-from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
 from vocalsketch.jobs.pool import Failure, Pool
 from vocalsketch.jobs.progress import Progress
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions

@@ -20,8 +20,7 @@ from vocalsketch.callbacks.results import show_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.experiment.config import write_tree
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
 from vocalsketch.jobs.progress import complete
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
