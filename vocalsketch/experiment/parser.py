@@ -45,12 +45,9 @@ LINKS = (
 
 
 class ExperimentCLI(LightningCLI):
-    """Parses a config and builds data module, module and trainer; runs nothing.
+    """Parses a command line and builds data module, module and trainer; runs nothing.
 
-    Args:
-        command: ``fit``, ``validate``, ``test`` or ``predict``.
-        arguments: What follows the command on the command line.
-        callbacks: Beside those of the config.
+    ``callbacks`` stand beside those of the config.
 
     Raises:
         ConfigError: The config has an unknown key or an impossible value.
@@ -198,12 +195,9 @@ UNREADABLE = "Problems parsing config:"
 
 
 def config_error(message: str, keys: Collection[str], configs: Sequence[str] = ()) -> ConfigError:
-    """Return the parser's complaint as one clear error.
+    """Return the parser's complaint about the given config files as one clear error.
 
-    Args:
-        message: What the parser said.
-        keys: The top-level keys that a config may have.
-        configs: The config files that were given.
+    ``keys`` are those that a config may have at its top.
     """
     denied = DENIED.search(message)
     if denied:

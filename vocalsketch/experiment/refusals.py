@@ -90,11 +90,7 @@ def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
 def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, test: bool) -> None:
     """Refuse what Lightning would notice after an epoch, or not at all.
 
-    Args:
-        settings: The config's ``trainer``.
-        data: What is trained on.
-        trainer: What trains.
-        test: Whether the test half is ranked at the end.
+    ``settings`` are the config's ``trainer``; ``test`` is whether the test half is ranked at last.
 
     Raises:
         ConfigError: A setting leaves nothing to train, to validate or to rank.

@@ -80,12 +80,9 @@ def checkpoint_to_go_on_from(
 
 
 def refuse_another_split(checkpoint: Path, data: pl.LightningDataModule, *, goes_on: bool) -> None:
-    """Hold a split against the one that a checkpoint was trained with.
+    """Hold a split against the one kept with the run of a checkpoint.
 
-    Args:
-        checkpoint: Of a run, in whose folder the split is kept.
-        data: What is trained on or evaluated, of any corpus where it is evaluated.
-        goes_on: Whether the training goes on.
+    Where the training does not go on, the data may be of any corpus.
 
     Raises:
         CheckpointError: It is another of the same corpus: what trained would be tested.
