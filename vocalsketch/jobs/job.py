@@ -25,14 +25,9 @@ def fingerprint(
 ) -> str:
     """Return a hash of all that a run's result depends on, 16 hexadecimal digits.
 
-    The versions of this package and of torch count too.
-
-    Args:
-        config: The resolved config, as plain values.
-        seed: Of the run.
-        corpus: ``corpus_fingerprint`` of its corpus, else ``clips_fingerprint``.
-        split: Fingerprint of the split, or in words how the clips are divided.
-        needs: Fingerprints of the runs whose checkpoints it starts from.
+    That is its config, resolved; its seed; ``corpus_fingerprint`` or ``clips_fingerprint`` of its
+    data and how these are divided; the fingerprints of the runs that it starts from; the versions
+    of this package and of torch.
     """
     content = {
         "config": config,

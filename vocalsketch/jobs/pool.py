@@ -92,12 +92,8 @@ class _Running:
 class Pool:
     """Runs what is not done, and nothing twice.
 
-    Args:
-        slots: Where jobs run.
-        watcher: Is told what happens.
-        start: ``start_process``, or ``start_here`` for one slot in this process.
-        restarts: How often a job is started again whose process was killed.
-        clock: Seconds that pass.
+    ``start`` is ``start_process``, or ``start_here`` for one slot in this process; ``restarts`` is
+    how often a job is started again whose process was killed; ``clock`` gives seconds.
     """
 
     def __init__(

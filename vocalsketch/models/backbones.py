@@ -152,9 +152,6 @@ class Cnn9(nn.Sequential):
 
     Source: Ma and Lerch, ISMIR 2022; Kong et al., arXiv:1808.00773.
 
-    Args:
-        channels: Of the input.
-
     Attributes:
         values: Of each place: 512.
     """
