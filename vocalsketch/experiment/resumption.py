@@ -124,13 +124,10 @@ def changes(folder: RunFolder, config: str) -> list[str]:
     """Return in words which keys of a run's config are not those that it began with."""
     if not folder.config.exists():
         return []
+    texts = (folder.config.read_text(encoding="utf-8"), config)
     before, now = (
-        {
-            key: value
-            for key, value in values_of(yaml.safe_load(text))
-            if not isinstance(value, dict)
-        }
-        for text in (folder.config.read_text(encoding="utf-8"), config)
+        {key: v for key, v in values_of(yaml.safe_load(text)) if not isinstance(v, dict | list)}
+        for text in texts
     )
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
