@@ -112,7 +112,7 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
             f"trainer.overfit_batches is {settings.overfit_batches}: Lightning would replace how "
             "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
         )
-    _check_callbacks(trainer)
+    _check_monitors(trainer)
 
 
 def check_validation(trainer: pl.Trainer) -> None:
@@ -132,19 +132,15 @@ def check_validation(trainer: pl.Trainer) -> None:
         )
 
 
-def _check_callbacks(trainer: pl.Trainer) -> None:
+def _check_monitors(trainer: pl.Trainer) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # which Lightning sets
-        name = type(callback).__name__
-        if name in ("LearningRateMonitor", "DeviceStatsMonitor") and not trainer.loggers:
-            raise ConfigError(
-                f"{name} logs, and trainer.logger is false: give a logger, or leave {name} out."
-            )
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, Checkpoint | EarlyStopping) and isinstance(monitor, str):
             near = difflib.get_close_matches(monitor, METRICS, n=1, cutoff=0.85)
             if near and monitor not in METRICS and not monitor.startswith(f"{near[0]}/"):
                 raise ConfigError(
-                    f"{name} monitors {monitor!r}, which nothing logs: did you mean {near[0]!r}?"
+                    f"{type(callback).__name__} monitors {monitor!r}, which nothing logs: did you "
+                    f"mean {near[0]!r}?"
                 )
 
 
