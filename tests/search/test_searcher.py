@@ -47,7 +47,7 @@ def test_every_sound_is_ranked_by_the_systems_score_of_the_pair(
     index: Index, checkpoint: Path, query: np.ndarray, tmp_path: Path
 ) -> None:
     sung = write_sound(tmp_path / "sung.wav", query)
-    hits = index.search(*read_query(sung), k=100)
+    hits = index.search(*read_query(str(sung)), k=100)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6]
     assert sorted(hit.path for hit in hits) == index.paths()
     scores = [hit.score for hit in hits]

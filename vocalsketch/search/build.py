@@ -58,7 +58,7 @@ class BuildReport:
 
 
 def build_index(
-    library: Path,
+    library: Path | str,
     index: Path | str,
     system: System | Path | str | None = None,
     *,
@@ -99,7 +99,7 @@ def build_index(
         raise ConfigError("With --ray each task has a core: leave out --jobs and what has devices.")
     places = _devices(accelerator, devices)
     remote = Remote(index) if isinstance(index, str) and "://" in index else None
-    index = remote.begin() if remote else Path(index)
+    library, index = Path(library), remote.begin() if remote else Path(index)
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
     with locked(index / LOCK, busy):

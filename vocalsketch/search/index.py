@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,16 +123,15 @@ class Index:
     @cached_property
     def _scorer(self) -> "Scorer":
         if isinstance(self.listener, Ear):
-            return BlockScorer(_inner_products, ThreadPoolExecutor(self._threads))
+            return InnerProducts()
         return self.listener.scorer(self._threads) or self._block_scorer({})
 
-    def _block_scorer(self, weights: Mapping[str, float]) -> "BlockScorer":
+    def _block_scorer(self, weights: Mapping[str, float]) -> "Scorer":
+        if self.system.inner_product and not weights:
+            return InnerProducts()
         from vocalsketch.systems.head_scorer import lasting_pool
 
-        pool = lasting_pool(self._threads)
-        if self.system.inner_product and not weights:
-            return BlockScorer(_inner_products, pool)
-        return BlockScorer(_by_system(self.system, weights), pool)
+        return BlockScorer(_by_system(self.system, weights), lasting_pool(self._threads))
 
     @property
     def name(self) -> str:
@@ -292,9 +291,13 @@ class BlockScorer:
         return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
 
 
-def _inner_products(queries: Floats, rows: Floats) -> Floats:
-    products: Floats = queries @ rows.T
-    return products
+class InnerProducts:
+    """Scores that are inner products; threads of our own would each start those of numpy's."""
+
+    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+        """Score as ``BlockScorer`` does."""
+        none = np.empty((len(queries), 0), np.float32)
+        return np.concatenate([none, *(queries @ block.T for block in blocks)], axis=1)
 
 
 def _by_system(

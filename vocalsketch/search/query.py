@@ -19,7 +19,7 @@ OFFSET = 0.01  # of the peak: a mean beyond it is no sound
 PEAK = 0.5  # of full scale, to which every query is brought
 
 
-def read_query(file: Path, start: float = 0.0) -> tuple[Waveform, int]:
+def read_query(file: Path | str, start: float = 0.0) -> tuple[Waveform, int]:
     """Read a query, or a found sound from where it begins; at most a minute.
 
     Returns:
@@ -28,7 +28,7 @@ def read_query(file: Path, start: float = 0.0) -> tuple[Waveform, int]:
     Raises:
         AudioError: The file is missing, not audio, or too short.
     """
-    return read_audio(file, seconds=LONGEST, offset=start)
+    return read_audio(Path(file), seconds=LONGEST, offset=start)
 
 
 class HeardPart(NamedTuple):

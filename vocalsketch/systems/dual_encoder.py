@@ -116,7 +116,8 @@ class DualEncoder(System):
         """Return the audible part, standardised, and its duration, (clips, 2, bins, frames)."""
         front_end = self.front_ends[side]
         assert isinstance(front_end, AudibleMel)
-        stretched, count = own_time(features, front_end.audible, self.frames)
+        audible, decay = front_end.audible, front_end.decay
+        stretched, count = own_time(features, audible, decay, self.frames)
         duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
         return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
