@@ -19,7 +19,7 @@ from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.domain import Half, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole
-from vocalsketch.retrieval.metrics import MEASURES, measured
+from vocalsketch.retrieval.ranking import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.tasks.classification import ClassificationTask, Confusion
