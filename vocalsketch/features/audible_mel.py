@@ -87,7 +87,9 @@ class AudibleMel(FrontEnd):
 
     def _power(self, waveforms: Tensor) -> Tensor:
         """Return power in bands, (clips, bands, frames)."""
-        if waveforms.is_cpu and len(waveforms) > AT_ONCE and not torch.compiler.is_exporting():
+        # asked first: an exported graph would be bound to the number of clips that is looked at
+        exporting = torch.compiler.is_exporting()
+        if not exporting and waveforms.is_cpu and len(waveforms) > AT_ONCE:
             return torch.cat([self._power(each) for each in torch.split(waveforms, AT_ONCE)])
         padded = functional.pad(waveforms, (self.window // 2, self.window))
         windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
