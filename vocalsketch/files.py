@@ -107,6 +107,12 @@ def read_regular(path: Path) -> bytes:
         return stream.readall()
 
 
+def write_bytes(target: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``target``, whole or not at all."""
+    with written_whole(target) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_text(target: Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``target``, whole or not at all."""
     with written_whole(target) as temporary:

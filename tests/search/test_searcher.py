@@ -18,8 +18,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.level import KEPT_BEFORE
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
 from vocalsketch.search import searcher as searcher_module
-from vocalsketch.search.query import prepared
-from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
+from vocalsketch.search.query import LOG_LIKELIHOOD_OF_LACK, prepared
 from vocalsketch.systems import System, load_system
 
 

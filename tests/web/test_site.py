@@ -33,7 +33,7 @@ from vocalsketch.search import Index
 from vocalsketch.search.library import index_of
 from vocalsketch.search.query import heard_part, prepared
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.web import site
 from vocalsketch.web.site import export_site, registry
