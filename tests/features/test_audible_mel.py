@@ -7,6 +7,7 @@ import torch
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel, own_time
+from vocalsketch.features.compressed_mel import CompressedMel
 
 
 def test_it_is_librosas_mel_spectrogram_in_decibels() -> None:
@@ -51,6 +52,17 @@ def test_breath_before_a_sound_is_cut_and_its_decay_is_kept() -> None:
     assert float(frames[35:55].max()) < 57
     cut = AudibleMel(seconds=1.0, decay=20.0)(softer[None] * torch.sin(2000 * torch.pi * time))
     assert 30 <= int(torch.nonzero(cut[0].amax(0)).numel()) <= 33
+
+
+@pytest.mark.parametrize("front_end", [AudibleMel(seconds=0.5), CompressedMel(seconds=0.5)])
+def test_the_silence_after_clips_is_what_it_would_be_computed(front_end: AudibleMel) -> None:
+    """Clips of any length, several at once: the same bits as with every frame transformed."""
+    samples = front_end.samples
+    clips = 0.1 * torch.randn(7, samples)
+    for clip, length in zip(clips, (0, 1, 100, 161, samples // 3, samples - 1, samples)):
+        clip[length:] = 0
+    whole = front_end._first_frames(clips, front_end.shape[1])
+    assert torch.equal(front_end._power(clips), whole)
 
 
 def test_bands_beyond_half_of_the_rate_are_refused() -> None:

@@ -87,12 +87,20 @@ class AudibleMel(FrontEnd):
 
     def _power(self, waveforms: Tensor) -> Tensor:
         """Return power in bands, (clips, bands, frames)."""
-        # asked first: an exported graph would be bound to the number of clips that is looked at
-        exporting = torch.compiler.is_exporting()
-        if not exporting and waveforms.is_cpu and len(waveforms) > AT_ONCE:
-            return torch.cat([self._power(each) for each in torch.split(waveforms, AT_ONCE)])
+        frames = self.shape[1]
+        if not waveforms.is_cpu or torch.compiler.is_exporting():
+            return self._first_frames(waveforms, frames)
+        powers = []
+        for few in torch.split(waveforms, AT_ONCE):
+            ends = few.any(0).nonzero()  # the silence after them has no power
+            last = int(ends[-1]) if len(ends) else 0
+            count = min(frames, (last + self.window // 2) // self.hop_length + 1)
+            powers.append(functional.pad(self._first_frames(few, count), (0, frames - count)))
+        return torch.cat(powers)
+
+    def _first_frames(self, waveforms: Tensor, count: int) -> Tensor:
         padded = functional.pad(waveforms, (self.window // 2, self.window))
-        windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
+        windows = padded.unfold(1, self.window, self.hop_length)[:, :count]
         windows = windows * self.constant("analysis", self._hann, waveforms)
         spectra = torch.fft.rfft(windows, n=self._points)
         power = spectra.real.square() + spectra.imag.square()
