@@ -5,6 +5,7 @@ system. What it is stands in the metadata of its schema, written last: it says t
 """
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ from vocalsketch.search.searcher import WINDOW_COLUMNS
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
 from vocalsketch.search.text import matches_tags, word_pattern, words_of
 
+# with as few threads as two cores have, the training of a vector index waits for itself for ever
+os.environ.setdefault("LANCE_CPU_THREADS", "8")
 try:  # for the export as well
     import lance as lance
     from lance.file import LanceFileSession as LanceFileSession
