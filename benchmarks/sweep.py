@@ -1,4 +1,4 @@
-"""How many trials a minute a sweep makes with one worker and with two, and what a trial costs.
+"""How many trials a minute a sweep makes with one worker and with two.
 
     python benchmarks/sweep.py
     python benchmarks/sweep.py --root path/to/vocalsketch --trials 24 --epochs 5
@@ -29,14 +29,13 @@ from typing import Any
 import optuna
 
 from vocalsketch.experiment import run_experiment
-from vocalsketch.jobs.slots import THREADS, Slot
+from vocalsketch.experiment.config import assigned, write_tree
+from vocalsketch.jobs.job import THREADS, Slot
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.config_tree import assigned, write_tree
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.run import QUICK_START, place_of, run_workers
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import open_study
-from vocalsketch.sweep.trials import WORKER, median_overhead
+from vocalsketch.sweep.storage import open_storage, open_study
+from vocalsketch.sweep.trials import WORKER
 
 STUDY = """
 name: benchmark
@@ -92,7 +91,7 @@ def main() -> None:
 
 
 def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> float:
-    """Return the trials per minute of a study's workers; print them and a trial's overhead."""
+    """Return the trials per minute of a study's workers, and print them."""
     place = place_of(definition, None, folder)
     study = open_study(open_storage(place.storage), definition)
     run_workers(study, place, trials * workers, [Slot("cpu")] * workers)
@@ -101,10 +100,7 @@ def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> fl
     for trial in done:
         by_worker.setdefault(trial.user_attrs[WORKER], []).append(trial.datetime_start.timestamp())
     made = rate(by_worker.values())
-    print(
-        f"{workers} worker(s): {made:.2f} trials/min; beyond training and ranking a trial took "
-        f"{median_overhead(done):.2f} s (median)"
-    )
+    print(f"{workers} worker(s): {made:.2f} trials/min")
     return made
 
 

@@ -2,13 +2,16 @@
 
 Starts `vocalsketch serve` on the loopback address and lets clients search one after the other, each
 as a browser does: it searches with a recording of its own, and gets three pictures and one clip.
-Prints the median and the 99th percentile of the time from upload to results, of pictures and
-of clips, how many requests failed, and the server's memory before, during and after.
+Prints the median, the 95th and the 99th percentile of the time from upload to results, of pictures
+and of clips, how many requests failed, and the server's memory before, during and after.
 
     python benchmarks/web_load.py --index my-index
     python benchmarks/web_load.py --index my-index --clients 50 --seconds 60 --json
+    python benchmarks/web_load.py --sounds 100000
 
-It also measures how fast an upload over the limit is refused. Memory is read on Linux only.
+It first measures how long one client waits that is alone, and how fast an upload over the limit is
+refused. With --sounds that is all: among so many sounds with random embeddings of the default
+system, which nobody can look at. Memory is read on Linux only.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -28,6 +32,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import soundfile
+import torch
 
 START_WITHIN = 180.0  # seconds
 RATE = 16_000  # hz
@@ -37,17 +42,46 @@ MEGABYTE = 1_000_000
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--index", type=Path, action="append", required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--index", type=Path, action="append")
+    what.add_argument("--sounds", type=int, help="of a made-up index")
     parser.add_argument("--clients", type=int, default=50, help="at once (default: 50)")
     parser.add_argument("--seconds", type=float, default=60.0, help="(default: 60)")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two searches")
     parser.add_argument("--json", action="store_true", help="print figures as JSON")
     arguments = parser.parse_args()
-    with server(arguments.index) as (port, process):
-        visit(port, recording(0), arguments.index[0].resolve().name, Tally())  # warm
-        figures = refusal(port)
-        figures.update(load(port, process, arguments))
+    with tempfile.TemporaryDirectory() as folder:
+        indexes = arguments.index or [made_up(Path(folder) / "index", arguments.sounds)]
+        with server(indexes) as (port, process):
+            figures = {"alone": alone(port, indexes[0].resolve().name), **refusal(port)}
+            if arguments.index:
+                figures.update(load(port, process, arguments))
     print(json.dumps(figures, indent=2) if arguments.json else report(figures))
+
+
+def made_up(folder: Path, sounds: int) -> Path:
+    """Write an index of random embeddings by the default system."""
+    from made_up import named, write_index
+
+    from vocalsketch.systems import load_system
+
+    system = load_system("default")
+    silence = np.zeros((1, system.front_ends["recording"].samples), np.float32)
+    width = system.hear("recording", torch.from_numpy(silence)).shape[1]
+    write_index(folder, folder.parent, system, width, named(sounds))
+    return folder
+
+
+def alone(port: int, system: str, searches: int = 100) -> dict[str, float]:
+    """Return how long one client waits for results, milliseconds."""
+    tally = Tally()
+    for number in range(searches + 2):
+        connection = HTTPConnection("127.0.0.1", port, timeout=120)
+        search(connection, recording(number), system, tally)
+        connection.close()
+    if tally.failures:
+        raise SystemExit(tally.failures[0])
+    return percentiles(tally.times["upload and search"][2:])  # without those that warm up
 
 
 class Tally:
@@ -114,13 +148,18 @@ def load(port: int, process: subprocess.Popen[str], arguments: argparse.Namespac
 def visit(port: int, wav: bytes, system: str, tally: Tally) -> None:
     """Do as a browser does with a recording."""
     connection = HTTPConnection("127.0.0.1", port, timeout=120)
-    wish = f"/api/search?{urlencode({'system': system})}"
-    answer = tally.timed("upload and search", connection, "POST", wish, wav)
-    hits = json.loads(answer)["hits"]
+    hits = search(connection, wav, system, tally)
     for hit in hits[:3]:
         tally.timed("picture", connection, "GET", f"/api/{hit['spectrogram']}")
     tally.timed("clip", connection, "GET", f"/api/{hits[0]['clip']}")
     connection.close()
+
+
+def search(connection: HTTPConnection, wav: bytes, system: str, tally: Tally) -> list[dict]:
+    """Return what is found."""
+    wish = f"/api/search?{urlencode({'system': system})}"
+    answer = tally.timed("upload and search", connection, "POST", wish, wav)
+    return json.loads(answer).get("hits", [])
 
 
 def refusal(port: int, megabytes: int = 200) -> dict:
@@ -179,32 +218,34 @@ def memory(process: subprocess.Popen[str]) -> float:
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Return the median, the 99th percentile and the maximum, in milliseconds."""
-    return {
-        "median": 1000 * float(np.median(seconds)),
-        "99 %": 1000 * float(np.percentile(seconds, 99)),
-        "most": 1000 * max(seconds),
-    }
+    """Return the median, high percentiles and the maximum, in milliseconds."""
+    parts = {"median": 50, "95 %": 95, "99 %": 99, "most": 100}
+    return {name: 1000 * float(np.percentile(seconds, part)) for name, part in parts.items()}
 
 
 def report(figures: dict) -> str:
     """Return the figures as lines of text."""
-    lines = [
-        f"{figures['clients']} clients at once for {figures['seconds']:g} s: "
-        f"{figures['searches']:,} searches, {figures['failed']} requests failed"
-    ]
-    lines += [f"  {failure}" for failure in figures["failures"]]
-    lines += [
-        f"{kind:18} median {times['median']:8.1f} ms, 99 % {times['99 %']:8.1f} ms"
-        for kind, times in figures["milliseconds"].items()
-    ]
-    lines += [f"memory, {when}: {size:,.0f} MB" for when, size in figures["megabytes"].items()]
+    lines = [told("one client alone", figures["alone"])]
+    if "clients" in figures:
+        lines.append(
+            f"{figures['clients']} clients at once for {figures['seconds']:g} s: "
+            f"{figures['searches']:,} searches, {figures['failed']} requests failed"
+        )
+        lines += [f"  {failure}" for failure in figures["failures"]]
+        lines += [told(kind, times) for kind, times in figures["milliseconds"].items()]
+        sizes = figures["megabytes"].items()
+        lines += [f"memory, {when}: {size:,.0f} MB" for when, size in sizes]
     refused = figures["refusal"]
     lines.append(
         f"200 MB refused after {refused['milliseconds']:.1f} ms: {refused['status']} "
         f"{refused['text']}"
     )
     return "\n".join(lines)
+
+
+def told(kind: str, milliseconds: dict[str, float]) -> str:
+    """Return a line on how long something took."""
+    return f"{kind:18}" + ",".join(f" {name} {ms:8.1f} ms" for name, ms in milliseconds.items())
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def library(tmp_path: Path) -> Path:
     return tmp_path / "library"
 
 
-def stored(index: Path) -> tuple[list[dict[str, Any]], np.ndarray]:
+def stored(index: Path | str) -> tuple[list[dict[str, Any]], np.ndarray]:
     table = Index.open(index).table
     return table.live.to_pylist(), table.embeddings(np.arange(len(table)))
 
@@ -113,9 +113,15 @@ def refuse(_: object) -> None:
     raise DatasetError("a library that is not there")
 
 
-def test_features_imitations_and_errors_are_those_made_here(
+def test_features_imitations_remote_indexes_and_errors_are_those_made_here(
     cluster: Any, library: Path, tmp_path: Path
 ) -> None:
+    address = (tmp_path / "far").as_uri()
+    for index, how in ((tmp_path / "local", {"jobs": 1}), (address, {"ray": ""})):
+        build_index(library, index, "contours", progress=False, **how)
+    (rows, embeddings), expected = stored(address), stored(tmp_path / "local")
+    assert rows == expected[0]
+    np.testing.assert_array_equal(embeddings, expected[1])
     paths = sorted(library.rglob("?.wav"))
     made = [
         FeatureStore(tmp_path / name).fill(paths, CQT(), progress=False, **how).stack()

@@ -20,7 +20,7 @@ from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audio import clip_of, load_clip
-from vocalsketch.paper.table1 import Record
+from vocalsketch.paper.plan import Record
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import read_query

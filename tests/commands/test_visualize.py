@@ -16,7 +16,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

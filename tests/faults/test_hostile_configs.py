@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config import read_mapping
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.config_tree import read_mapping
 from vocalsketch.sweep.definition import read_definition
 from vocalsketch.systems.registry import extensions
 

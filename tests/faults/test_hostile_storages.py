@@ -23,8 +23,7 @@ from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import Index, build_index
 from vocalsketch.search.segment import read_segment
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import StudyError, load_study, open_study
+from vocalsketch.sweep.storage import StudyError, load_study, open_storage, open_study
 
 TABLES = 200 * int(os.environ.get("VOCALSKETCH_FAULTS", "1"))
 

@@ -15,7 +15,7 @@ from vocalsketch.retrieval.fusion import fuse, log_likelihoods
 from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank, mid_ranks
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
-from vocalsketch.tasks.confusion import Confusion
+from vocalsketch.tasks.classification import Confusion
 
 CASES = 1_000
 

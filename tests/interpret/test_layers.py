@@ -14,7 +14,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.interpret.layers import layers_of, with_leaky_units
 from vocalsketch.interpret.subject import PretrainedTower, Subject, selected_layers
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import System
 from vocalsketch.systems.imisound import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry

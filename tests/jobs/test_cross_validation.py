@@ -17,7 +17,7 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.cross_validation import CrossValidation, cross_validate
 from vocalsketch.jobs.pool import JobError
 from vocalsketch.systems.checkpoints import read_checkpoint
-from vocalsketch.tasks.confusion import Confusion
+from vocalsketch.tasks.classification import Confusion
 
 
 @pytest.fixture
@@ -118,19 +118,20 @@ def test_a_fold_that_fails_is_said_and_the_others_are_done(config: Path, tmp_pat
     assert list(cross_validate(arguments, tmp_path / "cv", [1, 2]).folds) == [1, 2]
 
 
-def test_another_config_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:
-    arguments = ["--config", str(config)]
-    cross_validate(arguments, tmp_path / "cv", [1])
-    with pytest.raises(ConfigError, match="holds folds of another config"):
-        cross_validate([*arguments, "--trainer.max_epochs", "3"], tmp_path / "cv", [1])
-
-
-def test_a_folder_of_other_things_is_left_alone(config: Path, tmp_path: Path) -> None:
-    other = tmp_path / "precious"
-    (other / "fold1").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="holds other files"):
-        cross_validate(["--config", str(config)], other, [1])
-    assert (other / "fold1").is_dir()
+def test_folds_of_another_config_and_what_else_lies_there_are_set_aside(
+    config: Path, tmp_path: Path
+) -> None:
+    arguments, folder = ["--config", str(config)], tmp_path / "cv"
+    cross_validate(arguments, folder, [1])
+    before = (folder / "fold1" / "config.yaml").read_text()
+    (folder / "fold2").mkdir()
+    (folder / "fold2" / "precious.txt").write_text("mine")
+    cross_validate([*arguments, "--trainer.max_epochs", "1"], folder, [1, 2])
+    assert (folder / "replaced" / "fold1-1" / "config.yaml").read_text() == before
+    assert (folder / "replaced" / "fold2-1" / "precious.txt").read_text() == "mine"
+    assert (
+        yaml.safe_load((folder / "fold1" / "config.yaml").read_text())["trainer"]["max_epochs"] == 1
+    )
 
 
 @pytest.mark.parametrize("folds", [[0], [11], [1, 1], []])

@@ -6,9 +6,8 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.progress import Progress, duration, seconds_left
-from vocalsketch.jobs.slots import Slot
 
 
 @pytest.mark.parametrize(

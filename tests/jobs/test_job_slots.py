@@ -3,8 +3,8 @@
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.jobs import slots
-from vocalsketch.jobs.slots import choose_slots
+from vocalsketch.jobs import job
+from vocalsketch.jobs.job import choose_slots
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def machine(monkeypatch):
     """A machine with 8 cores and a number of GPUs."""
 
     def make(gpus, visible=None):
-        monkeypatch.setattr(slots, "available_cores", lambda: 8)
+        monkeypatch.setattr(job, "available_cores", lambda: 8)
         monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
         if visible is None:
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

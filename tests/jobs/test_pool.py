@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import End, Pool, Watcher, start_here
-from vocalsketch.jobs.slots import Slot
 
 FAIL = "print('it was too much'); raise SystemExit(1)"
 SHORT = "import time; time.sleep(0.3)"

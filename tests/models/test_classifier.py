@@ -5,7 +5,7 @@ import torch
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 
 IMITATION = TowerGeometry(
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vocalsketch.paper.comparisons import comparisons
+from vocalsketch.paper.claims import comparisons
 from vocalsketch.paper.measured import Measured
 from vocalsketch.retrieval.significance import holm, welch
 

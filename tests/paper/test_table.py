@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.measured import Measured, shown, table
 from vocalsketch.paper.rows import printed_sample
-from vocalsketch.paper.table import shown, table
 from vocalsketch.retrieval.significance import mean_and_deviation
 
 

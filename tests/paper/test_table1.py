@@ -18,8 +18,7 @@ from vocalsketch.cli import main
 from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.job import Job
 from vocalsketch.jobs.pool import start_here, start_process
-from vocalsketch.paper.plan import folder_of
-from vocalsketch.paper.table1 import Record, gather
+from vocalsketch.paper.plan import Record, folder_of, gather
 from vocalsketch.retrieval.scores import Scores
 
 SYSTEMS = ("imisound", "iminet_tied")
@@ -275,7 +274,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vocalsketch.paper.table1.run_jobs", interrupted)
+    monkeypatch.setattr("vocalsketch.paper.plan.run_jobs", interrupted)
     out = tmp_path / "it's $HOME table"
     assert main(command(conf, folder_corpus, out)) == 130
     said = capsys.readouterr().err

@@ -16,9 +16,9 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import Outcome
 from vocalsketch.jobs import run as run_module
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.best import Retrained, export, retrain
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.study import StudyError, best_trial
+from vocalsketch.sweep.report import Retrained, export, retrain
+from vocalsketch.sweep.storage import StudyError, best_trial
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import optuna
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.space import parse_domain
+from vocalsketch.sweep.space import parse_parameter
 
 
 def drawn(entry: dict[str, Any], params: dict[str, Any]) -> Any:
-    return parse_domain("x", entry).suggest(optuna.trial.FixedTrial(params), "x")
+    return parse_parameter("x", entry).suggest(optuna.trial.FixedTrial(params), "x")
 
 
 def test_a_list_is_drawn_value_by_value() -> None:
@@ -29,7 +29,9 @@ def test_a_choice_that_is_no_plain_value_is_stored_by_its_json() -> None:
 
 def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
     trial = optuna.create_study().ask()
-    value = parse_domain("x", {"type": "float", "low": "1e-4", "high": "1e-3"}).suggest(trial, "x")
+    value = parse_parameter("x", {"type": "float", "low": "1e-4", "high": "1e-3"}).suggest(
+        trial, "x"
+    )
     assert 1e-4 <= value <= 1e-3
 
 
@@ -38,7 +40,7 @@ def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
     [
         (
             {"type": "float", "low": 0.5, "high": 0.1},
-            "'x': `low <= high` must hold, but got (low=0.5, high=0.1)",
+            "Parameter 'x': `low <= high` must hold, but got (low=0.5, high=0.1)",
         ),
         ({"type": "int", "low": 5, "high": 1}, "`low <= high` must hold"),
         (
@@ -49,25 +51,43 @@ def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
         ({"type": "int", "low": 1, "high": 9, "step": 0}, "`step > 0` must hold"),
         (
             {"type": "float", "low": 0, "high": 0.5, "step": 0.6},
-            "step of 'x' is 0.6: more",
+            "'x': step 0.6 is more than from low to high",
         ),
-        ({"type": "float", "low": 0, "high": ".inf"}, "high of 'x' is '.inf': give a number"),
-        ({"type": "float", "low": 0, "high": float("inf")}, "high of 'x' is inf: give a number"),
-        ({"type": "float", "low": 1, "high": 2, "log": "no"}, "log of 'x' is 'no': give true or"),
+        (
+            {"type": "float", "low": 0, "high": ".inf"},
+            "'x': high is '.inf': Input should be a",
+        ),
+        (
+            {"type": "float", "low": 0, "high": float("inf")},
+            "'x': high is inf: Input should be a",
+        ),
+        (
+            {"type": "float", "low": 1, "high": 2, "log": "no"},
+            "'x': log is 'no': Input should be a",
+        ),
         (
             {"type": "int", "low": 1.5, "high": 9},
-            "range of 'x' has 1.5: an int takes",
+            "'x': an int takes whole numbers",
         ),
-        ({"type": "float", "low": "much", "high": 1}, "low of 'x' is 'much': give a number"),
-        ({"type": "float", "low": 1}, "needs low and high"),
+        (
+            {"type": "float", "low": "much", "high": 1},
+            "'x': low is 'much': Input should be a",
+        ),
+        ({"type": "float", "low": 1}, "'x' has no 'high'"),
         ({"type": "real", "low": 1, "high": 2}, "type 'real': choose int, float"),
-        ({"type": "int", "low": 1, "hihg": 2}, "has hihg: it takes high, log, low, step"),
-        ({"type": "categorical", "choices": []}, "choices of 'x' is []"),
+        (
+            {"type": "int", "low": 1, "hihg": 2},
+            "No key 'hihg' in Parameter 'x': did you",
+        ),
+        (
+            {"type": "categorical", "choices": []},
+            "'x': choices is []: List should have",
+        ),
         ({"type": "categorical", "choices": [[1], [1]]}, "names a value twice"),
-        ({"type": "list", "of": {"type": "int"}}, "needs length"),
+        ({"type": "list", "of": {"type": "int", "low": 1, "high": 2}}, "has no 'length'"),
     ],
 )
 def test_an_impossible_domain_is_refused(entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_domain("x", entry)
+        parse_parameter("x", entry)
     assert message in str(error.value)

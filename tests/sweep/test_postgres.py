@@ -16,8 +16,7 @@ from optuna.trial import TrialState
 from standins import Runs
 
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import load_study, open_study
+from vocalsketch.sweep.storage import load_study, open_storage, open_study
 from vocalsketch.sweep.trial import Objective
 from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import Worker

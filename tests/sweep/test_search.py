@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.definition import make_pruner, make_sampler, trial_sampler
+from vocalsketch.sweep.definition import made, trial_sampler
 
 
 def drawn(seed: int, number: int) -> float:
@@ -21,24 +21,24 @@ def test_a_random_trial_depends_on_seed_and_number_only() -> None:
 
 def test_other_samplers_look_at_all_trials() -> None:
     assert trial_sampler({"name": "tpe", "seed": 0}, 3) is None
-    assert isinstance(make_sampler({"name": "tpe", "seed": 0}), optuna.samplers.TPESampler)
+    assert isinstance(made("sampler", {"name": "tpe", "seed": 0}), optuna.samplers.TPESampler)
 
 
 def test_a_pruner_takes_its_options() -> None:
-    pruner = make_pruner({"name": "hyperband", "min_resource": 2})
+    pruner = made("pruner", {"name": "hyperband", "min_resource": 2})
     assert isinstance(pruner, optuna.pruners.HyperbandPruner)
 
 
 @pytest.mark.parametrize(
-    ("make", "given", "message"),
+    ("what", "given", "message"),
     [
-        (make_sampler, {"name": "grid", "seed": 0}, "sampler is 'grid': choose random, tpe"),
-        (make_pruner, {"name": "medium"}, "pruner is 'medium': choose none, median"),
-        (make_pruner, {"name": "median", "n_warmup": 3}, "pruner 'median' cannot be made"),
+        ("sampler", {"name": "grid", "seed": 0}, "sampler is 'grid': choose random, tpe"),
+        ("pruner", {"name": "medium"}, "pruner is 'medium': choose none, median"),
+        ("pruner", {"name": "median", "n_warmup": 3}, "pruner 'median' cannot be made"),
     ],
 )
 def test_an_unknown_name_or_option_is_refused(
-    make: Any, given: dict[str, Any], message: str
+    what: Any, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        make(given)
+        made(what, given)

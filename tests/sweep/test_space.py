@@ -110,7 +110,7 @@ def test_a_key_that_the_config_does_not_have_names_the_nearest() -> None:
             {**OPTIMIZERS, "x": {"type": "int", "low": 1, "high": 2, "when": {"optimizer": "A"}}},
             "'optimizer' is never 'A'",
         ),
-        ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "when of 'x' is 3"),
+        ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "Parameter 'x': when is 3"),
         ({True: {"type": "int", "low": 1, "high": 2}}, "named True: give a text"),
         (
             {name: {"key": "lr", "type": "int", "low": 1, "high": 2} for name in ("x", "y")},

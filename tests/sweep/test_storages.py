@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.sweep.run import Place
-from vocalsketch.sweep.storages import WAITS, check_exists, open_storage, patiently, shown
+from vocalsketch.sweep.storage import WAITS, check_exists, open_storage, patiently, shown
 
 
 @pytest.mark.parametrize(

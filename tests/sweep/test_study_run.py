@@ -15,12 +15,10 @@ from optuna.trial import TrialState
 from vocalsketch.errors import AudioError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.best import export
 from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.report import summarise
-from vocalsketch.sweep.study import best_trial
+from vocalsketch.sweep.report import export, summarise
+from vocalsketch.sweep.storage import best_trial
 from vocalsketch.sweep.trial import Objective
-from vocalsketch.sweep.trials import OVERHEAD
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
 
@@ -43,7 +41,6 @@ def test_a_sweep_runs_where_the_test_half_cannot_be_read_and_its_best_config_fit
     assert [trial.state for trial in study.get_trials()] == [TrialState.COMPLETE] * 2
     # two sounds develop in each category: the target is first, or second, of two
     assert all(0.5 <= trial.value <= 1 for trial in study.get_trials() if trial.value)
-    assert all(trial.user_attrs[OVERHEAD] >= 0 for trial in study.get_trials())
 
     best = tmp_path / "best.yaml"
     best.write_text(export(definition, best_trial(study)))
@@ -101,7 +98,7 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.tracking import TrialReporter
+    from vocalsketch.sweep.trial import TrialReporter
     from vocalsketch.sweep.trials import requeue
 
     definition = dataclasses.replace(definition, trial_minutes=60)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.report import summarise, write_history, write_trials
-from vocalsketch.sweep.study import StudyError
+from vocalsketch.sweep.storage import StudyError
 from vocalsketch.sweep.trials import REASON, reasons_of
 
 

@@ -15,9 +15,8 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.tracking import TrialReporter
-from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.storage import StudyError
+from vocalsketch.sweep.trial import Objective, TrialFailedError, TrialReporter
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
@@ -170,9 +169,10 @@ def test_a_trial_has_one_w_and_b_run_whether_or_not_its_training_began(
     told: bool,
     noted: list[tuple[str, str]],
 ) -> None:
-    made: list[tuple[str, str]] = []
+    made: list[tuple[str, ...]] = []
     monkeypatch.setattr(
-        "vocalsketch.sweep.trial.track_unbegun", lambda *about: made.append(about[3:])
+        "vocalsketch.sweep.trial.track",
+        lambda *_, summary, **__: made.append(tuple(summary.values())),
     )
 
     def ends(command: str, arguments: list[str], callbacks: list[TrialReporter]) -> Outcome:

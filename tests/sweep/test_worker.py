@@ -12,8 +12,7 @@ from standins import Runs
 
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import StudyError, open_study
+from vocalsketch.sweep.storage import StudyError, open_storage, open_study
 from vocalsketch.sweep.trial import Objective
 from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker

@@ -13,12 +13,11 @@ import pytest
 from optuna.trial import TrialState
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.jobs.slots import Slot
+from vocalsketch.jobs.job import Slot
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, read_definition
 from vocalsketch.sweep.run import Place, place_of, run_study, run_workers
-from vocalsketch.sweep.storages import open_storage
-from vocalsketch.sweep.study import StudyError, open_study
+from vocalsketch.sweep.storage import StudyError, open_storage, open_study
 from vocalsketch.sweep.trials import WORKER, take_tally
 
 SLOTS = [Slot("cpu", environment={"OMP_NUM_THREADS": "1"})] * 2

@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 
-from vocalsketch.tasks.confusion import Confusion, summed
+from vocalsketch.tasks.classification import Confusion, summed
 
 HAND = Confusion(("dog", "rain", "saw"), np.array([[3, 1, 0], [0, 2, 2], [0, 0, 0]]))
 

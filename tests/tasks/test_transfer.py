@@ -13,7 +13,7 @@ from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 from vocalsketch.tasks import SiameseTask
 from vocalsketch.tasks.transfer import Transfer, transfer_layers

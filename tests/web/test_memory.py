@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import ctypes, sys
 import numpy as np
-from vocalsketch.web.server import give_large_arrays_back
+from vocalsketch.web.server import bound_memory
 
 class Statistics(ctypes.Structure):
     names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -18,7 +18,7 @@ class Statistics(ctypes.Structure):
 mallinfo2 = ctypes.CDLL(None).mallinfo2
 mallinfo2.restype = Statistics
 if sys.argv[1] == "mended":
-    give_large_arrays_back()
+    bound_memory()
 np.empty(20_000_000, np.uint8)  # freed at once: glibc adapts
 before = mallinfo2().hblkhd
 kept = np.empty(20_000_000, np.uint8)

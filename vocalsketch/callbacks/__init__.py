@@ -1,7 +1,11 @@
 """Lightning callbacks and the tracker."""
 
-from vocalsketch.callbacks.results import ConfusionWriter, MRRPerCategory, ResultsWriter
-from vocalsketch.callbacks.retrieval_media import RetrievalMedia
+from vocalsketch.callbacks.results import (
+    ConfusionWriter,
+    MRRPerCategory,
+    ResultsWriter,
+    RetrievalMedia,
+)
 from vocalsketch.callbacks.training import EpochSeed, PreciseBatchNorm
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 

@@ -6,7 +6,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from vocalsketch.jobs.slots import Slot
+    from vocalsketch.jobs.job import Slot
 
 # Names, parted by /, and placeholder -> default or type, and what it does. Behind the names, ! has
 # to be given, and * + ? are how many values it takes.
@@ -113,7 +113,7 @@ def slots_of(arguments: argparse.Namespace) -> list["Slot"]:
     Raises:
         ConfigError: There is no such GPU, or no job at a time.
     """
-    from vocalsketch.jobs.slots import choose_slots
+    from vocalsketch.jobs.job import choose_slots
 
     if arguments.jobs is None and arguments.devices is None:
         return []

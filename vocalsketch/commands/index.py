@@ -119,7 +119,7 @@ def _most_common(counts: Counter[str]) -> str:
 INDEX: Options = {"index": (Path, "the index's folder")}
 BUILD: Options = {
     "library": (Path, "the folder of sounds"),
-    "--index!": (Path, "the index's folder, made if need be"),
+    "--index!": (str, "the index's folder, made if need be, or an address such as s3://bucket/it"),
     "--system/--checkpoint": (
         str,
         "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "

@@ -8,19 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import (
-    DEVICES,
-    Action,
-    Options,
-    run_action,
-)
+from vocalsketch.commands.actions import DEVICES, Action, Options, run_action
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vocalsketch.paper.plan import Record
     from vocalsketch.paper.rows import Row
-    from vocalsketch.paper.table1 import Record
 
 PRETRAINING_DATA = {"voxforge": "imitation", "urbansound8k": "recording"}
 WEIGHTS = {"aisfx": "AISFX_WEIGHTS", "mn10": "MN_WEIGHTS"}  # variables that name a file
@@ -172,9 +167,9 @@ def _study(
     """Run rows, seed by seed, and write the report."""
     from rich.console import Console
 
-    from vocalsketch.jobs.slots import choose_slots
-    from vocalsketch.paper.plan import Data, Plan, check_can_run
-    from vocalsketch.paper.table1 import Record, refuse_another_split, rows_to_add, run_jobs
+    from vocalsketch.jobs.job import choose_slots
+    from vocalsketch.paper.measured import refuse_another_split, rows_to_add
+    from vocalsketch.paper.plan import Data, Plan, Record, check_can_run, run_jobs
 
     out = arguments.out.resolve()
     check_can_run(rows, arguments.seeds, arguments.conf)
@@ -208,7 +203,8 @@ def _study(
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vocalsketch.paper.table1 import Record, rows_to_add
+    from vocalsketch.paper.measured import rows_to_add
+    from vocalsketch.paper.plan import Record
 
     record = Record.read(arguments.out)
     added = {**record.added, **rows_to_add(arguments.add)}
@@ -221,7 +217,7 @@ def _write(folder: Path, record: "Record") -> None:
     from rich.console import Console
 
     from vocalsketch.paper import qvim, report
-    from vocalsketch.paper.table1 import gather
+    from vocalsketch.paper.plan import gather
 
     measured = gather(folder, record)
     if record.table == "qvim":
@@ -235,7 +231,7 @@ def _write(folder: Path, record: "Record") -> None:
 def _fuse(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from vocalsketch.paper.table1 import scores_of
+    from vocalsketch.paper.measured import scores_of
     from vocalsketch.retrieval.fusion import fuse
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
 
@@ -243,7 +239,7 @@ def _fuse(arguments: argparse.Namespace) -> int:
     if len({run.resolve() for run in runs}) < max(2, len(runs)):
         named = ", ".join(map(str, arguments.runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
-    fused = fuse([scores_of(path) for path in runs])
+    fused = fuse([scores_of(run) for run in runs])
     write_results(arguments.out, fused)
     Console().print(results_table(results_dict(fused)))
     return 0

@@ -110,7 +110,7 @@ def serve_page(
         page: Which page to point to.
     """
     from vocalsketch.web.app import build_app
-    from vocalsketch.web.server import allowed_hosts, give_large_arrays_back, listening, serve
+    from vocalsketch.web.server import allowed_hosts, bound_memory, listening, serve
 
     def announce(address: str) -> None:
         print(f"{address}{page}   (Ctrl-C ends it)", flush=True)
@@ -119,7 +119,7 @@ def serve_page(
 
     with listening(arguments.host, arguments.port) as listener:
         _warn_of_others(arguments.host)
-        give_large_arrays_back()
+        bound_memory()
         libraries, shown = prepared()
         hosts = allowed_hosts(arguments.host, arguments.allow_host)
         app = build_app(libraries, limits, hosts, arguments.root_path, **shown)

@@ -18,7 +18,7 @@ from vocalsketch.errors import ConfigError
 if TYPE_CHECKING:
     from optuna import Study
 
-    from vocalsketch.jobs.slots import Slot
+    from vocalsketch.jobs.job import Slot
     from vocalsketch.sweep.definition import Definition
     from vocalsketch.sweep.run import Place
     from vocalsketch.sweep.trials import Tally
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from vocalsketch.sweep.run import run_study
-    from vocalsketch.sweep.storages import shown
+    from vocalsketch.sweep.storage import shown
 
     if arguments.trials < 1:
         raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
@@ -59,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _slots(arguments: argparse.Namespace) -> list["Slot"]:
     """Return where workers run: one per GPU, else one per --cores-per-worker cores."""
-    from vocalsketch.jobs.slots import choose_slots
+    from vocalsketch.jobs.job import choose_slots
 
     workers = arguments.workers
     if workers != "auto" and not (workers.isdecimal() and int(workers) > 0):
@@ -70,7 +70,7 @@ def _slots(arguments: argparse.Namespace) -> list["Slot"]:
 
 def _status(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.trials import median_overhead, reasons_of, running_lines, take_tally
+    from vocalsketch.sweep.trials import reasons_of, running_lines, take_tally
 
     _, place = _place(arguments)
     study, definition = place.load()
@@ -81,9 +81,6 @@ def _status(arguments: argparse.Namespace) -> int:
     print(*running_lines(trials), sep="\n", end="\n" if tally.running else "")
     for reason, count in reasons_of(trials).items():
         print(f"{count} x {reason}")
-    overhead = median_overhead(trials)
-    if overhead is not None:
-        print(f"beyond training a trial took {overhead:.1f} s (median)")
     return _print_best(study, definition) if tally.complete else 0
 
 
@@ -91,8 +88,8 @@ def _best(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vocalsketch.files import write_text
-    from vocalsketch.sweep.best import export, retrain
-    from vocalsketch.sweep.study import best_trial
+    from vocalsketch.sweep.report import export, retrain
+    from vocalsketch.sweep.storage import best_trial
 
     if arguments.retrain is not None and arguments.retrain < 1:
         raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")
@@ -162,7 +159,7 @@ def _settings(given: list[str]) -> dict[str, Any]:
 
 def _print_best(study: "Study", definition: "Definition") -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.study import best_trial
+    from vocalsketch.sweep.storage import best_trial
 
     trial = best_trial(study)
     metric, seeds = definition.objective["metric"], definition.seeds

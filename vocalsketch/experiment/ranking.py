@@ -8,7 +8,7 @@ from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.datamodules import ImitationsDataModule
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.domain import Half
-from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.refusals import without_noise
 from vocalsketch.retrieval.results import Results
 from vocalsketch.systems import System
 from vocalsketch.tasks import RetrievalTask

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.splits import read_manifest
 from vocalsketch.errors import CheckpointError, ConfigError
+from vocalsketch.experiment.config import values_of
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.systems.checkpoints import write_checkpoint
 
@@ -127,7 +128,12 @@ def changes(folder: RunFolder, config: str) -> list[str]:
     if not folder.config.exists():
         return []
     before, now = (
-        _flat(yaml.safe_load(text)) for text in (folder.config.read_text(encoding="utf-8"), config)
+        {
+            key: value
+            for key, value in values_of(yaml.safe_load(text))
+            if not isinstance(value, dict)
+        }
+        for text in (folder.config.read_text(encoding="utf-8"), config)
     )
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
@@ -168,13 +174,3 @@ def _holds_work(folder: RunFolder, trainer: pl.Trainer) -> bool:
         for each in trainer.checkpoint_callbacks
     )
     return not keeps_last and any(folder.checkpoints.glob("*.ckpt"))
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Return a config's values by dotted key."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat

@@ -23,8 +23,12 @@ from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.experiment.quiet import without_noise
-from vocalsketch.experiment.refusals import check_fit, check_validation, refusals_explained
+from vocalsketch.experiment.refusals import (
+    check_fit,
+    check_validation,
+    refusals_explained,
+    without_noise,
+)
 from vocalsketch.experiment.resumption import (
     best_of,
     changes,
@@ -37,7 +41,7 @@ from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks import RetrievalTask
-from vocalsketch.tasks.confusion import Confusion
+from vocalsketch.tasks.classification import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
 

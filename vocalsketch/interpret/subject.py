@@ -18,7 +18,7 @@ from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Layer, Network, Part, layers_of, with_leaky_units
 from vocalsketch.models import TowerGeometry
-from vocalsketch.models.classifier import Classifier
+from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import front_end_from, load_system
 from vocalsketch.systems.checkpoints import description_used, read_checkpoint, rebuilt
 

@@ -19,15 +19,13 @@ from vocalsketch.datasets.labelled import FOLDS
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.files import remove_leftovers, write_text
+from vocalsketch.files import write_text
 from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.progress import complete
-from vocalsketch.jobs.slots import Slot
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.tasks.confusion import Confusion, summed
+from vocalsketch.tasks.classification import Confusion, summed
 
-CONFIG = "cross_validation.yaml"  # what is cross-validated: the same for every fold
 FIGURES = "accuracy_test.json"  # of a fold
 
 
@@ -109,13 +107,12 @@ def cross_validate(
     """Train and test a fresh model per fold; print and write what they came to.
 
     Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not done
-    again. When the last is done, ``cross_validation.json`` and the confusion matrix over all folds
-    (CSV and PNG, and in W&B) are written. ``arguments`` are those of ``vocalsketch fit`` without
-    ``--run_dir``.
+    again, those of another config are moved to ``<folder>/replaced``. When the last is done,
+    ``cross_validation.json`` and the confusion matrix over all folds (CSV and PNG, and in W&B) are
+    written. ``arguments`` are those of ``vocalsketch fit`` without ``--run_dir``.
 
     Raises:
-        ConfigError: The config is not about folds, a fold is out of range, or the folder holds a
-            cross-validation of another config.
+        ConfigError: The config is not about folds, or a fold is out of range.
         JobError: A fold failed; the same call goes on.
         KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
         StorageError: Another process is at work in the folder.
@@ -131,7 +128,8 @@ def cross_validate(
             "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
         )
     with RunFolder(folder).alone():
-        config = _claim(RunFolder(folder), cli)
+        config = yaml.safe_load(cli.resolved())
+        del config["data"]["init_args"]["fold"]
         if len(slots) > 1:
             data.prepare_data()  # once, not by each
         clips = {clip.path: (clip.id, clip.label, clip.group) for clip in data.corpus.clips}
@@ -151,28 +149,6 @@ def cross_validate(
         result = CrossValidation(cli.name, data.corpus.name, done)
         _write(folder, result, cli)
     return result
-
-
-def _claim(folder: RunFolder, cli: ExperimentCLI) -> Any:
-    """Write down what is cross-validated, or check that it is the same as before; return it."""
-    config = yaml.safe_load(cli.resolved())
-    config.pop("run_dir", None)
-    config["data"]["init_args"].pop("fold")
-    text = yaml.safe_dump(config)
-    remove_leftovers(folder.path)
-    path = folder.path / CONFIG
-    if not path.exists():
-        if any(each != folder.lock for each in folder.path.glob("*")):
-            raise ConfigError(
-                f"{folder.path} holds other files: choose a new folder for --run_dir."
-            )
-        write_text(path, text)
-    elif yaml.safe_load(path.read_text(encoding="utf-8")) != yaml.safe_load(text):
-        raise ConfigError(
-            f"{folder.path} holds folds of another config ({path}): choose another --run_dir, or "
-            "use that config again to go on."
-        )
-    return config
 
 
 def _confusion(folder: Path) -> Confusion:

@@ -14,8 +14,7 @@ from types import FrameType
 from typing import Literal, Protocol
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import ERROR, INTERRUPTED, Job, State, last_words
-from vocalsketch.jobs.slots import Slot
+from vocalsketch.jobs.job import ERROR, INTERRUPTED, Job, Slot, State, last_words
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself

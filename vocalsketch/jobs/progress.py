@@ -11,9 +11,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import End, JobError, Pool, Watcher, start_here, start_process
-from vocalsketch.jobs.slots import Slot
 
 
 def seconds_left(

@@ -1,34 +1,83 @@
-"""The paper's statements about its systems (section VI-E) and ours, each judged by numbers."""
+"""The paper's statements and comparisons, and ours, judged by numbers (section VI-E)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
+import yaml
 from pandas import DataFrame
 
-from vocalsketch.paper.comparisons import Comparison, Samples, tested
+from vocalsketch.paper import rows
 from vocalsketch.paper.measured import Measured
-from vocalsketch.paper.rows import (
-    BEYOND,
-    CATEGORIES,
-    ENSEMBLE,
-    FIGURE_6,
-    FUSED,
-    IMINET,
-    IMINET_FUSION,
-    IMISOUND,
-    TL_IMINET,
-    printed_sample,
-    row_of,
-)
+from vocalsketch.paper.rows import FUSED, IMINET, IMINET_FUSION, IMISOUND, TL_IMINET, row_of
+from vocalsketch.retrieval.significance import Sample, TTest, holm, paired_bootstrap, welch
 
-Verdict = Literal["held", "not held", "not significant", "not run"]
+BOOTSTRAP_SEED = 0  # the same intervals each time a report is made
 SIGNIFICANCE = 0.05  # level of the tests, as in the paper
+COLUMNS = (
+    *("corpus", "group", "first", "second", "category"),
+    *("difference", "t", "p", "p_holm", "bootstrap_low", "bootstrap_high"),
+)
+Verdict = Literal["held", "not held", "not significant", "not run"]
+Pairs = Sequence[tuple[str, str]]
+Comparison = tuple[str, str, str]  # keys of two rows, the better first, and a category
+Samples = Callable[[str, str], Sample | None]  # MRR of a row in a category; None if not run
 
-ACOUSTIC, COMMERCIAL, EVERYDAY, SINGLE = CATEGORIES
+NETWORKS = (*IMINET, IMINET_FUSION, *TL_IMINET)
+GROUPS: dict[str, Pairs] = {
+    "Networks against IMISOUND": [(key, IMISOUND) for key in NETWORKS],
+    "Pre-training against none": [(key, TL_IMINET[0]) for key in TL_IMINET[1:]],
+    "Fusion of the three IMINETs against each": [(IMINET_FUSION, key) for key in IMINET],
+    "Fusion with IMISOUND against unfused": [(f"{key}{FUSED}", key) for key in NETWORKS],
+}
+
+
+def comparisons(measured: Measured) -> DataFrame:
+    """Return every comparison of which both systems were run, a line per pair and category.
+
+    ``first`` is the row expected to be better. ``difference``, ``t`` and ``p`` are Welch's t-test
+    over seeds; ``p_holm`` corrects it for all tests of the group; both are NaN where a system has
+    one seed. The bootstrap's interval (95 %) is over queries, each one's reciprocal rank averaged
+    over seeds.
+    """
+    own = [key for key in measured.runs if row_of(key).block in (rows.BEYOND, rows.ADDED)]
+    beyond: dict[str, Pairs] = {
+        f"{rows.BEYOND}, against {row_of(other).name}": [(key, other) for key in own]
+        for other in (TL_IMINET[3], IMINET[2])
+    }
+    lines: list[tuple[object, ...]] = []
+    for group, pairs in {**GROUPS, **beyond}.items():
+        found = [
+            (first, second, category)
+            for first, second in pairs
+            if {first, second} <= measured.reciprocal_ranks.keys()
+            for category in measured.categories
+        ]
+        for where, test, p_holm in zip(found, *tested(found, measured.sample), strict=True):
+            first, second, category = where
+            interval = paired_bootstrap(
+                measured.per_query(first, category),
+                measured.per_query(second, category),
+                np.random.default_rng(BOOTSTRAP_SEED),
+            )
+            over_seeds = (test.difference, test.statistic, test.p, p_holm)
+            place = (measured.reference.corpus, group, *where)
+            lines.append((*place, *over_seeds, interval.low, interval.high))
+    return DataFrame(lines, columns=list(COLUMNS))
+
+
+def tested(asked: Sequence[Comparison], sample: Samples) -> tuple[list[TTest], list[float]]:
+    """Return Welch's t-test of each comparison, all of them run, and the p-values after Holm."""
+    tests = []
+    for *pair, category in asked:
+        first, second = (found for key in pair if (found := sample(key, category)))
+        tests.append(welch(first, second))
+    return tests, holm([test.p for test in tests])
 
 
 @dataclass(frozen=True)
@@ -44,8 +93,14 @@ class Claim:
 
     statement: str
     section: str
-    pairs: tuple[tuple[str, str], ...]
-    categories: tuple[str, ...] | None = None
+    pairs: Sequence[Sequence[str]]
+    categories: Sequence[str] | None = None
+
+
+CLAIMS = tuple(
+    Claim(**entry)
+    for entry in yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text("utf-8"))
+)
 
 
 class Judgement(NamedTuple):
@@ -77,118 +132,13 @@ class Judgement(NamedTuple):
             return "some of its systems or categories were not run"
         judged = f"significantly in {self.significant}" if self.tested else "no test"
         counts = f"higher in {self.above} of {self.comparisons}, {judged}"
+        of_pair = itemgetter(0, 1)
         against = "; ".join(
             f"{row_of(better).name} not above {row_of(worse).name} on "
             + ", ".join(category for _, _, category in these)
-            for (better, worse), these in groupby(
-                sorted(self.against, key=itemgetter(0, 1)), key=itemgetter(0, 1)
-            )
+            for (better, worse), these in groupby(sorted(self.against, key=of_pair), of_pair)
         )
         return f"{counts}: {against}" if against else counts
-
-
-CLAIMS = (
-    Claim(
-        "IMINET's MRR rises from untied to partially tied to tied towers in every category",
-        "VI-E1",
-        tuple((better, worse) for worse, better in pairwise(IMINET)),
-    ),
-    Claim("Tied beats untied in every category", "VI-E1", ((IMINET[2], IMINET[0]),)),
-    Claim(
-        "Tied IMINET beats IMISOUND on commercial synthesizers and everyday sounds",
-        "VI-E1",
-        ((IMINET[2], IMISOUND),),
-        (COMMERCIAL, EVERYDAY),
-    ),
-    Claim(
-        "IMISOUND beats tied IMINET on acoustic instruments",
-        "VI-E1",
-        ((IMISOUND, IMINET[2]),),
-        (ACOUSTIC,),
-    ),
-    Claim(
-        "The fusion of the three IMINETs beats each of them in every category",
-        "VI-E1",
-        tuple((IMINET_FUSION, key) for key in IMINET),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats untied IMINET except on commercial synthesizers",
-        "VI-E2",
-        ((TL_IMINET[0], IMINET[0]),),
-        (ACOUSTIC, EVERYDAY, SINGLE),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats tied IMINET on everyday sounds",
-        "Table I",
-        ((TL_IMINET[0], IMINET[2]),),
-        (EVERYDAY,),
-    ),
-    Claim(
-        "MRR rises with the layers pre-trained in every category",
-        "VI-E2",
-        tuple((better, worse) for worse, better in pairwise(TL_IMINET)),
-    ),
-    Claim(
-        "Pre-training all layers beats no pre-training in every category",
-        "VI-E2",
-        ((TL_IMINET[3], TL_IMINET[0]),),
-    ),
-    Claim(
-        "Pre-training all layers is best of the four except on single synthesizers",
-        "VI-E2",
-        tuple((TL_IMINET[3], key) for key in TL_IMINET[:3]),
-        (ACOUSTIC, COMMERCIAL, EVERYDAY),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET beats IMISOUND in every category",
-        "VI-E2",
-        ((TL_IMINET[3], IMISOUND),),
-    ),
-    Claim(
-        "TL-IMINET without pre-training beats IMISOUND except on commercial synthesizers",
-        "VI-E2",
-        ((TL_IMINET[0], IMISOUND),),
-        (ACOUSTIC, EVERYDAY, SINGLE),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET beats tied IMINET in every category",
-        "Figure 6",
-        ((TL_IMINET[3], IMINET[2]),),
-    ),
-    Claim(
-        "Every IMINET improves when fused with IMISOUND, in every category",
-        "VI-E3",
-        tuple((f"{key}{FUSED}", key) for key in (*IMINET, IMINET_FUSION)),
-    ),
-    Claim(
-        "Every TL-IMINET improves when fused with IMISOUND, except on everyday sounds",
-        "VI-E3",
-        tuple((f"{key}{FUSED}", key) for key in TL_IMINET),
-        (ACOUSTIC, COMMERCIAL, SINGLE),
-    ),
-    Claim(
-        "Fully pre-trained TL-IMINET fused with IMISOUND is the best of Figure 6's five systems",
-        "VI-E3",
-        tuple((FIGURE_6[4], key) for key in FIGURE_6[:4]),
-    ),
-    Claim(
-        "A contrastive loss beats pairs of the same data: the dual encoder trained on this corpus "
-        "alone beats tied IMINET and fully pre-trained TL-IMINET",
-        BEYOND,
-        (("dual_scratch", IMINET[2]), ("dual_scratch", TL_IMINET[3])),
-    ),
-    Claim(
-        "Synthesised imitations help: the dual encoder that began with them beats the one trained "
-        "on this corpus alone",
-        BEYOND,
-        (("dual", "dual_scratch"),),
-    ),
-    Claim(
-        "Contours add: their ensemble with the dual encoder beats the dual encoder alone",
-        BEYOND,
-        ((ENSEMBLE, "dual"),),
-    ),
-)
 
 
 def judgements(measured: Measured) -> DataFrame:
@@ -201,7 +151,7 @@ def judgements(measured: Measured) -> DataFrame:
     lines = []
     for claim in CLAIMS:
         here = judge(claim, measured.sample, measured.categories)
-        paper = judge(claim, printed_sample, CATEGORIES)
+        paper = judge(claim, rows.printed_sample, rows.CATEGORIES)
         lines.append((claim.statement, claim.section, here.verdict, here.evidence, paper.verdict))
     lines.sort(key=lambda line: line[2] == "not run")
     return DataFrame(lines, columns=["statement", "section", "here", "evidence", "paper"])

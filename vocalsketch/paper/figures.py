@@ -115,7 +115,7 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
     offset = (place - (len(keys) - 1) / 2) * width
     colour = COLOURS.get(key, OTHERS[place % len(OTHERS)])
     for number, category in enumerate(measured.categories):
-        seeds = [float(ranks.mean()) for ranks in measured.reciprocal_ranks[key][category].values()]
+        seeds = measured.reciprocal_ranks[key][category].mean(axis=1)
         sample, paper = measured.sample(key, category), printed_sample(key, category)
         assert sample is not None
         x = number + offset
@@ -124,11 +124,8 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
         axes.bar(x, sample.mean, width * 0.9, color=colour, yerr=spread, ecolor=INK, label=name)
         axes.plot(np.full(len(seeds), x), seeds, ".", color=INK, markersize=3, alpha=0.6)
         if paper is not None and measured.comparable:
-            first = key == keys[0] and number == 0
-            told = "the paper's mean" if first else None
-            axes.plot(
-                x, paper.mean, "D", mfc="none", mec=INK, markersize=4.5, ls="none", label=told
-            )
+            told = "the paper's mean" if key == keys[0] and number == 0 else None
+            axes.plot(x, paper.mean, "D", mfc="none", mec=INK, ms=4.5, ls="none", label=told)
 
 
 def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
@@ -148,7 +145,7 @@ def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
 
 def _shares(measured: Measured, key: str, category: str, candidates: int) -> Ranks:
     """Return the percentage of queries at each rank, a half rank counted to the next whole one."""
-    ranks = 1.0 / np.concatenate(list(measured.reciprocal_ranks[key][category].values()))
+    ranks = 1.0 / measured.reciprocal_ranks[key][category].ravel()
     counts = np.histogram(ranks, np.arange(candidates + 1) + 0.5)[0]
     shares: Ranks = 100.0 * counts / len(ranks)
     return shares

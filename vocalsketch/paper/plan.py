@@ -1,20 +1,29 @@
-"""What is run for the report: a job for each row and seed, and for what these start from."""
+"""From plan to report: what is not done is run, what is done is gathered."""
 
+import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
+from rich.console import Console
 
-from vocalsketch.datasets.open import open_corpora
+from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.files import locked, write_text
 from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job
-from vocalsketch.paper.rows import KNOWN, Row
+from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.pool import Failure, Pool
+from vocalsketch.jobs.progress import Progress
+from vocalsketch.paper.measured import Measured, scores_of, with_fusions
+from vocalsketch.paper.rows import KNOWN, Row, row_of
+from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import load_system
 
 
@@ -23,7 +32,7 @@ class Data:
     """What every run is given: the same corpus, the same split."""
 
     root: str  # where the corpus is
-    on_bad_audio: OnBadAudio  # error or skip
+    on_bad_audio: OnBadAudio
     manifest: Path  # the split's
     corpus: str  # fingerprint of the corpus
     split: str  # fingerprint of the split
@@ -53,12 +62,9 @@ class Data:
     @property
     def settings(self) -> dict[str, str]:
         """The keys of a config's data that it answers."""
-        return {
-            "root": self.root,
-            "split": str(self.manifest),
-            "on_bad_audio": self.on_bad_audio,
-            **({"test_root": self.test_root} if self.test_root else {}),
-        }
+        second = {"test_root": self.test_root} if self.test_root else {}
+        split = str(self.manifest)
+        return {"root": self.root, "split": split, "on_bad_audio": self.on_bad_audio, **second}
 
 
 def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
@@ -99,11 +105,9 @@ class Plan:
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
-        """Return the jobs of some rows, seed by seed, each after those that it needs.
+        """Return the jobs of rows with seeds 0, 1, ..., each after those that it needs.
 
-        Args:
-            rows: What is reported.
-            seeds: How many initialisations, seeds 0, 1, ...; what is not trained is run once.
+        What is not trained is run once.
         """
         jobs: dict[str, Job] = {}
         for seed in range(seeds):
@@ -115,11 +119,39 @@ class Plan:
 
     def job(self, row: Row, seed: int) -> Job:
         """Return the job that trains a row's system, or only ranks it."""
+        return self._training(row, seed) if row.config else self._ranking(row, seed)
+
+    def _ranking(self, row: Row, seed: int) -> Job:
+        """Return the job that ranks a system as it is, or an ensemble of rows' systems."""
         name = f"{row.key}/seed{seed}"
         folder = folder_of(self.folder, name)
-        if not row.config:
-            return self._untrained(row, seed, name, folder)
-        config = self.configs / f"{row.config}.yaml"
+        members = [KNOWN[key] for key in row.members] or [row]
+        needs = {each.key: self.job(each, seed) for each in members if each.config}
+        told = [str(folder), row.system or row.key, *self.data.settings.values()]
+        if row.members:
+            told += [
+                str(needs[each.key].folder / "checkpoints" / "best.ckpt")
+                if each.config
+                else each.system
+                for each in members
+            ]
+        module = f"vocalsketch.paper.{'ensemble' if row.members else 'untrained'}"
+        return Job(
+            name,
+            folder,
+            fingerprint=fingerprint(
+                {"system": [load_system(row.system).fingerprint for row in members if row.system]},
+                seed=0,
+                corpus=self.data.corpus,
+                split=self.data.split,
+                needs=[need.fingerprint for need in needs.values()],
+            ),
+            needs=tuple(needs.values()),
+            command=(sys.executable, "-m", module, *told),
+        )
+
+    def _training(self, row: Row, seed: int) -> Job:
+        name, config = f"{row.key}/seed{seed}", self.configs / f"{row.config}.yaml"
         changes = (*self.changes.get(row.key, ()), *(row.quick if self.quick else ()))
         needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
         given = {
@@ -132,7 +164,7 @@ class Plan:
         quiet = "--trainer.enable_progress_bar=false"
         return Job(
             name,
-            folder,
+            folder_of(self.folder, name),
             (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
             fingerprint(
                 {"config": _without(config, given), "changes": changes},
@@ -147,29 +179,6 @@ class Plan:
                 "WANDB_NAME": name.replace("/", "-"),
             },
         )
-
-    def _untrained(self, row: Row, seed: int, name: str, folder: Path) -> Job:
-        """Return the job that ranks a system as it is, or an ensemble of rows' systems."""
-        members = [KNOWN[key] for key in row.members] or [row]
-        needs = {each.key: self.job(each, seed) for each in members if each.config}
-        known = fingerprint(
-            {"system": [load_system(each.system).fingerprint for each in members if each.system]},
-            seed=0,
-            corpus=self.data.corpus,
-            split=self.data.split,
-            needs=[need.fingerprint for need in needs.values()],
-        )
-        told = [str(folder), row.system or row.key, *self.data.settings.values()]
-        if row.members:
-            told += [
-                str(needs[each.key].folder / "checkpoints" / "best.ckpt")
-                if each.config
-                else each.system
-                for each in members
-            ]
-        module = f"vocalsketch.paper.{'ensemble' if row.members else 'untrained'}"
-        ranking = (sys.executable, "-m", module, *told)
-        return Job(name, folder, fingerprint=known, needs=tuple(needs.values()), command=ranking)
 
 
 def _in_order(job: Job) -> list[Job]:
@@ -193,3 +202,98 @@ def _without(config: Path, given: Mapping[str, str]) -> Any:
         if branch:
             branch.pop(last, None)
     return values
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a report is of, kept in its folder (``table1.json``) so that it can be made again.
+
+    Attributes:
+        runs: Fingerprint of each job that was planned last, by name (``row/seed3``).
+        fusion: Whether the fused rows are made.
+        notes: What a reader must know.
+        added: Folders of runs, or their files of scores, that stand in rows of their own, by name.
+        table: Which table it is: ``table1`` or ``qvim``.
+    """
+
+    runs: Mapping[str, str]
+    fusion: bool
+    notes: tuple[str, ...] = ()
+    added: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    table: str = "table1"
+
+    def write(self, folder: Path) -> None:
+        """Write it to the report's folder."""
+        write_text(folder / "table1.json", json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Record":
+        """Read it from the report's folder.
+
+        Raises:
+            StorageError: There is none, or another version wrote it.
+        """
+        path = folder / "table1.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{**content, "notes": tuple(content["notes"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
+                f"{shlex.quote(str(folder))}` makes it."
+            ) from error
+
+
+def run_jobs(
+    folder: Path,
+    jobs: Sequence[Job],
+    record: Record,
+    slots: Sequence[Slot],
+    console: Console,
+    *,
+    retry: bool = False,
+) -> list[Failure]:
+    """Write down what is planned, and run every job that is not done; return those that failed.
+
+    ``retry`` runs those again that failed earlier.
+
+    Raises:
+        StorageError: Another process works in the same folder.
+        KeyboardInterrupt: Ctrl-C; running jobs are ended, and go on when this is called again.
+    """
+    busy = (
+        f"Another `vocalsketch reproduce` runs in {folder}: wait for it, or choose another --out."
+    )
+    with locked(folder / "lock", busy):
+        record.write(folder)
+        with Progress(jobs, len(slots), console).shown() as progress:
+            return Pool(slots, progress).run(jobs, retry=retry)
+
+
+def gather(folder: Path, record: Record) -> Measured:
+    """Return the runs of a report that are done, fused where that was asked for.
+
+    Raises:
+        ConfigError: Runs that were added are not of the same queries and candidates.
+        StorageError: Scores cannot be read.
+    """
+    runs: dict[str, dict[int, Scores]] = {}
+    notes, unfinished = list(record.notes), []
+    for name, known in record.runs.items():
+        job = Job(name, folder_of(folder, name), fingerprint=known)
+        if job.state() != "done":
+            unfinished.append(name)
+        elif not row_of(job.group).block:
+            config = yaml.safe_load((job.folder / "config.yaml").read_text(encoding="utf-8"))
+            told = f"{job.group} was trained on the demo's synthetic stand-in for its data set."
+            notes += [told] if config["data"]["init_args"].get("root") == DEMO else []
+        else:
+            seed = int(name.rpartition("seed")[2])
+            runs.setdefault(job.group, {})[seed] = replace(scores_of(job.folder), system=job.group)
+    if unfinished:
+        notes.append(f"Runs that are not in these figures: {', '.join(unfinished)}.")
+    complete = with_fusions(runs) if record.fusion else runs
+    ordered = {key: complete[key] for key in KNOWN if key in complete}
+    for name, paths in record.added.items():
+        ordered[name] = {n: replace(scores_of(Path(p)), system=name) for n, p in enumerate(paths)}
+    return Measured(ordered, notes=tuple(dict.fromkeys(notes)))

@@ -11,12 +11,10 @@ from markupsafe import Markup
 from pandas import DataFrame
 
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.paper.claims import judgements
-from vocalsketch.paper.comparisons import comparisons
+from vocalsketch.paper.claims import comparisons, judgements
 from vocalsketch.paper.figures import INK, as_png, as_svg, figures
-from vocalsketch.paper.measured import Measured
+from vocalsketch.paper.measured import Measured, shown, table
 from vocalsketch.paper.rows import CANDIDATES, row_of
-from vocalsketch.paper.table import shown, table
 from vocalsketch.retrieval.results import corpus_tag
 
 SHOWN_SOUNDS = 3  # hardest and easiest of each category

@@ -14,7 +14,6 @@ import torch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, StorageError
 from vocalsketch.files import locked, remove_leftovers
 from vocalsketch.search.embedding import (
-    PARTS,
     Progress,
     Work,
     embed_into_parts,
@@ -23,8 +22,9 @@ from vocalsketch.search.embedding import (
     stored_table,
 )
 from vocalsketch.search.library import list_library, table_of
-from vocalsketch.search.manifest import SYSTEM, Manifest, Part, runs_of
+from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest, Part, runs_of
 from vocalsketch.search.plan import Plan, make_plan
+from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
     Rows,
     Table,
@@ -59,7 +59,7 @@ class BuildReport:
 
 def build_index(
     library: Path,
-    index: Path,
+    index: Path | str,
     system: System | Path | str | None = None,
     *,
     jobs: int | None = None,
@@ -75,14 +75,14 @@ def build_index(
 
     Args:
         library: The folder of sounds.
-        index: The index's folder.
+        index: The index's folder, or its address, as ``Remote`` takes it.
         system: A system, its file, a checkpoint of a fit, or the name of one that needs no
             training; may be left out where the index exists, which holds it.
         jobs: Threads of each process; by default all cores are shared among the processes.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
         devices: Processes, each with a device of its own.
         ray: The address of a Ray cluster whose cores embed instead, as ``cluster`` takes it;
-            library and index have to lie at the same paths on all its machines.
+            the library has to lie at one path on all its machines, and so has the index.
         progress: Whether to show a progress bar on standard error; or what is called with the
             sounds done and the sounds to do, by one device.
 
@@ -98,6 +98,8 @@ def build_index(
     if ray is not None and (jobs, accelerator, devices) != (None, "cpu", 1):
         raise ConfigError("With --ray each task has a core: leave out --jobs and what has devices.")
     places = _devices(accelerator, devices)
+    remote = Remote(index) if isinstance(index, str) and "://" in index else None
+    index = remote.begin() if remote else Path(index)
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
     with locked(index / LOCK, busy):
@@ -113,23 +115,14 @@ def build_index(
             threads = jobs or (CLUSTER if ray is not None else available_cores() // devices) or 1
             known = plan.rows_by_content(before.rows.num_rows)
             where = library.resolve(), index.resolve()
-            work = Work(*where, plan.files, known, threads, places, progress, ray)
+            work = Work(*where, plan.files, known, threads, places, progress, ray, remote)
             embed_into_parts(work, chosen, before)
+            if remote:
+                remote.pull_parts()
             parts = open_parts(index, chosen.fingerprint)
             plan = make_plan(files, before, parts)
-        because = reasons(parts, plan.todo)
-        lost = set(plan.todo.column("path").to_pylist()) - because.keys()
-        if lost:
-            raise StorageError(
-                f"{index} does not show what was written of {len(lost)} sounds, such as "
-                f"{min(lost)}: build again, it goes on where it was."
-            )
-        skipped = {**listing.unusable, **because}
-        skipped = dict(sorted(skipped.items()))
-        if not plan.keep.any():
-            shown = [f"\n  {path}: {why}" for path, why in skipped.items()][:REASONS_SHOWN]
-            none = f"None of the {len(skipped)} audio files in {library} can be used:"
-            raise DatasetError(none + "".join(shown))
+        skipped = dict(sorted({**listing.unusable, **reasons(parts, plan.todo)}.items()))
+        _check_complete(plan, skipped, library, index)
         manifest = replace(
             old or Manifest(),
             library=str(library.resolve()),
@@ -138,7 +131,24 @@ def build_index(
             skipped=skipped,
             others=dict(listing.others),
         )
-        return _published(index, manifest, old, plan, before)
+        report = _published(index, manifest, old, plan, before)
+        if remote:
+            remote.push()
+        return report
+
+
+def _check_complete(plan: Plan, skipped: dict[str, str], library: Path, index: Path) -> None:
+    """Refuse a plan that lacks a file without a reason, or that keeps none."""
+    lost = set(plan.todo.column("path").to_pylist()) - skipped.keys()
+    if lost:
+        raise StorageError(
+            f"{index} does not show what was written of {len(lost)} sounds, such as {min(lost)}: "
+            "build again, it goes on where it was."
+        )
+    if not plan.keep.any():
+        shown = [f"\n  {path}: {why}" for path, why in skipped.items()][:REASONS_SHOWN]
+        none = f"None of the {len(skipped)} audio files in {library} can be used:"
+        raise DatasetError(none + "".join(shown))
 
 
 def _devices(accelerator: str, count: int) -> list[str]:

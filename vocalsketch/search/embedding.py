@@ -3,6 +3,7 @@
 import hashlib
 import json
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from vocalsketch.features.audio import opened_file
 from vocalsketch.features.contents import content_id
 from vocalsketch.files import make_folder
 from vocalsketch.search.library import tags_of
-from vocalsketch.search.manifest import SYSTEM, Manifest
+from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest
+from vocalsketch.search.remote import Remote, send
 from vocalsketch.search.segment import (
     EMBEDDING,
     Rows,
@@ -43,7 +45,6 @@ ROUNDS = 4  # that each thread takes at least, so that none is long alone at the
 MOST_PARTS = 20_000  # of a library, as a process may map some 65,000 files
 CLIPS_AT_ONCE = {"cpu": 8}  # embedded together: their work fits the processor's cache
 CLIPS_ON_ACCELERATOR = 64
-PARTS = "building"  # the folder of what an unfinished build has embedded
 
 Row = dict[str, Any]  # of a segment
 Progress = bool | Callable[[int, int], object]
@@ -109,14 +110,28 @@ class Embedder:
         write_part(building / part_name(batch), self.fingerprint, self.width, done)
         return len(batch)
 
-    def embed_there(self, building: Path, batch: Sequence[FoundFile]) -> int:
-        """Embed files as ``embed_part`` on another machine, which may see no library."""
+    def embed_there(self, building: Path | str, batch: Sequence[FoundFile]) -> int:
+        """Embed files as ``embed_part`` on another machine, which may see no library.
+
+        Args:
+            building: The folder of parts, or its address.
+            batch: The files.
+
+        Raises:
+            DatasetError: It sees none of them.
+            StorageError: The part cannot be written.
+        """
         if not any((self.library / file.path).exists() for file in batch):
             raise DatasetError(
                 f"{socket.gethostname()} sees no {self.library / batch[0].path}: the library has "
                 "to lie at the same path on all machines."
             )
-        return self.embed_part(building, batch)
+        if isinstance(building, Path):
+            return self.embed_part(building, batch)
+        with tempfile.TemporaryDirectory() as folder:
+            count = self.embed_part(Path(folder), batch)
+            send(Path(folder, part_name(batch)), f"{building}/{part_name(batch)}")
+        return count
 
     @torch.inference_mode()
     def embed_files(self, files: Iterable[FoundFile]) -> Embedded:
@@ -189,6 +204,7 @@ class Work:
     devices: Sequence[str]  # where the system runs, one for each process
     progress: Progress  # whether the first process shows a progress bar, or what is told
     ray: str | None = None  # the cluster that does it instead
+    remote: Remote | None = None  # where that leaves parts, if not in the folder
 
 
 def stored_table(index: Path) -> Table:
@@ -236,15 +252,18 @@ def _embed_share(
     several = f" (1 of {len(work.devices)} processes)" if len(work.devices) > 1 else ""
     todo = work.files[rank :: len(work.devices)]
     embedder = Embedder(system, work.library, work.devices[rank], stored, work.known)
-    embed = embedder.embed_there if work.ray is not None else embedder.embed_part
     building = work.index / PARTS
     make_folder(building)
+    embed = partial(embedder.embed_part, building)
+    if work.ray is not None:
+        there = f"{work.remote.address}/{PARTS}" if work.remote else building
+        embed = partial(embedder.embed_there, there)
     done = spread(
-        partial(embed, building),
+        embed,
         _batches(todo, work.jobs),
         work.jobs,
         ray=work.ray,
-        shared=building,
+        shared=None if work.remote else building,
         stop=embedder.stop,
     )
     shown = work.progress is True and rank == 0

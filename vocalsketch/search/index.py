@@ -62,6 +62,7 @@ class Index:
     """
 
     approximate = False
+    address = ""  # of which the folder holds a copy
 
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
@@ -84,11 +85,20 @@ class Index:
         """Open the current version of an index; arguments and errors are the class's.
 
         Args:
-            folder: Its folder, or the path or address of what ``index export --to lance`` wrote.
+            folder: Its folder or address, or that of what ``index export --to lance`` wrote.
             library: As the class's.
             threads: As the class's.
         """
-        if "://" in str(folder) or (Path(folder) / "_versions").is_dir():
+        address = str(folder) if "://" in str(folder) else ""
+        if address:
+            from vocalsketch.search.remote import Remote
+
+            remote = Remote(address)
+            if remote.holds_index():
+                found = cls(remote.pull(), library, threads)
+                found.address = remote.address
+                return found
+        if address or (Path(folder) / "_versions").is_dir():
             from vocalsketch.search.lance_index import LanceIndex
 
             return LanceIndex(folder, library, threads)
@@ -127,7 +137,7 @@ class Index:
     @property
     def name(self) -> str:
         """What the index is called: its folder's name."""
-        return Path(self.folder).resolve().name
+        return Path(self.address or self.folder).resolve().name
 
     @property
     def version(self) -> int:
@@ -137,7 +147,7 @@ class Index:
     @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
-        folders = [str(self.library), "--index", str(self.folder)]
+        folders = [str(self.library), "--index", self.address or str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
 
     @property

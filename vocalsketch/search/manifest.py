@@ -15,6 +15,7 @@ from vocalsketch.search.segment import Mask, Table, read_segment
 FORMAT = 3  # raised when a reader of the old layout could not read the new one
 FILE = "index.json"
 SYSTEM = "system.safetensors"
+PARTS = "building"  # the folder of what an unfinished build has embedded
 
 
 @dataclass(frozen=True)

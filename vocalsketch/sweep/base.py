@@ -10,10 +10,10 @@ from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
+from vocalsketch.experiment.config import Tree, assigned, values_of, write_tree
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
-from vocalsketch.experiment.quiet import without_noise
+from vocalsketch.experiment.refusals import without_noise
 from vocalsketch.files import write_text
-from vocalsketch.sweep.config_tree import Tree, assigned, keys_of, write_tree
 from vocalsketch.sweep.definition import Definition
 
 
@@ -96,7 +96,7 @@ def _keys(cli: ExperimentCLI) -> set[str]:
     for value in LINKS:
         plain.model.init_args.pop(value, None)
     text = cli.parser.dump(plain, skip_none=False, skip_validation=True)
-    return set(keys_of(yaml.safe_load(text)))
+    return {key for key, _ in values_of(yaml.safe_load(text))}
 
 
 def _parsed(tree: Tree) -> ExperimentCLI:

@@ -1,47 +1,92 @@
 """What a study is: base config, space, objective and how it is searched."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import optuna
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    Strict,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.config_errors import remedy
-from vocalsketch.sweep.config_tree import Tree, assigned, read_mapping, read_tree
+from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
 from vocalsketch.sweep.space import Space, parse_space
 from vocalsketch.sweep.trials import experimental
 
-DIRECTIONS = {"maximize", "minimize"}
+Options = dict[str, Any]
+
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
 
-SAMPLERS: dict[str, type[optuna.samplers.BaseSampler]] = {
-    "random": optuna.samplers.RandomSampler,
-    "tpe": optuna.samplers.TPESampler,
-    "gp": optuna.samplers.GPSampler,
-    "qmc": optuna.samplers.QMCSampler,
-    "cmaes": optuna.samplers.CmaEsSampler,
-}
-PRUNERS: dict[str, type[optuna.pruners.BasePruner]] = {
-    "none": optuna.pruners.NopPruner,
-    "median": optuna.pruners.MedianPruner,
-    "hyperband": optuna.pruners.HyperbandPruner,
-    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+KINDS: dict[str, dict[str, Any]] = {
+    "sampler": {
+        "random": optuna.samplers.RandomSampler,
+        "tpe": optuna.samplers.TPESampler,
+        "gp": optuna.samplers.GPSampler,
+        "qmc": optuna.samplers.QMCSampler,
+        "cmaes": optuna.samplers.CmaEsSampler,
+    },
+    "pruner": {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+        "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    },
 }
 # draws apart from where other workers are searching just now
-DEFAULTS: dict[str, dict[str, Any]] = {"tpe": {"constant_liar": True}}
+DEFAULTS: dict[str, Options] = {"tpe": {"constant_liar": True}}
 
 
-@dataclass(frozen=True)
+def _objective(given: Any) -> dict[str, str]:
+    objective = {"metric": given} if isinstance(given, str) else dict(given)
+    metric = objective.setdefault("metric", "val/mrr")
+    objective.setdefault("direction", "minimize" if metric == "val/loss" else "maximize")
+    if not str(metric).startswith("val/"):
+        raise ValueError(
+            "a search looks at the validation half only, such as val/mrr, val/mrr/<category> or "
+            "val/loss"
+        )
+    if objective["direction"] not in ("maximize", "minimize") or len(objective) > 2:
+        raise ValueError("give metric, and maximize or minimize")
+    return objective
+
+
+def _named(given: Any) -> Options:
+    return {"name": given} if isinstance(given, str) else dict(given)
+
+
+def _seeded(sampler: Options) -> Options:
+    if sampler.get("name") == "random":
+        sampler.setdefault("seed", 0)
+        trial_sampler(sampler, 0)
+    elif "seed" in sampler:
+        raise ValueError("it takes no seed: what it draws depends on which trials are finished")
+    return sampler
+
+
+def _name(given: str) -> str:
+    if "/" in given or given.startswith("."):
+        raise ValueError("it names a folder, so leave out / and a dot in front")
+    return given
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", validate_default=True))
 class Definition:
-    """A study's definition in plain values, as the storage keeps it.
+    """A study's definition in plain values, as a study file gives it and the storage keeps it.
 
     Attributes:
-        name: The study's name.
+        name: The study's name, and its folder's.
         config: The base config with the study's overrides.
         space: The search space as written in the study file.
         objective: ``metric`` (such as ``val/mrr``) and ``direction``.
@@ -55,18 +100,25 @@ class Definition:
         tracked: Whether its one logger is W&B's tracker.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_name)]
     config: Tree
     space: dict[str, Any]
-    objective: dict[str, str]
-    sampler: dict[str, Any]
-    pruner: dict[str, Any]
-    seeds: int = 1
-    trial_minutes: float | None = None
+    objective: Annotated[dict[str, str], BeforeValidator(_objective)] = Field({})
+    sampler: Annotated[Options, BeforeValidator(_named), AfterValidator(_seeded)] = Field(
+        {"name": "random"}
+    )
+    pruner: Annotated[Options, BeforeValidator(_named)] = Field({"name": "none"})
+    seeds: Annotated[PositiveInt, Strict()] = 1
+    trial_minutes: Annotated[FiniteFloat, Field(gt=0)] | None = None
     storage: str | None = None
     corpus: str = ""
     split: str = ""
     tracked: bool = False
+
+    def __post_init__(self) -> None:
+        parse_space(self.space)
+        made("sampler", self.sampler)
+        made("pruner", self.pruner)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps: all but the storage itself."""
@@ -113,108 +165,38 @@ def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> D
         ConfigError: The file, or the config it names, cannot be read or has unknown keys.
     """
     content = read_mapping(path)
-    _check_names(path, content)
-    configs = content["config"] if isinstance(content["config"], list) else [content["config"]]
-    tree = read_tree([path.parent / str(each) for each in configs])
-    own = content.get("overrides") or {}
+    own = content.pop("overrides", None) or {}
     if not isinstance(own, dict):
         raise ConfigError(f"overrides is {own!r} ({path}): give config keys and their values.")
-    tree = assigned(tree, {**own, **(overrides or {})})
-    definition = Definition(
-        name=str(content.get("name", path.stem)),
-        config=tree,
-        space=content["space"],
-        objective=_objective(content.get("objective")),
-        sampler=_sampler(content.get("sampler", "random")),
-        pruner=_named("pruner", content.get("pruner", "none")),
-        seeds=content.get("seeds", 1),
-        trial_minutes=content.get("trial_minutes"),
-        storage=content.get("storage"),
-    )
-    _check(definition)
-    return definition
+    if "config" in content:
+        named = content["config"] if isinstance(content["config"], list) else [content["config"]]
+        tree = read_tree([path.parent / str(each) for each in named])
+        content["config"] = assigned(tree, {**own, **(overrides or {})})
+    try:
+        return Definition(**{"name": path.stem, **content})
+    except ValidationError as error:
+        known = [*Definition.__dataclass_fields__, "overrides"]
+        raise invalid(error, str(path), known) from error
 
 
-def _check_names(path: Path, content: Tree) -> None:
-    known = {each.name for each in fields(Definition)} - {"corpus", "split", "tracked"} | {
-        "overrides"
-    }
-    for name in content:
-        if name not in known:
-            raise ConfigError(
-                f"No key {name!r} in a study file ({path}): {remedy(str(name), sorted(known))}"
-            )
-    for needed in ("config", "space"):
-        if needed not in content:
-            raise ConfigError(f"{path} has no {needed!r}: a study needs config and space.")
-
-
-def _objective(given: Any) -> dict[str, str]:
-    objective = {"metric": given} if isinstance(given, str) else dict(given or {})
-    metric = objective.get("metric", "val/mrr")
-    if not str(metric).startswith("val/"):
-        raise ConfigError(
-            f"objective is {metric!r}: a search looks at the validation half only, such as "
-            "val/mrr, val/mrr/<category> or val/loss."
-        )
-    default = "minimize" if metric == "val/loss" else "maximize"
-    direction = objective.get("direction", default)
-    if direction not in DIRECTIONS or set(objective) - {"metric", "direction"}:
-        raise ConfigError(f"objective is {given!r}: give metric, and maximize or minimize.")
-    return {"metric": metric, "direction": direction}
-
-
-def _named(what: str, given: Any) -> dict[str, Any]:
-    named = dict(given) if isinstance(given, Mapping) else {"name": str(given)}
-    if "name" not in named:
-        raise ConfigError(f"{what} is {given!r}: give its name.")
-    return named
-
-
-def _sampler(given: Any) -> dict[str, Any]:
-    sampler = _named("sampler", given)
-    if sampler["name"] != "random":
-        if "seed" in sampler:
-            raise ConfigError(
-                f"sampler {sampler['name']!r} takes no seed: what it draws depends on which trials "
-                "are finished. Leave it out."
-            )
-        return sampler
-    seed = sampler.setdefault("seed", 0)
-    if type(seed) is not int or seed < 0:
-        raise ConfigError(f"seed of the sampler is {seed!r}: give a whole number, 0 or more.")
-    return sampler
-
-
-def _check(definition: Definition) -> None:
-    if "/" in definition.name or definition.name.startswith("."):
-        raise ConfigError(
-            f"name is {definition.name!r}: it names a folder, so leave out / and a dot in front."
-        )
-    if not isinstance(definition.storage, str | None):
-        raise ConfigError(f"storage is {definition.storage!r}: give a url.")
-    if type(definition.seeds) is not int or definition.seeds < 1:
-        raise ConfigError(f"seeds is {definition.seeds!r}: give how many per trial, at least 1.")
-    minutes = definition.trial_minutes
-    if minutes is not None and not (isinstance(minutes, int | float) and 0 < minutes < math.inf):
-        raise ConfigError(f"trial_minutes is {minutes!r}: give a positive number.")
-    parse_space(definition.space)
-    make_sampler(definition.sampler)
-    make_pruner(definition.pruner)
-
-
-def make_sampler(given: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
-    """Make a sampler from its ``name`` and options.
+def made(what: Literal["sampler", "pruner"], given: Options) -> Any:
+    """Return Optuna's sampler or pruner of a ``name`` and options.
 
     Every worker has a sampler of its own. All but ``random``, whose trials are seeded one by one
     (``trial_sampler``), are left unseeded, or all workers would draw the same.
 
     Raises:
-        ConfigError: There is no such sampler, or it does not take these options.
+        ConfigError: There is no such one, or it does not take these options.
     """
-    options = {key: value for key, value in given.items() if key != "seed"}
-    sampler: optuna.samplers.BaseSampler = _made("sampler", SAMPLERS, options)
-    return sampler
+    name, kinds = str(given.get("name")), KINDS[what]
+    if name not in kinds:
+        raise ConfigError(f"{what} is {name!r}: choose {', '.join(kinds)}.")
+    options = {key: value for key, value in given.items() if key not in ("name", "seed")}
+    try:
+        with experimental():
+            return kinds[name](**{**DEFAULTS.get(name, {}), **options})
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"{what} {name!r} cannot be made with {options}: {error}") from error
 
 
 def trial_sampler(given: Mapping[str, Any], number: int) -> optuna.samplers.BaseSampler | None:
@@ -227,24 +209,3 @@ def trial_sampler(given: Mapping[str, Any], number: int) -> optuna.samplers.Base
         return None
     seed = np.random.SeedSequence([int(given["seed"]), number]).generate_state(1)[0]
     return optuna.samplers.RandomSampler(seed=int(seed))
-
-
-def make_pruner(given: Mapping[str, Any]) -> optuna.pruners.BasePruner:
-    """Make a pruner from its ``name`` and options.
-
-    Raises:
-        ConfigError: There is no such pruner, or it does not take these options.
-    """
-    pruner: optuna.pruners.BasePruner = _made("pruner", PRUNERS, dict(given))
-    return pruner
-
-
-def _made(what: str, kinds: Mapping[str, Any], options: dict[str, Any]) -> Any:
-    name = options.pop("name")
-    if name not in kinds:
-        raise ConfigError(f"{what} is {name!r}: choose {', '.join(kinds)}.")
-    try:
-        with experimental():
-            return kinds[name](**{**DEFAULTS.get(name, {}), **options})
-    except (TypeError, ValueError, ImportError) as error:
-        raise ConfigError(f"{what} {name!r} cannot be made with {options}: {error}") from error

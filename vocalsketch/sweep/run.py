@@ -12,14 +12,20 @@ from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import make_folder
-from vocalsketch.jobs.job import Job
+from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import End, Pool, Watcher
-from vocalsketch.jobs.slots import Slot
 from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.report import summarise
-from vocalsketch.sweep.storages import check_exists, check_url, open_storage, patiently
-from vocalsketch.sweep.study import StudyError, load_study, open_study
+from vocalsketch.sweep.storage import (
+    StudyError,
+    check_exists,
+    check_url,
+    load_study,
+    open_storage,
+    open_study,
+    patiently,
+)
 from vocalsketch.sweep.trials import Tally, left_on_this_host, retry_running, take_tally
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
 

@@ -1,24 +1,27 @@
 """One trial: draw parameters, train with each seed, return the mean validation metric."""
 
 import gc
-import time
+import math
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
+import pytorch_lightning as pl
 import torch
 
-from vocalsketch.errors import VocalSketchError
+from vocalsketch.callbacks import WandbTracker
+from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import run_experiment
+from vocalsketch.experiment.config import Tree, assigned, write_tree
 from vocalsketch.experiment.refusals import OUT_OF_MEMORY
+from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import Run, train
-from vocalsketch.sweep.config_tree import Tree, assigned, write_tree
 from vocalsketch.sweep.definition import Definition, trial_sampler
-from vocalsketch.sweep.storages import STORAGE_FAULTS
-from vocalsketch.sweep.study import StudyError
-from vocalsketch.sweep.tracking import TrialReporter, state_of, track_unbegun
+from vocalsketch.sweep.storage import STORAGE_FAULTS, StudyError
 from vocalsketch.sweep.trials import (
-    OVERHEAD,
     REASON,
     SURPLUS,
     VALUES,
@@ -28,6 +31,124 @@ from vocalsketch.sweep.trials import (
     trial_folder,
     worker_name,
 )
+
+
+class TrialReporter(pl.Callback):
+    """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
+
+    Args:
+        trial: The trial.
+        metric: What is reported, such as ``val/mrr``.
+        parameters: The trial's parameters, for W&B.
+        reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
+
+    Attributes:
+        told: Whether W&B was told of the trial, where it is tracked.
+    """
+
+    def __init__(
+        self, trial: optuna.Trial, metric: str, parameters: dict[str, Any], reports: bool
+    ) -> None:
+        self.trial = trial
+        self.metric = metric
+        self.parameters = parameters
+        self.reports = reports
+        self.told = False
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell W&B which trial this is."""
+        about = {"trial": {"number": self.trial.number, "parameters": self.parameters}}
+        self._tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch; raise TrialPruned where the pruner gives the trial up.
+
+        Raises:
+            optuna.TrialPruned: The pruner ends the trial.
+        """
+        value = float(trainer.callback_metrics.get(self.metric, math.nan))
+        if trainer.state.fn == "validate":
+            summary = {"trial/state": "complete", "trial/value": value}
+            self._tell(trainer, lambda run: run.summary.update(summary))
+            return
+        if not self.reports or math.isnan(value):
+            return
+        with warnings.catch_warnings():
+            # a resumed trial reports the epoch again in which it broke off
+            warnings.filterwarnings("ignore", message=".*already reported")
+            self.trial.report(value, trainer.current_epoch)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(
+                f"{self.metric} {value:.4f} at epoch {trainer.current_epoch}, behind other trials"
+            )
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Tell W&B how the trial ended."""
+        summary = ended(state_of(exception), str(exception))
+        self._tell(trainer, lambda run: run.summary.update(summary))
+
+    def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
+        """Tell something to the W&B run, of which a study has one at most."""
+        self.told = True
+        trackers = [each for each in trainer.loggers if isinstance(each, WandbTracker)]
+        if trackers:
+            trackers[0].safely(lambda: tell(trackers[0].experiment))
+
+
+def state_of(error: BaseException) -> str:
+    """Return what an error makes of its trial: pruned, interrupted or failed.
+
+    A config that cannot be built and a training that diverged belong to the trial's parameters;
+    any other error that a user can meet is wrong for every trial.
+    """
+    # the base class itself speaks of the scores: they are NaN
+    diverged = type(error) is VocalSketchError
+    if isinstance(error, optuna.TrialPruned | ConfigError) or diverged:
+        return "pruned"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def ended(state: str, reason: str) -> dict[str, str]:
+    """Return what W&B's summary says of a trial that came to nothing."""
+    return {"trial/state": state, "trial/reason": reason[:500]}
+
+
+def track(
+    definition: Definition,
+    folder: Path,
+    *,
+    name: str,
+    job_type: str,
+    config: dict[str, Any],
+    summary: Mapping[str, Any],
+    more: Callable[[WandbTracker], object] = lambda _: None,
+) -> Path | None:
+    """Make a W&B run of a tracked study, or go on with the one of this folder.
+
+    ``more`` logs what is not in the summary.
+
+    Returns:
+        The folder of the run where W&B is offline, else None.
+    """
+    if definition.tracker is None:
+        return None
+    settings = definition.tracker
+    given = {key: settings[key] for key in ("project", "tags") if key in settings}
+    tracker = WandbTracker(
+        **given, name=name, group=definition.name, job_type=job_type, save_dir=str(folder)
+    )
+    tracker.describe(
+        name=name,
+        run_id=RunFolder(folder).wandb_id(),
+        job_type=job_type,
+        tags=[f"corpus={definition.corpus}"],
+        config=config,
+    )
+    tracker.safely(lambda: tracker.experiment.summary.update(dict(summary)))
+    more(tracker)
+    return tracker.finish()
 
 
 class TrialFailedError(Exception):
@@ -97,22 +218,16 @@ class Objective:
                 torch.cuda.empty_cache()
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
-        began = time.perf_counter()
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
         parameters = self.space.suggest(trial)
         tree = self.space.applied(self.definition.config, parameters)
-        folder = trial_folder(self.folder, first)
+        folder, metric = trial_folder(self.folder, first), self.definition.objective["metric"]
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds
-        computing = 0.0
         for seed in [each for each in seeds if str(each) not in values]:
-            self.reporter = TrialReporter(
-                trial, self.definition.objective["metric"], parameters, reports=seed == seeds[0]
-            )
+            self.reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
             values[str(seed)] = self._trained(tree, folder, seed, self.reporter)
-            computing += self.reporter.seconds
             trial.set_user_attr(VALUES, values)
-        trial.set_user_attr(OVERHEAD, round(time.perf_counter() - began - computing, 3))
         return sum(values.values()) / len(values)
 
     def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
@@ -128,13 +243,13 @@ class Objective:
         finally:
             self.training = False
         (run_dir / "checkpoints" / "last.ckpt").unlink(missing_ok=True)  # only to go on from
-        metric = self.definition.objective["metric"]
-        if metric not in outcome.metrics:
+        if reporter.metric not in outcome.metrics:
             known = sorted(name for name in outcome.metrics if name.startswith("val/"))
             raise StudyError(
-                f"objective is {metric!r}, which the trial did not log: choose {', '.join(known)}."
+                f"objective is {reporter.metric!r}, which the trial did not log: choose "
+                f"{', '.join(known)}."
             )
-        return outcome.metrics[metric]
+        return outcome.metrics[reporter.metric]
 
     def _about_the_run(self, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
@@ -152,7 +267,14 @@ class Objective:
         """Note why a trial ended, in the storage and, where no training told it, in W&B."""
         trial.set_user_attr(REASON, reason)
         if self.reporter is None or not self.reporter.told:
-            track_unbegun(self.definition, self.folder, trial, state, reason)
+            track(
+                self.definition,
+                self.folder / "trials" / f"{trial.number:05d}_{state}",
+                name=f"trial_{trial.number:05d}",
+                job_type="trial",
+                config={"trial": {"number": trial.number, "parameters": trial.params}},
+                summary=ended(state, reason),
+            )
 
 
 def _short(error: Exception) -> str:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-import statistics
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,6 @@ CLAIMING = timedelta(seconds=60)  # more than a worker needs to sign a trial tha
 WORKER = "worker"  # who runs it
 REASON = "reason"  # why it was pruned or failed
 VALUES = "values"  # the metric of each seed that is done
-OVERHEAD = "overhead"  # seconds beyond training and ranking
 SURPLUS = "surplus"  # it came after the total was reached
 
 
@@ -183,16 +181,6 @@ def running_lines(trials: Sequence[FrozenTrial]) -> Iterator[str]:
             minutes = (datetime.now() - trial.datetime_start).total_seconds() / 60
             worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
             yield f"trial {trial.number} runs for {minutes:.1f} min on {worker}"
-
-
-def median_overhead(trials: Sequence[FrozenTrial]) -> float | None:
-    """Return the median over trials of the seconds beyond training; None of no trial."""
-    seconds = [
-        float(trial.user_attrs[OVERHEAD])
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and OVERHEAD in trial.user_attrs
-    ]
-    return statistics.median(seconds) if seconds else None
 
 
 def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:

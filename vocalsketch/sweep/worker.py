@@ -15,8 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.jobs.run import as_process
-from vocalsketch.sweep.storages import STORAGE_FAULTS, open_storage, patiently
-from vocalsketch.sweep.study import StudyError, load_study
+from vocalsketch.sweep.storage import (
+    STORAGE_FAULTS,
+    StudyError,
+    load_study,
+    open_storage,
+    patiently,
+)
 from vocalsketch.sweep.trial import Objective, TrialFailedError
 from vocalsketch.sweep.trials import (
     REASON,

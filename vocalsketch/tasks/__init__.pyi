@@ -1,9 +1,8 @@
 from .classification import ClassificationTask
 from .contrastive import ContrastiveTask
 from .imisound import ImisoundTask
-from .retrieval import RetrievalTask
+from .retrieval import RetrievalTask, TwoDFTTask
 from .siamese import SiameseTask
-from .two_dft import TwoDFTTask
 
 __all__ = [
     "ClassificationTask",

@@ -1,12 +1,14 @@
-"""What a classifier is trained to make small."""
+"""What training makes small, and how its learning rate goes down."""
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 LossName = Literal["softmax", "sum_normalised_sigmoid"]
 
@@ -76,3 +78,14 @@ def triplet_loss(similarities: Tensor, positive: Tensor, rivals: Tensor, margin:
     wrong = similarities.masked_fill(positive | ~rivals, -torch.inf).amax(1)
     gaps = (wrong - right + margin).clamp(min=0)
     return torch.where(torch.isfinite(gaps), gaps, torch.zeros_like(gaps)).mean()
+
+
+def with_keras_decay(optimizer: Optimizer, decay: float) -> Any:
+    """Return what ``configure_optimizers`` does: the optimizer, decayed as Keras does if asked.
+
+    After ``step`` steps the rate is initial / (1 + decay * step).
+    """
+    if not decay:
+        return optimizer
+    schedule = LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

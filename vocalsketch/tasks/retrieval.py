@@ -6,13 +6,17 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.datamodules.retrieval import EvaluationSet, RetrievalDataModule
 from vocalsketch.domain import SIDES, Indices, Side
+from vocalsketch.features.cqt import CQT
+from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.checkpoints import description_used
 from vocalsketch.systems.system import System
+from vocalsketch.systems.two_dft import TwoDFT
 
 Embeddings = dict[Side, Tensor]
 # of a checkpoint's provenance: what it began from, and whose that was
@@ -165,3 +169,31 @@ class RetrievalTask(pl.LightningModule):
             scores.double().cpu().numpy(),
             kinds if any(kinds) else (),
         )
+
+
+class TwoDFTTask(RetrievalTask):
+    """The 2-D Fourier transform of the data's features; ``trainer.max_epochs: 0`` ranks at once.
+
+    Args:
+        imitation_front_end: Taken from the data.
+        recording_front_end: Taken from the data.
+    """
+
+    def __init__(
+        self,
+        imitation_front_end: FrontEnd | None = None,
+        recording_front_end: FrontEnd | None = None,
+    ) -> None:
+        front_ends: dict[Side, FrontEnd] = {
+            "imitation": imitation_front_end or CQT(),
+            "recording": recording_front_end or CQT(),
+        }
+        super().__init__(TwoDFT(front_ends))
+        self.automatic_optimization = False  # which would ask for an optimizer
+
+    def training_step(self, batch: ClipBatch) -> None:
+        """Learn nothing."""
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Return none."""
+        return []

@@ -11,8 +11,8 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models import TowerGeometry
 from vocalsketch.systems.siamese import Sharing, Siamese, SiameseGeometry
+from vocalsketch.tasks.losses import with_keras_decay
 from vocalsketch.tasks.retrieval import RetrievalTask
-from vocalsketch.tasks.schedules import with_keras_decay
 from vocalsketch.tasks.transfer import (
     Layers,
     Transfer,

@@ -36,7 +36,8 @@ from vocalsketch.web.searching import (
 )
 
 STATIC = Path(__file__).parent / "static"
-KEPT = 64  # clips, and as many pictures, that are not made again; 1.5 MB each at most
+CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
+PICTURES_KEPT = 2048  # likewise; 10 kB each
 FRESH = {"Cache-Control": "private, max-age=300"}
 MOST_FOLDERS = 500  # that are offered
 MOST_SOUNDS = 200  # listed at once
@@ -139,7 +140,9 @@ class _Pages:
     can_reveal: bool
 
     def __post_init__(self) -> None:
-        self.searches = anyio.CapacityLimiter(available_cores() + 1)  # more would only wait in turn
+        cores = available_cores()  # more at once would only wait in turn
+        self.searches = anyio.CapacityLimiter(cores)
+        self.drawings = anyio.CapacityLimiter(max(1, cores // 2))  # what was found comes first
         self.router = APIRouter()
         get, post = self.router.get, self.router.post
         get("/state")(self.state)
@@ -231,14 +234,14 @@ class _Pages:
             names,
         )
 
-    def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
+    async def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
         """Play a part of a sound: wav of 16 bits, ``LONGEST_CLIP`` seconds at most."""
-        content = self._made(audible_clip, place)
+        content = await self._made(_clip, place)
         return ranged(content, "audio/wav", request.headers.get("range", ""))
 
-    def spectrogram(self, place: Annotated[Place, Query()]) -> Response:
+    async def spectrogram(self, place: Annotated[Place, Query()]) -> Response:
         """Show that part's mel spectrogram (PNG)."""
-        picture = self._made(spectrogram_picture, place)
+        picture = await self._made(_picture, place)
         return Response(picture, media_type="image/png", headers=FRESH)
 
     def file(self, place: Annotated[Place, Query()]) -> FileResponse:
@@ -259,9 +262,12 @@ class _Pages:
     def _file(self, place: Place) -> Path:
         return self.libraries.now().library(place.library).file_of(place.path)
 
-    def _made(self, make: Callable[[Path, float, float], bytes], place: Place) -> bytes:
-        file = self._file(place)
-        return _made(make, file, file.stat().st_mtime_ns, place.start)
+    async def _made(self, make: Callable[[Path, int, float], bytes], place: Place) -> bytes:
+        def made() -> bytes:
+            file = self._file(place)
+            return make(file, file.stat().st_mtime_ns, place.start)
+
+        return await anyio.to_thread.run_sync(made, limiter=self.drawings)
 
     async def _in_turn(self, work: Callable[..., Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
@@ -316,6 +322,11 @@ async def _misread(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "; ".join(texts)[:1000]}, 400)
 
 
-@lru_cache(2 * KEPT)
-def _made(make: Callable[[Path, float, float], bytes], file: Path, _: int, start: float) -> bytes:
-    return make(file, start, LONGEST_CLIP)
+@lru_cache(CLIPS_KEPT)
+def _clip(file: Path, _changed: int, start: float) -> bytes:
+    return audible_clip(file, start, LONGEST_CLIP)
+
+
+@lru_cache(PICTURES_KEPT)
+def _picture(file: Path, _changed: int, start: float) -> bytes:
+    return spectrogram_picture(file, start, LONGEST_CLIP)

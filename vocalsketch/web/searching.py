@@ -149,8 +149,7 @@ def found(hit: Hit, systems: Systems) -> Found:
         n for n, each in enumerate(systems.indexes) if each.library / hit.path == hit.file
     )
     path = PurePosixPath(hit.path)
-    whole = {"library": library, "path": hit.path}
-    place = urlencode({**whole, "start": f"{hit.start:g}"})
+    place = urlencode({"library": library, "path": hit.path, "start": f"{hit.start:g}"})
     return Found(
         rank=hit.rank,
         library=library,
@@ -165,5 +164,5 @@ def found(hit: Hit, systems: Systems) -> Found:
         likelihood=hit.probability,
         clip=f"clip?{place}",
         spectrogram=f"spectrogram?{place}",
-        file=f"file?{urlencode(whole)}",
+        file=f"file?{place}",
     )

@@ -58,7 +58,7 @@ class StudyPlan(BaseModel):
             ConfigError: It cannot be read, or a key is unknown or out of range.
         """
         # Imported here: with it comes what trains.
-        from vocalsketch.experiment.config_file import read_config_text
+        from vocalsketch.experiment.config import read_config_text
 
         try:
             return cls(**(yaml.safe_load(read_config_text(file)) or {}))

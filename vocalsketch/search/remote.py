@@ -1,0 +1,151 @@
+"""An index at an address such as ``s3://bucket/index``, with a copy in the cache folder."""
+
+import hashlib
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from fsspec.core import url_to_fs
+
+from vocalsketch.errors import StorageError, VocalSketchError
+from vocalsketch.files import cache_folder, written_whole
+from vocalsketch.search.manifest import FILE, PARTS, SYSTEM, Manifest
+from vocalsketch.search.segment import checksum_of
+
+
+class Remote:
+    """An index elsewhere. Segments never change, so the copy fetches and sends what is new.
+
+    Args:
+        address: As fsspec takes it; one build at a time, which no lock ensures.
+
+    Attributes:
+        folder: Of the copy, an index's folder.
+
+    Raises:
+        StorageError: There is no such kind of address, or what reads it is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address.rstrip("/")
+        name = hashlib.sha256(self.address.encode()).hexdigest()[:16]
+        self.folder = cache_folder() / "indexes" / f"{PurePosixPath(self.address).name}-{name}"
+        with reaching(self.address):
+            self._files, self._root = url_to_fs(self.address)
+        self._theirs = Manifest()
+
+    def holds_index(self) -> bool:
+        """Whether there is an index.
+
+        Raises:
+            StorageError: The address cannot be reached.
+        """
+        with reaching(self.address):
+            return bool(self._files.exists(f"{self._root}/{FILE}"))
+
+    def pull(self, ahead: bool = False) -> Path:
+        """Bring the copy up to date, the manifest last; return its folder.
+
+        Args:
+            ahead: Whether a copy that was built and not sent, as its build was killed, is kept.
+
+        Raises:
+            StorageError: There is no index, it is damaged, or the address cannot be reached.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with reaching(self.address), tempfile.TemporaryDirectory(dir=self.folder) as new:
+            self._files.get_file(f"{self._root}/{FILE}", f"{new}/{FILE}")
+            self._theirs = Manifest.read(Path(new))
+            ours = Manifest.read(self.folder) if Manifest.exists(self.folder) else Manifest()
+            if ahead and ours.version > self._theirs.version:
+                return self.folder
+            for part in self._theirs.segments:
+                if part not in ours.segments or not (self.folder / part.file).exists():
+                    self._fetch(part.file, part.checksum)
+            system = self.folder / SYSTEM
+            if ours.fingerprint != self._theirs.fingerprint or not system.exists():
+                self._fetch(SYSTEM)
+            Path(new, FILE).replace(self.folder / FILE)
+        return self.folder
+
+    def begin(self) -> Path:
+        """Bring the copy up to date for a build, which goes on where one was killed.
+
+        Raises:
+            StorageError: The address cannot be written.
+        """
+        with reaching(self.address):
+            for folder in (self._root, f"{self._root}/{PARTS}"):
+                if not self._files.exists(folder):
+                    self._files.mkdir(folder, create_parents=False)  # a bucket is not made
+            probe = f"{self._root}/{PARTS}/{secrets.token_hex(4)}.tmp"
+            self._files.pipe_file(probe, b"may this be written?")
+            self._files.rm_file(probe)
+        if self.holds_index():
+            self.pull(ahead=True)
+        self.pull_parts()
+        return self.folder
+
+    def pull_parts(self) -> None:
+        """Fetch the parts that are there and not here."""
+        with reaching(self.address):
+            for file in self._listed(f"{self._root}/{PARTS}"):
+                if file.suffix == ".arrow" and not (self.folder / PARTS / file.name).exists():
+                    self._fetch(f"{PARTS}/{file.name}")
+
+    def push(self) -> None:
+        """Send what is new, the manifest last; then remove what no version needs any more."""
+        ours = Manifest.read(self.folder)
+        new = [part.file for part in ours.segments if part not in self._theirs.segments]
+        for name in [*new, SYSTEM, FILE] if ours != self._theirs else []:
+            send(self.folder / name, f"{self.address}/{name}")
+        needed = {part.file for part in (*ours.segments, *self._theirs.segments)}
+        with reaching(self.address):
+            for file in self._listed(self._root):
+                if file.suffix == ".arrow" and file.name not in needed:
+                    self._files.rm_file(str(file))
+            if self._listed(f"{self._root}/{PARTS}"):  # object storage has no empty folders
+                self._files.rm(f"{self._root}/{PARTS}", recursive=True)
+
+    def _listed(self, folder: str) -> list[PurePosixPath]:
+        self._files.invalidate_cache()  # others write there
+        return [PurePosixPath(name) for name in self._files.find(folder, maxdepth=1)]
+
+    def _fetch(self, name: str, checksum: str = "") -> None:
+        with written_whole(self.folder / name) as temporary:
+            self._files.get_file(f"{self._root}/{name}", str(temporary))
+            if checksum and checksum_of(temporary) != checksum:
+                raise StorageError(f"{self.address}/{name} is damaged: build the index elsewhere.")
+
+
+def send(file: Path, address: str) -> None:
+    """Write a file to an address, whole or not at all.
+
+    Raises:
+        StorageError: It cannot be reached or written.
+    """
+    with reaching(address):
+        files, path = url_to_fs(address)
+        temporary = f"{path}.{secrets.token_hex(4)}.tmp"
+        files.put_file(str(file), temporary)
+        files.mv(temporary, path)
+
+
+@contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Say of any error what could not be reached or written: each kind of address has its own.
+
+    Raises:
+        StorageError: Instead of them.
+    """
+    try:
+        yield
+    except (VocalSketchError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        raise StorageError(
+            f"{address} cannot be read or written ({error or type(error).__name__}): check the "
+            "address, the connection and the rights."
+        ) from error
