@@ -132,6 +132,7 @@ class LanceIndex(Index):
         """
         if not self.approximate:
             return self
+        _ = self._scorer  # one for all queries
         found, embedding = copy(self), self.embeddings([query])
         asked, count = embedding, max(RESCORED, PER_FILE * k)
         aspects = {n: f for n, f in wishes.get("aspects", {}).items() if f != 1.0}
@@ -179,9 +180,9 @@ class LanceIndex(Index):
 
     def _tagged(self, wanted: Sequence[str]) -> list[str]:
         """Return a filter for each wanted tag."""
-        each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
         filters = []
         for tag in wanted:
+            each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
             same = compress(map(_quoted, self._tags), matches_tags(each, [tag]))
             listed = ", ".join(same)
             filters.append(f"array_has_any(tags, [{listed}])" if listed else "false")
