@@ -36,11 +36,10 @@ from made_up import FRONT_ENDS, named, random_network, write_random
 from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.search import Index, read_query
 from vocalsketch.search.query import prepared
-from vocalsketch.search.searcher import highest
 from vocalsketch.search.segment import Table, read_segment
+from vocalsketch.search.shard import highest
 from vocalsketch.systems import load_system
-from vocalsketch.systems.compiled import FAST
-from vocalsketch.systems.head_scorer import ROWS_PER_TASK, HeadScorer
+from vocalsketch.systems.head_scorer import FAST, ROWS_PER_TASK, HeadScorer
 from vocalsketch.systems.siamese import Siamese
 
 SIZES = (10_000, 100_000, 1_000_000)

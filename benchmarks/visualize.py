@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.interpret.ascent import AscentSettings, ascend, noise_inputs
+from vocalsketch.interpret.ascent import Ascent, AscentSettings, noise_inputs
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject, load_subject
 from vocalsketch.models import ConvStage, TowerGeometry
@@ -63,7 +63,7 @@ def _seconds(layer: Layer, groups: list[list[int]], arguments: argparse.Namespac
     _synchronise(device)
     begun = time.perf_counter()
     for units, start in zip(groups, starts, strict=True):
-        ascend(
+        Ascent(
             lambda inputs, rows, units=torch.tensor(units, device=device): layer.activation(
                 units[rows], inputs
             ),
@@ -71,7 +71,7 @@ def _seconds(layer: Layer, groups: list[list[int]], arguments: argparse.Namespac
             torch.ones(len(units), device=device),
             settings,
             torch.Generator(),
-        )
+        ).climb()
     _synchronise(device)
     return time.perf_counter() - begun
 

@@ -61,6 +61,26 @@ def written_whole(target: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside ``folder``, to which it is renamed when the block succeeds.
+
+    Raises:
+        StorageError: ``folder`` exists, or cannot be written.
+    """
+    if folder.exists():
+        raise StorageError(f"{folder} exists: choose another folder, or remove it.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            made = Path(temporary) / folder.name
+            made.mkdir()
+            yield made
+            made.rename(folder)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
 def open_regular(path: Path) -> FileIO:
     """Open a regular file for reading, unbuffered; what else bears its name is not waited for.
 
@@ -85,6 +105,12 @@ def read_regular(path: Path) -> bytes:
     """
     with open_regular(path) as stream:
         return stream.readall()
+
+
+def write_bytes(target: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``target``, whole or not at all."""
+    with written_whole(target) as temporary:
+        temporary.write_bytes(data)
 
 
 def write_text(target: Path, text: str) -> None:

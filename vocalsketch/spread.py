@@ -89,6 +89,7 @@ def _threads(
 def _processes(
     function: Callable[[Batch], Result], jobs: int
 ) -> Iterator[Callable[[Batch], Future[Result]]]:
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads halfway
     with ProcessPoolExecutor(jobs, context, _end_with_parent) as pool:
         try:
@@ -100,6 +101,8 @@ def _processes(
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()  # what they write appears whole
             raise
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocalsketch.callbacks import ConfusionWriter, WandbTracker
+from vocalsketch.callbacks import ResultsWriter, WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.labelled import LabelledCorpus
 from vocalsketch.models import ConvStage, TowerGeometry
@@ -32,7 +32,7 @@ def task() -> ClassificationTask:
     """Three clips are counted: a dog for a dog, a dog for rain, rain for rain."""
     tower = TowerGeometry([ConvStage(1, (2, 2))])
     module = ClassificationTask(tower, input_shape=(4, 4), classes=("dog", "rain"))
-    module.counts["test"].update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
+    module.counts.update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
     return module
 
 
@@ -44,7 +44,7 @@ def trainer(tracker: WandbTracker, corpus: str, *, first: bool = True) -> Simple
 
 def test_figures_counts_and_picture_are_written(task: ClassificationTask, tmp_path: Path) -> None:
     tracker = RecordingTracker()
-    writer = ConfusionWriter(tmp_path, "tower")
+    writer = ResultsWriter(tmp_path, "tower")
     writer.on_test_epoch_end(trainer(tracker, "demo"), task)
 
     figures = json.loads((tmp_path / "accuracy_test.json").read_text())
@@ -64,7 +64,7 @@ def test_figures_counts_and_picture_are_written(task: ClassificationTask, tmp_pa
 
 
 def test_other_processes_count_and_write_nothing(task: ClassificationTask, tmp_path: Path) -> None:
-    writer = ConfusionWriter(tmp_path, "tower")
+    writer = ResultsWriter(tmp_path, "tower")
     writer.on_test_epoch_end(trainer(RecordingTracker(), "demo", first=False), task)
-    assert np.array_equal(writer.written["test"].counts, [[1, 1], [0, 1]])
+    assert np.array_equal(writer.confusions["test"].counts, [[1, 1], [0, 1]])
     assert list(tmp_path.iterdir()) == []

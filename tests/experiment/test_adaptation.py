@@ -21,7 +21,7 @@ from vocalsketch.experiment.adaptation import Adaptation
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems import load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.systems.ensemble import Ensemble
 

@@ -31,7 +31,7 @@ from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems import load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

@@ -11,9 +11,8 @@ import sklearn.metrics
 import torch
 from torchmetrics.retrieval import RetrievalMRR
 
-from vocalsketch.retrieval.fusion import fuse, log_likelihoods
 from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank, mid_ranks
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse, log_likelihoods
 from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
 from vocalsketch.tasks.classification import Confusion
 

@@ -6,20 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.ascent import AscentSettings, ascend, noise_inputs, within_reach
+from vocalsketch.interpret.ascent import Ascent, AscentSettings, noise_inputs, within_reach
 
 SHAPE = (5, 7)
 
 
 def climb(activation, starts, settings=None, scales=None, seed=0):
     units = len(starts[0])
-    return ascend(
+    return Ascent(
         activation,
         starts,
         torch.ones(units) if scales is None else scales,
         settings or AscentSettings(),
         torch.Generator().manual_seed(seed),
-    )
+    ).climb()
 
 
 def linear(filters):

@@ -14,10 +14,10 @@ from vocalsketch.interpret.pattern import Sounds
 PICTURE, SOUND = b"\x89PNG picture", b"RIFF sound"
 
 
-def patterns(subject, **changed):
+def patterns(subject, heard=Sounds((SOUND,), (0.5,), 1.5), **changed):
     of = portrait(subject, subject.layers[0], [3])
     pattern = replace(of.patterns[0], **changed)
-    cards = [(pattern, PICTURE, Sounds((SOUND,), (0.5,), 1.5))]
+    cards = [(pattern, PICTURE, heard)]
     return page(
         "patterns.html.j2",
         names=["<script>alert(1)</script>"],
@@ -51,6 +51,13 @@ def test_pictures_and_sounds_are_in_the_page_itself(subject):
 )
 def test_the_page_says_how_a_unit_answers(subject, changed, said):
     assert said in patterns(subject, **changed)
+
+
+def test_what_cannot_become_sound_has_a_picture_alone(subject):
+    html = patterns(subject, heard=None)
+    assert "data:image/png" in html
+    assert "<audio" not in html
+    assert "its sound" not in html.split("<section>")[1].lower()
 
 
 def test_names_are_escaped(subject):

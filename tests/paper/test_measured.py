@@ -5,8 +5,7 @@ import pytest
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.paper.measured import Measured, with_fusions
-from vocalsketch.retrieval.fusion import fuse
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse
 
 
 def test_mean_and_spread_are_over_seeds_and_per_query_means_too(ranked):

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.retrieval.fusion import fuse, log_likelihoods
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse, log_likelihoods
 
 
 def made_up(kind="logit", system="tied", scores=((1.0, -1.0, 0.5), (0.0, 2.0, -3.0))) -> Scores:
@@ -90,10 +89,9 @@ def test_the_order_of_candidates_does_not_matter(order, logits, cosines):
     )
 
 
-def test_the_fusion_is_named_after_its_systems_unless_told():
+def test_the_fusion_is_named_after_its_systems():
     systems = [made_up(system="tied"), made_up(system="untied")]
     assert fuse(systems).system == "tied+untied"
-    assert fuse(systems, name="iminet_fusion").system == "iminet_fusion"
 
 
 def category(**change) -> Scores:
@@ -110,14 +108,13 @@ def category(**change) -> Scores:
         (replace(made_up(), half="validation"), "their half differs, 'test' and 'validation'"),
         (
             category(category="dogs"),
-            "categories differ: 1 only in the first, such as 'bells'; "
-            "1 only in the second, such as 'dogs'",
+            "categories differ, 2 are only in one, such as 'bells'",
         ),
-        (replace(made_up(), categories=()), "categories differ: 1 only in the first"),
-        (category(queries=("x", "z")), "queries in bells differ: .*'y'.*'z'"),
+        (replace(made_up(), categories=()), "categories differ, 1 are only in one"),
+        (category(queries=("x", "z")), "queries in bells differ, 2 are only in one, such as 'y'"),
         (
             category(candidates=("a", "b", "d")),
-            "tied and other do not belong together: their candidates in bells differ: .*'c'.*'d'",
+            "tied and other do not belong together: their candidates in bells differ, .*'c'",
         ),
         (category(candidates=("b", "a", "c")), "candidates in bells differ in their order"),
         (category(targets=np.array([0, 2])), "targets in bells differ"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torchmetrics.functional import retrieval
 
-from vocalsketch.retrieval.metrics import MEASURES, chances, graded, measured
+from vocalsketch.retrieval.ranking import MEASURES, chances, graded, measured
 from vocalsketch.retrieval.scores import CategoryScores
 
 QUERIES, CANDIDATES = 40, 23

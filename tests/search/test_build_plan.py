@@ -7,8 +7,7 @@ import pyarrow as pa
 
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.search.embedding import Embedded, open_parts, part_name, write_part
-from vocalsketch.search.library import COLUMNS
-from vocalsketch.search.plan import Plan, make_plan
+from vocalsketch.search.library import COLUMNS, Plan, make_plan
 from vocalsketch.search.segment import EMBEDDING, Table
 
 

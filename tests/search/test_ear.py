@@ -16,8 +16,7 @@ from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
 from vocalsketch.features.audio import clip_of
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.ear import ear_of
-from vocalsketch.search.library import index_of
-from vocalsketch.search.plan import is_current
+from vocalsketch.search.library import index_of, is_current
 from vocalsketch.systems import load_system
 from vocalsketch.voice.imitate import anyone, imitate
 

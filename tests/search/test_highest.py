@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from vocalsketch.search import searcher
-from vocalsketch.search.searcher import highest
+from vocalsketch.search import shard
+from vocalsketch.search.shard import highest
 
 
 @given(arrays(np.float32, st.integers(1, 60), elements=st.integers(-3, 3)), st.integers(1, 70))
 def test_the_highest_are_found_with_all_that_equal_the_last(scores: np.ndarray, count: int) -> None:
     last = np.sort(scores)[::-1][min(count, len(scores)) - 1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searcher, "BLOCK", 4)
+        patch.setattr(shard, "BLOCK", 4)
         assert sorted(highest(scores, count)) == np.flatnonzero(scores >= last).tolist()
 
 

@@ -18,8 +18,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.level import KEPT_BEFORE
 from vocalsketch.search import Hit, Index, Searcher, build_index, read_query
 from vocalsketch.search import searcher as searcher_module
-from vocalsketch.search.query import prepared
-from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK
+from vocalsketch.search.query import LOG_LIKELIHOOD_OF_LACK, prepared
 from vocalsketch.systems import System, load_system
 
 
@@ -47,7 +46,7 @@ def test_every_sound_is_ranked_by_the_systems_score_of_the_pair(
     index: Index, checkpoint: Path, query: np.ndarray, tmp_path: Path
 ) -> None:
     sung = write_sound(tmp_path / "sung.wav", query)
-    hits = index.search(*read_query(sung), k=100)
+    hits = index.search(*read_query(str(sung)), k=100)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6]
     assert sorted(hit.path for hit in hits) == index.paths()
     scores = [hit.score for hit in hits]

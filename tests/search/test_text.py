@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from vocalsketch.search.text import LOG_LIKELIHOOD_OF_LACK, matches_tags, text_log_likelihoods
+from vocalsketch.search.query import LOG_LIKELIHOOD_OF_LACK, matches_tags, text_log_likelihoods
 
 PATHS = pa.chunked_array(
     [["Doors/x.wav", "car_door.wav", "CarDoor.wav"], ["outdoor.wav", "a.b.wav", "Türen/Tür.wav"]]

@@ -11,7 +11,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.contours import FAMILIES
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.voice.listening import heard
 from vocalsketch.voice.people import imitation, person
 

@@ -14,7 +14,7 @@ from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.imisound import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry

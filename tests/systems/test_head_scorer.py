@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocalsketch.models import MetricHead
-from vocalsketch.systems import compiled, head_scorer
+from vocalsketch.systems import head_scorer
 from vocalsketch.systems.head_scorer import HeadScorer
 
 
@@ -94,5 +94,5 @@ def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Monk
             results[place] = 2 * values[place]
 
     results = np.zeros(3)
-    compiled.compiled(doubled)(np.arange(3.0), results)
+    head_scorer.compiled(doubled)(np.arange(3.0), results)
     np.testing.assert_array_equal(results, [0, 2, 4])

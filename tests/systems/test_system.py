@@ -17,7 +17,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.log_mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.contours import Contours
+from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.imisound import Imisound
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from vocalsketch.systems import load_system
-from vocalsketch.systems.two_dft import TwoDFT
+from vocalsketch.systems.baselines import TwoDFT
 
 
 def test_a_shift_along_time_and_pitch_makes_no_difference() -> None:

@@ -1,112 +1,18 @@
 """The page in a real browser: Chromium, with a microphone that plays a file."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
-from playwright.sync_api import Page as Tab
+from chromium import Opened, hits, needed, until, uploaded
+from playwright.sync_api import expect
 from served_page import Page, served_page
 from small_networks import RATE, chirp, write_library, write_sound
 
 from vocalsketch.search import Index
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-)
-PATIENCE = 60_000  # milliseconds, on a busy machine
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
-Opened = Callable[..., Tab]
-
-
-@pytest.fixture(scope="module")
-def sung(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_sound(tmp_path_factory.mktemp("sung") / "sung.wav", chirp(1, 0.7))
-
-
-@pytest.fixture(scope="module")
-def browser(sung: Path) -> Iterator[Browser]:
-    """The microphone hears the same imitation again and again."""
-    louder = write_sound(sung.parent / "microphone.wav", np.tile(chirp(1, 1.0, 48_000), 4), 48_000)
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={louder}"],
-        )
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Opened]:
-    """Opens a page; in the end nothing went wrong and no other server was asked."""
-    wrong: list[str] = []
-    contexts = []
-
-    def opens(page: Page, path: str = "", width: int = 1200, scheme: str = "light") -> Tab:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            permissions=["microphone", "clipboard-write", "clipboard-read"],
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        tab = context.new_page()
-        own = (page.address, "data:", "blob:", "about:")
-        tab.on("request", lambda sent: sent.url.startswith(own) or wrong.append(sent.url))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-        tab.on(
-            "console",
-            # the picture of a sound that may not be served any more; refused recordings
-            lambda said: (
-                said.type == "error"
-                and "swapped.wav" not in said.location["url"]
-                and "/api/search" not in said.location["url"]
-                and wrong.append(said.text)
-            ),
-        )
-        tab.goto(page.address + path)
-        return tab
-
-    expect.set_options(timeout=PATIENCE)
-    yield opens
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def until(tab: Tab, expression: str) -> None:
-    """Wait; by Playwright's own way a page would have to allow eval."""
-    for _ in range(PATIENCE // 50):
-        if tab.evaluate(expression):
-            return
-        tab.wait_for_timeout(50)
-    raise AssertionError(f"never {expression}")
-
-
-def hits(tab: Tab) -> Locator:
-    return tab.locator("#hits .hit")
-
-
-def uploaded(tab: Tab, file: Path) -> Tab:
-    tab.locator("#upload").set_input_files(file)
-    hits(tab).first.wait_for()
-    return tab
+pytestmark = needed
 
 
 def test_what_is_sung_into_the_microphone_is_searched_and_played(

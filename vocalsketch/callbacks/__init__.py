@@ -1,7 +1,6 @@
 """Lightning callbacks and the tracker."""
 
 from vocalsketch.callbacks.results import (
-    ConfusionWriter,
     MRRPerCategory,
     ResultsWriter,
     RetrievalMedia,
@@ -10,7 +9,6 @@ from vocalsketch.callbacks.training import EpochSeed, PreciseBatchNorm
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 
 __all__ = [
-    "ConfusionWriter",
     "EpochSeed",
     "MRRPerCategory",
     "PreciseBatchNorm",

@@ -12,14 +12,14 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.datamodules.batches import Part
 from vocalsketch.datamodules.classification import ClassificationDataModule
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.domain import Half, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole
-from vocalsketch.retrieval.metrics import MEASURES, measured
+from vocalsketch.retrieval.ranking import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.tasks.classification import ClassificationTask, Confusion
@@ -27,7 +27,11 @@ from vocalsketch.tasks.retrieval import RetrievalTask
 
 
 class ResultsWriter(pl.Callback):
-    """Writes results, ranks and scores at the end of ``validate``, ``test`` and ``predict``.
+    """Writes what comes of ``validate``, ``test`` and ``predict``.
+
+    Of a retrieval system these are results, ranks and scores. Of a classifier
+    ``accuracy_<part>.json`` holds the figures, ``confusion_<part>.csv`` the counts (a row per true
+    class) and ``confusion_<part>.png`` a picture, which W&B shows as ``<part>/confusion``.
 
     Args:
         folder: Where to.
@@ -35,21 +39,23 @@ class ResultsWriter(pl.Callback):
 
     Attributes:
         written: The results of each half evaluated, on every process.
+        confusions: The confusion of each part evaluated, likewise.
     """
 
     def __init__(self, folder: Path, system: str) -> None:
         self.folder = folder
         self.system = system
         self.written: dict[Half, Results] = {}
+        self.confusions: dict[Part, Confusion] = {}
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the validation half's results, unless this validation is a part of training."""
         if trainer.state.fn == "validate":
-            self._write(trainer, pl_module)
+            self._write(trainer, pl_module, "validation")
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the test half's results."""
-        self._write(trainer, pl_module)
+        self._write(trainer, pl_module, "test")
 
     def on_predict_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write every query's score for every candidate, npz and one CSV per category."""
@@ -58,6 +64,22 @@ class ResultsWriter(pl.Callback):
             scores.save(self.folder / f"scores_{scores.half}.npz")
             for category in scores.categories:
                 _write_matrix(self.folder, scores.half, category)
+
+    def title(self, part: Part, corpus: str) -> str:
+        """Return what stands above a confusion matrix."""
+        return f"{self.system}, {part} clips\n{corpus_tag(corpus)}"
+
+    def _write(self, trainer: pl.Trainer, module: pl.LightningModule, part: Part) -> None:
+        if isinstance(module, ClassificationTask):
+            self.confusions[part] = module.confusion()
+            if trainer.is_global_zero:
+                self._write_confusion(trainer, part)
+        scores = self._scores(module)
+        if scores is not None and isinstance(module, RetrievalTask):
+            skipped = module.evaluation_set.skipped
+            self.written[scores.half] = results_dict(scores, skipped)
+            if trainer.is_global_zero:
+                write_results(self.folder, scores, skipped)
 
     def _scores(self, module: pl.LightningModule) -> Scores | None:
         if not isinstance(module, RetrievalTask):
@@ -76,14 +98,25 @@ class ResultsWriter(pl.Callback):
             categories=tuple(categories),
         )
 
-    def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        scores = self._scores(module)
-        if scores is None or not isinstance(module, RetrievalTask):
-            return
-        skipped = module.evaluation_set.skipped
-        self.written[scores.half] = results_dict(scores, skipped)
-        if trainer.is_global_zero:
-            write_results(self.folder, scores, skipped)
+    def _write_confusion(self, trainer: pl.Trainer, part: Part) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        assert isinstance(data, ClassificationDataModule)
+        confusion = self.confusions[part]
+        figures = {
+            "system": self.system,
+            "part": part,
+            "corpus": data.corpus.name,
+            "split": data.split_name(),
+            "skipped": {reason: list(names) for reason, names in data.skipped(part).items()},
+            **confusion.to_dict(),
+        }
+        picture = write_confusion(
+            self.folder / f"confusion_{part}", confusion, self.title(part, data.corpus.name)
+        )
+        # last: who finds it takes the part for done
+        write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
+        for tracker in trackers(trainer):
+            show_picture(tracker, f"{part}/confusion", picture)
 
 
 def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
@@ -92,6 +125,22 @@ def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
     values = category.scores.astype(float).tolist()
     rows = ((query, *row) for query, row in zip(category.queries, values, strict=True))
     write_table(path, ("query", *category.candidates), rows)
+
+
+def write_confusion(stem: Path, confusion: Confusion, title: str) -> Path:
+    """Write counts (CSV, a line per true class) and a picture (PNG), whose path is returned."""
+    rows = zip(confusion.classes, confusion.counts.tolist(), strict=True)
+    header = ("true class", *confusion.classes)
+    write_table(stem.with_suffix(".csv"), header, ((name, *row) for name, row in rows))
+    picture = stem.with_suffix(".png")
+    with written_whole(picture) as temporary:
+        confusion.picture(title).savefig(temporary, dpi=120, format="png")
+    return picture
+
+
+def show_picture(tracker: WandbTracker, name: str, path: Path) -> None:
+    """Log a picture to W&B."""
+    tracker.safely(lambda: tracker.experiment.log({name: wandb.Image(str(path))}))
 
 
 class MRRPerCategory(pl.Callback):
@@ -131,81 +180,6 @@ def _log_mrr(prefix: str, module: pl.LightningModule) -> None:
         module.log(f"{prefix}/{name}", value, prog_bar=name == "mrr")
 
 
-class ConfusionWriter(pl.Callback):
-    """Writes accuracy and the confusion matrix at the end of ``validate`` and ``test``.
-
-    ``accuracy_<part>.json`` holds the figures, ``confusion_<part>.csv`` the counts (a row per
-    true class) and ``confusion_<part>.png`` a picture, which W&B shows as ``<part>/confusion``.
-
-    Args:
-        folder: Where to.
-        system: Name of what is evaluated, such as ``pretrain_voxforge``.
-
-    Attributes:
-        written: The confusion of each part evaluated, on every process.
-    """
-
-    def __init__(self, folder: Path, system: str) -> None:
-        self.folder = folder
-        self.system = system
-        self.written: dict[Part, Confusion] = {}
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the validation part's figures, unless this validation is a part of training."""
-        if trainer.state.fn == "validate" and isinstance(pl_module, ClassificationTask):
-            self._write(trainer, pl_module.confusion("val"), "validation")
-
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the test part's figures."""
-        if isinstance(pl_module, ClassificationTask):
-            self._write(trainer, pl_module.confusion("test"), "test")
-
-    def title(self, part: Part, corpus: str) -> str:
-        """Return what stands above tables and pictures."""
-        return f"{self.system}, {part} clips\n{corpus_tag(corpus)}"
-
-    def _write(self, trainer: pl.Trainer, confusion: Confusion, part: Part) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        assert isinstance(data, ClassificationDataModule)
-        self.written[part] = confusion
-        if not trainer.is_global_zero:
-            return
-        figures = {
-            "system": self.system,
-            "part": part,
-            "corpus": data.corpus.name,
-            "split": data.split_name(),
-            "skipped": {reason: list(names) for reason, names in data.skipped(part).items()},
-            **confusion.to_dict(),
-        }
-        write_counts(self.folder / f"confusion_{part}.csv", confusion)
-        picture = self.folder / f"confusion_{part}.png"
-        write_picture(picture, confusion, self.title(part, data.corpus.name))
-        # last: who finds it takes the part for done
-        write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
-        for tracker in trainer.loggers:
-            if isinstance(tracker, WandbTracker):
-                show_picture(tracker, f"{part}/confusion", picture)
-
-
-def write_counts(path: Path, confusion: Confusion) -> None:
-    """Write a line per true class, a column per predicted class."""
-    rows = zip(confusion.classes, confusion.counts.tolist(), strict=True)
-    header = ("true class", *confusion.classes)
-    write_table(path, header, ((name, *row) for name, row in rows))
-
-
-def write_picture(path: Path, confusion: Confusion, title: str) -> None:
-    """Write the confusion matrix as a PNG."""
-    with written_whole(path) as temporary:
-        confusion.picture(title).savefig(temporary, dpi=120, format="png")
-
-
-def show_picture(tracker: WandbTracker, name: str, path: Path) -> None:
-    """Log a picture to W&B."""
-    tracker.safely(lambda: tracker.experiment.log({name: wandb.Image(str(path))}))
-
-
 Row = tuple[str, str, str, float, int, str]
 COLUMNS = ("query", "target", "category", "rank", "candidates", "first ranked")
 MEDIA = tuple(
@@ -232,9 +206,8 @@ class RetrievalMedia(pl.Callback):
         if scores is None or not trainer.is_global_zero:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it in test
-        for tracker in trainer.loggers:
-            if isinstance(tracker, WandbTracker):
-                tracker.safely(partial(self._log, tracker, data, scores))
+        for tracker in trackers(trainer):
+            tracker.safely(partial(self._log, tracker, data, scores))
 
     def _log(
         self, tracker: WandbTracker, data: RetrievalDataModule, scores: list[CategoryScores]

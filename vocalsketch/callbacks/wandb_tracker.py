@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+import pytorch_lightning as pl
 import wandb
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
@@ -178,6 +179,11 @@ class WandbTracker(WandbLogger):
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
+
+
+def trackers(trainer: pl.Trainer) -> list[WandbTracker]:
+    """Return what tracks a trainer's runs."""
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
 
 
 def tracking_mode() -> Mode:

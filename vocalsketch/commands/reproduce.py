@@ -232,8 +232,8 @@ def _fuse(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vocalsketch.paper.measured import scores_of
-    from vocalsketch.retrieval.fusion import fuse
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
+    from vocalsketch.retrieval.scores import fuse
 
     runs = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
     if len({run.resolve() for run in runs}) < max(2, len(runs)):

@@ -62,7 +62,7 @@ ONE_OF = QUERY, WHERE
 def run(arguments: argparse.Namespace) -> int:
     """Print the results, best first; return 3 where a shard was missing."""
     from vocalsketch.search import Searcher, play, reveal
-    from vocalsketch.search.text import aspect_weights
+    from vocalsketch.search.query import aspect_weights
 
     if arguments.top < 1:
         raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
@@ -117,8 +117,7 @@ def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
 def _up_to_date(library: Path, system: str | None) -> Path:
     """Return the index of a library in the cache folder, made or brought up to date now."""
     from vocalsketch.search.ear import shipped_fingerprint
-    from vocalsketch.search.library import index_of
-    from vocalsketch.search.plan import is_current
+    from vocalsketch.search.library import index_of, is_current
 
     if system is None:
         index = index_of(library, shipped_fingerprint())

@@ -79,14 +79,13 @@ def run(arguments: argparse.Namespace) -> int:
         clips = None if corpus is None else subject.clips(corpus, seed)
         told: dict[str, Any] = {"settings": settings, "clips": clips, "seed": seed}
         each = zip(layers, units, strict=True)
-        columns.append([maximise(subject, *of, **told, progress=True) for of in each])
+        columns.append([maximise(subject, *of, **told) for of in each])
     written = write_gallery(
         columns,
         arguments.out,
         settings,
         compared_with="" if corpus is None else corpus.name,
         seed=seed,
-        progress=True,
     )
     portraits = [portrait for column in columns for portrait in column]
     _print_summary(portraits, written)

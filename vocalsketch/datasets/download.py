@@ -320,7 +320,7 @@ def _save(response: requests.Response, part: Path, offset: int) -> None:
     if not response.ok:
         raise DatasetError(
             f"{response.url} answers HTTP {response.status_code} {response.reason}: "
-            "check that the data set is still offered there."
+            "check that it is still offered there."
         )
     offset = offset if response.status_code == requests.codes.partial_content else 0
     length = response.headers.get("Content-Length")

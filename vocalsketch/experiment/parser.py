@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from vocalsketch.callbacks.results import ConfusionWriter, ResultsWriter
+from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import read_config_text, remedy
@@ -142,14 +142,12 @@ class ExperimentCLI(LightningCLI):
         self.name: str = self.config.name or named
         self.folder: RunFolder = choose_run_folder(self.config.run_dir, self.name)
         self.results = ResultsWriter(self.folder.path, self.name)
-        self.confusions = ConfusionWriter(self.folder.path, self.name)
         for callback in self.config.trainer.callbacks or []:
             if callback.class_path.endswith("ModelCheckpoint"):
                 callback.init_args.dirpath = str(self.folder.checkpoints)
         for logger in _listed(self.config.trainer.logger):
             logger.init_args.save_dir = str(self.folder.path)
-        seed = self.config.seed_everything
-        own = (EpochSeed(int(seed)), self.results, self.confusions)
+        own = (EpochSeed(int(self.config.seed_everything)), self.results)
         self.trainer_defaults["callbacks"] = [*own, *self.callbacks]
 
     def resolved(self) -> str:

@@ -16,7 +16,7 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
-from vocalsketch.callbacks import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
 from vocalsketch.datamodules.batches import Part
 from vocalsketch.datasets.splits import write_manifest
@@ -48,20 +48,14 @@ Command = Literal["fit", "validate", "test", "predict"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """What a run came to."""
 
-    Attributes:
-        folder: Where everything was saved.
-        results: The results of each half that was evaluated, of a retrieval system.
-        metrics: The metrics logged last, such as ``val/loss``.
-        interrupted: Whether Ctrl-C ended the training early.
-        confusions: What was taken for what in each part that was evaluated, by a classifier.
-    """
-
-    folder: Path
+    folder: Path  # where everything was saved
+    # the results of each half that was evaluated, of a retrieval system
     results: dict[Half, Results]
-    metrics: dict[str, float]
-    interrupted: bool = False
+    metrics: dict[str, float]  # the metrics logged last, such as ``val/loss``
+    interrupted: bool = False  # whether Ctrl-C ended the training early
+    # what was taken for what in each part that was evaluated, by a classifier
     confusions: dict[Part, Confusion] = field(default_factory=dict)
 
 
@@ -92,13 +86,13 @@ def run_experiment(
         if signal.getsignal(signal.SIGINT) != on_ctrl_c:
             signal.signal(signal.SIGINT, on_ctrl_c)
         del os.environ[CHOSEN]
-        offline = [tracker.finish() for tracker in _trackers(cli.trainer)]
+        offline = [tracker.finish() for tracker in trackers(cli.trainer)]
     interrupted = cli.trainer.interrupted
     if cli.trainer.is_global_zero:
         _report(cli, interrupted, [folder for folder in offline if folder])
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
     return Outcome(
-        cli.folder.path, cli.results.written, metrics, interrupted, cli.confusions.written
+        cli.folder.path, cli.results.written, metrics, interrupted, cli.results.confusions
     )
 
 
@@ -121,7 +115,7 @@ def _fit(cli: ExperimentCLI) -> None:
         return
     if best is None and cli.trainer.is_global_zero:
         _say_what_is_ranked(cli)
-    for tracker in _trackers(cli.trainer):
+    for tracker in trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
         if cli.folder.split.exists():
             tracker.add_file(cli.folder.split, "split", f"{cli.name}-split")
@@ -253,7 +247,7 @@ def _best(trainer: pl.Trainer) -> Path | None:
 def _describe(cli: ExperimentCLI) -> None:
     """Tell the tracker what is run, before it begins."""
     corpus = getattr(cli.datamodule, "corpus", None)
-    for tracker in _trackers(cli.trainer):
+    for tracker in trackers(cli.trainer):
         tracker.describe(
             name=cli.name,
             run_id=cli.folder.wandb_id(),
@@ -270,17 +264,13 @@ def _alone(cli: ExperimentCLI) -> AbstractContextManager[None]:
     return cli.folder.alone()
 
 
-def _trackers(trainer: pl.Trainer) -> list[WandbTracker]:
-    return [logger for logger in trainer.loggers if isinstance(logger, WandbTracker)]
-
-
 def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
     console = Console()
     for results in cli.results.written.values():
         console.print(results_table(results))
-    for part, confusion in cli.confusions.written.items():
+    for part, confusion in cli.results.confusions.items():
         corpus = getattr(cli.datamodule, "corpus", None)
-        console.print(confusion.table(cli.confusions.title(part, corpus.name if corpus else "")))
+        console.print(confusion.table(cli.results.title(part, corpus.name if corpus else "")))
     # paths and commands are printed as they are, to be copied; a console would break their lines
     if interrupted:
         print(

@@ -39,19 +39,9 @@ class RunFolder:
         return self.path / "split.json"
 
     @property
-    def environment(self) -> Path:
-        """Git revision, package versions and machine."""
-        return self.path / "environment.json"
-
-    @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that works in the folder."""
-        return self.path / ".lock"
 
     def checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint given by path or as ``best`` or ``last`` of this run.
@@ -100,7 +90,7 @@ class RunFolder:
             f"Another process is at work in {self.path}: wait until it is done, or choose another "
             "--run_dir."
         )
-        return locked(self.lock, busy, wait=FAREWELL)
+        return locked(self.path / ".lock", busy, wait=FAREWELL)
 
     def begin(self, config: str, resume: bool) -> None:
         """Write down config and environment at the start of training.
@@ -118,7 +108,7 @@ class RunFolder:
                 number += 1
             self.config.replace(before)
         write_text(self.config, config)
-        write_text(self.environment, json.dumps(environment(), indent=2) + "\n")
+        write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
 
 def choose_run_folder(asked: str | None, name: str) -> RunFolder:

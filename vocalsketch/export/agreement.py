@@ -28,24 +28,16 @@ Clips = tuple[Floats, Floats]  # the system's, (number, samples), and what its m
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far models are from the system, on synthesised sounds and imitations of them.
+    """How far models are from the system, on synthesised sounds and imitations of them."""
 
-    Attributes:
-        clips: Of each side.
-        lowest_cosine: Between a clip's two embeddings.
-        disorder: The most by which a candidate is ranked before one that the system scores
-            higher, in standard deviations of the query's scores.
-        best_kept: Share of the queries whose best candidate is the same.
-        mrr: The system's mean reciprocal rank of the imitated sound.
-        exported_mrr: The models'.
-    """
-
-    clips: int
-    lowest_cosine: float
+    clips: int  # of each side
+    lowest_cosine: float  # between a clip's two embeddings
+    # the most by which a candidate is ranked before one that the system scores higher, in
+    # standard deviations of the query's scores
     disorder: float
-    best_kept: float
-    mrr: float
-    exported_mrr: float
+    best_kept: float  # share of the queries whose best candidate is the same
+    mrr: float  # the system's mean reciprocal rank of the imitated sound
+    exported_mrr: float  # the models'
 
     @property
     def exact(self) -> bool:
@@ -71,8 +63,8 @@ def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Clips]:
             "recording": (sound, SAMPLE_RATE),
         }
         for side in SIDES:
-            waveform, rate = heard[side]
             end, shape = system.front_ends[side], system.clip_shape(side)
+            waveform, rate = heard[side]
             clip = clip_of(waveform.astype(np.float32), rate, end)
             cut = clip if end.trim == shape.trim else clip_of(clip, end.sample_rate, shape)
             clips[side].append((clip, cut))

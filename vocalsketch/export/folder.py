@@ -3,17 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import onnx
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vocalsketch.domain import SIDES
-from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.errors import ConfigError
 from vocalsketch.export.agreement import CLIPS, Agreement, agreement, trial_clips
 from vocalsketch.export.graph import OPSET, Precision, graphs_of, with_precision
-from vocalsketch.files import storage_error
+from vocalsketch.files import made_whole
 from vocalsketch.systems import System
 
 
@@ -44,30 +43,21 @@ def export_system(
         ConfigError: The system cannot be exported: which part, and why; or its models differ.
         StorageError: The folder exists, or cannot be written.
     """
-    if out.exists():
-        raise StorageError(f"{out} exists: choose another folder, or remove it.")
-    graphs, heard = graphs_of(system), trial_clips(system, clips)
-    measured = agreement(system, graphs, heard)
-    if not measured.exact:
-        raise ConfigError(
-            f"The models of {type(system).__name__} are not the system that they were made of, "
-            f"{measured}: nothing was written."
-        )
-    if precision != "float32":
-        graphs = {name: with_precision(graphs[name], precision, system) for name in graphs}
+    with made_whole(out) as made:
+        graphs, heard = graphs_of(system), trial_clips(system, clips)
         measured = agreement(system, graphs, heard)
-    about = _about(system, graphs, precision, licence) | {"agreement": asdict(measured)}
-    for name, graph in graphs.items():
-        _describe(graph, name, about)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            made = Path(temporary) / out.name
-            made.mkdir()
-            _write(made, graphs, about)
-            made.rename(out)
-    except OSError as error:
-        raise storage_error(out, error) from error
+        if not measured.exact:
+            raise ConfigError(
+                f"The models of {type(system).__name__} are not the system that they were made of, "
+                f"{measured}: nothing was written."
+            )
+        if precision != "float32":
+            graphs = {name: with_precision(graphs[name], precision, system) for name in graphs}
+            measured = agreement(system, graphs, heard)
+        about = _about(system, graphs, precision, licence) | {"agreement": asdict(measured)}
+        for name, graph in graphs.items():
+            _describe(graph, name, about)
+        _write(made, graphs, about)
     return measured
 
 

@@ -137,12 +137,11 @@ def _graph(module: nn.Module, inputs: Mapping[str, Tensor], output: str) -> onnx
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a model that tells nothing of the machine that made it."""
-    for each in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+    graph = model.graph
+    values = *graph.input, *graph.output, *graph.value_info, *graph.initializer
+    for each in (graph, *graph.node, *values):
         each.ClearField("metadata_props")
         each.ClearField("doc_string")
-    for value in (*model.graph.input, *model.graph.output):
-        value.ClearField("metadata_props")
-    model.graph.ClearField("metadata_props")
     return model
 
 

@@ -13,6 +13,8 @@ from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_
 from vocalsketch.features.level import SILENCE
 from vocalsketch.features.log_mel import band_edges, mel_filters
 
+AT_ONCE = 4  # clips: the spectra of more leave a processor's cache, which takes twice as long
+
 
 @dataclass
 class AudibleMel(FrontEnd):
@@ -31,14 +33,15 @@ class AudibleMel(FrontEnd):
         minimum_frequency: Lower end of the lowest band, Hz.
         maximum_frequency: Upper end of the highest band, Hz.
         top_db: Range below the maximum that is kept, dB.
-        audible: Frames at either end whose loudest band lies further than this below the clip's
-            loudest, dB, are cut: people's recordings begin and end with breath and clicks.
+        audible: Frames at the beginning whose loudest band lies further than this below the clip's
+            loudest, dB, are cut: people's recordings begin with breath and clicks.
+        decay: Likewise at the end, where sounds die away.
 
     Raises:
         ConfigError: A parameter is out of range.
     """
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     standardise = False
     trim = SILENCE
 
@@ -51,10 +54,11 @@ class AudibleMel(FrontEnd):
     maximum_frequency: float = 8_000.0
     top_db: float = 80.0
     audible: float = 20.0
+    decay: float = 30.0
 
     def __post_init__(self) -> None:
         check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands")
-        check_positive(self, "top_db", "audible")
+        check_positive(self, "top_db", "audible", "decay")
         check_bands(self, self.minimum_frequency, self.maximum_frequency)
 
     @property
@@ -83,8 +87,20 @@ class AudibleMel(FrontEnd):
 
     def _power(self, waveforms: Tensor) -> Tensor:
         """Return power in bands, (clips, bands, frames)."""
+        frames = self.shape[1]
+        if not waveforms.is_cpu or torch.compiler.is_exporting():
+            return self._first_frames(waveforms, frames)
+        powers = []
+        for few in torch.split(waveforms, AT_ONCE):
+            ends = few.any(0).nonzero()  # the silence after them has no power
+            last = int(ends[-1]) if len(ends) else 0
+            count = min(frames, (last + self.window // 2) // self.hop_length + 1)
+            powers.append(functional.pad(self._first_frames(few, count), (0, frames - count)))
+        return torch.cat(powers)
+
+    def _first_frames(self, waveforms: Tensor, count: int) -> Tensor:
         padded = functional.pad(waveforms, (self.window // 2, self.window))
-        windows = padded.unfold(1, self.window, self.hop_length)[:, : self.shape[1]]
+        windows = padded.unfold(1, self.window, self.hop_length)[:, :count]
         windows = windows * self.constant("analysis", self._hann, waveforms)
         spectra = torch.fft.rfft(windows, n=self._points)
         power = spectra.real.square() + spectra.imag.square()
@@ -93,7 +109,7 @@ class AudibleMel(FrontEnd):
 
     def _trimmed(self, values: Tensor, levels: Tensor) -> Tensor:
         """Begin with the first frame whose level is audible; what follows the last one is 0."""
-        first, count = audible_part(levels, self.audible)
+        first, count = audible_part(levels, self.audible, self.decay)
         frames = levels.shape[2]
         place = torch.arange(frames, device=levels.device)
         taken = (place + first).clamp(max=frames - 1)[:, None, :].expand_as(levels)
@@ -110,20 +126,22 @@ class AudibleMel(FrontEnd):
         return mel_filters(self, self._points).T
 
 
-def audible_part(levels: Tensor, audible: float) -> tuple[Tensor, Tensor]:
+def audible_part(levels: Tensor, audible: float, decay: float) -> tuple[Tensor, Tensor]:
     """Return the first audible frame, and how many there are up to the last one, (clips, 1) each.
 
     Args:
         levels: Spectrograms (clips, bands, frames), dB.
-        audible: How far a frame's loudest band lies below the clip's loudest at most, dB.
+        audible: How far the first frame's loudest band lies below the clip's loudest at most, dB.
+        decay: Likewise the last frame's.
     """
     loudest = levels.amax(1)
-    heard = (loudest >= loudest.amax(1, keepdim=True) - audible).to(levels.dtype)
-    first = heard.argmax(1, keepdim=True)
+    below = loudest.amax(1, keepdim=True) - loudest
+    first = (below <= audible).to(levels.dtype).argmax(1, keepdim=True)
+    heard = (below <= max(audible, decay)).to(levels.dtype)
     return first, levels.shape[2] - heard.flip(1).argmax(1, keepdim=True) - first
 
 
-def own_time(levels: Tensor, audible: float, places: int) -> tuple[Tensor, Tensor]:
+def own_time(levels: Tensor, audible: float, decay: float, places: int) -> tuple[Tensor, Tensor]:
     """Stretch the audible part of each clip to the same number of places.
 
     A place is the average of the frames that it covers, or, of a part of fewer than two frames a
@@ -132,12 +150,13 @@ def own_time(levels: Tensor, audible: float, places: int) -> tuple[Tensor, Tenso
     Args:
         levels: Spectrograms (clips, bands, frames), dB.
         audible: As ``audible_part``.
+        decay: As ``audible_part``.
         places: Of the result.
 
     Returns:
         (clips, bands, places), and how many frames were stretched, (clips, 1).
     """
-    first, count = audible_part(levels, audible)
+    first, count = audible_part(levels, audible, decay)
     width = torch.where(count < 2 * places, torch.ones_like(count), count / places)
     centre = (torch.arange(places, device=levels.device) + 0.5) * count / places
     begin = first + torch.minimum((centre - width / 2).clamp(min=0), count - width)

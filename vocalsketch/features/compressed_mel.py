@@ -34,6 +34,7 @@ class CompressedMel(AudibleMel):
         maximum_frequency: Upper end of the highest band, Hz.
         top_db: Range below the maximum in which ``audible`` is looked for, dB.
         audible: As ``AudibleMel``'s; ``top_db`` or more cuts nothing.
+        decay: As ``AudibleMel``'s.
 
     Raises:
         ConfigError: A parameter is out of range.

@@ -1,7 +1,8 @@
 """Activation maximisation: gradient ascent on the input (paper, section VII; Erhan et al. 2009)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -42,8 +43,14 @@ class AscentSettings:
                 raise ConfigError(f"{name} is {getattr(self, name)}: it must be at least 0.")
 
 
+@dataclass(eq=False)
 class Ascent:
-    """The ascent of several units; its arguments are those of ``ascend``.
+    """The climb from inputs to those that activate units most, all units as one batch.
+
+    Every input stays what a front end can give: of zero mean, and of unit variance at most (0 is
+    silence). Without that bound a unit with leaky activations could be raised for ever, and its
+    activation could not be compared with that of a clip. A step goes along the gradient of each
+    input, has the same length whatever the layer, and ends back within the bound.
 
     Attributes:
         patterns: For each input (units, bins, frames): those of the best objective.
@@ -51,38 +58,44 @@ class Ascent:
         curves: For each unit the activation at each of its steps.
     """
 
-    def __init__(
-        self,
-        activation: Activation,
-        starts: Inputs,
-        scales: Tensor,
-        settings: AscentSettings,
-        generator: torch.Generator,
-    ) -> None:
-        self._activation, self._scales, self._settings = activation, scales, settings
-        self._generator = generator
+    activation: Activation  # maps some units' inputs, and which rows they are, to (rows,)
+    starts: InitVar[Inputs]  # (units, bins, frames), one for a tower, two for a pair
+    scales: Tensor  # (units,), the deviation over noise: what regularisation is counted in
+    settings: AscentSettings
+    generator: torch.Generator  # for the jitter
+
+    def __post_init__(self, starts: Inputs) -> None:
         self._inputs = tuple(within_reach(start.detach()) for start in starts)
         self.patterns = tuple(each.clone() for each in self._inputs)
-        lowest = torch.full_like(scales, -torch.inf)
+        lowest = torch.full_like(self.scales, -torch.inf)
         self._objective = lowest  # (units,), of the best
         self._reference = lowest.clone()  # (units,), what the next must beat by a thousandth
         self.activations = lowest.clone()
-        self._sizes = torch.full_like(scales, settings.step_size)
-        self._idle = torch.zeros_like(scales, dtype=torch.long)  # steps since the reference rose
+        self._sizes = torch.full_like(self.scales, self.settings.step_size)
+        self._idle = torch.zeros_like(self.scales, dtype=torch.long)  # since the reference rose
         self._halved = self._idle.clone()
-        self.curves: list[list[float]] = [[] for _ in scales]
+        self.curves: list[list[float]] = [[] for _ in self.scales]
+
+    def climb(self, name: str = "ascent") -> Self:
+        """Go on until all converged, each unit leaving the batch as it does, or to the limit.
+
+        Raises:
+            ConfigError: The activation has no gradient.
+        """
+        for _ in tqdm(range(self.settings.steps), name, unit="step"):
+            rows = (~self.converged).nonzero().squeeze(1)
+            if not len(rows):
+                break
+            self._step(rows)
+        return self
 
     @property
     def converged(self) -> Tensor:
         """Which units did, (units,) booleans; the others met the limit of steps."""
-        return self._halved > self._settings.halvings
+        return self._halved > self.settings.halvings
 
-    def step(self, rows: Tensor) -> None:
-        """Move the inputs of some units along their gradients, by their sizes times root of values.
-
-        Raises:
-            ConfigError: There is no gradient.
-        """
+    def _step(self, rows: Tensor) -> None:
+        """Move some units' inputs along their gradients, by their sizes times root of values."""
         values, objective, gradients = self._gradients(rows)
         self._note(rows, values, objective)
         for current, gradient in zip(self._inputs, gradients, strict=True):
@@ -92,10 +105,10 @@ class Ascent:
 
     def _gradients(self, rows: Tensor) -> tuple[Tensor, Tensor, Inputs]:
         """Return activations (rows,), objectives (rows,), and its gradient for each input."""
-        settings, scales = self._settings, self._scales[rows]
+        settings, scales = self.settings, self.scales[rows]
         inputs = tuple(each[rows].requires_grad_() for each in self._inputs)
-        moved = tuple(jittered(each, settings.jitter, self._generator) for each in inputs)
-        values = self._activation(moved, rows)
+        moved = tuple(jittered(each, settings.jitter, self.generator) for each in inputs)
+        values = self.activation(moved, rows)
         objective = values
         for each in inputs:
             if settings.l2:
@@ -119,54 +132,17 @@ class Ascent:
         self._objective[improved] = objective[better]
         self.activations[improved] = values[better]
         reference = self._reference[rows]
-        least = 1e-3 * torch.maximum(reference.abs(), self._scales[rows])
+        least = 1e-3 * torch.maximum(reference.abs(), self.scales[rows])
         rose = torch.isinf(reference) | (objective > reference + least)
         self._reference[rows[rose]] = objective[rose]
         self._idle[rows] = torch.where(rose, 0, self._idle[rows] + 1)
-        stuck = rows[self._idle[rows] >= self._settings.patience]
+        stuck = rows[self._idle[rows] >= self.settings.patience]
         self._sizes[stuck] /= 2
         self._halved[stuck] += 1
         self._idle[stuck] = 0
         for best, current in zip(self.patterns, self._inputs, strict=True):
             best[improved] = current[improved]
             current[stuck] = best[stuck]
-
-
-def ascend(
-    activation: Activation,
-    starts: Inputs,
-    scales: Tensor,
-    settings: AscentSettings,
-    generator: torch.Generator,
-    progress: str | None = None,
-) -> Ascent:
-    """Climb from ``starts`` to inputs that activate units most, all units as one batch.
-
-    Every input stays what a front end can give: of zero mean, and of unit variance at most (0 is
-    silence). Without that bound a unit with leaky activations could be raised for ever, and its
-    activation could not be compared with that of a clip. A step goes along the gradient of each
-    input, has the same length whatever the layer, and ends back within the bound.
-
-    Args:
-        activation: Maps the inputs of some units, and which units (rows of ``starts``) these are,
-            to their activations (rows,).
-        starts: One tensor (units, bins, frames) for a tower, two for a pair.
-        scales: (units,), the deviation of each unit's activation over noise: what the weights of
-            the regularisation are counted in.
-        settings: Steps, convergence and regularisation.
-        generator: For the jitter.
-        progress: Name on a progress bar; None shows none.
-
-    Returns:
-        Where it ended; the units that converge leave the batch early.
-    """
-    ascent = Ascent(activation, starts, scales, settings, generator)
-    for _ in tqdm(range(settings.steps), progress, unit="step", disable=progress is None):
-        rows = (~ascent.converged).nonzero().squeeze(1)
-        if not len(rows):
-            break
-        ascent.step(rows)
-    return ascent
 
 
 def within_reach(spectrograms: Tensor) -> Tensor:
@@ -179,17 +155,10 @@ def within_reach(spectrograms: Tensor) -> Tensor:
 
 
 def noise_inputs(shapes: Sequence[tuple[int, int]], seeds: Sequence[int]) -> Inputs:
-    """Return Gaussian noise, one row per seed, standardised: as far from silence as any clip.
+    """Return Gaussian noise, standardised: (seeds, bins, frames) for each shape (bins, frames).
 
     A row depends on its own seed only, so that a unit's pattern does not depend on which others
     are asked for.
-
-    Args:
-        shapes: (bins, frames) of each input.
-        seeds: One for each row.
-
-    Returns:
-        For each shape (rows, bins, frames).
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     drawn = [
@@ -206,14 +175,7 @@ def energy(pattern: Tensor) -> Tensor:
 
 
 def total_variation(pattern: Tensor) -> Tensor:
-    """Return the mean step between neighbours in frequency plus that between those in time.
-
-    Args:
-        pattern: (patterns, bins, frames).
-
-    Returns:
-        (patterns,), not negative; 0 for a constant pattern.
-    """
+    """Return the mean step of (patterns, bins, frames) in frequency plus that in time, each's."""
     return sum(
         (pattern.diff(dim=axis).abs().mean(dim=(1, 2)) for axis in (1, 2)),
         start=pattern.new_zeros(len(pattern)),

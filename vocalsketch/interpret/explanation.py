@@ -29,16 +29,11 @@ Waveform = NDArray[np.float32]
 
 
 def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
-    """Return a self-contained HTML page on why a sound scores as it does, and the score in words.
-
-    Args:
-        system: What scored them.
-        query: An imitation's audio file.
-        sound: A recording's audio file.
+    """Return an HTML page on why two audio files score as they do, and the score in words.
 
     Raises:
         AudioError: A file cannot be read.
-        ConfigError: The scores cannot be traced back to the features.
+        ConfigError: As ``attribute``.
     """
     paths: dict[Side, Path] = {"imitation": query, "recording": sound}
     read = {
@@ -67,44 +62,33 @@ def explain_waveforms(
         names: What the page calls each side.
 
     Raises:
-        ConfigError: The scores cannot be traced back to the features.
+        ConfigError: As ``attribute``.
     """
-    explained = []
-    for name, system in systems:
-        own = {side: clip_of(*clips[side], system.front_ends[side]) for side in SIDES}
-        explained += _explained(system, own, f"{name} used")
-    return page(
-        "explanation.html.j2",
-        names=names,
-        corpora=list(
-            dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
-        ),
-        explained=explained,
-        in_words=in_words,
-    )
+    explained = [
+        each for name, system in systems for each in _explained(system, clips, f"{name} used")
+    ]
+    tags = dict.fromkeys(corpus_tag(system.corpus) for _, system in systems if system.corpus)
+    told = {"names": names, "corpora": list(tags), "explained": explained, "in_words": in_words}
+    return page("explanation.html.j2", **told)
 
 
 def _explained(
-    system: System, clips: Mapping[Side, Waveform], heading: str
+    system: System, clips: Mapping[Side, tuple[Waveform, int]], heading: str
 ) -> list[tuple[str, "Attribution", dict[Side, tuple[bytes, bytes]]]]:
     """Return of a system, or of each of its parts, heading, contributions, pictures and clips."""
-    parts = system.parts()
-    if not parts:
-        with torch.no_grad():
-            features = {
-                side: system.front_ends[side](torch.from_numpy(clips[side])[None])[0]
-                for side in SIDES
-            }
-        found = attribute(system, features)
-        return [(heading, found, _drawn(system.front_ends, clips, features, found))]
-    explained = []
-    for number, part in enumerate(parts, start=1):
-        own = {
-            side: clip_of(clips[side], system.front_ends[side].sample_rate, part.front_ends[side])
-            for side in SIDES
-        }
-        explained += _explained(part, own, f"{heading}: part {number} of {len(parts)}")
-    return explained
+    ends, parts = system.front_ends, system.parts()
+    own = {side: clip_of(*clips[side], ends[side]) for side in SIDES}
+    if parts:
+        cut = {side: (own[side], ends[side].sample_rate) for side in SIDES}
+        return [
+            each
+            for number, part in enumerate(parts, start=1)
+            for each in _explained(part, cut, f"{heading}: part {number} of {len(parts)}")
+        ]
+    with torch.no_grad():
+        features = {side: ends[side](torch.from_numpy(own[side])[None])[0] for side in SIDES}
+    found = attribute(system, features)
+    return [(heading, found, _drawn(ends, own, features, found))]
 
 
 def _drawn(

@@ -2,14 +2,14 @@
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -42,16 +42,28 @@ def gallery_figure(columns: Sequence[Sequence[Portrait]]) -> Figure:
         columns: Of one or two checkpoints the portraits of the layers that see the part, the same
             layers and units of each.
     """
-    counts = [min(len(portrait.patterns), UNITS_SHOWN) for portrait in columns[0]]
     pairs = columns[0][0].layer.part == "pair"  # of which a unit is a row, else a layer
-    rows, across = (sum(counts), 2) if pairs else (len(counts), max(counts))
+    grids = [_rows(portraits, pairs) for portraits in columns]
+    rows, across = len(grids[0]), 2 if pairs else max(map(len, grids[0]))
     with mpl.rc_context(STYLE):
         size = (0.3 + 2.1 * across * len(columns), 0.5 + 1.85 * rows)
         figure = Figure(figsize=size, layout="constrained")
         places = figure.subfigures(1, len(columns), wspace=0.04, squeeze=False)[0]
-        for place, portraits in zip(places, columns, strict=True):
-            _draw_column(place, portraits, place.subplots(rows, across, squeeze=False))
+        for place, portraits, grid in zip(places, columns, grids, strict=True):
+            subject = portraits[0].subject
+            place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
+            axes = place.subplots(rows, across, squeeze=False)
+            for free, patterns in zip(map(iter, axes), grid, strict=True):
+                for pattern in patterns:
+                    _draw_pattern(free, pattern)
+                for empty in free:
+                    empty.set_axis_off()
     return figure
+
+
+def _rows(portraits: Sequence[Portrait], pairs: bool) -> list[list[Pattern]]:
+    shown = [portrait.patterns[:UNITS_SHOWN] for portrait in portraits]
+    return [[pattern] for patterns in shown for pattern in patterns] if pairs else shown
 
 
 def pattern_figure(pattern: Pattern) -> Figure:
@@ -135,28 +147,11 @@ def page(template: str, **values: object) -> str:
     return environment.get_template(template).render(values)
 
 
-def _draw_column(
-    place: SubFigure, portraits: Sequence[Portrait], grid: NDArray[np.object_]
-) -> None:
-    subject = portraits[0].subject
-    place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
-    if portraits[0].layer.part == "pair":
-        shown = [pattern for each in portraits for pattern in each.patterns[:UNITS_SHOWN]]
-        for row, pattern in zip(grid, shown, strict=True):
-            _draw_pattern(row, pattern)
-        return
-    for row, portrait in zip(grid, portraits, strict=True):
-        for axes in row[len(portrait.patterns) :]:
-            axes.set_axis_off()
-        for axes, pattern in zip(row, portrait.patterns, strict=False):
-            _draw_pattern([axes], pattern)
-
-
-def _draw_pattern(places: Iterable[Axes], pattern: Pattern) -> None:
+def _draw_pattern(places: Iterator[Axes], pattern: Pattern) -> None:
     """Draw a pattern; labels stand at the grid's edge, hertz at both sides of a pair."""
     layer = pattern.layer
-    inputs = zip(places, pattern.spectrograms, layer.front_ends, layer.sides, strict=True)
-    for axes, spectrogram, front_end, side in inputs:
+    inputs = zip(pattern.spectrograms, layer.front_ends, layer.sides, places, strict=False)
+    for spectrogram, front_end, side, axes in inputs:
         draw_spectrogram(axes, spectrogram, front_end)
         of_pair = f", {side}" if layer.part == "pair" else ""
         axes.set_title(f"{layer.name}, unit {pattern.unit}{of_pair}", fontsize=8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import write_bytes, write_text
 from vocalsketch.interpret.ascent import AscentSettings
 from vocalsketch.interpret.figures import (
     NUMBERS,
@@ -37,7 +37,6 @@ def write_gallery(
     *,
     compared_with: str = "",
     seed: int = 0,
-    progress: bool = False,
 ) -> Written:
     """Draw, sonify and write the patterns of one or two checkpoints.
 
@@ -47,14 +46,13 @@ def write_gallery(
         settings: How the patterns were found, for the page.
         compared_with: The corpus of the clips that they were; empty if none.
         seed: Of the patterns, and of the phases of the sounds.
-        progress: Whether to show a bar.
     """
     figures = tuple(_write_figures(columns, out))
     sounds: list[Path] = []
     shown = [portrait for of_layer in zip(*columns, strict=True) for portrait in of_layer]
     sections: list[tuple[Portrait, list[tuple[Pattern, bytes, Sounds | None]]]] = []
     total = sum(len(portrait.patterns) for portrait in shown)
-    with tqdm(total=total, desc="sounds", unit="pattern", disable=not progress) as bar:
+    with tqdm(total=total, desc="sounds", unit="pattern") as bar:
         for portrait in shown:
             cards = []
             for pattern in portrait.patterns:
@@ -132,7 +130,8 @@ def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator
             figure = gallery_figure(of_part)
             stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
             write_text(out / f"{stem}.svg", as_svg(figure))
-            yield _write_bytes(out / f"{stem}.png", as_png(figure))
+            write_bytes(out / f"{stem}.png", as_png(figure))
+            yield out / f"{stem}.png"
 
 
 def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Path]:
@@ -140,10 +139,5 @@ def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Pat
     for side, data in zip(layer.sides, heard.files, strict=True):
         of_pair = f"_{side}" if layer.part == "pair" else ""
         name = f"{layer.part}_{layer.name}_{pattern.unit:03d}{of_pair}.wav"
-        yield _write_bytes(folder / name, data)
-
-
-def _write_bytes(target: Path, data: bytes) -> Path:
-    with written_whole(target) as temporary:
-        temporary.write_bytes(data)
-    return target
+        write_bytes(folder / name, data)
+        yield folder / name

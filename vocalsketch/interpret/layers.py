@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_hook
 
 from vocalsketch.domain import SIDES, Side
@@ -34,32 +35,22 @@ Network = Any  # a module with front_ends and embed of a side, or of both and th
 class Layer:
     """One layer of a network.
 
-    Attributes:
-        name: ``conv1`` is the first convolution, ``fc1`` the first fully connected layer.
-        part: What it sees: an ``imitation``, a ``recording``, or a ``pair`` of them.
-        units: Channels of a convolution, neurons of a fully connected layer.
-        positions: (bins, frames) of a channel; None for a fully connected layer.
-        front_ends: Of what it sees: one of a tower, two of a pair.
-        respond: Maps features (clips, bins, frames), one argument for a tower and two for a
-            pair, to responses (clips, units) or (clips, units, bins, frames): after the
-            activation function, before any pooling.
-        respond_each: Maps units (clips,) and features to the response of one unit to each clip,
-            where that can be had without asking all units.
-        position: What of a channel counts as its unit's activation: None its mean; (bin, frame)
-            or ``centre`` one position. It is left out for what has no positions.
-
     Raises:
         ConfigError: A channel has no such position.
     """
 
-    name: str
-    part: Part
-    units: int
-    positions: tuple[int, int] | None
-    front_ends: tuple[FrontEnd, ...]
+    name: str  # ``conv1`` is the first convolution, ``fc1`` the first fully connected layer
+    part: Part  # what it sees: a pair is an imitation and a recording
+    units: int  # channels of a convolution, neurons of a fully connected layer
+    positions: tuple[int, int] | None  # (bins, frames) of a channel; None if fully connected
+    front_ends: tuple[FrontEnd, ...]  # of what it sees: one of a tower, two of a pair
+    # maps features (clips, bins, frames) of each to responses (clips, units) or (clips, units,
+    # bins, frames), after the activation function and before any pooling
     respond: Callable[..., Tensor]
+    # maps units (clips,) and features to the response of one unit to each clip, where that can be
+    # had without asking all units
     respond_each: Callable[..., Tensor] | None = None
-    position: Position = None
+    position: Position = None  # that counts as a unit's activation; None is a channel's mean
 
     def __post_init__(self) -> None:
         if self.positions is None or not isinstance(self.position, tuple):
@@ -277,24 +268,33 @@ def _single_channel(chain: Sequence[_Call], probe: Tensor) -> Callable[..., Tens
     """Return how one unit of a first convolution answers each clip; None for other layers."""
     conv, *rest = (call.module for call in chain)
     fed = chain[0].given
-    first = isinstance(conv, nn.Conv2d) and fed.shape == (PROBES, 1, *probe.shape[1:])
+    if not isinstance(conv, nn.Conv2d) or conv.padding_mode != "zeros":
+        return None
+    first = fed.shape == (PROBES, 1, *probe.shape[1:]) and torch.equal(fed[:, 0], probe)
     apart = all(  # what one channel answers depends on no other
         each.track_running_stats
         if isinstance(each, nn.BatchNorm2d)
         else not list(each.parameters())
         for each in rest
     )
-    if first and apart and torch.equal(fed[:, 0], probe):
-        return partial(_first_response, [conv, *rest])
-    return None
+    return partial(_first_response, conv, rest) if first and apart else None
 
 
-def _first_response(modules: Sequence[nn.Module], units: Tensor, features: Tensor) -> Tensor:
+def _first_response(
+    conv: nn.Conv2d, rest: Sequence[nn.Module], units: Tensor, features: Tensor
+) -> Tensor:
     """Return responses of a layer of one channel: the clips are channels, each under a kernel."""
-    made = features[None]
-    for module in map(copy.copy, modules):
-        if isinstance(module, nn.Conv2d):
-            module.groups = len(units)
+    bias = None if conv.bias is None else conv.bias[units]
+    made = functional.conv2d(
+        features[None],
+        conv.weight[units],
+        bias,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        groups=len(units),
+    )
+    for module in rest:
         own = {name: each[units] for name, each in module.state_dict().items() if each.ndim}
         made = functional_call(module, own, (made,))
     return made[0]

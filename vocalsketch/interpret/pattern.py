@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vocalsketch.domain import Side
 from vocalsketch.features.audio import clip_of
-from vocalsketch.interpret.ascent import AscentSettings, Inputs, ascend, noise_inputs
+from vocalsketch.interpret.ascent import Ascent, AscentSettings, Inputs, noise_inputs
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject
 
@@ -71,18 +71,16 @@ def maximise(
     settings: AscentSettings,
     clips: Mapping[Side, Tensor] | None = None,
     seed: int = 0,
-    progress: bool = False,
 ) -> Portrait:
     """Find the patterns of some units of a layer, all as one batch.
 
     Args:
         subject: The network; it is left as it was.
         layer: One of ``subject.layers``; its ``position`` says what is maximised.
-        units: Numbers of units.
+        units: Their numbers.
         settings: Of the ascent.
         clips: Standardised spectrograms of real clips for each side, to compare; true pairs.
         seed: Of the random starts; the same seed gives the same patterns.
-        progress: Whether to show a bar.
 
     Returns:
         A pattern for each unit, on the CPU, and which of all units no clip activates.
@@ -98,14 +96,13 @@ def maximise(
 
     noise = noise_of(range(NOISE_SEED, NOISE_SEED + NOISE_INPUTS))
     deviations = climbed.activations(noise).std(dim=0)[chosen]
-    ascent = ascend(
+    ascent = Ascent(
         lambda inputs, rows: climbed.activation(chosen[rows], inputs),
         noise_of([seed * 100_003 + unit for unit in units]),
         torch.where(deviations > 0, deviations, torch.ones_like(deviations)),
         settings,
         torch.Generator().manual_seed(seed),
-        f"{layer.part} {layer.name}" if progress else None,
-    )
+    ).climb(f"{layer.part} {layer.name}")
     to_noise = layer.activations(noise).cpu()
     to_clips = None
     if clips is not None:

@@ -13,14 +13,14 @@ from tqdm import tqdm
 
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.domain import Side
-from vocalsketch.errors import CheckpointError, ConfigError, DamagedCheckpointError
+from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Layer, Network, Part, layers_of, with_leaky_units
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import front_end_from, load_system
-from vocalsketch.systems.checkpoints import description_used, read_checkpoint, rebuilt
+from vocalsketch.systems.checkpoints import description_used, read_saved, rebuilt
 
 CLIPS = 200
 LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
@@ -60,7 +60,7 @@ class Subject:
         changed = with_leaky_units(self.network, self.slope)
         return layers_of(changed.to(memory_format=torch.channels_last))
 
-    def clips(self, corpus: Corpus, seed: int, count: int = CLIPS) -> dict[Side, Tensor]:
+    def clips(self, corpus: Corpus, seed: int) -> dict[Side, Tensor]:
         """Draw imitations with the recordings that they imitate, to hold patterns against.
 
         Returns:
@@ -69,7 +69,7 @@ class Subject:
         Raises:
             AudioError: One of them cannot be read.
         """
-        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:count]
+        chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:CLIPS]
         sounds = {sound.id: sound.path for sound in corpus.sounds}
         imitations = [corpus.imitations[row] for row in chosen]
         paths = {
@@ -106,25 +106,21 @@ def load_subject(path: Path) -> Subject:
     Raises:
         CheckpointError: The checkpoint cannot be read, or no layer of it can be looked at.
     """
-    try:
-        checkpoint = read_checkpoint(path)
-    except DamagedCheckpointError:
-        checkpoint = {}  # a system's own file, or nothing: loading it says which
+    made, weights = read_saved(path)
     folder = path.resolve().parent
     name = folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
     with description_used(path):
-        made = checkpoint.get("vocalsketch") or {}
-        described: Mapping[str, Any] = made.get("description") or {}
+        described = made["description"]
         if "classes" in described:
-            network = _pretrained(path, described, checkpoint["state_dict"])
+            network = _pretrained(path, described, weights)
             subject = Subject(name, network, str(made["provenance"]["corpus"]))
         else:
             system = load_system(path)
             subject = Subject(name, system, system.corpus)
     if not subject.layers:
         raise CheckpointError(
-            f"{path} holds {described.get('system', 'a system')!r}, which has no layers whose "
-            "units could be looked at: give a checkpoint of a network."
+            f"{path} holds {described['system']!r}, which has no layers whose units could be "
+            "looked at: give a checkpoint of a network."
         )
     return subject
 
@@ -137,11 +133,7 @@ def load_subjects(
 ) -> list[Subject]:
     """Load one checkpoint, or two to be compared, under names that tell them apart.
 
-    Args:
-        paths: The checkpoints.
-        names: A name for each; by default those of their runs' folders.
-        device: Where the networks go.
-        slope: As ``Subject.slope``.
+    By default these are the names of their runs' folders.
 
     Raises:
         CheckpointError: As ``load_subject``.
@@ -171,18 +163,29 @@ def selected_layers(
 
     Args:
         subjects: Whose layers; of several they must be alike, to stand side by side.
-        names: Names such as ``conv1``; None chooses all convolutions and ``fc1``.
+        names: Names such as ``conv1``; by default all convolutions and ``fc1``.
         part: Only layers that see this.
 
     Raises:
         ConfigError: There is no such layer, or they differ in their layers or numbers of units.
     """
-    chosen = [_selected(subject.layers, names, part) for subject in subjects]
-    listed = [
+    chosen = []
+    for subject in subjects:
+        of_part = [layer for layer in subject.layers if part in (None, layer.part)]
+        known = list(dict.fromkeys(layer.name for layer in of_part))
+        if not known:
+            there = ", ".join(dict.fromkeys(layer.part for layer in subject.layers))
+            raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
+        wanted = names or [name for name in known if name.startswith("conv") or name == "fc1"]
+        for name in wanted:
+            if name not in known:
+                raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
+        chosen.append(tuple(layer for layer in of_part if layer.name in wanted))
+    listed = dict.fromkeys(
         ", ".join(f"{layer.part} {layer.name} ({layer.units} units)" for layer in layers)
         for layers in chosen
-    ]
-    if len(set(listed)) > 1:
+    )
+    if len(listed) > 1:
         raise ConfigError(
             f"The checkpoints have different layers: {'; and '.join(listed)}. Choose layers and "
             "a part that both have, or visualize each by itself."
@@ -190,30 +193,9 @@ def selected_layers(
     return chosen
 
 
-def _selected(
-    layers: Sequence[Layer], names: Sequence[str] | None, part: Part | None
-) -> tuple[Layer, ...]:
-    of_part = [layer for layer in layers if part in (None, layer.part)]
-    known = list(dict.fromkeys(layer.name for layer in of_part))
-    if not known:
-        there = ", ".join(dict.fromkeys(layer.part for layer in layers))
-        raise ConfigError(f"This network has no layer that sees a {part}: choose {there}.")
-    if names is None:
-        names = [name for name in known if name.startswith("conv") or name == "fc1"]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"There is no layer {name!r}: the layers are {', '.join(known)}.")
-    return tuple(layer for layer in of_part if layer.name in names)
-
-
 def _pretrained(
-    path: Path, described: Mapping[str, Any], state: Mapping[str, Tensor]
+    path: Path, described: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> PretrainedTower:
-    weights = {
-        name.removeprefix("network."): value
-        for name, value in state.items()
-        if name.startswith("network.")
-    }
     biases = [name for name in weights if name.startswith("head.") and name.endswith(".bias")]
     tower = TowerGeometry.from_dict(described["tower"])
     shape, classes = tuple(described["input_shape"]), len(described["classes"])

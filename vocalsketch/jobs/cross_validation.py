@@ -12,8 +12,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from vocalsketch.callbacks.results import show_picture, write_counts, write_picture
-from vocalsketch.callbacks.wandb_tracker import WandbTracker
+from vocalsketch.callbacks.results import show_picture, write_confusion
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.labelled import FOLDS
 from vocalsketch.errors import ConfigError
@@ -31,17 +31,11 @@ FIGURES = "accuracy_test.json"  # of a fold
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What each fold came to.
+    """What each fold came to."""
 
-    Attributes:
-        system: Name of what was trained, such as ``pretrain_urbansound8k``.
-        corpus: Name of the corpus.
-        folds: The confusion on each held-out fold.
-    """
-
-    system: str
-    corpus: str
-    folds: dict[int, Confusion]
+    system: str  # name of what was trained, such as ``pretrain_urbansound8k``
+    corpus: str  # name of the corpus
+    folds: dict[int, Confusion]  # the confusion on each held-out fold
 
     @property
     def accuracies(self) -> dict[int, float]:
@@ -158,23 +152,18 @@ def _confusion(folder: Path) -> Confusion:
 
 def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
     write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    write_counts(folder / "confusion.csv", result.pooled)
-    picture = folder / "confusion.png"
-    write_picture(picture, result.pooled, result.title)
-    for tracker in cli.trainer.loggers:
-        if isinstance(tracker, WandbTracker):
-            tracker.describe(
-                name=f"{result.system} cross-validation",
-                run_id=RunFolder(folder).wandb_id(),
-                job_type="crossvalidate",
-                tags=[f"corpus={result.corpus}"],
-                config=yaml.safe_load(cli.resolved()),
-            )
-            tracker.log_metrics(
-                {"accuracy/mean": result.mean, "accuracy/deviation": result.deviation}
-            )
-            show_picture(tracker, "test/confusion", picture)
-            tracker.finish()
+    picture = write_confusion(folder / "confusion", result.pooled, result.title)
+    for tracker in trackers(cli.trainer):
+        tracker.describe(
+            name=f"{result.system} cross-validation",
+            run_id=RunFolder(folder).wandb_id(),
+            job_type="crossvalidate",
+            tags=[f"corpus={result.corpus}"],
+            config=yaml.safe_load(cli.resolved()),
+        )
+        tracker.log_metrics({"accuracy/mean": result.mean, "accuracy/deviation": result.deviation})
+        show_picture(tracker, "test/confusion", picture)
+        tracker.finish()
     console = Console()
     console.print(result.table())
     console.print(f"Saved in {folder}")

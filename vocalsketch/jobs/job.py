@@ -19,28 +19,19 @@ ERROR = "vocalsketch: error: "  # before what a user can mend
 
 @dataclass(frozen=True)
 class Job:
-    """One run: what it is told, where it leaves what it makes, and what its result depends on.
+    """One run: what it is told, where it leaves what it makes, and what its result depends on."""
 
-    Attributes:
-        name: ``group/member``, such as ``iminet_tied/seed3``; those of a group take equally long.
-        folder: Its run folder, which also holds ``job.json`` and ``log.txt``.
-        arguments: What ``vocalsketch fit`` is told, but for its folder, its device and where to
-            go on.
-        fingerprint: Hash of all that its result depends on (``jobs.fingerprint``). An empty one
-            is of what keeps no state: it is never done before.
-        needs: Jobs that have to be done before.
-        makes: Name of the file in its folder without which it is not done.
-        command: A program that is run instead of a training, and its arguments.
-        environment: Variables of its process, beside those of its slot.
-    """
-
-    name: str
-    folder: Path
+    name: str  # ``group/member``, such as ``iminet_tied/seed3``; those of a group take equally long
+    folder: Path  # its run folder, which also holds ``job.json`` and ``log.txt``
+    # what ``vocalsketch fit`` is told, but for its folder, its device and where to go on
     arguments: tuple[str, ...] = ()
+    # hash of all that its result depends on (``jobs.fingerprint``). An empty one is of what keeps
+    # no state: it is never done before
     fingerprint: str = ""
-    needs: tuple["Job", ...] = ()
-    makes: str = ""
-    command: tuple[str, ...] = ()
+    needs: tuple["Job", ...] = ()  # jobs that have to be done before
+    makes: str = ""  # name of the file in its folder without which it is not done
+    command: tuple[str, ...] = ()  # a program that is run instead of a training, and its arguments
+    # variables of its process, beside those of its slot
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -124,16 +115,12 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXP
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one job at a time.
+    """A place for one job at a time."""
 
-    Attributes:
-        name: For people, such as ``gpu 1`` or ``cpu, 2 cores``.
-        arguments: What a training is told, so that it takes one device.
-        environment: What a process is told, so that it stays there.
-    """
-
-    name: str
+    name: str  # for people, such as ``gpu 1`` or ``cpu, 2 cores``
+    # what a training is told, so that it takes one device
     arguments: tuple[str, ...] = ("--trainer.devices=1",)
+    # what a process is told, so that it stays there
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

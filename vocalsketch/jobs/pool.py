@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Literal, Protocol
 
 from vocalsketch.errors import VocalSketchError
@@ -225,7 +224,7 @@ def start_process(job: Job, slot: Slot) -> Process:
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
     input to notice when this process is gone (``run.end_with_parent``).
     """
-    training = (sys.executable, "-m", "vocalsketch.jobs", str(job.folder))
+    training = (sys.executable, "-m", "vocalsketch.jobs.run", str(job.folder))
     with job.log.open("ab") as out:
         return subprocess.Popen(
             job.command or (*training, *job.arguments, *slot.arguments),
@@ -249,14 +248,10 @@ def _end(process: Process) -> None:
         process.communicate()
 
 
-def _interrupt(_signum: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 @contextmanager
 def _terminated_by_interrupt() -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does within the block."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -2,8 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from rich.console import Console, Group
@@ -83,24 +83,20 @@ class Progress(Watcher):
         self.took = {job.name: job.seconds() or 0.0 for job in jobs if job.state() == "done"}
         self.failed: set[str] = set()
         self._running: dict[str, tuple[Job, Slot, float]] = {}
-        self._live: Live | None = None
+        self._live = Live(
+            console=console, auto_refresh=False, transient=True, get_renderable=self.table
+        )
 
-    @contextmanager
-    def shown(self) -> Iterator["Progress"]:
-        """Show the table while the block runs."""
+    def shown(self) -> Live:
+        """Return what shows the table on a terminal while a block runs."""
         if self.took:
             self.console.print(f"{len(self.took)} of {len(self.jobs)} runs are done already.")
-        if not self.console.is_terminal:
-            yield self
-            return
-        with Live(console=self.console, auto_refresh=False, transient=True) as self._live:
-            yield self
-        self._live = None
+        return self._live
 
     def started(self, job: Job, slot: Slot) -> None:
         """Note that a job runs."""
         self._running[job.name] = (job, slot, self.clock())
-        if self._live is None:
+        if not self.console.is_terminal:
             self.console.print(f"{job.name} runs ({slot.name})")
         self.waited()
 
@@ -124,8 +120,8 @@ class Progress(Watcher):
 
     def waited(self) -> None:
         """Show what has changed."""
-        if self._live is not None:
-            self._live.update(self.table(), refresh=True)
+        if self.console.is_terminal:
+            self._live.refresh()
 
     def left(self) -> float | None:
         """Return the estimated seconds until all is done."""

@@ -1,4 +1,7 @@
-"""One job in this process: a training that is begun, gone on with, or begun anew."""
+"""One job in this process: a training that is begun, gone on with, or begun anew.
+
+``python -m vocalsketch.jobs.run FOLDER ARGUMENTS...`` takes the arguments of ``vocalsketch fit``.
+"""
 
 import os
 import sys
@@ -68,3 +71,7 @@ def end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(as_process(lambda: train(Path(sys.argv[1]), sys.argv[2:])))

@@ -82,18 +82,12 @@ def tested(asked: Sequence[Comparison], sample: Samples) -> tuple[list[TTest], l
 
 @dataclass(frozen=True)
 class Claim:
-    """That in each pair of systems the first has the higher MRR.
+    """That in each pair of systems the first has the higher MRR."""
 
-    Attributes:
-        statement: The claim in words.
-        section: Where the paper makes it.
-        pairs: (better, worse) row keys.
-        categories: Where it is claimed; None is every category of the corpus.
-    """
-
-    statement: str
-    section: str
-    pairs: Sequence[Sequence[str]]
+    statement: str  # the claim in words
+    section: str  # where the paper makes it
+    pairs: Sequence[Sequence[str]]  # (better, worse) row keys
+    # where it is claimed; None is every category of the corpus
     categories: Sequence[str] | None = None
 
 
@@ -104,26 +98,19 @@ CLAIMS = tuple(
 
 
 class Judgement(NamedTuple):
-    """What numbers say of a claim.
+    """What numbers say of a claim."""
 
-    Attributes:
-        verdict: ``not run`` where a system or category is missing; ``not held`` where a first
-            system's mean is not above the second's; ``held`` where all are above and
-            significantly so; ``not significant`` otherwise.
-        comparisons: How many (pair, category) there are.
-        above: In how many of them the first system's mean is above the second's.
-        tested: In how many there is a test; one seed alone allows none.
-        significant: In how many it is significantly above: Welch's t-test, two-sided, corrected
-            by Holm over the claim's comparisons.
-        against: The (better, worse, category) in which it is not above.
-    """
-
+    # ``not run`` where a system or category is missing; ``not held`` where a first system's mean is
+    # not above the second's; ``held`` where all are above and significantly so; ``not significant``
+    # otherwise
     verdict: Verdict
-    comparisons: int
-    above: int = 0
-    tested: int = 0
+    comparisons: int  # how many (pair, category) there are
+    above: int = 0  # in how many of them the first system's mean is above the second's
+    tested: int = 0  # in how many there is a test; one seed alone allows none
+    # in how many it is significantly above: Welch's t-test, two-sided, corrected by Holm over the
+    # claim's comparisons
     significant: int = 0
-    against: tuple[Comparison, ...] = ()
+    against: tuple[Comparison, ...] = ()  # the (better, worse, category) in which it is not above
 
     @property
     def evidence(self) -> str:

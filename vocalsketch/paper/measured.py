@@ -21,9 +21,8 @@ from vocalsketch.paper.rows import (
     printed_sample,
     row_of,
 )
-from vocalsketch.retrieval.fusion import fuse, refuse_different_queries
 from vocalsketch.retrieval.ranking import Ranks, chance_mrr
-from vocalsketch.retrieval.scores import Scores
+from vocalsketch.retrieval.scores import Scores, fuse, refuse_different_queries
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 
 Runs = Mapping[str, Mapping[int, Scores]]

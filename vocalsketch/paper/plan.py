@@ -88,20 +88,13 @@ def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the runs of a report are made.
+    """How the runs of a report are made."""
 
-    Attributes:
-        folder: Of the report; its name is the group in W&B.
-        configs: Folder of the configs.
-        data: Corpus and split.
-        quick: Whether every schedule is shortened.
-        changes: What a row's config is changed by, by its key, such as the data it names.
-    """
-
-    folder: Path
-    configs: Path
-    data: Data
-    quick: bool = False
+    folder: Path  # of the report; its name is the group in W&B
+    configs: Path  # folder of the configs
+    data: Data  # corpus and split
+    quick: bool = False  # whether every schedule is shortened
+    # what a row's config is changed by, by its key, such as the data it names
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
@@ -206,21 +199,15 @@ def _without(config: Path, given: Mapping[str, str]) -> Any:
 
 @dataclass(frozen=True)
 class Record:
-    """What a report is of, kept in its folder (``table1.json``) so that it can be made again.
+    """What a report is of, kept in its folder (``table1.json``) so that it can be made again."""
 
-    Attributes:
-        runs: Fingerprint of each job that was planned last, by name (``row/seed3``).
-        fusion: Whether the fused rows are made.
-        notes: What a reader must know.
-        added: Folders of runs, or their files of scores, that stand in rows of their own, by name.
-        table: Which table it is: ``table1`` or ``qvim``.
-    """
-
+    # fingerprint of each job that was planned last, by name (``row/seed3``)
     runs: Mapping[str, str]
-    fusion: bool
-    notes: tuple[str, ...] = ()
+    fusion: bool  # whether the fused rows are made
+    notes: tuple[str, ...] = ()  # what a reader must know
+    # folders of runs, or their files of scores, that stand in rows of their own, by name
     added: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    table: str = "table1"
+    table: str = "table1"  # which table it is: ``table1`` or ``qvim``
 
     def write(self, folder: Path) -> None:
         """Write it to the report's folder."""
@@ -266,7 +253,8 @@ def run_jobs(
     )
     with locked(folder / "lock", busy):
         record.write(folder)
-        with Progress(jobs, len(slots), console).shown() as progress:
+        progress = Progress(jobs, len(slots), console)
+        with progress.shown():
             return Pool(slots, progress).run(jobs, retry=retry)
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from vocalsketch.files import write_text
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import ADDED, QVIM, Row, row_of
-from vocalsketch.retrieval.metrics import MEASURES, chances, measured
+from vocalsketch.retrieval.ranking import MEASURES, chances, measured
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 

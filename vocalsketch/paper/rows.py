@@ -27,35 +27,25 @@ ADDED = "Added"  # the block of runs that a user adds
 
 @dataclass(frozen=True)
 class Row:
-    """A system of the report.
+    """A system of the report."""
 
-    Attributes:
-        key: The row's name in this program.
-        label: What the paper calls the configuration.
-        block: The rows among which the best is in bold; empty for what is trained only because
-            others start from it.
-        config: The file in ``conf/`` that its runs are trained with.
-        system: Name of a system that needs no training and is ranked as it is.
-        quick: What ``--quick`` changes of it, so that it trains for a few epochs.
-        needs: Key of the config: the row whose run, of the same seed, it starts from, and which
-            of its checkpoints, ``best`` or ``last``, is given there.
-        members: The rows whose systems, of the same seed where they are trained, are weighed by
-            the validation half and rank as one.
-        backbone: Whose published weights its runs begin with.
-        fused: The rows whose runs, of the same seed, are fused.
-        printed: (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper.
-    """
-
-    key: str
-    label: str
+    key: str  # the row's name in this program
+    label: str  # what the paper calls the configuration
+    # the rows among which the best is in bold; empty for what is trained only because others start
+    # from it
     block: str = ""
-    config: str = ""
-    system: str = ""
-    quick: Sequence[str] = ()
+    config: str = ""  # the file in ``conf/`` that its runs are trained with
+    system: str = ""  # name of a system that needs no training and is ranked as it is
+    quick: Sequence[str] = ()  # what ``--quick`` changes of it, so that it trains for a few epochs
+    # key of the config: the row whose run, of the same seed, it starts from, and which of its
+    # checkpoints, ``best`` or ``last``, is given there
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # the rows whose systems, of the same seed where they are trained, are weighed by the validation
+    # half and rank as one
     members: Sequence[str] = ()
-    backbone: str = ""
-    fused: Sequence[str] = ()
+    backbone: str = ""  # whose published weights its runs begin with
+    fused: Sequence[str] = ()  # the rows whose runs, of the same seed, are fused
+    # (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper
     printed: Sequence[Sequence[float]] = ()
 
     @property

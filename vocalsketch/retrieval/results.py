@@ -1,9 +1,9 @@
 """What is printed and saved of an evaluated half: measures per category, every query's rank."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict, cast
+from typing import Any, TypedDict
 
 import numpy as np
 from rich.table import Table
@@ -11,8 +11,7 @@ from rich.table import Table
 from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.files import write_table, write_text
-from vocalsketch.retrieval.metrics import MEASURES, Measures, chances, mean_measures, measured
-from vocalsketch.retrieval.ranking import Floats
+from vocalsketch.retrieval.ranking import MEASURES, Floats, chances, measured
 from vocalsketch.retrieval.scores import CategoryScores, Scores
 from vocalsketch.retrieval.significance import resampled_means
 
@@ -20,23 +19,10 @@ FORMAT = 1  # of the JSON; raised when a key changes its meaning
 GRADED = ("qvim",)  # protocols that ask for NDCG over classes beside the MRR
 COLUMNS = ("query", "target", "category", "rank", "score", "candidates")
 
-
-# of each measure, the bounds of 95 % over the choice of queries and over that of targets
-Intervals = dict[str, dict[Literal["queries", "targets"], list[float]]]
-
-
-class CategoryResult(Measures):
-    """One category: how many queries and candidates, each measure, and what chance reaches."""
-
-    queries: int
-    candidates: int
-    intervals: Intervals
-
-
-class MacroResult(Measures):
-    """The unweighted mean over categories."""
-
-    intervals: Intervals
+# every measure by name, ``chance`` and ``ndcg_chance``; ``queries`` and ``candidates`` of a
+# category; and ``intervals``: of each measure, the bounds of 95 % over the choice of queries and
+# over that of targets
+Result = dict[str, Any]
 
 
 class Results(TypedDict):
@@ -52,8 +38,8 @@ class Results(TypedDict):
     split_name: str
     half: Half
     system: str
-    categories: dict[str, CategoryResult]
-    macro: MacroResult
+    categories: dict[str, Result]
+    macro: Result  # the unweighted means over categories
     skipped: list[str]
 
 
@@ -70,9 +56,7 @@ def corpus_tag(corpus: str) -> str:
 def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     """Return the measures and chance of each category and their unweighted means.
 
-    Args:
-        scores: The scores of one half; every category needs a query.
-        skipped: The files left out of the corpus because they could not be read.
+    ``skipped`` are the files left out of the corpus because they could not be read.
 
     Raises:
         VocalSketchError: There is no category, one has no query, or a score is NaN.
@@ -99,7 +83,7 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
         "system": scores.system,
         "categories": categories,
         "macro": {
-            **mean_measures(list(categories.values())),
+            **{key: _mean(key, categories) for key in (*MEASURES, "chance", "ndcg_chance")},
             "intervals": _intervals(np.mean(draws, axis=0)),
         },
         "skipped": list(skipped),
@@ -159,18 +143,20 @@ def _caption(results: Results) -> str:
     return said + (f"\n{skipped} unreadable files were skipped" if skipped else "")
 
 
-def _category_result(category: CategoryScores, values: Floats, draws: Floats) -> CategoryResult:
-    means = dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True))
+def _category_result(category: CategoryScores, values: Floats, draws: Floats) -> Result:
     chance, ndcg_chance = chances(category)
-    result = {
+    return {
         "queries": len(category.queries),
         "candidates": len(category.candidates),
-        **means,
+        **dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True)),
         "chance": chance,
         "ndcg_chance": ndcg_chance,
         "intervals": _intervals(draws),
     }
-    return cast("CategoryResult", result)
+
+
+def _mean(key: str, categories: Mapping[str, Result]) -> float:
+    return float(np.mean([each[key] for each in categories.values()]))
 
 
 def _resampled(category: CategoryScores, values: Floats) -> Floats:
@@ -180,7 +166,7 @@ def _resampled(category: CategoryScores, values: Floats) -> Floats:
     return np.stack([resampled_means(values, each, generator) for each in groups])
 
 
-def _intervals(draws: Floats) -> Intervals:
+def _intervals(draws: Floats) -> dict[str, dict[str, list[float]]]:
     queries, targets = np.quantile(draws, [0.025, 0.975], axis=1).transpose(1, 2, 0).tolist()
     return {name: {"queries": queries[n], "targets": targets[n]} for n, name in enumerate(MEASURES)}
 
@@ -195,7 +181,7 @@ def _query_rows(scores: Scores) -> Iterator[tuple[object, ...]]:
             yield query, name, category.category, f"{rank:g}", float(score), candidates
 
 
-def _figures(row: Measures, *, graded: bool) -> list[str]:
+def _figures(row: Result, *, graded: bool) -> list[str]:
     mrr, chance = row["mrr"], row["chance"]
     shown = [f"{mrr:.3f}", f"{chance:.3f}", f"{mrr / chance:.2f}"]
     return [*shown, f"{row['ndcg']:.3f}", f"{row['ndcg_chance']:.3f}"] if graded else shown

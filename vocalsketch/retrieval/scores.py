@@ -1,19 +1,26 @@
-"""What a system said about every query and candidate of an evaluated half, and its file."""
+"""What a system said about every query and candidate of an evaluated half, and its file.
+
+Finished runs are fused by the product of their likelihoods (paper, section VI-D).
+"""
 
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_expit, log_softmax
 
 from vocalsketch.domain import Half, Kind
-from vocalsketch.errors import StorageError
+from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import open_regular, written_whole
-from vocalsketch.retrieval.ranking import Floats, Ranks, mid_ranks
+from vocalsketch.retrieval.ranking import Floats, Ranks, check_targets, mid_ranks
+
+LogLikelihoods = NDArray[np.float64]
 
 FORMAT = 1  # of the file; raised when a reader of the old layout could not read the new one
 
@@ -24,34 +31,27 @@ DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile
 class CategoryScores:
     """The scores of one category's queries against all of its candidates.
 
-    Attributes:
-        category: Such as ``acoustic instruments``.
-        queries: Imitation ids, one per row.
-        candidates: Sound ids, one per column.
-        targets: (queries,), the index of each query's target among ``candidates``.
-        scores: (queries, candidates), higher is closer.
-        classes: What kinds of sound each candidate is; empty where none is known.
+    Raises:
+        ValueError: They do not fit together.
     """
 
-    category: str
-    queries: tuple[str, ...]
-    candidates: tuple[str, ...]
-    targets: NDArray[np.integer]
-    scores: Floats
-    classes: tuple[tuple[str, ...], ...] = ()
+    category: str  # such as ``acoustic instruments``
+    queries: tuple[str, ...]  # imitation ids, one per row
+    candidates: tuple[str, ...]  # sound ids, one per column
+    targets: NDArray[np.integer]  # (queries,), the index of each query's among the candidates
+    scores: Floats  # (queries, candidates), higher is closer
+    classes: tuple[tuple[str, ...], ...] = ()  # of each candidate; empty where none is known
 
     def __post_init__(self) -> None:
         expected = (len(self.queries), len(self.candidates))
-        if self.scores.shape != expected or self.targets.shape != expected[:1]:
+        if self.scores.shape != expected:
             raise ValueError(
                 f"{self.category}: {expected[0]} queries and {expected[1]} candidates need scores "
-                f"{expected} and targets {expected[:1]}, got {self.scores.shape} and "
-                f"{self.targets.shape}"
+                f"{expected}, got {self.scores.shape}"
             )
+        check_targets(self.scores, self.targets)
         if len(set(self.candidates)) != len(self.candidates):
             raise ValueError(f"{self.category}: a candidate is listed twice")
-        if self.targets.size and not 0 <= self.targets.min() <= self.targets.max() < expected[1]:
-            raise ValueError(f"{self.category}: a target is not among {expected[1]} candidates")
         if len(self.classes) not in (0, expected[1]):
             raise ValueError(
                 f"{self.category}: {len(self.classes)} classes of {expected[1]} sounds"
@@ -78,24 +78,16 @@ class CategoryScores:
 class Scores:
     """Every score of one system on one half of one split.
 
-    Attributes:
-        kind: What a score is, which decides how it becomes a likelihood in a fusion: ``logit`` of
-            the pair being positive, ``cosine`` similarity, ``log_likelihood`` (a fusion), or a
-            ``similarity`` without such a meaning, which ranks but does not fuse.
-        corpus: ``Corpus.name``.
-        split: The split's fingerprint.
-        split_name: The split's name, for people.
-        half: ``validation`` or ``test``.
-        system: What made the scores, such as ``iminet_tied``.
-        categories: The categories, each once.
+    Raises:
+        ValueError: Its kind or half is unknown, or a category is listed twice.
     """
 
     kind: Kind
-    corpus: str
-    split: str
-    split_name: str
+    corpus: str  # ``Corpus.name``
+    split: str  # the split's fingerprint
+    split_name: str  # for people
     half: Half
-    system: str
+    system: str  # what made the scores, such as ``iminet_tied``
     categories: tuple[CategoryScores, ...]
 
     def __post_init__(self) -> None:
@@ -115,7 +107,8 @@ class Scores:
         Raises:
             StorageError: The file cannot be written.
         """
-        arrays: dict[str, NDArray[Any]] = {"header": _encoded(self._header())}
+        header = json.dumps(self._header()).encode("utf-8")
+        arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(header, dtype=np.uint8)}
         for number, category in enumerate(self.categories):
             arrays[f"targets_{number}"] = category.targets
             arrays[f"scores_{number}"] = category.scores
@@ -146,24 +139,17 @@ class Scores:
             ) from error
 
     def _header(self) -> dict[str, object]:
-        return {
-            "format": FORMAT,
-            "kind": self.kind,
-            "corpus": self.corpus,
-            "split": self.split,
-            "split_name": self.split_name,
-            "half": self.half,
-            "system": self.system,
-            "categories": [
-                {
-                    "category": category.category,
-                    "queries": category.queries,
-                    "candidates": category.candidates,
-                    **({"classes": category.classes} if category.classes else {}),
-                }
-                for category in self.categories
-            ],
-        }
+        named = {name: value for name, value in vars(self).items() if name != "categories"}
+        categories = [
+            {
+                "category": each.category,
+                "queries": each.queries,
+                "candidates": each.candidates,
+                **({"classes": each.classes} if each.classes else {}),
+            }
+            for each in self.categories
+        ]
+        return {"format": FORMAT, **named, "categories": categories}
 
     @classmethod
     def _from(cls, header: dict[str, Any], arrays: Any) -> "Scores":
@@ -183,5 +169,96 @@ class Scores:
         return cls(**header, categories=categories)
 
 
-def _encoded(header: dict[str, object]) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(header).encode("utf-8"), dtype=np.uint8)
+def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
+    """Return the logarithm of the likelihood that each candidate is the query's target.
+
+    A network's is the sigmoid of its logit. IMISOUND's is the softmax over the category's
+    candidates of the negative cosine distance, 1 - cosine similarity (equation 3); of a system
+    that gives a distance it is the softmax of the negative distance likewise.
+
+    Args:
+        scores: (queries, candidates) of one category.
+        kind: What they are.
+
+    Returns:
+        (queries, candidates) float64, at most 0.
+
+    Raises:
+        ConfigError: The scores have no meaning as likelihoods.
+    """
+    wide: LogLikelihoods = np.asarray(scores, dtype=np.float64)
+    likelihoods: Mapping[Kind, Callable[[], LogLikelihoods]] = {
+        "logit": lambda: log_expit(wide),
+        "cosine": lambda: log_softmax(-(1.0 - wide), axis=1),
+        "distance": lambda: log_softmax(wide, axis=1),
+        "log_likelihood": lambda: wide,
+    }
+    if kind not in likelihoods:
+        raise ConfigError(
+            f"scores of kind {kind!r} are not likelihoods and cannot be fused: fuse logits, "
+            "cosine similarities, distances and fusions of these"
+        )
+    return likelihoods[kind]()
+
+
+def fuse(systems: Sequence[Scores]) -> Scores:
+    """Return the product of the systems' likelihoods (equations 2, 4 and 5), as logarithms.
+
+    The result is the same to the last bit in whichever order the systems are given.
+
+    Raises:
+        ConfigError: The systems differ in corpus, split, half, categories, queries or
+            candidates, which is named; or a system's scores are no likelihoods.
+    """
+    if not systems:
+        raise ConfigError("nothing to fuse: name at least one finished run")
+    for other in systems[1:]:
+        refuse_different_queries(systems[0], other)
+    categories = tuple(
+        replace(category, scores=_product([each.categories[number] for each in systems], systems))
+        for number, category in enumerate(systems[0].categories)
+    )
+    joined = "+".join(each.system for each in systems)
+    return replace(systems[0], kind="log_likelihood", system=joined, categories=categories)
+
+
+def refuse_different_queries(one: Scores, other: Scores) -> None:
+    """Check that two systems ranked the same candidates for the same queries.
+
+    Raises:
+        ConfigError: They differ in corpus, split, half, categories, queries, candidates or
+            targets; the first difference is named.
+    """
+    pair = f"{one.system} and {other.system} do not belong together"
+    for what in ("corpus", "split", "half"):
+        mine, theirs = getattr(one, what), getattr(other, what)
+        if mine != theirs:
+            raise ConfigError(f"{pair}: their {what} differs, {mine!r} and {theirs!r}")
+    _refuse_other_ids(
+        f"{pair}: their categories differ",
+        tuple(each.category for each in one.categories),
+        tuple(each.category for each in other.categories),
+    )
+    for mine, theirs in zip(one.categories, other.categories, strict=True):
+        for what in ("queries", "candidates"):
+            said = f"{pair}: their {what} in {mine.category} differ"
+            _refuse_other_ids(said, getattr(mine, what), getattr(theirs, what))
+        if not np.array_equal(mine.targets, theirs.targets):
+            raise ConfigError(f"{pair}: their targets in {mine.category} differ")
+
+
+def _product(parts: Sequence[CategoryScores], systems: Sequence[Scores]) -> LogLikelihoods:
+    logs = [
+        log_likelihoods(part.scores, system.kind)
+        for part, system in zip(parts, systems, strict=True)
+    ]
+    # Sorted first, because rounding depends on the order of a sum and ties would with it.
+    total: LogLikelihoods = np.sort(np.stack(logs), axis=0).sum(axis=0)
+    return total
+
+
+def _refuse_other_ids(what: str, one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    if one != other:
+        only = sorted(set(one) ^ set(other))
+        told = f", {len(only)} are only in one, such as {only[0]!r}" if only else " in their order"
+        raise ConfigError(f"{what}{told}")

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,10 @@ from vocalsketch.retrieval.ranking import Floats
 
 @dataclass(frozen=True)
 class Sample:
-    """A system's MRR over initialisations.
-
-    Attributes:
-        mean: Their mean.
-        std: Their standard deviation, of the sample (divided by count - 1); NaN for one alone.
-        count: How many there are.
-    """
+    """A system's MRR over initialisations."""
 
     mean: float
-    std: float
+    std: float  # of the sample (divided by count - 1); NaN for one alone
     count: int
 
     @classmethod
@@ -31,28 +26,19 @@ class Sample:
         """Summarise at least one value."""
         if not values:
             raise ValueError("a sample needs at least one value")
-        if len(values) == 1:
-            return cls(values[0], math.nan, 1)
-        return cls(statistics.fmean(values), statistics.stdev(values), len(values))
+        std = statistics.stdev(values) if len(values) > 1 else math.nan
+        return cls(statistics.fmean(values), std, len(values))
 
 
-@dataclass(frozen=True)
-class TTest:
-    """An unpaired t-test of two systems' MRR over initialisations.
+class TTest(NamedTuple):
+    """An unpaired t-test of two systems' MRR over initialisations."""
 
-    Attributes:
-        difference: Mean of the first minus mean of the second.
-        statistic: Student's t; NaN where there is no test.
-        p: Two-sided p-value; NaN where a side has fewer than two values, or neither varies.
-    """
-
-    difference: float
-    statistic: float
-    p: float
+    difference: float  # mean of the first minus mean of the second
+    statistic: float  # Student's t; NaN where there is no test
+    p: float  # two-sided; NaN where a side has fewer than two values, or neither varies
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A difference and its percentile bootstrap interval."""
 
     difference: float
@@ -132,9 +118,8 @@ def paired_bootstrap(
     second: Floats,
     generator: np.random.Generator,
     resamples: int = 10_000,
-    confidence: float = 0.95,
 ) -> Interval:
-    """Return the difference in MRR of two systems and its interval over the choice of queries.
+    """Return the difference in MRR of two systems and its 95 % interval over the queries.
 
     Queries are drawn with replacement, both systems' reciprocal ranks of a query together.
 
@@ -143,7 +128,6 @@ def paired_bootstrap(
         second: (queries,), of the same queries in the same order.
         generator: Where the draws come from.
         resamples: How many sets of queries are drawn.
-        confidence: The share of them that the interval holds.
 
     Raises:
         ValueError: The two are not of the same queries, or there is none.
@@ -152,6 +136,5 @@ def paired_bootstrap(
         raise ValueError(f"need reciprocal ranks of the same queries: {first.shape} {second.shape}")
     gains = np.asarray(first - second, dtype=np.float64)
     draws = generator.integers(0, len(gains), (resamples, len(gains)))
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(gains[draws].mean(axis=1), [tail, 1.0 - tail])
+    low, high = np.quantile(gains[draws].mean(axis=1), [0.025, 0.975])
     return Interval(float(gains.mean()), float(low), float(high))

@@ -2,7 +2,8 @@ from .build import BuildReport, build_index
 from .desktop import play, record, reveal
 from .index import Check, Index, check_index
 from .query import read_query
-from .searcher import Hit, Searcher
+from .searcher import Searcher
+from .shard import Hit
 
 __all__ = [
     "BuildReport",

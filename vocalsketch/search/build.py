@@ -21,9 +21,8 @@ from vocalsketch.search.embedding import (
     reasons,
     stored_table,
 )
-from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.library import Plan, list_library, make_plan, table_of
 from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest, Part, runs_of
-from vocalsketch.search.plan import Plan, make_plan
 from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
     Rows,
@@ -58,7 +57,7 @@ class BuildReport:
 
 
 def build_index(
-    library: Path,
+    library: Path | str,
     index: Path | str,
     system: System | Path | str | None = None,
     *,
@@ -99,7 +98,7 @@ def build_index(
         raise ConfigError("With --ray each task has a core: leave out --jobs and what has devices.")
     places = _devices(accelerator, devices)
     remote = Remote(index) if isinstance(index, str) and "://" in index else None
-    index = remote.begin() if remote else Path(index)
+    library, index = Path(library), remote.begin() if remote else Path(index)
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
     with locked(index / LOCK, busy):
@@ -208,18 +207,7 @@ def _tidy(index: Path, current: Manifest | None) -> None:
 def _published(
     index: Path, manifest: Manifest, old: Manifest | None, plan: Plan, before: Table
 ) -> BuildReport:
-    """Write a segment and then the manifest that names it; until then the old version counts.
-
-    Args:
-        index: The index's folder.
-        manifest: Of what is now there, with the segments of the version before.
-        old: Of the version before, if there is one.
-        plan: Which rows hold, of that version and of the parts.
-        before: The rows of that version.
-
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written; the old version stays.
-    """
+    """Write a segment and then the manifest that names it; until then the old version counts."""
     first, paths = plan.stored.first_of_file, plan.stored.rows.column("path")
     was, new = np.split(plan.keep, [before.rows.num_rows])
     sounds, unchanged = int((plan.keep & first).sum()), int((was & first[: len(was)]).sum())
@@ -271,11 +259,6 @@ def _merged(counts: Rows, sizes: Rows, new: int) -> list[int]:
     Those of which most rows do not count any more; and small ones, so that of each power of
     ``FANOUT`` there are fewer than ``FANOUT`` segments. A row is thus written anew as many times
     as there are powers, however often the index is built.
-
-    Args:
-        counts: Rows of each segment that count.
-        sizes: Rows of each segment.
-        new: Rows that are to become a segment.
     """
     merge = set(np.flatnonzero(2 * counts < sizes).tolist())
     total = new + int(counts[sorted(merge)].sum())

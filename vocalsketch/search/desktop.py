@@ -17,7 +17,7 @@ from vocalsketch.features.audio import read_audio
 from vocalsketch.search.query import Waveform
 
 if TYPE_CHECKING:
-    from vocalsketch.search.searcher import Hit
+    from vocalsketch.search.shard import Hit
 
 RATE = 44_100  # hz
 LONGEST = 60.0  # seconds

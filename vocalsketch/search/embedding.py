@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.errors import AudioError, DatasetError, StorageError, VocalSketchError
+from vocalsketch.errors import AudioError, DatasetError, StorageError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.contents import content_id
 from vocalsketch.files import make_folder
@@ -226,21 +226,9 @@ def embed_into_parts(work: Work, system: System, stored: Table) -> None:
     if len(work.devices) == 1:
         _embed_share(0, work, system, stored)
         return
-    from torch.multiprocessing.spawn import ProcessException, spawn
-
-    processes = spawn(  # type: ignore[no-untyped-call]  # torch's
-        _embed_share, (work,), nprocs=len(work.devices), join=False, daemon=True
-    )
-    try:
-        while not processes.join():
-            pass
-    except ProcessException as error:
-        said = str(error).strip().splitlines()[-1]
-        ended = f"A process of the build ended ({said}): build again, it goes on where it was."
-        raise VocalSketchError(said.partition("Error: ")[2] or ended) from error
-    finally:
-        for process in processes.processes:
-            process.terminate()
+    share = partial(_embed_share, work=work)
+    for _ in spread(share, range(len(work.devices)), len(work.devices), processes=True):
+        pass
 
 
 def _embed_share(

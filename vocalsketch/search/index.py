@@ -3,7 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +17,14 @@ from numpy.typing import ArrayLike
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.search.ear import Ear, ear_of
-from vocalsketch.search.library import list_library, table_of
+from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
-from vocalsketch.search.plan import make_plan
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
 from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.search.searcher import Hit
+    from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
 
 ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
@@ -48,46 +47,46 @@ class Index:
         library: Where the sounds lie now, if they were moved since.
         threads: That score; by default a core each.
 
-    Attributes:
-        folder: Where it lies; the text of an address.
-        library: The folder that was indexed.
-        manifest: Its current version.
-        table: The rows, memory-mapped: a window each.
-        listener: What hears queries: the system, or its ear, which needs no torch.
-        approximate: Whether a query ranks only the rows that are near it.
-
     Raises:
         StorageError: There is no index, or it is damaged.
         CheckpointError: Its system is missing, or not the one that made it.
     """
 
-    approximate = False
+    folder: Path | str  # where it lies; the text of an address
     address = ""  # of which the folder holds a copy
+    manifest: Manifest  # its current version
+    table: Table  # the rows, memory-mapped: a window each
+    listener: "Ear | System"  # hears queries; an ear needs no torch
+    approximate = False  # whether a query ranks only the rows that are near it
+    version: int  # counts the builds that changed something
+    fingerprint: str  # of the system
+    corpus: str  # what the system was trained on
+    sounds: int  # files
+    windows: int  # of these files
 
     def __init__(
         self, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
-        self.folder: Path | str = Path(folder)
+        self.folder = Path(folder)
         self._stamp: tuple[int, int, int] | None = None
         self.manifest = Manifest.read(self.folder)
         self._use(self.manifest.open_table(self.folder), library, threads)
 
     def _use(self, table: Table, library: Path | str | None, threads: int | None) -> None:
         self.table = table
+        for name in ("version", "fingerprint", "corpus", "sounds", "windows"):
+            setattr(self, name, getattr(self.manifest, name))
         self.library = Path(library or self.manifest.library)
         self._threads = threads or available_cores()
-        self.listener: Ear | System = ear_of(self.fingerprint) or self.system
+        self.listener = ear_of(self.fingerprint) or self.system
 
     @classmethod
     def open(
         cls, folder: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> "Index":
-        """Open the current version of an index; arguments and errors are the class's.
+        """Open an index, or what ``index export --to lance`` wrote, by its folder or address.
 
-        Args:
-            folder: Its folder or address, or that of what ``index export --to lance`` wrote.
-            library: As the class's.
-            threads: As the class's.
+        Arguments and errors are the class's.
         """
         address = str(folder) if "://" in str(folder) else ""
         if address:
@@ -123,16 +122,15 @@ class Index:
     @cached_property
     def _scorer(self) -> "Scorer":
         if isinstance(self.listener, Ear):
-            return BlockScorer(_inner_products, ThreadPoolExecutor(self._threads))
+            return InnerProducts()
         return self.listener.scorer(self._threads) or self._block_scorer({})
 
-    def _block_scorer(self, weights: Mapping[str, float]) -> "BlockScorer":
+    def _block_scorer(self, weights: Mapping[str, float]) -> "Scorer":
+        if self.system.inner_product and not weights:
+            return InnerProducts()
         from vocalsketch.systems.head_scorer import lasting_pool
 
-        pool = lasting_pool(self._threads)
-        if self.system.inner_product and not weights:
-            return BlockScorer(_inner_products, pool)
-        return BlockScorer(_by_system(self.system, weights), pool)
+        return BlockScorer(_by_system(self.system, weights), lasting_pool(self._threads))
 
     @property
     def name(self) -> str:
@@ -140,35 +138,10 @@ class Index:
         return Path(self.address or self.folder).resolve().name
 
     @property
-    def version(self) -> int:
-        """Counts the builds that changed something."""
-        return self.manifest.version
-
-    @property
     def update(self) -> str:
         """The command that brings it up to date, for a shell."""
         folders = [str(self.library), "--index", self.address or str(self.folder)]
         return shlex.join(["vocalsketch", "index", "build", *folders])
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the system."""
-        return self.manifest.fingerprint
-
-    @property
-    def corpus(self) -> str:
-        """What the system was trained on."""
-        return self.manifest.corpus
-
-    @property
-    def sounds(self) -> int:
-        """Number of files."""
-        return self.manifest.sounds
-
-    @property
-    def windows(self) -> int:
-        """Number of windows of these files."""
-        return self.manifest.windows
 
     def is_current(self) -> bool:
         """Whether this is the version that a build made last: a look at one file's time.
@@ -292,9 +265,13 @@ class BlockScorer:
         return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
 
 
-def _inner_products(queries: Floats, rows: Floats) -> Floats:
-    products: Floats = queries @ rows.T
-    return products
+class InnerProducts:
+    """Scores that are inner products; threads of our own would each start those of numpy's."""
+
+    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+        """Score as ``BlockScorer`` does."""
+        none = np.empty((len(queries), 0), np.float32)
+        return np.concatenate([none, *(queries @ block.T for block in blocks)], axis=1)
 
 
 def _by_system(

@@ -21,10 +21,9 @@ import pyarrow as pa
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.manifest import SYSTEM, Manifest
-from vocalsketch.search.query import Waveform
-from vocalsketch.search.searcher import WINDOW_COLUMNS
+from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
-from vocalsketch.search.text import matches_tags, word_pattern, words_of
+from vocalsketch.search.shard import WINDOW_COLUMNS
 
 # with as few threads as two cores have, the training of a vector index waits for itself for ever
 os.environ.setdefault("LANCE_CPU_THREADS", "8")
@@ -69,10 +68,7 @@ class LanceIndex(Index):
     One without a vector index is read into memory and searched exactly. From one with a vector
     index a query takes its nearest windows by compressed embeddings, and those are ranked exactly.
 
-    Args:
-        address: A folder, or an address such as ``s3://bucket/sounds``.
-        library: Where the sounds lie now, if they were moved since.
-        threads: That score.
+    Its arguments are those of ``Index``, or an address such as ``s3://bucket/sounds``.
 
     Raises:
         StorageError: It cannot be reached, or is no whole dataset of this kind.

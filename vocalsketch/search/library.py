@@ -1,13 +1,20 @@
-"""What audio a library folder holds."""
+"""What audio a library holds, and which of it is in an index as it is, or has to be embedded."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from vocalsketch.datasets.discovery import Listing, counted, list_audio
+from vocalsketch.datasets.discovery import FoundFile, Listing, counted, list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
+from vocalsketch.search.manifest import Manifest
+from vocalsketch.search.segment import Mask, Rows, Table, as_numpy
 
 COLUMNS = pa.schema(
     [
@@ -55,3 +62,73 @@ def index_of(library: Path, fingerprint: str) -> Path:
     of = f"{library.resolve()}\n{fingerprint}".encode(errors="surrogateescape")
     name = f"{library.resolve().name or 'root'}-{hashlib.sha256(of).hexdigest()[:8]}"
     return cache_folder() / "indexes" / name
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Stored rows that hold, and files that have none."""
+
+    stored: Table  # the index's rows, then what unfinished builds left
+    keep: Mask  # of every stored row, whether it holds
+    gone: Rows  # the first rows of files that are gone or have changed
+    todo: pa.Table  # files to embed, as COLUMNS
+
+    @property
+    def files(self) -> list[FoundFile]:
+        """The files to embed."""
+        return [FoundFile(**each) for each in self.todo.to_pylist()]
+
+    def rows_by_content(self, count: int) -> dict[str, Rows]:
+        """Return which of the first rows are of gone files, by what they held; one file for each.
+
+        A file that was moved has its content and need not be embedded again.
+        """
+        first = self.stored.first_of_file
+        ends = np.append(np.flatnonzero(first), len(first))
+        contents = self.stored.rows.column("content")
+        return {
+            contents[int(row)].as_py(): np.arange(row, ends[np.searchsorted(ends, row, "right")])
+            for row in self.gone[self.gone < count][::-1]
+        }
+
+
+def is_current(library: Path, index: Path) -> bool:
+    """Whether there is an index of a library to which a build would change nothing.
+
+    Raises:
+        DatasetError: The library holds no audio.
+        StorageError: The index is damaged.
+    """
+    if not Manifest.exists(index):
+        return False
+    table = Manifest.read(index).open_table(index)
+    columns = [table.rows.column(name).to_pylist() for name in COLUMNS.names]
+    # as Python values: a mask for pyarrow would import pandas, a quarter of a search
+    stored = set(compress(zip(*columns, strict=True), table.counting))
+    return stored == set(list_library(library).files)
+
+
+def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> Plan:
+    """Compare the library with what is stored.
+
+    A file counts as unchanged when path, size and time of change are the stored ones; where
+    several stored files are it, the first counts. ``parts`` are what unfinished builds left.
+    """
+    stored = Table([*index.segments, *parts], index.counting)
+    first = stored.first_of_file
+    beginnings = np.flatnonzero(first)
+    heads = stored.rows.select(COLUMNS.names).filter(pa.array(first))
+    place = pc.index_in(heads.column("path"), value_set=files.column("path").combine_chunks())
+    place = as_numpy(pc.fill_null(place, -1)).astype(np.int64)
+    counts = stored.counting[beginnings]
+    holds = (place >= 0) & counts
+    for name in ("size", "changed"):
+        holds &= as_numpy(files.column(name))[place] == as_numpy(heads.column(name))
+    kept = np.flatnonzero(holds)
+    found, chosen = np.unique(place[kept], return_index=True)
+    keep_file = np.zeros(len(beginnings), dtype=bool)
+    keep_file[kept[chosen]] = True
+    missing = np.ones(files.num_rows, dtype=bool)
+    missing[found] = False
+    todo = files.filter(pa.array(missing))
+    return Plan(stored, keep_file[np.cumsum(first) - 1], beginnings[counts & ~holds], todo)

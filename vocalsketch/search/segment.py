@@ -80,7 +80,6 @@ class Table:
         counting: Which of the first rows count; those after them all do.
 
     Attributes:
-        segments: As given.
         rows: Every column but the embeddings, also of rows that do not count.
         blocks: The embeddings of these rows, (n, width) each, views of the files.
         counting: Which rows count, (rows,).

@@ -83,37 +83,27 @@ def _name(given: str) -> str:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", validate_default=True))
 class Definition:
-    """A study's definition in plain values, as a study file gives it and the storage keeps it.
+    """A study's definition in plain values, as a study file gives it and the storage keeps it."""
 
-    Attributes:
-        name: The study's name, and its folder's.
-        config: The base config with the study's overrides.
-        space: The search space as written in the study file.
-        objective: ``metric`` (such as ``val/mrr``) and ``direction``.
-        sampler: ``name``, ``seed`` and options of Optuna's sampler.
-        pruner: ``name`` and options of Optuna's pruner.
-        seeds: How many seeds each trial is trained with; its value is their mean.
-        trial_minutes: After how many minutes the training of a seed is ended and scored.
-        storage: Optuna storage; a SQLite file in the study's folder if left out.
-        corpus: Name of the corpus.
-        split: Fingerprint of the split.
-        tracked: Whether its one logger is W&B's tracker.
-    """
-
-    name: Annotated[str, AfterValidator(_name)]
-    config: Tree
-    space: dict[str, Any]
+    name: Annotated[str, AfterValidator(_name)]  # the study's name, and its folder's
+    config: Tree  # the base config with the study's overrides
+    space: dict[str, Any]  # the search space as written in the study file
+    # ``metric`` (such as ``val/mrr``) and ``direction``
     objective: Annotated[dict[str, str], BeforeValidator(_objective)] = Field({})
+    # ``name``, ``seed`` and options of Optuna's sampler
     sampler: Annotated[Options, BeforeValidator(_named), AfterValidator(_seeded)] = Field(
         {"name": "random"}
     )
+    # ``name`` and options of Optuna's pruner
     pruner: Annotated[Options, BeforeValidator(_named)] = Field({"name": "none"})
+    # how many seeds each trial is trained with; its value is their mean
     seeds: Annotated[PositiveInt, Strict()] = 1
+    # after how many minutes the training of a seed is ended and scored
     trial_minutes: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    storage: str | None = None
-    corpus: str = ""
-    split: str = ""
-    tracked: bool = False
+    storage: str | None = None  # Optuna storage; a SQLite file in the study's folder if left out
+    corpus: str = ""  # name of the corpus
+    split: str = ""  # fingerprint of the split
+    tracked: bool = False  # whether its one logger is W&B's tracker
 
     def __post_init__(self) -> None:
         parse_space(self.space)

@@ -37,14 +37,10 @@ MACRO = "macro mean"
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a config came to over several seeds, on the test half.
+    """What a config came to over several seeds, on the test half."""
 
-    Attributes:
-        corpus: Name of the corpus.
-        mrr: For each category, and for ``MACRO``, the MRR of each seed.
-    """
-
-    corpus: str
+    corpus: str  # name of the corpus
+    # for each category, and for ``MACRO``, the MRR of each seed
     mrr: Mapping[str, tuple[float, ...]]
 
     def table(self, title: str) -> Table:

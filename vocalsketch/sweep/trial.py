@@ -11,7 +11,7 @@ import optuna
 import pytorch_lightning as pl
 import torch
 
-from vocalsketch.callbacks import WandbTracker
+from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.config import Tree, assigned, write_tree
@@ -92,9 +92,8 @@ class TrialReporter(pl.Callback):
     def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
         """Tell something to the W&B run, of which a study has one at most."""
         self.told = True
-        trackers = [each for each in trainer.loggers if isinstance(each, WandbTracker)]
-        if trackers:
-            trackers[0].safely(lambda: tell(trackers[0].experiment))
+        if found := trackers(trainer):
+            found[0].safely(lambda: tell(found[0].experiment))
 
 
 def state_of(error: BaseException) -> str:

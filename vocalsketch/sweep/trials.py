@@ -6,7 +6,7 @@ import socket
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -100,8 +100,11 @@ def left_on_this_host(trial: FrozenTrial) -> bool:
 
 def _began(pid: int) -> str:
     """Return when a process began; an empty text where there is none (any more)."""
-    if not Path("/proc/self").exists():
-        return _signalled(pid)
+    if not Path("/proc/self").exists():  # whether there is such a process at all
+        with suppress(OSError):
+            os.kill(pid, 0)
+            return "alive"
+        return ""
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -109,34 +112,16 @@ def _began(pid: int) -> str:
     return "" if status[0] == "Z" else status[19]
 
 
-def _signalled(pid: int) -> str:
-    """Without /proc: whether there is such a process at all."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "alive"
-
-
 @dataclass(frozen=True)
 class Tally:
-    """Trials of a study by what became of them.
+    """Trials of a study by what became of them."""
 
-    Attributes:
-        complete: Trained and scored.
-        pruned: Ended early, or impossible to build.
-        running: Being trained.
-        waiting: In the queue to be tried again.
-        failed: Ended by an error, and not tried again.
-        retried: Attempts that broke off; a later trial is their next attempt.
-    """
-
-    complete: int
-    pruned: int
-    running: int
-    waiting: int
-    failed: int
-    retried: int
+    complete: int = 0  # trained and scored
+    pruned: int = 0  # ended early, or impossible to build
+    running: int = 0  # being trained
+    waiting: int = 0  # in the queue to be tried again
+    failed: int = 0  # ended by an error, and not tried again
+    retried: int = 0  # attempts that broke off; a later trial is their next attempt
 
     @property
     def finished(self) -> int:
@@ -145,21 +130,18 @@ class Tally:
 
 
 def take_tally(trials: Sequence[FrozenTrial]) -> Tally:
-    """Count the trials of a study."""
-    states = Counter(trial.state for trial in trials)
+    """Count the trials of a study; those that came after the total was reached count nowhere."""
     with experimental():
         history = RetryHeartbeatStaleTrialCallback.retry_history
         again = {number for trial in trials for number in history(trial)}
-    failed = [t for t in trials if t.state == TrialState.FAIL and not t.user_attrs.get(SURPLUS)]
-    retried = sum(trial.number in again for trial in failed)
-    return Tally(
-        complete=states[TrialState.COMPLETE],
-        pruned=states[TrialState.PRUNED],
-        running=states[TrialState.RUNNING],
-        waiting=states[TrialState.WAITING],
-        failed=len(failed) - retried,
-        retried=retried,
-    )
+
+    def fate(trial: FrozenTrial) -> str:
+        if trial.state != TrialState.FAIL:
+            return trial.state.name.lower()
+        return "retried" if trial.number in again else "failed"
+
+    counted = [t for t in trials if t.state != TrialState.FAIL or not t.user_attrs.get(SURPLUS)]
+    return Tally(**Counter(map(fate, counted)))
 
 
 def is_within(trials: Sequence[FrozenTrial], number: int, total: int) -> bool:
@@ -191,17 +173,11 @@ def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 class Cleaning(NamedTuple):
-    """What was done.
+    """What was done."""
 
-    Attributes:
-        retried: Numbers of the trials of dead workers that were put back into the queue.
-        removed: Folders that were removed.
-        freed: Bytes that they held.
-    """
-
-    retried: list[int]
-    removed: list[Path]
-    freed: int
+    retried: list[int]  # numbers of the trials of dead workers that were put back into the queue
+    removed: list[Path]  # folders that were removed
+    freed: int  # bytes that they held
 
 
 def prune_failed(study: optuna.Study, folder: Path) -> Cleaning:

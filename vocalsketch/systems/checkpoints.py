@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import safetensors
 import safetensors.torch
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.files import written_whole
+from vocalsketch.files import write_bytes
 from vocalsketch.systems.registry import SYSTEMS, class_named, is_extension
 from vocalsketch.systems.system import System
 
@@ -26,14 +26,6 @@ PREFIX = "system."  # of a system's weights in a checkpoint of a fit
 
 SAVED = "system.safetensors"  # in a folder
 DEFAULT = Path(__file__).with_name("default.safetensors")  # docs/default-system.md
-
-
-class Held(NamedTuple):
-    """What a file holds of a system: what it is, where it comes from, and its weights."""
-
-    description: Mapping[str, Any]
-    provenance: dict[str, Any]
-    weights: Mapping[str, Tensor]
 
 
 def load_system(spec: Path | str) -> System:
@@ -54,7 +46,9 @@ def load_system(spec: Path | str) -> System:
     path = DEFAULT if name == "default" else Path(spec)
     path = path / SAVED if path.is_dir() else path
     if path.is_file():
-        return _rebuilt(path, read_system(path))
+        made, weights = read_saved(path)
+        with description_used(path):
+            return _system(path, made["description"], made["provenance"], weights)
     if name in SYSTEMS or is_extension(name):
         return class_named(name, SYSTEMS, System).untrained().eval()  # type: ignore[type-abstract]
     raise CheckpointError(
@@ -63,48 +57,41 @@ def load_system(spec: Path | str) -> System:
     )
 
 
-def read_system(path: Path) -> Held:
-    """Read what a saved system or a checkpoint of a fit holds, without building it.
+def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """Return what a saved system or a checkpoint of a fit says of itself, and its own weights.
 
     Raises:
-        CheckpointError: It cannot be read, or does not say what it holds.
+        CheckpointError: It is missing, cannot be read, or says nothing.
     """
-    if _is_safetensors(path):
-        return _read_saved(path)
-    checkpoint = read_checkpoint(path)
-    described = description_of(path, checkpoint)
-    weights = {
-        name.removeprefix(PREFIX): value
-        for name, value in checkpoint["state_dict"].items()
-        if name.startswith(PREFIX)
-    }
-    with description_used(path):
-        return Held(described, dict(checkpoint["vocalsketch"]["provenance"]), weights)
-
-
-def _read_saved(path: Path) -> Held:
+    if not (path.is_file() and _is_safetensors(path)):
+        checkpoint = read_checkpoint(path)
+        prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
+        return checkpoint["vocalsketch"], {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
     try:
         with safetensors.safe_open(path, "pt") as file:
-            made = json.loads((file.metadata() or {})["vocalsketch"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            made: dict[str, Any] = json.loads((file.metadata() or {})["vocalsketch"])
+            return made, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
         raise CheckpointError(
             f"{path} holds no system, or is damaged ({error}): save it again."
         ) from error
-    with description_used(path):
-        return Held(made["description"], dict(made["provenance"]), weights)
 
 
-def _rebuilt(path: Path, held: Held) -> System:
-    with description_used(path):
-        name = held.description["system"]
-        if name not in SYSTEMS and "." not in name:
-            raise CheckpointError(
-                f"{path} holds no system but {name!r}: give a checkpoint of {', '.join(SYSTEMS)}."
-            )
-        kind = class_named(name, SYSTEMS, System)  # type: ignore[type-abstract]
-        system = rebuilt(path, lambda: kind.from_description(held.description), held.weights)
-    system.provenance = held.provenance
+def _system(
+    path: Path, description: Mapping[str, Any], provenance: Any, weights: Mapping[str, Tensor]
+) -> System:
+    name = description["system"]
+    if name not in SYSTEMS and "." not in name:
+        raise CheckpointError(
+            f"{path} holds no system but {name!r}: give a checkpoint of {', '.join(SYSTEMS)}."
+        )
+    kind = class_named(name, SYSTEMS, System)  # type: ignore[type-abstract]
+    system = rebuilt(path, lambda: kind.from_description(description), weights)
+    system.provenance = dict(provenance)
     return system
 
 
@@ -230,8 +217,7 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
     # to memory first: of a full disk torch says less than the system does
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
-    with written_whole(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    write_bytes(path, buffer.getbuffer())
 
 
 def check_fits(path: Path, module: nn.Module) -> None:

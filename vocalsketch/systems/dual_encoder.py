@@ -75,19 +75,13 @@ class DualEncoder(System):
         self.encoders = nn.ModuleDict({"imitation": imitation, "recording": recording})
 
     def settings(self) -> dict[str, Any]:
-        """Return the geometry, without what only training uses."""
+        """Return what it was given; of the geometry without what only training uses."""
         geometry = {name: v for name, v in asdict(self.geometry).items() if name != "dropout"}
         if self.geometry.recurrent is None:
             del geometry["units"]
         if self.geometry.backbone is None:
             del geometry["backbone"]
-        return {
-            "geometry": geometry,
-            "shared": self.shared,
-            "frames": self.frames,
-            "pooling": self.pooling,
-            "view": self.view,
-        }
+        return {**super().settings(), "geometry": geometry}
 
     @classmethod
     def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
@@ -117,7 +111,8 @@ class DualEncoder(System):
         """Return the audible part, standardised, and its duration, (clips, 2, bins, frames)."""
         front_end = self.front_ends[side]
         assert isinstance(front_end, AudibleMel)
-        stretched, count = own_time(features, front_end.audible, self.frames)
+        audible, decay = front_end.audible, front_end.decay
+        stretched, count = own_time(features, audible, decay, self.frames)
         duration = (count * (front_end.hop / front_end.sample_rate)).log()[..., None]
         return torch.stack([standardised(stretched), duration.expand_as(stretched)], dim=1)
 
@@ -125,10 +120,6 @@ class DualEncoder(System):
     def aspects(self) -> tuple[str, ...]:
         """How alike the whole sounds are."""
         return ("likeness" if self.view == "absolute" else "likeness at any speed",)
-
-    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map embeddings to cosine similarities (queries, candidates)."""
-        return imitations @ recordings.T
 
     def load_backbone(self, path: Path) -> None:
         """Give each encoder's backbone the weights of a release (``vocalsketch data download``).

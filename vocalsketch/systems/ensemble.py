@@ -32,12 +32,9 @@ class Ensemble(System):
     the likelihood by which the weights are fitted.
 
     Args:
-        members: Systems, at least one.
+        members: Systems, each of which has a weight, 1 before a fit.
         front_ends: Of both sides; by default as the members need.
         widths: Numbers of each member's embedding; by default found by embedding silence.
-
-    Attributes:
-        weights: (members,); each 1 before a fit.
 
     Raises:
         ConfigError: There is no member.
@@ -61,7 +58,7 @@ class Ensemble(System):
 
     def settings(self) -> dict[str, Any]:
         """Return the members' descriptions, and how wide their embeddings are."""
-        members = [member.description() for member in self._systems()]
+        members = [member.description() for member in self.parts()]
         return {"members": members, "widths": self.widths}
 
     @classmethod
@@ -75,7 +72,7 @@ class Ensemble(System):
 
     def parts(self) -> Sequence[System]:
         """Return the members."""
-        return self._systems()
+        return [cast("System", member) for member in self.members]
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map waveforms (clips, 1, samples) to all members' embeddings (clips, sum of widths).
@@ -84,7 +81,7 @@ class Ensemble(System):
         """
         clips, rate = features[:, 0].detach().cpu().numpy(), self.front_ends[side].sample_rate
         heard = []
-        for member in self._systems():
+        for member in self.parts():
             own = np.stack([clip_of(clip, rate, member.front_ends[side]) for clip in clips])
             heard.append(member.hear(side, torch.from_numpy(own).to(features.device)))
         return self._joined(side, heard)
@@ -95,7 +92,7 @@ class Ensemble(System):
         Raises:
             ConfigError: Their rates differ, or how they cut silence.
         """
-        shapes = [member.clip_shape(side) for member in self._systems()]
+        shapes = [member.clip_shape(side) for member in self.parts()]
         if len({(shape.sample_rate, shape.trim) for shape in shapes}) > 1:
             raise ConfigError(f"The ensemble's members hear clips of different kinds: {shapes}.")
         longest = max(shapes, key=lambda shape: shape.seconds)
@@ -105,7 +102,7 @@ class Ensemble(System):
         """Map clips to embeddings; each member hears the beginning that it looks at."""
         heard = [
             member.hear_cut(side, waveforms[:, : member.clip_shape(side).samples])
-            for member in self._systems()
+            for member in self.parts()
         ]
         return self._joined(side, heard)
 
@@ -127,7 +124,7 @@ class Ensemble(System):
     @property
     def aspects(self) -> tuple[str, ...]:
         """The members' aspects; those of one name count as one."""
-        return tuple(dict.fromkeys(name for each in self._systems() for name in each.aspects))
+        return tuple(dict.fromkeys(name for each in self.parts() for name in each.aspects))
 
     def aspect_scores(self, imitations: Tensor, recordings: Tensor) -> dict[str, Tensor]:
         """Return the sum of the members' shares of each aspect, weighed as their scores are."""
@@ -141,7 +138,7 @@ class Ensemble(System):
     def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
         """Weigh each member's part."""
         parts = torch.split(imitations, self.widths, dim=1)
-        pairs = zip(self._systems(), parts, strict=True)
+        pairs = zip(self.parts(), parts, strict=True)
         return torch.cat([member.weighed(part, weights) for member, part in pairs], dim=1)
 
     def fit(self, scores: Sequence[Sequence[CategoryScores]]) -> Self:
@@ -177,13 +174,10 @@ class Ensemble(System):
         """Yield each member that counts, its weight and its own embeddings of both sides."""
         sides = (torch.split(each, self.widths, dim=1) for each in (imitations, recordings))
         for member, weight, asked, found in zip(
-            self._systems(), self.get_buffer("weights"), *sides, strict=True
+            self.parts(), self.get_buffer("weights"), *sides, strict=True
         ):
             if weight > 0:  # which embeddings of recordings hold where scores are inner products
                 yield member, weight, asked, found / weight if self.inner_product else found
-
-    def _systems(self) -> list[System]:
-        return [cast("System", member) for member in self.members]
 
 
 def _unlikelihood(

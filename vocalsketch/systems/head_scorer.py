@@ -7,8 +7,9 @@ between, unless the sounds are so few that loading the compiler would take longe
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -19,10 +20,13 @@ from vocalsketch.models import MetricHead
 from vocalsketch.threads import available_cores, one_torch_thread
 
 Floats = NDArray[np.float32]
+Kernel = Callable[..., None]
 Layer = tuple[Tensor, Tensor]  # weight (inputs, outputs), bias (outputs,)
 
 ROWS_PER_TASK = 32_768  # of one thread: 14 MB of 108 floats, a millisecond's work
 ROWS_PER_BLOCK = 1_024  # 1.8 MB of 432 floats: what a thread's part of the cache holds
+# sums may be reordered, which vector instructions need; infinities and NaN keep their meaning
+FAST = {"reassoc", "contract", "nsz"}
 FEW = 65_536  # sounds: 3 ms of matrix products, where importing numba takes a second
 
 
@@ -43,20 +47,13 @@ class HeadScorer:
         self._lock = threading.Lock()
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score every query against every sound.
+        """Map shares (queries, width), (sounds, width) to logits (queries, sounds of all blocks).
 
         Queries from several threads come one after the other: each has all cores.
-
-        Args:
-            queries: Shares (queries, width).
-            blocks: Shares (sounds, width) each.
-
-        Returns:
-            Logits (queries, sounds of all blocks), float32.
         """
         sounds = sum(map(len, blocks))
         by_blocks = len(self._layers) > 1 or sounds <= FEW
-        score = self._score_by_blocks if by_blocks else self._score_compiled
+        score = self._score_by_blocks if by_blocks else partial(self._score_flat, compiled(_score))
         scores = np.empty((len(queries), sounds), dtype=np.float32)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         tasks, done = [], 0
@@ -70,12 +67,10 @@ class HeadScorer:
                 pass
         return scores
 
-    def _score_compiled(self, queries: Floats, shares: Floats, scores: Floats) -> None:
+    def _score_flat(self, by: Kernel, queries: Floats, shares: Floats, scores: Floats) -> None:
         """Fill ``scores`` (queries, rows) through the only hidden layer."""
-        from vocalsketch.systems.compiled import score_flat
-
-        (weight, bias) = self._layers[0]
-        score_flat(queries, shares, weight.numpy().ravel(), bias.numpy()[0], scores)
+        ((weight, bias),) = self._layers
+        by(queries, shares, weight.numpy().ravel(), bias.numpy()[0], scores)
 
     @torch.inference_mode()
     def _score_by_blocks(self, queries: Floats, shares: Floats, scores: Floats) -> None:
@@ -90,6 +85,33 @@ class HeadScorer:
                 for weight, bias in self._layers:
                     hidden = torch.addmm(bias, hidden.relu_(), weight)
                 row[rows] = hidden[:, 0].numpy()
+
+
+@cache
+def compiled(function: Kernel) -> Kernel:
+    """Return a compiled function that runs beside other threads.
+
+    What was compiled is kept, beside this file or in the user's cache; where neither can be
+    written it is compiled once more in each process, which takes a second.
+    """
+    import numba  # which takes a second
+
+    try:
+        kept: Kernel = numba.njit(nogil=True, fastmath=FAST, cache=True)(function)
+    except RuntimeError:  # numba found no place
+        kept = numba.njit(nogil=True, fastmath=FAST)(function)
+    return kept
+
+
+def _score(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-def]  # numba's
+    """Fill ``scores`` (queries, rows) through one hidden layer."""
+    zero = np.float32(0.0)
+    for row in range(shares.shape[0]):
+        for query in range(queries.shape[0]):
+            total = np.float32(0.0)
+            for unit in range(shares.shape[1]):
+                total += weight[unit] * max(shares[row, unit] + queries[query, unit], zero)
+            scores[query, row] = total + bias
 
 
 def lasting_pool(threads: int) -> ThreadPoolExecutor:

@@ -1,7 +1,6 @@
 """IMISOUND: codes of spectrogram patches, compared by cosine similarity (paper, section VI-C)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,11 +64,6 @@ class Imisound(System):
         self.patch_hop = patch_hop
         self.delta_width = delta_width
 
-    def settings(self) -> dict[str, Any]:
-        """Return what shapes the autoencoder, the patches and their deltas."""
-        names = ("hidden", "activation", "patch_frames", "patch_hop", "delta_width")
-        return {name: getattr(self, name) for name in names}
-
     def cut(self, spectrograms: Tensor) -> tuple[Tensor, Tensor]:
         """Cut clips (clips, bins, frames) into patches.
 
@@ -87,7 +81,3 @@ class Imisound(System):
         windows, counts = self.cut(features)
         codes = self.autoencoder.encode(windows)
         return functional.normalize(clip_features(codes, counts, self.delta_width), dim=1)
-
-    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map embeddings to cosine similarities (queries, candidates)."""
-        return imitations @ recordings.T

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
-from types import NoneType
 from typing import Any, TypeVar, get_args
 
 from vocalsketch.errors import ConfigError
@@ -18,9 +17,9 @@ Class = TypeVar("Class")
 SYSTEMS = {
     "siamese": "vocalsketch.systems.siamese.Siamese",
     "imisound": "vocalsketch.systems.imisound.Imisound",
-    "contours": "vocalsketch.systems.contours.Contours",
+    "contours": "vocalsketch.systems.baselines.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
-    "two_dft": "vocalsketch.systems.two_dft.TwoDFT",
+    "two_dft": "vocalsketch.systems.baselines.TwoDFT",
     "ensemble": "vocalsketch.systems.ensemble.Ensemble",
 }
 FRONT_ENDS = {
@@ -67,7 +66,7 @@ def class_named(name: object, known: Mapping[str, str], kind: type[Class]) -> ty
     Args:
         name: One of ``known``, or an import path in a package that the user trusts.
         known: Import paths by name.
-        kind: What the class must be a subclass of.
+        kind: What it must be a subclass of.
 
     Raises:
         ConfigError: There is none, or its package is not trusted.
@@ -124,11 +123,6 @@ def _check_types(kind: type[FrontEnd], parameters: Mapping[str, object]) -> None
 
 
 def _allowed(annotation: Any) -> tuple[type, ...]:
-    """Return the types that a parameter's value may have."""
-    if annotation in (int, bool, NoneType):
-        return (annotation,)
-    if annotation is float:
-        return float, int
-    united = [each for each in get_args(annotation) if isinstance(each, type)]
-    # the rest are names, such as a scaling
-    return tuple(kind for each in united for kind in _allowed(each)) or (str,)
+    """Return the types that a parameter's value may have; a scaling, say, is a name."""
+    kinds = [each for each in get_args(annotation) or [annotation] if isinstance(each, type)]
+    return (*kinds, int) if float in kinds else (*kinds,) or (str,)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 from torch import Tensor
 
@@ -22,26 +22,18 @@ Sharing = Literal["tied", "partial", "untied"]
 class SiameseGeometry:
     """All that must be known to build the towers and the head.
 
-    Attributes:
-        imitation_shape: (bins, frames) of an imitation's spectrogram.
-        recording_shape: (bins, frames) of a recording's spectrogram.
-        imitation_tower: The imitation tower.
-        recording_tower: The recording tower.
-        sharing: ``tied`` (one tower for both), ``partial`` (the first ``private_stages`` are each
-            tower's own, the later ones shared) or ``untied``.
-        private_stages: Stages of each tower's own when ``partial``.
-        hidden: Units of the head's hidden layers.
-        dropout: Dropout after each hidden layer of the head.
+    Towers are ``tied`` (one for both sides), ``partial`` (the first ``private_stages`` are each
+    tower's own, the later ones shared) or ``untied``.
     """
 
-    imitation_shape: tuple[int, int]
+    imitation_shape: tuple[int, int]  # (bins, frames) of a spectrogram
     recording_shape: tuple[int, int]
     imitation_tower: TowerGeometry
     recording_tower: TowerGeometry
     sharing: Sharing = "untied"
     private_stages: int = 2
-    hidden: tuple[int, ...] = (432, 32)
-    dropout: float = 0.2
+    hidden: tuple[int, ...] = (432, 32)  # units of the head's hidden layers
+    dropout: float = 0.2  # after each of them
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values without what says nothing of the function."""
@@ -77,12 +69,8 @@ class Siamese(System):
         self.geometry = geometry
         self.imitation_tower = Tower(geometry.imitation_shape, geometry.imitation_tower)
         self.recording_tower = _recording_tower(geometry, self.imitation_tower)
-        self.head = MetricHead(
-            self.imitation_tower.width,
-            self.recording_tower.width,
-            geometry.hidden,
-            geometry.dropout,
-        )
+        widths = self.imitation_tower.width, self.recording_tower.width
+        self.head = MetricHead(*widths, geometry.hidden, geometry.dropout)
 
     def settings(self) -> dict[str, Any]:
         """Return the geometry."""
@@ -99,11 +87,8 @@ class Siamese(System):
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to shares of the head (clips, hidden[0])."""
-        shares: Tensor
-        if side == "imitation":
-            shares = self.head.imitation_share(self.imitation_tower(features))
-        else:
-            shares = self.head.recording_share(self.recording_tower(features))
+        share = self.head.get_submodule(f"{side}_share")
+        shares: Tensor = share(self.towers()[side](features))
         return shares
 
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
@@ -117,8 +102,8 @@ class Siamese(System):
     def fast(self) -> Self:
         """Return the same function, to rounding, three times faster on a CPU."""
         copied = deepcopy(self).eval()
-        copied.imitation_tower = cast("Tower", fast_tower(self.imitation_tower))
-        copied.recording_tower = cast("Tower", fast_tower(self.recording_tower))
+        for side, tower in self.towers().items():
+            setattr(copied, f"{side}_tower", fast_tower(tower))
         return copied
 
     def forward(
@@ -131,10 +116,10 @@ class Siamese(System):
         """Score pairs of clips; each clip passes through its tower once.
 
         Args:
-            imitations: Distinct imitations (clips, bins, frames).
-            recordings: Distinct recordings (clips, bins, frames).
-            imitation_index: For each pair, the row of its imitation, (pairs,) integers.
-            recording_index: For each pair, the row of its recording, (pairs,) integers.
+            imitations: (clips, bins, frames).
+            recordings: (clips, bins, frames).
+            imitation_index: The row of each pair's imitation, (pairs,).
+            recording_index: The row of each pair's recording, (pairs,).
 
         Returns:
             Logits (pairs,): the paper's similarity before its sigmoid.

@@ -1,6 +1,7 @@
 """What every system is: it embeds clips, scores them, and can be saved and loaded."""
 
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import ClipShape
 from vocalsketch.features.front_end import FrontEnd, levelled
-from vocalsketch.files import written_whole
+from vocalsketch.files import write_bytes
 from vocalsketch.systems.registry import SYSTEMS, front_end_from, name_of
 
 Floats = NDArray[np.float32]
@@ -36,47 +37,41 @@ class System(nn.Module, ABC):
 
     Whoever trains, evaluates, fuses, indexes, searches, explains or exports one knows no more of
     it than this. A subclass gives its constructor's first argument on, says in ``settings`` what
-    the others were, and implements ``embed`` and ``score``.
+    the others were, and implements ``embed``, and ``score`` where that is no inner product.
 
-    Args:
-        front_ends: The front end of each side; copied, since they move with the system.
-
-    Attributes:
-        kind: What a score is, which decides how it enters a fusion.
-        inner_product: Whether ``score(a, b)`` is ``a @ b.T``, as an approximate index needs it.
-        version: Raised whenever the same description and weights come to mean something else.
-        front_ends: The front end of each side.
-        provenance: Where it comes from, as plain values; not what it does.
     """
 
-    kind: Kind
-    inner_product: bool = False
-    version: ClassVar[int] = 1
-    front_ends: Mapping[Side, FrontEnd]
+    kind: Kind  # what a score is, which decides how it enters a fusion
+    inner_product: bool = False  # whether ``score(a, b)`` is ``a @ b.T``
+    version: ClassVar[int] = 1  # raised when the same description and weights mean something else
+    front_ends: Mapping[Side, FrontEnd]  # copies, since they move with the system
+    provenance: dict[str, Any]  # where it comes from, as plain values; not what it does
 
     def __init__(self, front_ends: Mapping[Side, FrontEnd]) -> None:
         super().__init__()
         own = nn.ModuleDict({side: deepcopy(front_ends[side]) for side in SIDES})
         self.front_ends = cast("Mapping[Side, FrontEnd]", own)
-        self.provenance: dict[str, Any] = {}
+        self.provenance = {}
 
     @abstractmethod
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) of one side to embeddings (clips, width)."""
 
-    @abstractmethod
     def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
         """Map embeddings (queries, width), (candidates, width) to (queries, candidates).
 
-        Higher is closer.
+        Higher is closer. By default it is their inner product.
         """
+        return imitations @ recordings.T
 
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Return what the constructor was given beside the front ends, as plain values.
 
-        All that changes the function belongs there, and nothing that only changes the training.
+        All that changes the function belongs there, and nothing that only changes the training. By
+        default it is what attributes of the arguments' names hold.
         """
+        _, *names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def untrained(cls) -> Self:
@@ -184,28 +179,22 @@ class System(nn.Module, ABC):
     def save(
         self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
     ) -> None:
-        """Write weights, description and provenance into one file, whole or not at all.
+        """Write weights, description and provenance into a safetensors file, whole or not at all.
 
-        Args:
-            path: Where to; a safetensors file.
-            provenance: Plain values; by default the system's own.
-            half: Whether parameters are written as float16, rounded; buffers stay as they are.
+        Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
 
         Raises:
             StorageError: The disk is full, or the folder cannot be written.
         """
         held = {"description": self.description(), "provenance": provenance or self.provenance}
-        rounded = (
-            {name for name, _ in self.named_parameters(remove_duplicate=False)} if half else ()
-        )
+        rounded = [name for name, _ in self.named_parameters(remove_duplicate=False) if half]
         # copies, as towers may share what they hold
         weights = {
             name: (value.half() if name in rounded else value).detach().cpu().contiguous().clone()
             for name, value in self.state_dict().items()
         }
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
-        with written_whole(path) as temporary:
-            temporary.write_bytes(written)
+        write_bytes(path, written)
 
     def require(self, path: Path | str, described: Mapping[str, Any]) -> None:
         """Check that the system a file holds is this one but for its weights.

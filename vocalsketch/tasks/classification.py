@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.cli import OptimizerCallable
 from rich.table import Table
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from vocalsketch.datamodules.batches import LabelledBatch
@@ -127,9 +127,6 @@ def summed(confusions: Sequence[Confusion]) -> Confusion:
     return Confusion(confusions[0].classes, counts)
 
 
-Prefix = Literal["val", "test"]
-
-
 class ClassificationTask(pl.LightningModule):
     """A tower and a classification head, trained to name each clip's class.
 
@@ -175,9 +172,7 @@ class ClassificationTask(pl.LightningModule):
         self.learning_rate_decay = learning_rate_decay
         count = len(self.classes)
         self.train_accuracy = MulticlassAccuracy(count, average="micro")
-        self.counts = nn.ModuleDict(
-            {prefix: MulticlassConfusionMatrix(count) for prefix in ("val", "test")}
-        )
+        self.counts = MulticlassConfusionMatrix(count)  # of the evaluation that runs
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (clips, bins, frames) to logits (clips, classes)."""
@@ -193,33 +188,33 @@ class ClassificationTask(pl.LightningModule):
         self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
-    def validation_step(self, batch: LabelledBatch) -> None:
-        """Count what is taken for what."""
-        self._evaluate("val", batch)
-
-    def test_step(self, batch: LabelledBatch) -> None:
-        """Count what is taken for what."""
-        self._evaluate("test", batch)
-
     def on_validation_epoch_start(self) -> None:
         """Begin to count."""
-        self._counts("val").reset()
+        self.counts.reset()
 
-    def on_test_epoch_start(self) -> None:
-        """Begin to count."""
-        self._counts("test").reset()
+    def validation_step(self, batch: LabelledBatch) -> None:
+        """Count what is taken for what."""
+        logits = self(batch.features)
+        self.counts.update(logits, batch.labels)
+        self._log(f"{self._prefix}/loss", self.criterion(logits.float(), batch.labels), batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log accuracy on the validation clips."""
-        self._log_accuracy("val")
+        """Log the accuracy, overall and per class."""
+        confusion = self.confusion()
+        if not confusion.clips:
+            return
+        # every process has counted all clips, so the value is already the same on all of them
+        self.log(f"{self._prefix}/accuracy", confusion.accuracy, prog_bar=True)
+        for name, value in confusion.per_class.items():
+            self.log(f"{self._prefix}/accuracy/{name.replace(' ', '_')}", value)
 
-    def on_test_epoch_end(self) -> None:
-        """Log accuracy on the test clips."""
-        self._log_accuracy("test")
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
-    def confusion(self, prefix: Prefix) -> Confusion:
+    def confusion(self) -> Confusion:
         """Return what was taken for what, from all processes; every process must call this."""
-        counts = self._counts(prefix).compute().cpu().numpy().astype(np.int64)
+        counts = self.counts.compute().cpu().numpy().astype(np.int64)
         return Confusion(self.classes, counts)
 
     def configure_optimizers(self) -> Any:
@@ -241,13 +236,9 @@ class ClassificationTask(pl.LightningModule):
             "provenance": data.provenance(),
         }
 
-    def _counts(self, prefix: Prefix) -> MulticlassConfusionMatrix:
-        return cast("MulticlassConfusionMatrix", self.counts[prefix])
-
-    def _evaluate(self, prefix: Prefix, batch: LabelledBatch) -> None:
-        logits = self(batch.features)
-        self._counts(prefix).update(logits, batch.labels)
-        self._log(f"{prefix}/loss", self.criterion(logits.float(), batch.labels), batch)
+    @property
+    def _prefix(self) -> str:
+        return "test" if self.trainer.testing else "val"
 
     def _log(self, name: str, value: Tensor, batch: LabelledBatch) -> None:
         self.log(
@@ -259,12 +250,3 @@ class ClassificationTask(pl.LightningModule):
             batch_size=len(batch.labels),
             sync_dist=True,
         )
-
-    def _log_accuracy(self, prefix: Prefix) -> None:
-        confusion = self.confusion(prefix)
-        if not confusion.clips:
-            return
-        # every process has counted all clips, so the value is already the same on all of them
-        self.log(f"{prefix}/accuracy", confusion.accuracy, prog_bar=True)
-        for name, value in confusion.per_class.items():
-            self.log(f"{prefix}/accuracy/{name.replace(' ', '_')}", value)

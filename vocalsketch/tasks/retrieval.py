@@ -14,9 +14,9 @@ from vocalsketch.domain import SIDES, Indices, Side
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.retrieval.scores import CategoryScores
+from vocalsketch.systems.baselines import TwoDFT
 from vocalsketch.systems.checkpoints import description_used
 from vocalsketch.systems.system import System
-from vocalsketch.systems.two_dft import TwoDFT
 
 Embeddings = dict[Side, Tensor]
 # of a checkpoint's provenance: what it began from, and whose that was

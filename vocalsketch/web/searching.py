@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit
-from vocalsketch.search.query import LONGEST, Waveform
-from vocalsketch.search.text import aspect_weights
+from vocalsketch.search.query import LONGEST, Waveform, aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 

@@ -202,6 +202,19 @@ function showResults(results) {
   if ($("finding").getBoundingClientRect().top > 0.8 * innerHeight) $("finding").scrollIntoView({ block: "start" });
 }
 
+// Where nobody draws spectrograms, loudness is drawn here, of what is looked at.
+const unseen = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter((each) => each.isIntersecting)) {
+    unseen.unobserve(target);
+    loudness(target, target.closest(".hit").hit).catch(() => {}); // not to be had now
+  }
+});
+async function loudness(canvas, hit) {
+  if (hit.duration > LONGEST_DRAWN) return; // all of the file would be fetched
+  const sound = await (await fetch(backend.address(hit.file))).blob();
+  draw(canvas, { levels: await levels(sound, hit.start, LONGEST_CLIP), name: hit.name });
+}
+
 function card(hit, bar) {
   const node = $("hit").content.firstElementChild.cloneNode(true);
   const part = (selector) => node.querySelector(selector);
@@ -214,9 +227,14 @@ function card(hit, bar) {
   part(".figure").textContent = likelihood(hit.likelihood);
   part(".figure").title = "likelihood; bars compare the odds with the best";
   part(".bar > span").style.width = `${bar}%`;
-  part("img").src = backend.address(hit.spectrogram);
+  if (hit.spectrogram) part("img").src = backend.address(hit.spectrogram);
+  else {
+    const canvas = document.createElement("canvas");
+    part("img").replaceWith(canvas);
+    unseen.observe(canvas);
+  }
   part(".play").setAttribute("aria-label", `Play ${hit.name}`);
-  part("input").max = Math.min(8, hit.duration - hit.start);
+  part("input").max = Math.min(LONGEST_CLIP, hit.duration - hit.start);
   part("input").setAttribute("aria-label", `Position in ${hit.name}`);
   part("input").addEventListener("input", (event) => seek(node, Number(event.target.value)));
   const whole = !(hit.start > 0 || hit.duration - hit.end > 0.05);
@@ -291,8 +309,9 @@ function select(node, play = true) {
   if (document.activeElement?.closest(".hit") !== node) node.focus({ preventScroll: true });
   node.scrollIntoView({ block: "nearest" });
   if (!play) return player.pause();
-  if (other || player.hit !== node.hit) playAddress(backend.address(node.hit.clip), node.hit);
-  else player.play().catch(() => {});
+  if (other || player.hit !== node.hit) return playAddress(backend.address(node.hit.clip), node.hit);
+  if (player.ended || player.currentTime >= begin(node.hit) + LONGEST_CLIP) player.currentTime = begin(node.hit);
+  player.play().catch(() => {});
 }
 
 function playAddress(address, hit) {
@@ -301,10 +320,14 @@ function playAddress(address, hit) {
   player.play().catch(() => {});
 }
 
+const LONGEST_CLIP = 8, LONGEST_DRAWN = 120; // seconds
+const begin = (hit) => hit.begins ?? 0; // seconds; a static site plays from within the file
+
 function seek(node, to) {
   select(node, true);
-  if (player.readyState >= 1) player.currentTime = to;
-  else player.addEventListener("loadedmetadata", () => (player.currentTime = to), { once: true });
+  const move = () => (player.currentTime = begin(node.hit) + to);
+  if (player.readyState >= 1) move();
+  else player.addEventListener("loadedmetadata", move, { once: true });
 }
 
 function showPlaying() {
@@ -313,8 +336,8 @@ function showPlaying() {
     node.querySelector(".play").setAttribute("aria-pressed", String(mine && !player.paused));
     if (!mine) continue;
     const slider = node.querySelector("input");
-    slider.value = player.currentTime;
-    node.style.setProperty("--done", `${Math.min(100, (100 * player.currentTime) / Number(slider.max || 1))}%`);
+    slider.value = player.currentTime - begin(node.hit);
+    node.style.setProperty("--done", `${Math.min(100, (100 * slider.value) / Number(slider.max || 1))}%`);
   }
   if (!player.paused) requestAnimationFrame(showPlaying);
 }

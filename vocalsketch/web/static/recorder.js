@@ -57,18 +57,18 @@ export class Recorder {
   }
 }
 
-// The peaks of a recording in 200 parts; null where this browser cannot decode it.
-export async function levels(blob) {
+// The peaks of a recording, or of some seconds of it, in 200 parts; null where this browser cannot decode it.
+export async function levels(blob, start = 0, seconds = Infinity) {
   const context = new OfflineAudioContext(1, 1, 44100);
   try {
     const audio = await context.decodeAudioData(await blob.arrayBuffer());
-    const samples = audio.getChannelData(0), size = Math.max(1, samples.length / 200);
+    const samples = audio.getChannelData(0).subarray(44100 * start, 44100 * (start + seconds)), size = Math.max(1, samples.length / 200);
     const peaks = Array.from({ length: 200 }, (_, part) => {
       let most = 0;
       for (let place = Math.floor(part * size); place < (part + 1) * size && place < samples.length; place++) most = Math.max(most, Math.abs(samples[place]));
       return most;
     });
-    return { peaks, seconds: audio.duration };
+    return { peaks, seconds: samples.length / 44100 };
   } catch { return null; }
 }
 

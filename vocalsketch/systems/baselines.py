@@ -1,19 +1,20 @@
-"""The baseline that learns nothing: how far two clips' contours lie apart."""
+"""The baselines that learn nothing: contours' distance, and the challenge's 2-D transform."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.contours import FAMILIES, ContourFeatures
+from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.systems.system import System
 
 FITTED = Path(__file__).with_name("contours.safetensors")  # to the built-in corpus
-
 
 # of each of FAMILIES
 ASPECTS = "loudness", "pitch", "tone or noise", "brightness", "timbre", "duration"
@@ -67,10 +68,6 @@ class Contours(System):
             self.get_buffer(f"{side}_deviation").copy_(deviation.masked_fill(constant, torch.inf))
         return self
 
-    def settings(self) -> dict[str, Any]:
-        """Return nothing: it is all in the front ends."""
-        return {}
-
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map (clips, bins, 1) to vectors (clips, bins + 2)."""
         centred = features.flatten(1) - self.get_buffer(f"{side}_mean")
@@ -100,6 +97,27 @@ class Contours(System):
         each = factors.repeat_interleave(torch.tensor(FAMILIES))
         return imitations * torch.cat([each, factors.mean().expand(2)])
 
-    def score(self, imitations: Tensor, recordings: Tensor) -> Tensor:
-        """Map vectors to negated squared distances (queries, candidates)."""
-        return imitations @ recordings.T
+
+class TwoDFT(System):
+    """The cosine of the magnitudes of both clips' 2-D Fourier transforms.
+
+    A magnitude is the same wherever in a clip, and at whatever pitch, something happens: shifts
+    along time and along the constant-Q transform's bins change phases alone (Pishdadian et al.,
+    ICASSP 2017). A real transform's distinct half is kept.
+    """
+
+    kind = "cosine"
+    inner_product = True
+
+    def __init__(self, front_ends: Mapping[Side, FrontEnd] | None = None) -> None:
+        super().__init__(front_ends or dict.fromkeys(SIDES, CQT(seconds=10.08)))
+
+    @classmethod
+    def untrained(cls) -> Self:
+        """Return it; there is nothing to train."""
+        return cls()
+
+    def embed(self, side: Side, features: Tensor) -> Tensor:
+        """Map (clips, bins, frames) to vectors of length 1, (clips, bins * (frames // 2 + 1))."""
+        magnitudes = torch.fft.rfft2(features.float()).abs().flatten(1)
+        return normalize(magnitudes, dim=1)
