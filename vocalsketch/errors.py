@@ -27,3 +27,10 @@ class DamagedCheckpointError(CheckpointError):
 
 class StorageError(VocalSketchError):
     """A file that cannot be written or read back: a full disk, no permission, damage."""
+
+
+def refuse_below(least: float, **values: float) -> None:
+    """Raise a ConfigError that names a setting which is below ``least``."""
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"{name} is {value}: give {least} or more.")

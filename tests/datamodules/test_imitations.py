@@ -19,5 +19,5 @@ def test_it_trains_on_the_training_imitations_and_opens_nothing_of_the_test_half
     assert [len(batch.features) for batch in batches] == [3, 3, 2]
     assert batches[0].side == "imitation"
     assert batches[0].features.shape[1:] == (72, 129)
-    ids = [data.imitations_of("train")[row].id for batch in batches for row in batch.rows]
+    ids = [data.records("imitation", "train")[row].id for batch in batches for row in batch.rows]
     assert sorted(ids) == sorted(data.split.train_imitations)

@@ -62,5 +62,5 @@ def test_the_order_is_of_the_seed_and_the_epoch() -> None:
 
 
 def test_a_batch_of_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="batch_size is 0: it must be at least 1"):
+    with pytest.raises(ConfigError, match="batch_size is 0: give 1 or more"):
         RowBatchSampler(5, batch_size=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datamodules.pairs import PairBatchSampler
+from vocalsketch.datamodules.pairs import PairBatchSampler, PairsDataModule
 from vocalsketch.datamodules.retrieval import draw_pairs
 from vocalsketch.errors import ConfigError, DatasetError
 
@@ -89,8 +89,8 @@ def test_negatives_are_redrawn_each_epoch_only_when_asked(redraw: bool, same: bo
     ("action", "error", "message"),
     [
         (lambda: draw_pairs(TARGETS, 1, np.random.default_rng(0)), DatasetError, "at least 2"),
-        (lambda: sampler(batch_size=7), ConfigError, "batch_size is 7"),
-        (lambda: sampler(batch_size=1, grouped=False), ConfigError, "batch_size is 1"),
+        (lambda: PairsDataModule(batch_size=7), ConfigError, "batch_size is 7"),
+        (lambda: PairsDataModule(batch_size=1, grouped=False), ConfigError, "batch_size is 1"),
     ],
 )
 def test_impossible_pairs_are_refused(action: object, error: type, message: str) -> None:

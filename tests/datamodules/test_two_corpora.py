@@ -22,7 +22,7 @@ def test_qvim_develops_on_one_corpus_and_ranks_all_items_of_the_other(
     data = kind(str(train), test_root=str(test), split="qvim", seed=0, jobs=1, **ENDS)
     data.setup("fit")
     data.setup("test")
-    assert all("vimsketch/" in sound.id for sound in data.sounds("validation").records)
+    assert all("vimsketch/" in sound.id for sound in data.clips("recording", "validation").records)
     tested = data.evaluation_set("test")
     (category,) = tested.categories()
     # one that nobody imitates is a candidate too

@@ -98,3 +98,21 @@ def test_every_recipe_makes_one_to_four_seconds(category: str) -> None:
         sound = sounds.recording(category, name)
         assert np.abs(sound).max() == pytest.approx(0.7), name
         assert 1.0 <= len(sound) / synthesis.SAMPLE_RATE <= 4.0, name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "value"),
+    [
+        (["if", ["lt", 1, 2], 3, "unknown"], 3),  # the other is not looked at
+        (["case", 1, "unknown", ["add", 1, 1], "unknown"], 2),
+        (["sub", ["all", [5, 2]]], 3),
+        (["let", {"two": 2}, [["each", {"n": [1, 2, 3]}, ["mul", "two", "n"]]]], [2, 4, 6]),
+    ],
+)
+def test_a_recipe_stands_for_its_value(recipe: list[object], value: object) -> None:
+    assert sounds.made(recipe, np.random.default_rng(0)).tolist() == value
+
+
+def test_a_part_is_drawn_anew_wherever_it_is_named() -> None:
+    drawn = sounds.made(["x", "x"], np.random.default_rng(0), x=sounds.Part(["random"]))
+    assert drawn.tolist() == np.random.default_rng(0).random(2).tolist()

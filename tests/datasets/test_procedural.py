@@ -27,3 +27,16 @@ def test_many_sounds_are_short_and_fall_away() -> None:
     sounds = [procedural_sound(np.random.default_rng(seed)) for seed in range(40)]
     short = [len(sound) < 0.52 * SAMPLE_RATE for sound in sounds]
     assert 0.2 <= np.mean(short) <= 0.6
+
+
+@pytest.mark.parametrize(
+    ("seed", "samples", "deviation"),
+    [(0, 18_313, 0.065854435), (1, 12_941, 0.202236489), (2, 28_664, 0.114653426)],
+)
+def test_a_seed_gives_the_sound_that_it_always_gave(
+    seed: int, samples: int, deviation: float
+) -> None:
+    """Imitations in people's caches, and the published networks, are of these sounds."""
+    sound = procedural_sound(np.random.default_rng(seed))
+    assert len(sound) == samples
+    assert sound.std() == pytest.approx(deviation, rel=1e-6)

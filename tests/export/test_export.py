@@ -71,7 +71,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "models"
 
 
-@pytest.mark.parametrize("make", [iminet, tl_iminet])
+@pytest.mark.parametrize("make", [iminet, tl_iminet, dual])
 def test_models_are_the_systems_function(make: object) -> None:
     system = make()
     clips = trial_clips(system, 6)

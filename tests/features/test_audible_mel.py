@@ -59,7 +59,8 @@ def test_the_silence_after_clips_is_what_it_would_be_computed(front_end: Audible
     """Clips of any length, several at once: the same bits as with every frame transformed."""
     samples = front_end.samples
     clips = 0.1 * torch.randn(7, samples)
-    for clip, length in zip(clips, (0, 1, 100, 161, samples // 3, samples - 1, samples)):
+    lengths = (0, 1, 100, 161, samples // 3, samples - 1, samples)
+    for clip, length in zip(clips, lengths, strict=True):
         clip[length:] = 0
     whole = front_end._first_frames(clips, front_end.shape[1])
     assert torch.equal(front_end._power(clips), whole)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vocalsketch.features.contours import AUDIBLE, BANDS, POINTS, ContourFeatures
-from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.imitate import imitate
 from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
+from vocalsketch.voice.people import anyone
 
 
 def contour_features(waveform: np.ndarray, rate: int) -> np.ndarray:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from vocalsketch.features import inversion
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.front_end import Levels, standardised
+from vocalsketch.features.front_end import standardised
 from vocalsketch.features.inversion import PEAK, closer_frames, magnitudes
 from vocalsketch.features.log_mel import LogMel
 
@@ -79,7 +80,7 @@ def test_silence_stays_silence():
 def test_standardised_decibels_count_down_from_the_maximum_to_the_floor():
     pattern = torch.zeros(39, 120)
     pattern[0, 0], pattern[0, 1] = 1.0, -9.0
-    found = magnitudes(pattern, 80.0, Levels(deviation=20.0))
+    found = magnitudes(pattern, 80.0)
     # 0 dB; 200 dB below it, which is beyond the range of 80; 20 dB below it
     assert found[0, :3] == pytest.approx([1.0, 0.0, 0.1])
 
@@ -87,7 +88,7 @@ def test_standardised_decibels_count_down_from_the_maximum_to_the_floor():
 def test_magnitudes_get_a_mean_back_and_end_at_zero():
     pattern = torch.zeros(72, 41)
     pattern[0, 0], pattern[0, 1] = 1.7, -1.0
-    found = magnitudes(pattern, None, Levels(mean=0.3))
+    found = magnitudes(pattern, None)
     assert found[0, :3] == pytest.approx([1.0, 0.0, 0.15])
 
 
@@ -105,11 +106,12 @@ def test_closer_frames_reach_the_last_frame_exactly_or_stop_before_it():
 
 
 @pytest.mark.parametrize("front_end", [IMITATION, CONSTANT_Q], ids=["imitation", "cqt"])
-def test_levels_come_back_where_the_deviation_is_known(front_end):
+def test_levels_come_back_where_the_deviation_is_known(front_end, monkeypatch):
     loud, _, soft = CHORDS[front_end]
     clip = tones(front_end, [loud]) + 0.1 * tones(front_end, [soft])
     deviation = float(front_end.spectrogram(clip).std())
-    waveform = front_end.inverted(front_end(clip)[0], levels=Levels(deviation))
+    monkeypatch.setattr(inversion, "DEVIATION", deviation)
+    waveform = front_end.inverted(front_end(clip)[0])
     axis = np.fft.rfftfreq(len(waveform), 1 / front_end.sample_rate)
     power = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform)))) ** 2
     bands = [np.abs(axis - hertz) < 2 * half_width(front_end, hertz) for hertz in (loud, soft)]

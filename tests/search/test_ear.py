@@ -18,7 +18,8 @@ from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.ear import ear_of
 from vocalsketch.search.library import index_of, is_current
 from vocalsketch.systems import load_system
-from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.imitate import imitate
+from vocalsketch.voice.people import anyone
 
 SEARCH = """
 import sys

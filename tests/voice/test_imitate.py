@@ -5,8 +5,9 @@ import pytest
 from scipy import signal
 
 from vocalsketch.errors import AudioError
-from vocalsketch.voice.imitate import anyone, imitate, imitated, listen
+from vocalsketch.voice.imitate import imitate, imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE, heard
+from vocalsketch.voice.people import anyone
 
 SEEDS = range(20)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.datamodules.batches import Part
-from vocalsketch.datamodules.classification import ClassificationDataModule
+from vocalsketch.datamodules.pretraining import ClassificationDataModule
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.domain import Half, Side
 from vocalsketch.errors import ConfigError

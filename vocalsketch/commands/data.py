@@ -15,7 +15,7 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.open import AudioFile, Inventory
+    from vocalsketch.datasets.inventory import AudioFile, Inventory
     from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
@@ -41,7 +41,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.open import take_inventory
+    from vocalsketch.datasets.inventory import take_inventory
     from vocalsketch.features.headers import Headers, read_headers
 
     inventory = take_inventory(arguments.root)
@@ -84,7 +84,7 @@ def _print_headers(kind: str, headers: "Headers") -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vocalsketch.datasets.open import take_inventory
+    from vocalsketch.datasets.inventory import take_inventory
 
     jobs = available_cores() if arguments.jobs is None else arguments.jobs
     if jobs < 1:

@@ -1,7 +1,6 @@
-from .classification import ClassificationDataModule
 from .contrastive import ContrastiveDataModule
 from .pairs import ImitationsDataModule, PairsDataModule
-from .pretraining import LanguageDataModule, UrbanSoundDataModule
+from .pretraining import ClassificationDataModule, LanguageDataModule, UrbanSoundDataModule
 from .retrieval import RetrievalDataModule
 
 __all__ = [

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 from vocalsketch.datasets.labelled import LabelledClip
 from vocalsketch.datasets.records import Imitation, OnBadAudio, Sound, named
 from vocalsketch.domain import SIDES, Indices, Side
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import refuse_below
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.store import FeatureStore, FeatureTable
 
@@ -100,8 +100,7 @@ class Reading:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ConfigError(f"workers is {self.workers}: give a whole number from 0.")
+        refuse_below(0, workers=self.workers)
 
     def open(
         self, store: FeatureStore, front_end: FrontEnd, records: Sequence[Record]
@@ -129,19 +128,9 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
     """Names the rows of each batch of this process; a subclass may yield what they stand for.
 
     A DistributedSampler, since the Trainer leaves one in place and tells it the epoch; which rows
-    a process is given, and in what order, is decided here.
-
-    Args:
-        rows: How many rows there are.
-        batch_size: Rows in a batch of one process.
-        order_seed: Seed of each epoch's order; None keeps the order and gives every row to one
-            process exactly once, as an evaluation needs it. In training the first rows of an
-            order are repeated where rows do not divide among the processes.
-        rank: Which process this is.
-        processes: How many processes share the rows.
-
-    Raises:
-        ConfigError: ``batch_size`` is not positive.
+    a process is given, and in what order, is decided here. ``order_seed`` draws each epoch's order,
+    whose first rows are repeated where rows do not divide among the processes; None keeps the order
+    and gives every row to one process exactly once, as an evaluation needs it.
     """
 
     def __init__(
@@ -153,8 +142,7 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: it must be at least 1.")
+        refuse_below(1, batch_size=batch_size)
         super().__init__(range(rows), processes, rank)  # type: ignore[arg-type]  # as many rows
         self.rows = rows
         self.batch_size = batch_size
@@ -177,13 +165,7 @@ class RowBatchSampler(DistributedSampler[Batch_co]):
 
 
 class ClipSampler(RowBatchSampler[tuple[Side, Indices]]):
-    """Yields (side, rows) of each batch, every clip once over all processes, imitations first.
-
-    Args:
-        imitations: How many imitations there are.
-        recordings: How many recordings there are.
-        options: As ``RowBatchSampler``.
-    """
+    """Yields (side, rows) of each batch, every clip once over all processes, imitations first."""
 
     def __init__(self, imitations: int, recordings: int, **options: int) -> None:
         super().__init__(imitations + recordings, **options)

@@ -13,7 +13,7 @@ from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.domain import Indices
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.front_end import FrontEnd
 
@@ -45,8 +45,7 @@ class ContrastiveSampler(DistributedSampler[Drawn]):
         each: Imitations of a sound in a batch; those of a sound with fewer come again.
         steps: Batches in an epoch, of each process.
         seed: Of all drawing.
-        rank: Which process this is.
-        processes: How many processes train.
+        rank: Which process this is, of so many ``processes``.
     """
 
     def __init__(
@@ -155,7 +154,9 @@ class ContrastiveDataModule(RetrievalDataModule):
         )
         synthesised = bool(sounds or procedural)
         self.real = (0.0 if synthesised else 1.0) if real is None else real
-        _check(batch_size, imitations, people, self.real, synthesised)
+        refuse_below(2, batch_size=batch_size)
+        refuse_below(1, imitations=imitations, people=people)
+        _check(self.real, synthesised)
         self.batch_size = batch_size
         self.each = imitations
         self.folders = sounds
@@ -198,34 +199,32 @@ class ContrastiveDataModule(RetrievalDataModule):
         )
         return batch_loader(clips.read, sampler, self.reading.workers)
 
-    def _wanted(self) -> tuple[tuple[Sound, ...], tuple[Imitation, ...]]:
+    def _wanted(self) -> tuple[list[Sound], list[Imitation]]:
         """Return all sounds that train, those of the corpus first, and their imitations."""
         sounds: list[Sound] = []
         imitations: list[Imitation] = []
         if self.real > 0:
-            sounds += self.sounds_of("validation")
-            imitations += self.imitations_of("train")
+            sounds += self.records("recording", "train")
+            imitations += self.records("imitation", "train")
         if self.real < 1:
             how = self.reading.jobs, self.reading.ray
             made = imitated_corpus(self.folders, self.procedural, self.people, self.seed, *how)
             sounds += made.sounds
             imitations += made.imitations
-        return tuple(sounds), tuple(imitations)
+        return sounds, imitations
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
         wanted, made = self._wanted()
         recordings = self.readable("recording", wanted)
         sounds = recordings.records
-        kept = {sound.id for sound in sounds}
-        mine = tuple(each for each in made if each.sound_id in kept)
-        clips = self.readable("imitation", mine)
         row = {sound.id: number for number, sound in enumerate(sounds)}
+        clips = self.readable("imitation", [each for each in made if each.sound_id in row])
         targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
-        kinds = [sound.classes or (sound.category,) for sound in sounds]
-        _, categories = np.unique(["\0".join(kind) for kind in kinds], return_inverse=True)
-        development = {sound.id for sound in self.sounds_of("validation")} if self.real else set()
+        kinds = ["\0".join(sound.classes or (sound.category,)) for sound in sounds]
+        _, categories = np.unique(kinds, return_inverse=True)
+        real = {sound.id for sound in self.records("recording", "train")} if self.real else set()
         imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
-        is_real = np.array([sounds[row].id in development for row in imitated])
+        is_real = np.array([sounds[row].id in real for row in imitated])
         count = round(self.real * self.batch_size)
         parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
         return ContrastiveClips(clips, recordings, targets, categories), [
@@ -243,14 +242,7 @@ class ContrastiveDataModule(RetrievalDataModule):
         return rows, min(count, most)
 
 
-def _check(batch_size: int, imitations: int, people: int, real: float, synthesised: bool) -> None:
-    for name, value, least in (
-        ("batch_size", batch_size, 2),
-        ("imitations", imitations, 1),
-        ("people", people, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"{name} is {value}: give {least} or more.")
+def _check(real: float, synthesised: bool) -> None:
     if not 0 <= real <= 1:
         raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
     if real < 1 and not synthesised:

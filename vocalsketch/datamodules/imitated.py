@@ -18,13 +18,14 @@ from vocalsketch.datasets.folder import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
-from vocalsketch.errors import AudioError, ConfigError, DatasetError
+from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.spread import spread
 from vocalsketch.threads import available_cores
-from vocalsketch.voice.imitate import anyone, imitated, listen
+from vocalsketch.voice.imitate import imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
+from vocalsketch.voice.people import anyone
 
 VERSION = 1  # raised whenever the voice changes, so that imitations in the cache are made again
 LONGEST = 4.0  # seconds of a sound that are imitated
@@ -95,9 +96,8 @@ def imitate_folders(
         DatasetError: There is no sound, or none that can be imitated.
         StorageError: The disk is full, or the folder cannot be written.
     """
-    for name, value, least in (("people", people, 1), ("procedural", procedural, 0)):
-        if value < least:
-            raise ConfigError(f"{name} is {value}: give {least} or more.")
+    refuse_below(1, people=people)
+    refuse_below(0, procedural=procedural)
     listings = {folder: list_audio(folder) for folder in folders}
     sounds = [*_linked(listings, out, most, seed), *_procedural(procedural, out, seed)]
     if not sounds:
@@ -107,8 +107,8 @@ def imitate_folders(
         ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
         for file in sounds
     ]
-    refused = dict(sorted(_made(todo, jobs or available_cores(), ray, out)))
-    refused = {name: reason for name, reason in refused.items() if reason}
+    made = sorted(_made(todo, jobs or available_cores(), ray, out))
+    refused = {name: reason for name, reason in made if reason}
     unusable = refused | {
         str(folder / path): reason
         for folder, listing in listings.items()
@@ -135,12 +135,7 @@ def imitated_corpus(
     ray: str | None = None,
     most: int | None = None,
 ) -> Corpus:
-    """Return such a corpus from the cache folder, where it is made if it is not there.
-
-    Raises:
-        DatasetError: As ``imitate_folders``.
-        StorageError: As ``imitate_folders``.
-    """
+    """Return such a corpus from the cache folder, where it is made if it is not there."""
     paths = [Path(each).expanduser() for each in folders]
     listed = [
         (str(path.resolve()), each.path, each.size, each.changed)
@@ -201,6 +196,7 @@ def _made(
 
 
 def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:
+    """Make what is missing; return the sound's name, and why it cannot be imitated."""
     missing = [n for n in range(sound.people) if not sound.path_of(n).exists()]
     if not missing:
         return sound.name, ""

@@ -26,18 +26,8 @@ from vocalsketch.errors import ConfigError
 class PairBatchSampler(RowBatchSampler[Pairs]):
     """Yields the pairs of each batch; the same for the same seed, epoch and number of processes.
 
-    Args:
-        targets: (imitations,), the row of each imitation's target among the recordings.
-        recordings: How many recordings there are.
-        batch_size: Pairs in a batch of one process.
-        grouped: Keep an imitation's positive and negative pair in one batch, which so passes
-            fewer distinct clips through the towers; else pairs are drawn independently.
-        redraw: Draw new negatives each epoch; else once.
-        seed: Seed of pairs and order.
-        process: ``rank`` and ``processes``, as ``RowBatchSampler``.
-
-    Raises:
-        ConfigError: ``batch_size`` is too small, or odd where pairs stay together.
+    ``targets`` are (imitations,) rows of recordings; the other arguments are those of
+    ``PairsDataModule``, and ``rank`` and ``processes``.
     """
 
     def __init__(
@@ -51,7 +41,6 @@ class PairBatchSampler(RowBatchSampler[Pairs]):
         seed: int,
         **process: int,
     ) -> None:
-        _check_batch_size(batch_size, grouped)
         self.pairs_per_row = 2 if grouped else 1
         super().__init__(
             2 * len(targets) // self.pairs_per_row,
@@ -96,7 +85,11 @@ class PairsDataModule(RetrievalDataModule):
         redraw: bool = False,
         **options: Any,
     ) -> None:
-        _check_batch_size(batch_size, grouped)
+        if batch_size < 2 or (grouped and batch_size % 2):
+            raise ConfigError(
+                f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
+                "(or grouped: false for an odd one)."
+            )
         super().__init__(root, **options)
         self.batch_size = batch_size
         self.grouped = grouped
@@ -104,7 +97,7 @@ class PairsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[PairBatch]:
         """Return batches of pairs; the same for the same seed and number of processes."""
-        recordings = self.sounds("validation")
+        recordings = self.clips("recording", "train")
         imitations, targets = self.with_targets("train")
         sampler = PairBatchSampler(
             targets,
@@ -136,7 +129,7 @@ class ImitationsDataModule(RetrievalDataModule):
 
     def train_dataloader(self) -> DataLoader[ClipBatch]:
         """Return batches of imitations; the same for the same seed and number of processes."""
-        trained = self.imitations("train")
+        trained = self.clips("imitation", "train")
         sampler = RowBatchSampler[Indices](
             len(trained),
             batch_size=self.batch_size,
@@ -161,11 +154,3 @@ def pair_batch(imitations: Clips[Imitation], recordings: Clips[Sound], pairs: Pa
 
 def _imitation_batch(imitations: Clips[Imitation], rows: Indices) -> ClipBatch:
     return clip_batch({"imitation": imitations}, ("imitation", rows))
-
-
-def _check_batch_size(batch_size: int, grouped: bool) -> None:
-    if batch_size < 2 or (grouped and batch_size % 2):
-        raise ConfigError(
-            f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
-            "(or grouped: false for an odd one)."
-        )

@@ -35,17 +35,11 @@ from vocalsketch.features.store import FeatureStore
 
 
 class Pairs(NamedTuple):
-    """Pairs of an imitation and a recording, by row.
+    """Pairs of an imitation and a recording, by row."""
 
-    Attributes:
-        imitation: (pairs,), rows of imitations.
-        recording: (pairs,), rows of recordings.
-        label: (pairs,) float32, 1 where the recording is what was imitated, else 0.
-    """
-
-    imitation: Indices
-    recording: Indices
-    label: NDArray[np.float32]
+    imitation: Indices  # (pairs,), rows of imitations
+    recording: Indices  # (pairs,), rows of recordings
+    label: NDArray[np.float32]  # (pairs,), 1 where the recording is what was imitated, else 0
 
     def take(self, rows: Indices) -> "Pairs":
         """Return the pairs of the given rows."""
@@ -55,15 +49,9 @@ class Pairs(NamedTuple):
 def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator) -> Pairs:
     """Pair each imitation with its target, and with one other recording drawn at random.
 
-    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones).
-
-    Args:
-        targets: (imitations,), the row of each imitation's target among the recordings.
-        recordings: How many recordings there are, over all categories.
-        generator: Where the negatives come from.
-
-    Returns:
-        Two pairs an imitation: rows 2i and 2i + 1 are imitation i's positive and negative pair.
+    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones). Of ``targets``,
+    (imitations,) rows of recordings, rows 2i and 2i + 1 of the pairs are the positive and the
+    negative one of imitation i.
 
     Raises:
         DatasetError: There is no other recording to draw.
@@ -179,20 +167,32 @@ class RetrievalDataModule(pl.LightningDataModule):
     def prepare_data(self) -> None:
         """Compute the features of the half that the coming stage needs, on one process."""
         stage = self.trainer.state.fn if self.trainer else "fit"
-        self.sounds(_half_of(stage))
-        self.imitations(_half_of(stage))
+        self.clips("recording", _half_of(stage))
+        self.clips("imitation", _half_of(stage))
         if stage == "fit":
-            self.imitations("train")
+            self.clips("imitation", "train")
 
     def setup(self, stage: str) -> None:
         """Open the features of the half that the stage needs."""
-        half = _half_of(stage)
-        if half not in self._evaluated:
-            self._evaluated[half] = self._evaluation(half)
+        self.evaluation_set(stage)
 
     def evaluation_set(self, stage: str | None) -> EvaluationSet:
         """Return who asks for what among which candidates in a stage (``fit``, ``test``, ...)."""
-        return self._evaluated[_half_of(stage)]
+        half = _half_of(stage)
+        if half not in self._evaluated:
+            sounds = self.clips("recording", half)
+            imitations, targets = self.with_targets(half)
+            missing = tuple(name for names in self.corpus.missing.values() for name in names)
+            self._evaluated[half] = EvaluationSet(
+                half=half,
+                split=self.split,
+                imitations=imitations,
+                sounds=sounds,
+                targets=targets,
+                pairs=draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
+                skipped=(*missing, *sounds.skipped, *imitations.skipped),
+            )
+        return self._evaluated[half]
 
     @abstractmethod
     def train_dataloader(self) -> DataLoader[Any]:
@@ -208,32 +208,24 @@ class RetrievalDataModule(pl.LightningDataModule):
 
     predict_dataloader = test_dataloader
 
-    def sounds_of(self, half: Half) -> tuple[Sound, ...]:
-        """Return the candidates of a half."""
-        split = self.split
-        ids = set(split.development_sounds if half == "validation" else split.test_sounds)
-        return tuple(sound for sound in self.corpus.sounds if sound.id in ids)
+    def records(self, side: Side, part: Part) -> tuple[Any, ...]:
+        """Return a part's imitations, or the sounds of its half; no audio is opened."""
+        if side == "imitation":
+            ids = set(getattr(self.split, f"{part}_imitations"))
+            return tuple(each for each in self.corpus.imitations if each.id in ids)
+        ids = set(self.split.test_sounds if part == "test" else self.split.development_sounds)
+        return tuple(each for each in self.corpus.sounds if each.id in ids)
 
-    def imitations_of(self, part: Part) -> tuple[Imitation, ...]:
-        """Return the imitations that train, validate or test."""
-        ids = set(getattr(self.split, f"{part}_imitations"))
-        return tuple(each for each in self.corpus.imitations if each.id in ids)
-
-    def sounds(self, half: Half) -> Clips[Sound]:
-        """Return the candidates of a half that can be used; their features are found or made once.
+    def clips(self, side: Side, part: Part) -> Clips[Any]:
+        """Return those of the records that can be used; their features are found or made once.
 
         Raises:
             AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
         """
-        if ("recording", half) not in self._read:
-            self._read["recording", half] = self.readable("recording", self.sounds_of(half))
-        return self._read["recording", half]
-
-    def imitations(self, part: Part) -> Clips[Imitation]:
-        """Return the imitations of a part that can be used; likewise."""
-        if ("imitation", part) not in self._read:
-            self._read["imitation", part] = self.readable("imitation", self.imitations_of(part))
-        return self._read["imitation", part]
+        key = (side, part if side == "imitation" else _half_of(part))
+        if key not in self._read:
+            self._read[key] = self.readable(side, self.records(side, part))
+        return self._read[key]
 
     def readable(self, side: Side, records: Sequence[Record]) -> Clips[Record]:
         """Return which of some records can be used, with their features; likewise."""
@@ -245,27 +237,13 @@ class RetrievalDataModule(pl.LightningDataModule):
 
         These are of their targets among the sounds of the half.
         """
-        read = self.imitations(part)
-        row = {each.id: n for n, each in enumerate(self.sounds(_half_of(part)).records)}
+        read = self.clips("imitation", part)
+        row = {each.id: n for n, each in enumerate(self.clips("recording", part).records)}
         kept = read.take(n for n, each in enumerate(read.records) if each.sound_id in row)
         return kept, np.array([row[each.sound_id] for each in kept.records], dtype=np.int64)
 
-    def _evaluation(self, half: Half) -> EvaluationSet:
-        sounds = self.sounds(half)
-        imitations, targets = self.with_targets(half)
-        missing = tuple(name for names in self.corpus.missing.values() for name in names)
-        return EvaluationSet(
-            half=half,
-            split=self.split,
-            imitations=imitations,
-            sounds=sounds,
-            targets=targets,
-            pairs=draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
-            skipped=(*missing, *sounds.skipped, *imitations.skipped),
-        )
-
     def _clip_loader(self, half: Half) -> DataLoader[ClipBatch]:
-        evaluated = self._evaluated[half]
+        evaluated = self.evaluation_set(half)
         sampler = ClipSampler(
             len(evaluated.imitations),
             len(evaluated.sounds),
@@ -276,7 +254,7 @@ class RetrievalDataModule(pl.LightningDataModule):
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
-        clips = self._evaluated["test"].clips[side]
+        clips = self.evaluation_set("test").clips[side]
         row = next(row for row, record in enumerate(clips.records) if record.id == identity)
         return clips.records[row].path, clips.read(np.array([row]))[0]
 

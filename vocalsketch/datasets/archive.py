@@ -76,10 +76,8 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
     """Unpack submissions that are not unpacked yet, each to a folder of the archive's stem.
 
     A folder appears whole or not at all, so that what was interrupted goes on; several processes
-    may ask at once. The cache folder serves where nothing can be written into ``folder``.
-
-    Returns:
-        The folders, and the archives that are damaged.
+    may ask at once. The cache folder serves where nothing can be written into ``folder``. What is
+    returned are the folders, and the archives that are damaged.
 
     Raises:
         StorageError: The disk is full.

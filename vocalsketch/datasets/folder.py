@@ -24,9 +24,6 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 
     They lie in ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and ``imitations/<sound
     stem>/*.wav``, in any format that is decoded.
-
-    Raises:
-        DatasetError: Stems are ambiguous, an imitation has no sound, or there is nothing.
     """
     tree = Tree(root, on_bad_audio)
     sounds = _read_sounds(tree)
@@ -41,9 +38,6 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read the sounds and imitations that a table names, one imitation in a row.
 
     The columns are imitation, sound and category; paths are relative to the table itself.
-
-    Raises:
-        DatasetError: A cell is empty, a name is given twice, a file is gone, or there is nothing.
     """
     tree = Tree(table, on_bad_audio)
     sounds: dict[str, Sound] = {}

@@ -50,9 +50,6 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     What follows the first underscore of a file's name is the key that links imitations to
     references; what follows the digits of a key is the class, which several references share.
     Every sound is ranked among all.
-
-    Raises:
-        DatasetError: A file is gone, a key is given twice, or an imitation has no reference.
     """
     tree = Tree(root, on_bad_audio)
     sounds: dict[str, Sound] = {}
@@ -113,9 +110,6 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
 
     A class is a category: an imitation is ranked among the recordings of its reference's class,
     about ten of which one was imitated. A class of a single recording is left out and listed.
-
-    Raises:
-        DatasetError: A table is missing or damaged, a file is gone, an imitation is named twice.
     """
     tree = Tree(root, on_bad_audio)
     sounds = {sound.id: sound for sound in _recordings(tree)}
@@ -160,11 +154,7 @@ def _recordings(tree: Tree) -> Iterator[Sound]:
 
 
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
-    """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant.
-
-    Raises:
-        DatasetError: The table is missing or damaged, a cell names no file or one twice.
-    """
+    """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant."""
     tree = Tree(root, on_bad_audio)
     sounds: dict[str, Sound] = {}
     imitations: dict[str, Imitation] = {}

@@ -47,10 +47,7 @@ class LabelledCorpus:
 
 
 def split_fold(corpus: LabelledCorpus, fold: int) -> Sides:
-    """Divide UrbanSound8K's clips for one round of ten-fold cross-validation.
-
-    Returns:
-        The ids of the nine folds that train and of the one that tests, in the corpus' order.
+    """Divide UrbanSound8K's clips: nine folds train and one tests, in the corpus' order.
 
     Raises:
         ConfigError: ``fold`` is not 1 to 10.
@@ -78,11 +75,8 @@ def split_languages(
 
     ``speaker`` keeps each speaker's clips on one side, also those of a name that occurs in several
     languages, and comes as close to ``test_share`` as speakers allow; ``clip`` draws clips at
-    random, so that a voice stands on both sides.
-
-    Returns:
-        The ids that train and the ids that test, in the corpus' order. Every language has
-        clips on both sides.
+    random, so that a voice stands on both sides. Every language has clips on both sides, in the
+    corpus' order.
 
     Raises:
         ConfigError: ``split`` is neither, or ``test_share`` is not between 0 and 1.
@@ -146,9 +140,7 @@ def _closest(free: list[tuple[str, int]], placed: int, total: int, share: float)
     """Choose speakers whose clips, with those placed, come closest to the share of the total.
 
     A subset sum: bit n of ``reachable[i]`` says that some of the first i speakers have n clips.
-
-    Returns:
-        The names, or None where one side would stay empty.
+    None where one side would stay empty.
     """
     reachable = [1]
     for _, clips in free:

@@ -1,35 +1,29 @@
-"""The registry of layouts: what lies at a path, the corpus in it, and all audio that it holds."""
+"""The registry of layouts: what lies at a path, what it lacks, and the corpus in it."""
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
-from vocalsketch.datasets.discovery import SUFFIXES, Listing, list_audio, suffix_of
+from vocalsketch.datasets.discovery import SUFFIXES, suffix_of
 from vocalsketch.datasets.folder import CSV, CSV_COLUMNS, FOLDER
 from vocalsketch.datasets.imitation_sets import QVIM, VIMSKETCH, VOCAL_IMITATION_SET
 from vocalsketch.datasets.labelled import (
     URBANSOUND8K,
-    LabelledClip,
-    LabelledCorpus,
-    load_urbansound8k,
 )
 from vocalsketch.datasets.records import (
-    FILE_GONE,
     MERGE,
     Corpus,
-    Imitation,
     Layout,
     OnBadAudio,
-    Sound,
     single_categories,
 )
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.datasets.vocalsketch import VOCALSKETCH, load_vocalsketch
-from vocalsketch.datasets.voxforge import LANGUAGES, VOXFORGE, language_folder, load_voxforge
+from vocalsketch.datasets.voxforge import VOXFORGE
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
@@ -40,10 +34,6 @@ LAYOUTS = (
     *(VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM),
     *(URBANSOUND8K, FOLDER, CSV, VOXFORGE),
 )
-NO_PART = "sounds in its folder that are no part of it"
-_DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
-
-AudioFile = Sound | Imitation | LabelledClip
 
 
 def layout_of(root: Path) -> Layout | None:
@@ -82,10 +72,8 @@ def open_corpus(
         raise DatasetError(describe(path))
     if second_set and layout is not VOCALSKETCH:
         raise ConfigError(f"second_set is of VocalSketch v1.1; {path} is {layout.title}.")
-    if second_set:
-        corpus = load_vocalsketch(path, on_bad_audio, second_set=True)
-    else:
-        corpus = layout.load(path, on_bad_audio)
+    load = partial(load_vocalsketch, second_set=True) if second_set else layout.load
+    corpus = load(path, on_bad_audio)
     single = single_categories(corpus.sounds)
     if single:
         names = ", ".join(map(repr, single))
@@ -102,9 +90,7 @@ def open_corpora(
 ) -> Corpus:
     """Read a corpus to develop on and, where one is given, another that only tests.
 
-    Raises:
-        ConfigError: As ``open_corpus``.
-        DatasetError: Likewise; or the two share audio.
+    Raises as ``open_corpus`` and ``join``.
     """
     corpus = open_corpus(root, on_bad_audio=on_bad_audio, second_set=second_set)
     if test_root is None:
@@ -134,16 +120,13 @@ def join(development: Corpus, test: Corpus) -> Corpus:
         )
     if first.name == second.name:
         second = _prefixed(test, f"{test.name}-2")
-    missing = {
-        reason: first.missing.get(reason, ()) + second.missing.get(reason, ())
-        for reason in first.missing | second.missing
-    }
+    reasons = first.missing | second.missing
     return Corpus(
         f"{development.name}+{test.name}",
         development.root,
         first.sounds + second.sounds,
         first.imitations + second.imitations,
-        missing,
+        {each: first.missing.get(each, ()) + second.missing.get(each, ()) for each in reasons},
         held_out=frozenset(sound.id for sound in second.sounds),
     )
 
@@ -215,107 +198,3 @@ def _about_file(path: Path) -> str:
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"
     return "is a file of another kind"
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """The audio of a data set, grouped."""
-
-    name: str
-    title: str  # what people call its layout
-    root: Path
-    grouped_by: str  # what a group is: ``category``, ``language`` or ``class``
-    # group -> kind (``sounds``, ``imitations`` or ``clips``) -> the records
-    groups: Mapping[str, Mapping[str, Sequence[AudioFile]]]
-    left_out: Mapping[str, tuple[str, ...]]  # what is lacking or not used, by reason
-    notes: tuple[str, ...] = ()  # what else is known of the whole
-    others: Mapping[str, int] = field(default_factory=dict)  # hidden or no sounds, by suffix
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of records that groups hold."""
-        return tuple(dict.fromkeys(kind for group in self.groups.values() for kind in group))
-
-    @property
-    def damaged(self) -> list[str]:
-        """What the data set ought to hold and does not, each with the reason."""
-        return [
-            f"{name}: {reason}"
-            for reason, names in self.left_out.items()
-            if reason in _DAMAGE
-            for name in names
-        ]
-
-    @property
-    def files(self) -> list[AudioFile]:
-        """All records."""
-        groups = self.groups.values()
-        return [record for group in groups for records in group.values() for record in records]
-
-
-def take_inventory(root: str | Path) -> Inventory:
-    """List the audio of a data set of any layout; absent files are listed too.
-
-    Raises:
-        DatasetError: No data set lies there, or nothing of it is left.
-    """
-    layout = None if str(root) == DEMO else layout_of(Path(root))
-    if layout is None and str(root) != DEMO:
-        raise DatasetError(describe(Path(root), imitated=False))
-    title = layout.title if layout else "the built-in demo corpus"
-    if layout is not None and layout.load is None:
-        return _of_clips(Path(root), layout)
-    corpus = open_corpus(root, on_bad_audio="skip")
-    category = {sound.id: sound.category for sound in corpus.sounds}
-    records = [(sound.category, "sounds", sound) for sound in corpus.sounds]
-    imitated = [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
-    classes = {kind for sound in corpus.sounds for kind in sound.classes}
-    people = {each.participant for each in corpus.imitations} - {""}
-    notes = [f"{len(classes):,} classes"] if classes else []
-    notes += [f"{len(people):,} people imitate"] if people else []
-    return _inventory(corpus, title, "category", [*records, *imitated], corpus.missing, notes)
-
-
-def _of_clips(root: Path, layout: Layout) -> Inventory:
-    if layout.name == "voxforge":
-        present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
-        if not present:
-            raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
-        corpus, grouped_by = load_voxforge(root, present, limit=None), "language"
-        pairs = {(clip.label, clip.group) for clip in corpus.clips}
-        counted, counts = "speakers", Counter(label for label, _ in pairs)
-    else:
-        corpus, grouped_by = load_urbansound8k(root, "skip"), "class"
-        counted, counts = "folds", Counter(f"{int(clip.group):2}" for clip in corpus.clips)
-    shown = ", ".join(f"{name.strip()} ({count:,})" for name, count in sorted(counts.items()))
-    records = [(clip.label, "clips", clip) for clip in corpus.clips]
-    notes = [f"{counted}: {shown}"]
-    return _inventory(corpus, layout.title, grouped_by, records, corpus.skipped, notes)
-
-
-def _inventory(
-    corpus: Corpus | LabelledCorpus,
-    title: str,
-    grouped_by: str,
-    records: Sequence[tuple[str, str, AudioFile]],
-    skipped: Mapping[str, tuple[str, ...]],
-    notes: Sequence[str],
-) -> Inventory:
-    """Return the inventory of records, each with its group and kind, and what else lies there."""
-    kinds = dict.fromkeys(kind for _, kind, _ in records)
-    groups = {group: {kind: list[AudioFile]() for kind in kinds} for group, _, _ in records}
-    for group, kind, record in records:
-        groups[group][kind].append(record)
-    used = {os.path.realpath(record.path) for _, _, record in records}
-    root = corpus.root
-    found = list_audio(root) if root.is_dir() else Listing()
-    left_out = defaultdict(list, {reason: list(names) for reason, names in skipped.items()})
-    for path, reason in found.unusable.items():
-        left_out[reason].append(path)
-    for each in found.files:
-        if os.path.realpath(root / each.path) not in used:
-            left_out[NO_PART].append(each.path)
-    whole = {reason: tuple(names) for reason, names in left_out.items()}
-    return Inventory(
-        corpus.name, title, root, grouped_by, groups, whole, tuple(notes), found.others
-    )

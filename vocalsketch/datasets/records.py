@@ -83,7 +83,8 @@ class Layout:
     needs: tuple[tuple[str, ...], ...]
     source: str = ""  # where it is published
     signs: tuple[str, ...] = ()  # what else tells that a folder was meant to be it
-    load: Callable[[Path, OnBadAudio], Corpus] | None = None  # None: no vocal imitations
+    # Reads it, or raises a DatasetError of all that is wrong; None where it has no imitations.
+    load: Callable[[Path, OnBadAudio], Corpus] | None = None
     includes: tuple[str, ...] = ()  # names of other data sets whose audio it holds too
     columns: tuple[str, ...] = ()  # where it is a table: those by which it is told
 
@@ -136,9 +137,7 @@ def name_at(root: Path, name: str) -> str:
 class Tree(Files):
     """A data set's files, and all that is wrong with it, so that its owner meets that at once.
 
-    Args:
-        source: The folder of the data set, or the table beside which its files lie.
-        on_bad_audio: Whether files that a table names and the disk lacks are a fault.
+    ``source`` is its folder, or the table beside which its files lie.
     """
 
     def __init__(self, source: Path, on_bad_audio: OnBadAudio) -> None:

@@ -78,18 +78,13 @@ class Split:
             )
         sounds = {sound.id: sound for sound in corpus.sounds}
         target = {imitation.id: imitation.sound_id for imitation in corpus.imitations}
-        lacking = [
-            identity
-            for side, ids in self._sides().items()
-            for identity in ids
-            if identity not in (sounds if "sounds" in side else target)
-        ]
+        developing = self.train_imitations + self.validation_imitations
+        lacking = {*self.sounds} - {*sounds} | {*developing, *self.test_imitations} - {*target}
         if lacking:
             raise DatasetError(
                 f"Split {self.name!r} names what {corpus.root} lacks: {named(lacking)}. "
                 "Restore it, or make a split of what is there."
             )
-        developing = self.train_imitations + self.validation_imitations
         for side, queries, targets in (
             ("development", developing, self.development_sounds),
             ("test", self.test_imitations, self.test_sounds),
@@ -162,6 +157,8 @@ PROTOCOLS = {
 COARSE_FOLDS = 10  # Greif et al., DCASE 2024, section 4
 _NINE_IN_TEN = 0.9  # of a sound's imitations train
 
+Order = Callable[[str], str]  # a sort key of ids
+
 
 def paper_split(corpus: Corpus) -> Split:
     """Divide as the paper does (section V-A), confirmed by the authors' released arrays.
@@ -170,13 +167,13 @@ def paper_split(corpus: Corpus) -> Split:
     tests. Of a development sound's imitations, sorted by file name, the first seven in ten,
     rounded down (7 of 10 and of 11), train and the others validate.
     """
-    return _divided(corpus, "paper", _tested(corpus, str, _second_half), str)
+    return _divided(corpus, "paper", _second_half(corpus, str), str)
 
 
 def random_split(corpus: Corpus, seed: int) -> Split:
     """Divide as ``paper_split`` does, in an order drawn from the seed instead of by file name."""
     order = _drawn_order(seed)
-    return _divided(corpus, f"random(seed={seed})", _tested(corpus, order, _second_half), order)
+    return _divided(corpus, f"random(seed={seed})", _second_half(corpus, order), order)
 
 
 def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
@@ -189,7 +186,8 @@ def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
     """
     _check_fold(fold, folds)
     order = _drawn_order(seed)
-    tested = _tested(corpus, order, lambda sounds: sounds[fold - 1 :: folds])
+    categories = _ordered(corpus, order)
+    tested = {sound for sounds in categories for sound in sounds[fold - 1 :: folds]}
     return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
 
 
@@ -205,17 +203,15 @@ def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
     _check_fold(fold, folds)
     order = _drawn_order(0)
     concept = {sound.id: (sound.classes or (sound.id,))[0] for sound in corpus.sounds}
-    concepts = sorted(set(concept.values()), key=order)
-    tests = set(concepts[fold - 1 :: folds])
-    tested = {sound.id for sound in corpus.sounds if concept[sound.id] in tests}
+    tests = set(sorted(set(concept.values()), key=order)[fold - 1 :: folds])
+    tested = {sound for sound, kind in concept.items() if kind in tests}
     people = _people(corpus, tested)
-    kept = tuple(
-        each
-        for each in corpus.imitations
-        if each.sound_id in tested or each.participant not in people
-    )
-    name = f"qbv_coarse {fold} of {folds}"
-    return _divided(replace(corpus, imitations=kept), name, tested, order, _NINE_IN_TEN)
+    imitations = corpus.imitations
+    kept = [
+        each for each in imitations if each.sound_id in tested or each.participant not in people
+    ]
+    left = replace(corpus, imitations=tuple(kept))
+    return _divided(left, f"qbv_coarse {fold} of {folds}", tested, order, _NINE_IN_TEN)
 
 
 def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
@@ -279,18 +275,17 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     return split
 
 
-def _tested(
-    corpus: Corpus, order: Callable[[str], str], part: Callable[[list[str]], list[str]]
-) -> set[str]:
-    """Return a part of each category's sounds, in an order."""
+def _ordered(corpus: Corpus, order: Order) -> Collection[list[str]]:
+    """Return each category's sounds in an order."""
     categories = defaultdict(list)
     for sound in sorted(corpus.sounds, key=lambda sound: order(sound.id)):
         categories[sound.category].append(sound.id)
-    return set(chain.from_iterable(map(part, categories.values())))
+    return categories.values()
 
 
-def _second_half(sounds: list[str]) -> list[str]:
-    return sounds[len(sounds) // 2 :]
+def _second_half(corpus: Corpus, order: Order) -> set[str]:
+    categories = _ordered(corpus, order)
+    return {sound for sounds in categories for sound in sounds[len(sounds) // 2 :]}
 
 
 def _people(corpus: Corpus, sounds: Collection[str]) -> set[str]:
@@ -299,11 +294,7 @@ def _people(corpus: Corpus, sounds: Collection[str]) -> set[str]:
 
 
 def _divided(
-    corpus: Corpus,
-    name: str,
-    tested: Collection[str],
-    order: Callable[[str], str],
-    share: float = 0.7,
+    corpus: Corpus, name: str, tested: Collection[str], order: Order, share: float = 0.7
 ) -> Split:
     """Return the split whose test sounds are ``tested``, its ids in the corpus's order."""
     tests = [sound for sound in corpus.sounds if sound.id in tested]
@@ -336,6 +327,6 @@ def _check_fold(fold: int, folds: int) -> None:
         raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
 
 
-def _drawn_order(seed: int) -> Callable[[str], str]:
+def _drawn_order(seed: int) -> Order:
     """Return a sort key that shuffles: the same on every machine and version, and for any id."""
     return lambda identity: hashlib.sha256(f"{seed}/{identity}".encode()).hexdigest()

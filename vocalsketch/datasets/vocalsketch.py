@@ -50,9 +50,6 @@ def load_vocalsketch(
     Everyday recordings that are absent are listed in ``Corpus.missing`` and left out with their
     imitations: VocalSketch does not distribute them. ``second_set`` adds v1.1's, whose ids are
     damaged: a file name is the key.
-
-    Raises:
-        DatasetError: A table is missing or damaged, a file is gone, or nothing is left.
     """
     tree = Tree(root, on_bad_audio)
     sounds, absent = _read_sounds(tree)

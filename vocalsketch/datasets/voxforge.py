@@ -16,7 +16,7 @@ from vocalsketch.datasets.archive import unpacked_once
 from vocalsketch.datasets.discovery import list_audio
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus
 from vocalsketch.datasets.records import Layout, name_at
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import ConfigError, DatasetError, refuse_below
 
 SOURCE = "http://www.repository.voxforge1.org/downloads/"
 LANGUAGES = ("nl", "en", "fr", "de", "it", "ru", "es")  # paper, section V-A
@@ -52,8 +52,7 @@ def load_voxforge(
     """
     if not languages or len(set(languages)) < len(languages):
         raise ConfigError(f"languages is {list(languages)}: name at least one, and each once.")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"limit is {limit} clips per language: give 1 or more, or none for all.")
+    refuse_below(1, limit=1 if limit is None else limit)
     skipped: dict[str, list[str]] = defaultdict(list)
     clips: list[LabelledClip] = []
     empty = []
@@ -72,9 +71,9 @@ def load_voxforge(
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
         raise _nothing_usable(root, empty, listed)
-    every = tuple(sorted(clips, key=lambda clip: clip.id))
+    clips.sort(key=lambda clip: clip.id)
     name = name_at(root, VOXFORGE.name)
-    return LabelledCorpus(name, root, tuple(languages), every, listed)
+    return LabelledCorpus(name, root, tuple(languages), tuple(clips), listed)
 
 
 def speaker_of(submission: str) -> str:
@@ -132,13 +131,14 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
     """Make clips of a submission's audio files, each sentence once, wav before flac."""
     clips: dict[str, LabelledClip] = {}
     found = [
-        (submission / sound.path, sound.size)
+        sound
         for sound in reversed(list_audio(submission).files)
         if PurePath(sound.path).parent.name.lower() in _AUDIO_FOLDERS
     ]
-    for path, size in found:
+    for sound in found:
+        path = submission / sound.path
         clip_id = f"{language}/{submission.name}/{path.name}"
-        if size == 0:
+        if sound.size == 0:
             skipped["zero-byte file"].append(clip_id)
         elif path.stem in clips:
             skipped["the same sentence as wav and flac"].append(clip_id)

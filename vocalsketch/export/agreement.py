@@ -15,8 +15,9 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import clip_of
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.systems import System
-from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.imitate import imitate
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
+from vocalsketch.voice.people import anyone
 
 CLIPS = 50  # of each side
 LOWEST_COSINE = 0.9999

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_positive, decibels
+from vocalsketch.features.front_end import decibels, squared
 from vocalsketch.features.level import SILENCE
-from vocalsketch.features.log_mel import band_edges, mel_filters
+from vocalsketch.features.mel import MelFrontEnd
 
 AT_ONCE = 4  # clips: the spectra of more leave a processor's cache, which takes twice as long
 
 
 @dataclass
-class AudibleMel(FrontEnd):
+class AudibleMel(MelFrontEnd):
     """Power in mel bands, dB above a floor ``top_db`` below the clip's maximum; 0 is the floor.
 
     Silence at both ends is cut before the clip is taken, and what follows its end is 0. Frames are
@@ -56,28 +56,16 @@ class AudibleMel(FrontEnd):
     audible: float = 20.0
     decay: float = 30.0
 
-    def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "bands")
-        check_positive(self, "top_db", "audible", "decay")
-        check_bands(self, self.minimum_frequency, self.maximum_frequency)
-
     @property
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
 
-    def frequencies(self) -> NDArray[np.float64]:
-        """Return the centre of each band, Hz, (bands,)."""
-        return band_edges(self)[1:-1]
-
-    def inverted(
-        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32] | None:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
         """Return a sound whose standardised features come close; phases are the seed's at first."""
         from vocalsketch.features.inversion import from_mel, magnitudes
 
-        heard = magnitudes(features, self.top_db, levels)
-        filters = self._filters().T
+        heard, filters = magnitudes(features, self.top_db), self._filters().T
         return from_mel(heard, filters, self._points, self.window, self.hop_length, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
@@ -102,8 +90,7 @@ class AudibleMel(FrontEnd):
         padded = functional.pad(waveforms, (self.window // 2, self.window))
         windows = padded.unfold(1, self.window, self.hop_length)[:, :count]
         windows = windows * self.constant("analysis", self._hann, waveforms)
-        spectra = torch.fft.rfft(windows, n=self._points)
-        power = spectra.real.square() + spectra.imag.square()
+        power = squared(torch.fft.rfft(windows, n=self._points))
         bands: Tensor = power @ self.constant("filters", self._filters, waveforms)
         return bands.transpose(1, 2)
 
@@ -123,16 +110,14 @@ class AudibleMel(FrontEnd):
         return 2 * self.window  # lays the transform's bins so close that every band hears one
 
     def _filters(self) -> NDArray[np.float64]:
-        return mel_filters(self, self._points).T
+        return self.mel_filters(self._points).T
 
 
 def audible_part(levels: Tensor, audible: float, decay: float) -> tuple[Tensor, Tensor]:
     """Return the first audible frame, and how many there are up to the last one, (clips, 1) each.
 
-    Args:
-        levels: Spectrograms (clips, bands, frames), dB.
-        audible: How far the first frame's loudest band lies below the clip's loudest at most, dB.
-        decay: Likewise the last frame's.
+    Of spectrograms (clips, bands, frames) in dB, the first frame is one whose loudest band lies
+    ``audible`` dB below the clip's loudest at most, and the last one ``decay`` dB.
     """
     loudest = levels.amax(1)
     below = loudest.amax(1, keepdim=True) - loudest
@@ -142,19 +127,11 @@ def audible_part(levels: Tensor, audible: float, decay: float) -> tuple[Tensor, 
 
 
 def own_time(levels: Tensor, audible: float, decay: float, places: int) -> tuple[Tensor, Tensor]:
-    """Stretch the audible part of each clip to the same number of places.
+    """Stretch the audible part of each clip to so many places, (clips, bands, places).
 
     A place is the average of the frames that it covers, or, of a part of fewer than two frames a
-    place, lies on the line between two of them.
-
-    Args:
-        levels: Spectrograms (clips, bands, frames), dB.
-        audible: As ``audible_part``.
-        decay: As ``audible_part``.
-        places: Of the result.
-
-    Returns:
-        (clips, bands, places), and how many frames were stretched, (clips, 1).
+    place, lies on the line between two of them. With it comes how many frames were stretched,
+    (clips, 1).
     """
     first, count = audible_part(levels, audible, decay)
     width = torch.where(count < 2 * places, torch.ones_like(count), count / places)

@@ -14,12 +14,12 @@ import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.containers import Container
 from vocalsketch.features.level import levelled, sounding
 from vocalsketch.features.truncation import Extent, extent
 from vocalsketch.files import open_regular
 
 if TYPE_CHECKING:
+    from vocalsketch.features.containers import Container
     from vocalsketch.features.front_end import FrontEnd
 
 SHORTEST = 0.02  # seconds; less holds no sound that could be recognised, and may lack at an end
@@ -28,7 +28,7 @@ LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power wou
 FRAMES_TO_SAVE = 1_024  # decoded at once where what is there counts: with damage they are lost
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
-Audio: TypeAlias = soundfile.SoundFile | Container
+Audio: TypeAlias = "soundfile.SoundFile | Container"
 
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
 
@@ -42,7 +42,7 @@ def read_audio(
     whole: bool = True,
     name: str | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Decode audio and average its channels.
+    """Decode audio, average its channels, and return a float32 waveform and its rate in Hz.
 
     No more is decoded than is asked for, and memory is bounded by that and by the audio that is
     really there, whatever the header says.
@@ -51,26 +51,18 @@ def read_audio(
         source: A file, or a seekable binary stream.
         seconds: Length to read; less is returned where the audio ends before. All by default.
         offset: Seconds to leave out at the beginning.
-        mono: Whether channels are averaged.
+        mono: Whether the waveform is (samples,), or else (samples, channels).
         whole: Whether a file that is cut short is refused; otherwise what is there is read.
         name: What to call the source in errors; by default its path.
-
-    Returns:
-        Float32 waveform (samples,), or (samples, channels) where ``mono`` is false, integers scaled
-        to [-1, 1], and its sample rate in Hz.
 
     Raises:
         AudioError: The file is missing, empty, not audio, truncated, holds no samples, less than
             0.02 s or samples that are not finite, or the offset is beyond its end.
     """
     name = name or str(source if isinstance(source, Path) else getattr(source, "name", "audio"))
-    blocks, rates = zip(
-        *(
-            (mixed(block) if mono else block, rate)
-            for block, rate in _decoded(source, seconds, offset, name, whole)
-        ),
-        strict=True,
-    )
+    decoded = _decoded(source, seconds, offset, name, whole)
+    mixed_down = [(mixed(block) if mono else block, rate) for block, rate in decoded]
+    blocks, rates = zip(*mixed_down, strict=True)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rates[0]
 
 
@@ -168,25 +160,20 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_regular(path) as stream:
             yield stream
-    except FileNotFoundError as error:
-        raise AudioError(
-            f"{path}: there is no such file: put it back or correct its name."
-        ) from error
     except OSError as error:
-        raise AudioError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        why = f"cannot be read ({error.strerror or error})."
+        if isinstance(error, FileNotFoundError):
+            why = "there is no such file: put it back or correct its name."
+        raise AudioError(f"{path}: {why}") from error
 
 
 @contextmanager
 def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iterator[Audio]:
     """Open audio for decoding; its format is told by its content, never by its name.
 
-    Args:
-        source: A file, or a seekable binary stream.
-        name: What errors call it.
-        whole: Whether a file that is cut short is refused.
-
     Raises:
-        AudioError: It is missing or cannot be decoded; also of what goes wrong while it is open.
+        AudioError: It is missing, cannot be decoded, or, if it has to be ``whole``, is cut short;
+            also of what goes wrong while it is open.
     """
     if isinstance(source, Path):
         with opened_file(source) as stream, opened_audio(stream, name, whole) as audio:
@@ -218,6 +205,8 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
             return soundfile.SoundFile(_readable(source, known.patches), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
+    from vocalsketch.features.containers import Container
+
     try:
         return Container(cast("BinaryIO", _Stream(source, known.patches)), name, whole)
     except AudioError:
@@ -239,11 +228,8 @@ def _readable(source: BinaryIO, patches: Mapping[int, bytes]) -> "int | _Stream"
 class _Stream:
     """A stream as libsndfile needs it: without a name to guess from, and deaf to senseless seeks.
 
-    In damaged files it seeks before the beginning, and an exception cannot pass through it.
-
-    Args:
-        stream: Seekable.
-        patches: By position, what is read in place of what is there.
+    In damaged files it seeks before the beginning, and an exception cannot pass through it. The
+    bytes of ``patches``, by position, are read in place of what is there.
     """
 
     def __init__(self, stream: BinaryIO, patches: Mapping[int, bytes]) -> None:
@@ -251,7 +237,7 @@ class _Stream:
         self.tell = stream.tell
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, those of the patches included."""
+        """Return the next bytes, patched."""
         start = self.tell()
         content = self._stream.read(size)
         for at, patch in self._patches.items():
@@ -288,7 +274,7 @@ def _decoded(
 
 def _stated(audio: Audio) -> int:
     """Return the number of frames that have to come, where it is not an estimate; or 0."""
-    if isinstance(audio, Container):
+    if not isinstance(audio, soundfile.SoundFile):
         return audio.stated
     return 0 if audio.format == "OGG" or audio.subtype.startswith("MPEG") else audio.frames
 
@@ -301,12 +287,10 @@ def _reason(error: Exception) -> str:
 def _sought(audio: Audio, offset: float, name: str) -> int:
     """Move to ``offset`` seconds and return it in frames."""
     frame: int = round(offset * audio.samplerate)
+    if frame and not 0 < frame < audio.frames:
+        length = audio.frames / audio.samplerate
+        raise AudioError(f"{name}: an offset of {offset} s is outside of its {length:.2f} s.")
     if frame:
-        if not 0 < frame < audio.frames:
-            raise AudioError(
-                f"{name}: an offset of {offset} s is outside of its "
-                f"{audio.frames / audio.samplerate:.2f} s."
-            )
         audio.seek(frame)
     return frame
 

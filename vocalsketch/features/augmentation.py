@@ -1,12 +1,12 @@
 """Augmentation of spectrograms: what a voice, a room and a microphone may change."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import refuse_below
 
 KNOTS = 6  # of a random curve
 MASKED = 0.9  # a logarithm of 0 on PreemphasisedMel's scale
@@ -38,7 +38,7 @@ class Augmentation:
     masks: float = 0.5
 
     def __post_init__(self) -> None:
-        _refuse_negative(self)
+        refuse_below(0, **vars(self))
 
     def __call__(self, spectrograms: Tensor, top_db: float = 80.0) -> Tensor:
         """Return changed copies of (clips, bands, frames), dB from 0 to ``top_db``."""
@@ -113,7 +113,7 @@ class SpecAugment:
     alpha: float = 0.4
 
     def __post_init__(self) -> None:
-        _refuse_negative(self)
+        refuse_below(0, **vars(self))
 
     def __call__(self, spectrograms: Tensor) -> Tensor:
         """Return changed copies of (clips, bands, frames)."""
@@ -147,13 +147,6 @@ def _masked(spectrograms: Tensor, axis: int, width: Tensor, value: float) -> Ten
     place = torch.arange(size, device=spectrograms.device) + 0.5
     masked = (place >= begin) & (place < begin + width)
     return spectrograms.masked_fill(masked.unsqueeze(3 - axis), value)
-
-
-def _refuse_negative(augmentation: "Augmentation | SpecAugment") -> None:
-    for field in fields(augmentation):
-        value = getattr(augmentation, field.name)
-        if value < 0:
-            raise ConfigError(f"augmentation: {field.name} is {value}: give 0 or more.")
 
 
 def _normal(like: Tensor, *shape: int) -> Tensor:

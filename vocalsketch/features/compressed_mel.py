@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.features.audible_mel import AudibleMel
-from vocalsketch.features.front_end import Levels, decibels
-from vocalsketch.features.log_mel import triangles
+from vocalsketch.features.front_end import decibels
+from vocalsketch.features.mel import triangles
 
 GAIN = 10_000.0  # log10(1 + 10,000 power)
 HIGHEST = 9.457798957824707  # of all spectrograms that the network was trained on
@@ -49,12 +49,8 @@ class CompressedMel(AudibleMel):
     minimum_frequency: float = 0.0
     maximum_frequency: float = 22_050.0
 
-    def inverted(self, features: Tensor, seed: int = 0, levels: Levels = Levels()) -> None:
+    def inverted(self, features: Tensor, seed: int = 0) -> None:
         """Return no sound: there is no way back."""
-
-    def frequencies(self) -> NDArray[np.float64]:
-        """Return the centre of each band, Hz, (bands,)."""
-        return self._edges()[1:-1]
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return (clips, bands, frames), 0 of silence."""
@@ -67,12 +63,13 @@ class CompressedMel(AudibleMel):
     def _points(self) -> int:
         return self.window
 
-    def _edges(self) -> NDArray[np.float64]:
+    def edges(self) -> NDArray[np.float64]:
+        """Return where bands begin, peak and end, Hz, (bands + 2,)."""
         lowest, highest = np.log1p(np.array([self.minimum_frequency, self.maximum_frequency]) / 700)
         edges: NDArray[np.float64] = 700 * np.expm1(np.linspace(lowest, highest, self.bands + 2))
         return edges
 
     def _filters(self) -> NDArray[np.float64]:
-        heard = triangles(np.fft.rfftfreq(self.window, 1 / self.sample_rate), self._edges())
+        heard = triangles(np.fft.rfftfreq(self.window, 1 / self.sample_rate), self.edges())
         sums = heard.sum(1)
         return (heard / np.where(sums > 0, sums, 1)[:, None]).T

@@ -1,15 +1,16 @@
-"""Sounds that libsndfile does not know, decoded by FFmpeg: phones' and browsers' recordings."""
+"""Sounds that libsndfile does not know, decoded by FFmpeg: phones' and browsers' recordings.
+
+``audio`` imports it where a file needs it, which few do.
+"""
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import BinaryIO
 
+import av
 import numpy as np
 
 from vocalsketch.errors import AudioError
-
-if TYPE_CHECKING:
-    import av
 
 # Only what holds sound itself: a playlist would have FFmpeg open other files and addresses.
 FORMATS = (
@@ -21,12 +22,9 @@ DELAY = 0.25  # seconds: what encoders put before and behind the sound, and some
 
 
 class Container:
-    """What FFmpeg decodes of a stream, to be read like a ``soundfile.SoundFile``.
+    """What FFmpeg decodes of a seekable stream, to be read like a ``soundfile.SoundFile``.
 
-    Args:
-        stream: Seekable.
-        name: What errors call it.
-        whole: Whether damage is an error; otherwise the sound ends there.
+    Damage ends the sound, or is an error if it has to be ``whole``; errors call it by ``name``.
 
     Raises:
         AudioError: FFmpeg knows no such format, or there is no sound in it; also while it is read.
@@ -42,9 +40,6 @@ class Container:
         self._left = np.empty((0, self.channels), dtype=np.float32)
 
     def _open(self) -> None:
-        # Imported here: few files need it.
-        import av
-
         self._stream.seek(0)
         options = {"format_whitelist": FORMATS, "protocol_whitelist": ""}
         try:
@@ -88,21 +83,16 @@ class Container:
         """How many there are; where the header does not say it, packets are counted."""
         seconds = self._seconds
         if not seconds and self._track.time_base is not None:
-            packets = self._packets()
+            self.seek(0)
+            try:
+                packets = list(self._file.demux(self._track))
+            except (av.FFmpegError, ValueError) as error:
+                raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
             length = sum(packet.duration or 0 for packet in packets)
             length = length or max((packet.pts or 0 for packet in packets), default=0)
             seconds = float(length * self._track.time_base)
             self.seek(0)
         return round(seconds * self.samplerate)
-
-    def _packets(self) -> list[Any]:
-        import av
-
-        self.seek(0)
-        try:
-            return list(self._file.demux(self._track))
-        except (av.FFmpegError, ValueError) as error:
-            raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
 
     def seek(self, frame: int) -> None:
         """Go on at a frame."""
@@ -134,18 +124,16 @@ class Container:
             yield block[max(0, start - at) :]
             at += len(block)
 
-    def _frames(self) -> Iterator[tuple["av.AudioFrame", np.ndarray]]:
+    def _frames(self) -> Iterator[tuple[av.AudioFrame, np.ndarray]]:
         """Decode packets; in an MP3 may stand what is none, such as the tags of joined files."""
-        import av
-
-        packets, resampler, kind = self._file.demux(self._track), None, None
+        packets, kind = self._file.demux(self._track), None
         while True:
             try:
                 for frame in next(packets).decode():
                     if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
                         # anew where another sound was joined to the first
                         resampler = av.AudioResampler("fltp", self._layout, self.samplerate)
-                    for each in cast("av.AudioResampler", resampler).resample(frame):
+                    for each in resampler.resample(frame):
                         yield frame, each.to_ndarray().T
             except (StopIteration, EOFError):
                 return
@@ -153,7 +141,7 @@ class Container:
                 if self._whole and self.format != "mp3":
                     raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
 
-    def _begins(self, frame: "av.AudioFrame") -> int:
+    def _begins(self, frame: av.AudioFrame) -> int:
         if frame.pts is None or frame.time_base is None:
             return 0
         first = self._track.start_time or 0

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -42,10 +41,11 @@ def stamp_of(path: Path | str) -> Stamp | None:
 
 
 class Contents:
-    """Content ids of files that have not changed since they were read, in one checksummed file.
+    """Content ids of files that have not changed since they were read, in one file.
 
     Losing it costs time only: an absent, damaged or unwritable file counts as an empty one, and of
-    two processes that write at once one may lose its additions.
+    two processes that write at once one may lose its additions. An id that is damaged names no
+    features, whose own checksum covers it.
     """
 
     def __init__(self, file: Path) -> None:
@@ -68,18 +68,14 @@ class Contents:
             stamp = stamps[path]
             if stamp is not None:
                 rows[_key(path)] = [*stamp, content]
-        text = json.dumps(rows)
         with contextlib.suppress(StorageError):
-            write_text(self._file, f"{zlib.crc32(text.encode()):08x}\n{text}")
+            write_text(self._file, json.dumps(rows))
 
     def _load(self) -> dict[str, list[int | str]]:
         try:
-            checksum, _, text = self._file.read_text(encoding="utf-8").partition("\n")
-        except (OSError, UnicodeDecodeError):
+            rows: dict[str, list[int | str]] = json.loads(self._file.read_bytes())
+        except (OSError, ValueError):
             return {}
-        if checksum != f"{zlib.crc32(text.encode()):08x}":
-            return {}
-        rows: dict[str, list[int | str]] = json.loads(text)
         return rows
 
 

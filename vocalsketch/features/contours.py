@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.audio import resampled
-from vocalsketch.features.front_end import FrontEnd, check_positive
+from vocalsketch.features.front_end import FrontEnd, check_positive, squared
 from vocalsketch.features.level import SILENCE
-from vocalsketch.features.log_mel import mel_filters
 from vocalsketch.voice.listening import FLOOR, HIGHEST, HOP, LOWEST, SAMPLE_RATE, WINDOW
 
 POINTS = 20  # of each contour, whatever the clip's length
@@ -65,13 +64,14 @@ class ContourFeatures(FrontEnd):
         frames = functional.pad(waveforms, (WINDOW // 2, WINDOW)).unfold(1, WINDOW, HOP)
         count = (ends + WINDOW // 2) // HOP + 1  # (clips, 1), of frames that a clip has
         window = self.constant("window", lambda: np.hanning(WINDOW), waveforms)
-        spectrum = _power((frames - frames.mean(2, keepdim=True)) * window, 2 * WINDOW)
+        centred = frames - frames.mean(2, keepdim=True)
+        spectrum = squared(torch.fft.rfft(centred * window, n=2 * WINDOW))
         contours = self._contours(spectrum, count)
         first, length = _audible(contours[0], count)
         steps = torch.arange(POINTS, device=waveforms.device) / (POINTS - 1)
         points = [_between(each, first + (length - 1) * steps) for each in contours]
         filters = self.constant("filters", _filters, waveforms)
-        bands = _decibels(_power(frames * window, WINDOW) @ filters)
+        bands = _decibels(squared(torch.fft.rfft(frames * window, n=WINDOW)) @ filters)
         averages = _averages(bands, first, length)
         duration = (length * (HOP / SAMPLE_RATE)).log()
         return torch.cat([*points, *averages, duration], 1).unsqueeze(2)
@@ -124,13 +124,7 @@ def _octaves() -> NDArray[np.float64]:
 
 
 def _filters() -> NDArray[np.float64]:
-    return mel_filters(AudibleMel(window=WINDOW, bands=BANDS, minimum_frequency=0.0)).T
-
-
-def _power(frames: Tensor, points: int) -> Tensor:
-    spectra = torch.fft.rfft(frames, n=points)
-    power: Tensor = spectra.real.square() + spectra.imag.square()
-    return power
+    return AudibleMel(bands=BANDS, minimum_frequency=0.0).mel_filters(WINDOW).T
 
 
 def _decibels(bands: Tensor) -> Tensor:

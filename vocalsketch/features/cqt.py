@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, Levels, check_positive, decibels
+from vocalsketch.features.front_end import FrontEnd, check_positive, decibels, squared
 
 KERNEL_FLOOR = 1e-4  # -80 dB: spectra end where all kernels stay below this part of their peak
 
@@ -74,13 +74,11 @@ class CQT(FrontEnd):
         octaves = np.arange(self.bins) / self.bins_per_octave
         return np.asarray(self.minimum_frequency * 2.0**octaves)
 
-    def inverted(
-        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32]:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32]:
         """Return a sound whose features come close; phases are sought from the seed's."""
         from vocalsketch.features.inversion import from_constant_q, magnitudes
 
-        heard = magnitudes(features, self.top_db if self.scaling == "db" else None, levels)
+        heard = magnitudes(features, self.top_db if self.scaling == "db" else None)
         return from_constant_q(
             heard, self.frequencies(), self.bins_per_octave, self.hop_length, self.sample_rate, seed
         )
@@ -112,8 +110,7 @@ class CQT(FrontEnd):
         folded = parts.permute(2, 0, 3, 1).reshape(columns, clips * 2, rows) @ kernels
         parts = folded.view(columns, clips, 2, self.bins).permute(1, 3, 0, 2).contiguous()
         responses = torch.fft.ifft(torch.view_as_complex(parts))[..., : self.shape[1]]
-        power: Tensor = responses.real.square() + responses.imag.square()
-        return power
+        return squared(responses)
 
     def _kernels(self) -> NDArray[np.float64]:
         """Return the kernels' spectra folded to (columns, rows, bins).
@@ -135,22 +132,17 @@ class CQT(FrontEnd):
             ]
         )
         heard = np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)
-        rows = min(
-            int(np.flatnonzero(heard.any(0))[-1]) // columns + 1, spectra.shape[1] // columns
-        )
+        last = int(np.flatnonzero(heard.any(0))[-1])
+        rows = min(last // columns + 1, spectra.shape[1] // columns)
         folded = spectra[:, : rows * columns].reshape(self.bins, rows, columns).transpose(2, 1, 0)
-        # Each hop-th sample of an inverse transform is an inverse transform of the fold, over the
-        # hop.
+        # Each hop-th sample of an inverse transform is that of the fold, over the hop.
         return np.ascontiguousarray(folded / hop)
 
 
 def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:
-    """Return the real spectrum, up to half the sample rate, of one kernel.
+    """Return the real spectrum, up to half the sample rate, of one kernel of ``size`` points.
 
-    Args:
-        frequency: Cycles per sample.
-        length: Of the Hann window, samples; not whole.
-        size: Points of the transform.
+    Its frequency is in cycles per sample; its Hann window's length, in samples, is not whole.
     """
     half = int(np.ceil(length / 2)) - 1
     time = np.arange(-half, half + 1)

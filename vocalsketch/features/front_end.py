@@ -19,22 +19,6 @@ from vocalsketch.features.level import PEAK
 POWER_FLOOR = 1e-20  # what digital silence counts as: far below any clip's range
 
 
-@dataclass(frozen=True)
-class Levels:
-    """The scale that standardisation took away, of which features tell nothing.
-
-    The defaults are the medians over VocalSketch's clips, rounded: the four front ends' clips
-    have deviations of 19 to 24 dB, and magnitudes whose mean is 0.2 to 0.3 deviations.
-
-    Attributes:
-        deviation: Of a clip's values in dB; how far apart loud and soft are.
-        mean: Of a clip's magnitudes, in deviations; used where a front end has no dB.
-    """
-
-    deviation: float = 20.0
-    mean: float = 0.3
-
-
 class FrontEnd(nn.Module, ABC):
     """From mono waveforms to spectrograms of one fixed shape, on any device.
 
@@ -79,13 +63,9 @@ class FrontEnd(nn.Module, ABC):
 
     @abstractmethod
     def spectrogram(self, waveforms: Tensor) -> Tensor:
-        """Return spectrograms before standardisation.
+        """Return spectrograms before standardisation, (clips, bins, frames) float32.
 
-        Args:
-            waveforms: (clips, samples) at ``sample_rate``, float32 in [-1, 1].
-
-        Returns:
-            (clips, bins, frames) float32.
+        ``waveforms`` are (clips, samples) at ``sample_rate``, float32 in [-1, 1].
         """
 
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -110,14 +90,9 @@ class FrontEnd(nn.Module, ABC):
         return None
 
     def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
-        """Return a sound whose features come close to those given; None where there is no way.
+        """Return a sound (samples,) whose features (bins, frames) come close; None if none can.
 
-        Args:
-            features: (bins, frames).
-            seed: Of what features do not tell, such as phases.
-
-        Returns:
-            (samples,) at ``sample_rate``, as long as the frames span.
+        It is as long as the frames span; the seed draws what features do not tell, such as phases.
         """
         return None
 
@@ -142,6 +117,35 @@ class FrontEnd(nn.Module, ABC):
         return {"class": _name_of(type(self)), "version": self.VERSION, **parameters}
 
 
+@dataclass
+class Waveform(FrontEnd):
+    """The waveform itself, one bin of as many frames as there are samples.
+
+    Args:
+        sample_rate: Of the waveforms, Hz.
+        seconds: Length of the clip.
+    """
+
+    VERSION: ClassVar[int] = 1
+    standardise = False
+    cached = "waveform"
+
+    sample_rate: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(1, samples)."""
+        return 1, self.samples
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return (clips, 1, samples)."""
+        return waveforms.unsqueeze(1)
+
+
 def _name_of(kind: type[FrontEnd]) -> str:
     """Return the class's name, with its module where it does not come with the program."""
     own = kind.__module__.startswith(f"{__package__}.")
@@ -149,11 +153,7 @@ def _name_of(kind: type[FrontEnd]) -> str:
 
 
 def check_positive(front_end: FrontEnd, *names: str) -> None:
-    """Refuse parameters that are not positive, finite numbers.
-
-    Raises:
-        ConfigError: One is not.
-    """
+    """Raise a ConfigError for a parameter that is no positive, finite number."""
     for name in names:
         value = getattr(front_end, name)
         if not 0 < value < math.inf:
@@ -162,27 +162,17 @@ def check_positive(front_end: FrontEnd, *names: str) -> None:
             )
 
 
-def check_bands(front_end: FrontEnd, lowest: float, highest: float) -> None:
-    """Refuse bands that do not rise, or that the sample rate cannot hold.
-
-    Raises:
-        ConfigError: They do not, or it cannot.
-    """
-    if not 0 <= lowest < highest <= front_end.sample_rate / 2:
-        raise ConfigError(
-            f"{type(front_end).__name__}: bands from {lowest} to {highest} Hz: they must rise, "
-            f"within 0 and half of the sample rate {front_end.sample_rate} Hz."
-        )
+def squared(spectra: Tensor) -> Tensor:
+    """Return the squared magnitudes of complex numbers: ``abs`` would take roots."""
+    power: Tensor = spectra.real.square() + spectra.imag.square()
+    return power
 
 
 def decibels(power: Tensor, top_db: float) -> Tensor:
     """Return power in dB relative to each example's maximum, cut off ``top_db`` below it.
 
-    The same as ``librosa.power_to_db(ref=np.max, top_db=top_db)`` example by example.
-
-    Args:
-        power: (clips, bins, frames), not negative.
-        top_db: Range that is kept, dB; greater than zero.
+    The same as ``librosa.power_to_db(ref=np.max, top_db=top_db)`` example by example; power is
+    (clips, bins, frames), not negative.
     """
     levels = 10.0 * torch.log10(power.clamp(min=POWER_FLOOR))
     return (levels - levels.amax(dim=(1, 2), keepdim=True)).clamp(min=-top_db)

@@ -7,28 +7,20 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from vocalsketch.datasets.open import Inventory
+from vocalsketch.datasets.inventory import Inventory
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import opened_audio
 
 
 @dataclass
 class Headers:
-    """The headers of several files.
+    """The headers of several files."""
 
-    Attributes:
-        files: How many files, unreadable ones included.
-        seconds: Their length in all.
-        sample_rates: Hertz -> number of files.
-        channels: Number of channels -> number of files.
-        unreadable: Ids of those whose header cannot be read.
-    """
-
-    files: int = 0
-    seconds: float = 0.0
-    sample_rates: Counter[int] = field(default_factory=Counter)
-    channels: Counter[int] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
+    files: int = 0  # unreadable ones included
+    seconds: float = 0.0  # in all
+    sample_rates: Counter[int] = field(default_factory=Counter)  # hertz -> number of files
+    channels: Counter[int] = field(default_factory=Counter)  # number of channels -> of files
+    unreadable: list[str] = field(default_factory=list)  # ids of those whose header cannot be read
 
     def read(self, name: str, file: Path | BinaryIO) -> None:
         """Add the header of one more file."""
@@ -57,8 +49,8 @@ def read_headers(inventory: Inventory) -> dict[tuple[str, str], Headers]:
     with tqdm(total=len(inventory.files), desc="headers", unit="file", leave=False) as progress:
         for group, kinds in inventory.groups.items():
             for kind, records in kinds.items():
-                of_kind = headers.setdefault((group, kind), Headers())
+                headers[group, kind] = Headers()
                 for record in records:
-                    of_kind.read(record.id, record.path)
+                    headers[group, kind].read(record.id, record.path)
                     progress.update()
     return headers

@@ -23,12 +23,7 @@ def sounding(waveform: NDArray[np.float32], rate: int, below: float = SILENCE) -
 
     Levels are those of frames without offset and rumble. Silence is what stays ``below`` dB below
     the loudest frame, or close to the floor, noise that goes on all the time. Clicks count only
-    where nothing else comes up to them.
-
-    Args:
-        waveform: (samples,), of any level.
-        rate: Hz.
-        below: dB.
+    where nothing else comes up to them. ``waveform`` is (samples,), of any level.
     """
     measured = frame_levels(waveform, rate)
     floor = np.percentile(measured[measured >= measured.max() - NOTHING], SOFTEST)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, Levels, check_bands, check_positive, decibels
+from vocalsketch.features.front_end import decibels, squared
+from vocalsketch.features.mel import MelFrontEnd
 
 BANDS_AT_ONCE = 32
 
 
 @dataclass
-class LogMel(FrontEnd):
+class LogMel(MelFrontEnd):
     """Power in mel bands, in dB relative to the clip's maximum.
 
     The Hann windows do not overlap and are centred, with reflected ends; the bands are Slaney's,
@@ -49,8 +50,7 @@ class LogMel(FrontEnd):
     top_db: float = 80.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "window", "bands", "top_db")
-        check_bands(self, self.minimum_frequency, self.maximum_frequency)
+        super().__post_init__()
         if not 1 <= self.frames <= 1 + self.samples // self.window:
             raise ConfigError(
                 f"LogMel: frames is {self.frames}: {self.seconds} s hold between 1 and "
@@ -67,18 +67,12 @@ class LogMel(FrontEnd):
         """Samples from one frame to the next: windows do not overlap."""
         return self.window
 
-    def frequencies(self) -> NDArray[np.float64]:
-        """Return the centre of each band, Hz, (bands,)."""
-        return band_edges(self)[1:-1]
-
-    def inverted(
-        self, features: Tensor, seed: int = 0, levels: Levels = Levels()
-    ) -> NDArray[np.float32]:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32]:
         """Return a sound whose features come close; phases are sought from the seed's."""
         from vocalsketch.features.inversion import from_mel, magnitudes
 
-        heard = magnitudes(features, self.top_db, levels)
-        return from_mel(heard, mel_filters(self), self.window, self.window, self.window, seed)
+        heard, filters = magnitudes(features, self.top_db), self.mel_filters(self.window)
+        return from_mel(heard, filters, self.window, self.window, self.window, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""
@@ -87,7 +81,7 @@ class LogMel(FrontEnd):
         reflected = torch.cat([before.flip(1), waveforms, after.flip(1)], dim=1)
         windows = reflected.unfold(1, self.window, self.window)  # (clips, all frames, window)
         spectra = torch.fft.rfft(windows * self.constant("analysis", self._hann, waveforms))
-        power = (spectra.real.square() + spectra.imag.square()).transpose(1, 2)
+        power = squared(spectra).transpose(1, 2)
         bands = [
             self.constant(f"filters{number}", part.copy, waveforms) @ power[:, heard]
             for number, (heard, part) in enumerate(self._filters)
@@ -104,7 +98,7 @@ class LogMel(FrontEnd):
         Of each part the frequencies that it hears, and a matrix (bands, these frequencies): of
         the whole matrix nine tenths are zeros.
         """
-        filters, parts = mel_filters(self), []
+        filters, parts = self.mel_filters(self.window), []
         for start in range(0, len(filters), BANDS_AT_ONCE):
             part = filters[start : start + BANDS_AT_ONCE]
             hearing = np.flatnonzero(part.any(axis=0))
@@ -141,71 +135,3 @@ class RecordingLogMel(LogMel):
     minimum_frequency: float = 0.0
     maximum_frequency: float = 22_050.0
     frames: int = 128
-
-
-class MelBands(Protocol):
-    """What filters follow from."""
-
-    @property
-    def sample_rate(self) -> int: ...  # noqa: D102 - Hz
-    @property
-    def window(self) -> int: ...  # noqa: D102 - samples
-    @property
-    def bands(self) -> int: ...  # noqa: D102
-    @property
-    def minimum_frequency(self) -> float: ...  # noqa: D102 - Hz
-    @property
-    def maximum_frequency(self) -> float: ...  # noqa: D102 - Hz
-
-
-def mel_filters(front_end: MelBands, points: int | None = None) -> NDArray[np.float64]:
-    """Return Slaney's triangular filters of equal area, (bands, points // 2 + 1).
-
-    Args:
-        front_end: Whose bands they are.
-        points: Of the transform whose bins they weigh; the window's samples if left out.
-
-    The bins of an odd window end short of half the sample rate, which is why the frequencies
-    are the transform's own. ``librosa.filters.mel`` gives the same matrix; importing it takes
-    longer than everything else that stands between a command and its first result.
-    """
-    frequencies = np.fft.rfftfreq(points or front_end.window, 1 / front_end.sample_rate)
-    edges = band_edges(front_end)
-    return triangles(frequencies, edges) * 2 / (edges[2:] - edges[:-2])[:, None]
-
-
-def triangles(places: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what places weigh in triangles, 1 at each inner edge and 0 at its neighbours.
-
-    Args:
-        places: On any scale, (places,).
-        edges: On the same, rising, (bands + 2,).
-
-    Returns:
-        (bands, places).
-    """
-    lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising, falling = (places - lower) / (centre - lower), (upper - places) / (upper - centre)
-    weights: NDArray[np.float64] = np.minimum(rising, falling).clip(min=0)
-    return weights
-
-
-def band_edges(front_end: MelBands) -> NDArray[np.float64]:
-    """Return where bands begin, peak and end, Hz, (bands + 2,)."""
-    lowest, highest = _mel(np.array([front_end.minimum_frequency, front_end.maximum_frequency]))
-    return _hertz(np.linspace(lowest, highest, front_end.bands + 2))
-
-
-LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel
-LOGARITHMIC_STEP = np.log(6.4) / 27  # and logarithmic above it: 27 mel span a factor of 6.4
-
-
-def _mel(hertz: np.ndarray) -> np.ndarray:
-    above = 15 + np.log(np.maximum(hertz, 1e-9) / 1000) / LOGARITHMIC_STEP
-    return np.where(hertz < 1000, hertz / LINEAR_HERTZ_PER_MEL, above)
-
-
-def _hertz(mel: np.ndarray) -> np.ndarray:
-    return np.where(
-        mel < 15, mel * LINEAR_HERTZ_PER_MEL, 1000 * np.exp((mel - 15) * LOGARITHMIC_STEP)
-    )

@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.front_end import FrontEnd, check_bands, check_positive
-from vocalsketch.features.log_mel import triangles
+from vocalsketch.features.front_end import squared
+from vocalsketch.features.mel import MelFrontEnd, triangles
 
 PREEMPHASIS = 0.97
 FLOOR, CENTRE, SCALE = 1e-5, 4.5, 5.0  # (log(power + 1e-5) + 4.5) / 5
 
 
 @dataclass
-class PreemphasisedMel(FrontEnd):
+class PreemphasisedMel(MelFrontEnd):
     """Power in mel bands after pre-emphasis, in logarithms, on a fixed scale.
 
     Source: Schmid, Koutini and Widmer, ICASSP 2023, arXiv:2211.04772. Frames are centred windows;
@@ -52,8 +52,7 @@ class PreemphasisedMel(FrontEnd):
     maximum_frequency: float = 15_000.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "window", "hop_length", "points", "bands")
-        check_bands(self, self.minimum_frequency, self.maximum_frequency)
+        super().__post_init__()
         if self.window > self.points:
             raise ConfigError(
                 f"PreemphasisedMel: points is {self.points}: give at least the window, "
@@ -78,8 +77,7 @@ class PreemphasisedMel(FrontEnd):
         windows = padded.unfold(1, self.window, self.hop_length)
         # the window lies at one end of the transform, where a power does not show it
         windows = windows * self.constant("hann", self._hann, waveforms)
-        spectra = torch.fft.rfft(windows, self.points)
-        power = spectra.real.square() + spectra.imag.square()
+        power = squared(torch.fft.rfft(windows, self.points))
         bands = power @ self.constant("filters", self._filters, waveforms)
         levels: Tensor = (bands + FLOOR).log().transpose(1, 2)
         return (levels + CENTRE) / SCALE

@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.errors import AudioError, ConfigError, StorageError
+from vocalsketch.errors import AudioError, ConfigError, StorageError, refuse_below
 from vocalsketch.features.audio import load_clip, opened_file
 from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
@@ -39,28 +39,26 @@ CHECKSUM = 4  # bytes
 CUT = "-cut"  # behind the content of a file of which what is there was used
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
+Contained = dict[Path, str]  # by file, the content; or why it cannot be used
+Made = tuple[Contained, Contained]  # of some files both
+
 
 @dataclass(frozen=True)
 class Entries:
     """What one front end made: a file for each content, an array and a checksum behind it.
 
     The checksum is of content and array, so that a file under another's name does not count.
-
-    Attributes:
-        folder: Where they lie.
-        shape: Of an array: (bins, frames), or (samples,) where waveforms are kept.
-        dtype: Of an array: float32, or int16 where waveforms are kept.
     """
 
     folder: Path
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    shape: tuple[int, ...]  # (bins, frames), or (samples,) where waveforms are kept
+    dtype: np.dtype  # float32, or int16 where waveforms are kept
 
     @classmethod
     def of(cls, front_end: FrontEnd, folder: Path) -> "Entries":
         """Return the entries of a front end in a store's folder."""
         folder = folder / f"{type(front_end).__name__}-{front_end.fingerprint}"
-        if _keeps_waveforms(front_end):
+        if front_end.cached == "waveform":
             return cls(folder, (front_end.samples,), np.dtype("<i2"))
         return cls(folder, front_end.shape, np.dtype("<f4"))
 
@@ -83,11 +81,7 @@ class Entries:
         return array.view(self.dtype).reshape(self.shape)
 
     def mapped(self, content: str) -> np.ndarray:
-        """Return an array, memory-mapped and read-only, without looking at its checksum.
-
-        Raises:
-            StorageError: The file was removed or cut.
-        """
+        """Return an array, memory-mapped and read-only, without looking at its checksum."""
         file = self.file(content)
         try:
             return np.memmap(file, self.dtype, mode="r", shape=self.shape)
@@ -121,22 +115,24 @@ class Entries:
 class FeatureTable:
     """Features by audio file, read from the store as needed; it may be pickled.
 
+    They are (bins, frames) float32; of a front end that caches waveforms these, (samples,).
+    What reads them raises a KeyError for a source that is not in the table, and a StorageError
+    where a file was removed since the table was made.
+
     Attributes:
-        shape: (bins, frames), or (samples,) of a front end that caches waveforms.
+        shape: Of one clip's.
         sources: The files that have features, in the order in which they were asked for.
         cut: Those of them of which a part is there and was used.
         bad: Why each of the others has none.
     """
 
-    def __init__(
-        self, entries: Entries, contents: Mapping[Path, str], bad: Mapping[Path, str]
-    ) -> None:
+    def __init__(self, entries: Entries, contents: Contained, bad: Contained) -> None:
         self.shape = entries.shape
         self.sources = tuple(contents)
         self.cut = tuple(path for path, content in contents.items() if content.endswith(CUT))
-        self.bad = dict(bad)
+        self.bad = bad
         self._entries = entries
-        self._contents = dict(contents)
+        self._contents = contents
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -145,25 +141,13 @@ class FeatureTable:
         return source in self._contents
 
     def __getitem__(self, source: Path) -> np.ndarray:
-        """Return one clip's features, a read-only view of the file.
-
-        They are (bins, frames) float32; of a front end that caches waveforms (samples,) int16,
-        with 32,767 for full scale.
-
-        Raises:
-            KeyError: The source is not in the table.
-            StorageError: The file was removed since the table was made.
-        """
+        """Return a read-only view of one clip's; waveforms as int16, 32,767 for full scale."""
         return self._entries.mapped(self._contents[source])
 
     def stack(self, sources: Iterable[Path] | None = None) -> np.ndarray:
         """Return features in memory, (clips, bins, frames) float32; of all sources by default.
 
-        Of a front end that caches waveforms it is these, (clips, samples) float32 in [-1, 1].
-
-        Raises:
-            KeyError: A source is not in the table.
-            StorageError: A file was removed since the table was made.
+        Waveforms are (clips, samples) float32 in [-1, 1].
         """
         wanted = self.sources if sources is None else tuple(sources)
         stacked = np.empty((len(wanted), *self.shape), dtype=np.float32)
@@ -172,14 +156,6 @@ class FeatureTable:
         if self._entries.dtype.kind == "i":
             stacked /= FULL_SCALE
         return stacked
-
-
-@dataclass
-class Made:
-    """What is known after reading some files: their contents, and why some cannot be used."""
-
-    contents: dict[Path, str] = field(default_factory=dict)
-    bad: dict[Path, str] = field(default_factory=dict)
 
 
 class FeatureStore:
@@ -232,29 +208,30 @@ class FeatureStore:
         """
         if on_bad_audio not in get_args(OnBadAudio):
             raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
-        if jobs is not None and jobs < 1:
-            raise ConfigError(f"jobs is {jobs}: it must be at least 1.")
+        refuse_below(1, jobs=available_cores() if jobs is None else jobs)
         wanted = list(dict.fromkeys(sources))
         entries = Entries.of(front_end, self.folder)
         stamps = {path: stamp_of(path) for path in wanted}
-        known = self._memory.known(stamps)
         use = on_bad_audio == "use"
         contents = {
             path: content
-            for path, content in known.items()
+            for path, content in self._memory.known(stamps).items()
             if (use or not content.endswith(CUT)) and self._holds(entries, content)
         }
         missing = [path for path in wanted if path not in contents]
-        bad: dict[Path, str] = {}
+        bad: Contained = {}
         if missing:
             self._prepare(entries.folder)
             make = partial(self._part, entries=entries, front_end=front_end, use=use)
             name = f"{type(front_end).__name__} features"
             with tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar:
-                made = self._make(missing, make, jobs or available_cores(), ray, bar.update)
-            self._memory.remember(made.contents, stamps)
-            contents |= made.contents
-            bad = {path: made.bad[path] for path in missing if path in made.bad}
+                for made, refused in self._made(missing, make, jobs or available_cores(), ray):
+                    contents |= made
+                    bad |= refused
+                    bar.update(len(made) + len(refused))
+            found = {path: contents[path] for path in missing if path in contents}
+            self._memory.remember(found, stamps)
+            bad = {path: bad[path] for path in missing if path in bad}
         if bad and on_bad_audio != "skip":
             raise _all_bad(bad)
         return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, bad)
@@ -270,32 +247,26 @@ class FeatureStore:
         self._verified[file] = stamp
         return True
 
-    def _make(
+    def _made(
         self,
         missing: Sequence[Path],
         make: Callable[[Sequence[Path]], Made],
         jobs: int,
         ray: str | None,
-        tell: Callable[[int], object],
-    ) -> Made:
-        """Compute features with several threads, or on a cluster; tell how many at a time."""
+    ) -> Iterator[Made]:
+        """Yield what several threads, or a cluster, make of some files at a time."""
         parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
         # Processes that fill one store at once begin at different parts, and pass over what
         # another has made.
         first = os.getpid() % len(parts)
-        made = Made()
-        order = (*parts[first:], *parts[:first])
-        for done in spread(make, order, jobs, ray=ray, shared=self.folder):
-            made.contents |= done.contents
-            made.bad |= done.bad
-            tell(len(done.contents) + len(done.bad))
-        return made
+        return spread(make, (*parts[first:], *parts[:first]), jobs, ray=ray, shared=self.folder)
 
     def _part(
         self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd, use: bool
     ) -> Made:
         """Read files, and compute and keep those features that are not there."""
-        made = Made()
+        contents: Contained = {}
+        bad: Contained = {}
         clips: dict[str, np.ndarray] = {}
         for path in paths:
             try:
@@ -310,12 +281,12 @@ class FeatureStore:
                             clip = load_clip(stream, front_end, name=str(path), whole=False)
                             content += CUT
                         clips[content] = clip
-                made.contents[path] = content
+                contents[path] = content
             except AudioError as error:
-                made.bad[path] = str(error)
+                bad[path] = str(error)
         for content, features in zip(clips, transformed(clips.values(), front_end), strict=True):
             entries.add(content, features)
-        return made
+        return contents, bad
 
     def _prepare(self, folder: Path) -> None:
         try:
@@ -333,7 +304,7 @@ def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np
     in their last bits, on how many others were computed with it.
     """
     waiting = list(clips)
-    if _keeps_waveforms(front_end):
+    if front_end.cached == "waveform":
         yield from (np.rint(clip * FULL_SCALE).astype("<i2") for clip in waiting)
         return
     for start in range(0, len(waiting), BATCH):
@@ -341,10 +312,6 @@ def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np
         batch = np.zeros((BATCH, front_end.samples), dtype=np.float32)
         batch[: len(part)] = part
         yield from front_end(torch.from_numpy(batch)).numpy()[: len(part)]
-
-
-def _keeps_waveforms(front_end: FrontEnd) -> bool:
-    return front_end.cached == "waveform"
 
 
 def _checksum(content: str, array: np.ndarray) -> bytes:

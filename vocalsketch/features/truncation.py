@@ -22,21 +22,13 @@ UNKNOWN = ((0x7FFF_0000, 0x8000_FFFF), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**3
 
 @dataclass(frozen=True)
 class Extent:
-    """What is known of a file's length before it is decoded.
+    """What is known of a file's length before it is decoded."""
 
-    Attributes:
-        stated: Bytes of audio by the header; 0 where it is not known.
-        there: Bytes of audio that are there.
-        cut: How a compressed file is known to be cut short; empty where it is not.
-        patches: By position in the file, the bytes that its header ought to have there.
-        foreign: Whether libsndfile would play a part only.
-    """
-
-    stated: int = 0
-    there: int = 0
-    cut: str = ""
-    patches: dict[int, bytes] = field(default_factory=dict)
-    foreign: bool = False
+    stated: int = 0  # bytes of audio by the header; 0 where it is not known
+    there: int = 0  # bytes of audio that are there
+    cut: str = ""  # how a compressed file is known to be cut short; empty where it is not
+    patches: dict[int, bytes] = field(default_factory=dict)  # what the header ought to have there
+    foreign: bool = False  # whether libsndfile would play a part only
 
 
 class Chunks(NamedTuple):

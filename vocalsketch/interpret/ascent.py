@@ -51,11 +51,6 @@ class Ascent:
     silence). Without that bound a unit with leaky activations could be raised for ever, and its
     activation could not be compared with that of a clip. A step goes along the gradient of each
     input, has the same length whatever the layer, and ends back within the bound.
-
-    Attributes:
-        patterns: For each input (units, bins, frames): those of the best objective.
-        activations: What the units answered to them, (units,), leaky.
-        curves: For each unit the activation at each of its steps.
     """
 
     activation: Activation  # maps some units' inputs, and which rows they are, to (rows,)
@@ -66,15 +61,16 @@ class Ascent:
 
     def __post_init__(self, starts: Inputs) -> None:
         self._inputs = tuple(within_reach(start.detach()) for start in starts)
+        # of the best objective, for each input (units, bins, frames)
         self.patterns = tuple(each.clone() for each in self._inputs)
         lowest = torch.full_like(self.scales, -torch.inf)
         self._objective = lowest  # (units,), of the best
         self._reference = lowest.clone()  # (units,), what the next must beat by a thousandth
-        self.activations = lowest.clone()
+        self.activations = lowest.clone()  # (units,), leaky, of the patterns
         self._sizes = torch.full_like(self.scales, self.settings.step_size)
         self._idle = torch.zeros_like(self.scales, dtype=torch.long)  # since the reference rose
         self._halved = self._idle.clone()
-        self.curves: list[list[float]] = [[] for _ in self.scales]
+        self.curves: list[list[float]] = [[] for _ in self.scales]  # activations at each step
 
     def climb(self, name: str = "ascent") -> Self:
         """Go on until all converged, each unit leaving the batch as it does, or to the limit.

@@ -26,21 +26,17 @@ Result = dict[str, Any]
 
 
 class Results(TypedDict):
-    """The contents of ``results.json``.
-
-    ``split`` is the split's fingerprint, ``split_name`` how it was made, ``system`` what was
-    evaluated, ``skipped`` the files left out because they could not be read.
-    """
+    """The contents of ``results.json``."""
 
     format: int
     corpus: str
-    split: str
-    split_name: str
+    split: str  # its fingerprint
+    split_name: str  # how it was made
     half: Half
-    system: str
+    system: str  # what was evaluated
     categories: dict[str, Result]
     macro: Result  # the unweighted means over categories
-    skipped: list[str]
+    skipped: list[str]  # files left out because they could not be read
 
 
 def corpus_tag(corpus: str) -> str:

@@ -18,13 +18,7 @@ SHIPPED = "default"  # before the fingerprint in the name of the default system'
 
 
 class Ear:
-    """The imitation side of a system whose score is an inner product, as ``export`` writes it.
-
-    Attributes:
-        fingerprint: The system's.
-        kind: What a score is.
-        aspects: Names of what may count more or less.
-    """
+    """The imitation side of a system whose score is an inner product, as ``export`` writes it."""
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -38,7 +32,7 @@ class Ear:
         )
         told = self._session.get_modelmeta().custom_metadata_map
         about = {name: json.loads(value) for name, value in told.items()}
-        self.fingerprint: str = about["fingerprint"]
+        self.fingerprint: str = about["fingerprint"]  # the system's, as is what follows
         self.kind: Kind = about["kind"]
         self.aspects: tuple[str, ...] = tuple(about["aspects"])
         self._shape = ClipShape(

@@ -241,17 +241,12 @@ class Index:
         return Searcher([self]).search(waveform, rate, k, **wishes)
 
 
+@dataclass(frozen=True)
 class BlockScorer:
-    """Exact scores of blocks of rows, for systems that offer no faster ones.
+    """Exact scores of blocks of rows, for systems that offer no faster ones."""
 
-    Args:
-        score: Scores queries (q, width) against rows (n, width); a pair's depends on it alone.
-        pool: Threads that score.
-    """
-
-    def __init__(self, score: Callable[[Floats, Floats], Floats], pool: Executor) -> None:
-        self._score = score
-        self._pool = pool
+    score: Callable[[Floats, Floats], Floats]  # of queries (q, width) and rows (n, width): (q, n)
+    pool: Executor  # threads that score
 
     def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
         """Score every query (q, width) against every row of blocks (n, width): (q, all n)."""
@@ -261,7 +256,7 @@ class BlockScorer:
             for block in blocks
             for start in range(0, len(block), ROWS_PER_TASK)
         ]
-        found = list(self._pool.map(lambda part: self._score(asked, part), rows))
+        found = list(self.pool.map(lambda part: self.score(asked, part), rows))
         return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
 
 

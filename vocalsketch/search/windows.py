@@ -42,10 +42,6 @@ class Windows:
         front_end: Gives rate and length of the clips.
         name: What errors call the file.
 
-    Attributes:
-        duration: Of the file, seconds.
-        sample_rate: Of the file, Hz.
-
     Raises:
         AudioError: The file cannot be decoded, or is silent; also while the windows are read.
     """
@@ -54,8 +50,8 @@ class Windows:
         self._stream, self._front_end, self._name = stream, front_end, name
         self._window = max(WINDOW, front_end.seconds)
         longest = (WINDOWS_AT_ONCE + 1) * self._window / 2 + MARGIN
-        self._beginning, self.sample_rate = self._read(0.0, longest)
-        self.duration = len(self._beginning) / self.sample_rate
+        self._beginning, self.sample_rate = self._read(0.0, longest)  # hz, of the file
+        self.duration = len(self._beginning) / self.sample_rate  # seconds, of the file
         if len(self._beginning) >= math.floor(longest * self.sample_rate):
             stream.seek(0)
             with opened_audio(stream, name) as audio:  # what the header promises

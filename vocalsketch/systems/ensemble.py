@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import ClipShape, clip_of
-from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.waveform import Waveform
+from vocalsketch.features.front_end import FrontEnd, Waveform
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.registry import SYSTEMS, class_named
 from vocalsketch.systems.system import System

@@ -30,7 +30,7 @@ FRONT_ENDS = {
     "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
     "PreemphasisedMel": "vocalsketch.features.preemphasised_mel.PreemphasisedMel",
     "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
-    "Waveform": "vocalsketch.features.waveform.Waveform",
+    "Waveform": "vocalsketch.features.front_end.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",
 }
 

@@ -26,37 +26,8 @@ STRIDE = 256  # samples between them
 LOUD_ENOUGH = 1e-5  # of a full-scale sample: a peak below it is silence
 
 
-def anyone(rng: np.random.Generator) -> Person:
-    """Return someone drawn at random: a man, a woman or a child."""
-    kind = rng.integers(5)  # two men, two women, a child
-    lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[
-        0 if kind < 2 else 1 if kind < 4 else 2
-    ]
-    tract = 0.98 * (lowest / 100.0) ** 0.22 * rng.uniform(0.92, 1.08)
-    return Person(
-        name="anyone",
-        voice=Voice(
-            tract=tract,
-            breathiness=rng.uniform(0.05, 1.2),
-            openness=rng.uniform(0.4, 0.8),
-            jitter=rng.uniform(0.004, 0.03),
-        ),
-        lowest=lowest,
-        reach=rng.uniform(1.2, 2.3),
-        shrink=rng.uniform(0.4, 1.3),
-        compression=rng.uniform(0.5, 1.0),
-        tempo=rng.uniform(0.85, 1.2),
-        threshold=rng.uniform(0.5, 0.8),
-        reaction=rng.uniform(0.005, 0.035),
-    )
-
-
 def listen(waveform: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> Heard:
-    """Return what an imitator hears in a recording; listen once and imitate often.
-
-    Args:
-        waveform: (samples,), mono.
-        sample_rate: Hz.
+    """Return what an imitator hears in a recording (samples,), mono; listen once, imitate often.
 
     Raises:
         AudioError: The recording is silent or holds samples that are not finite.
@@ -80,14 +51,8 @@ def imitate(
 ) -> Frames:
     """Return a vocal imitation of a recording, (samples,) at 16 kHz in [-1, 1], 4 s at most.
 
-    Args:
-        waveform: (samples,), mono.
-        person: Who imitates; ``anyone`` draws somebody.
-        rng: Draws the manner, the wavering and the device: the same state gives the same bytes.
-        sample_rate: Of the recording, Hz.
-
-    Raises:
-        AudioError: The recording is silent or holds samples that are not finite.
+    Of the recording, (samples,), mono, ``listen`` says what can be heard; ``anyone`` draws a
+    person; the same state of ``rng`` gives the same manner, wavering and device, and bytes.
     """
     return imitated(listen(waveform, sample_rate), person, rng)
 

@@ -1,6 +1,6 @@
 """What is heard in a sound, frame by frame: loudness, pitch, periodicity, brightness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,13 @@ class Heard:
     def changed(self, change: Callable[[Frames], Frames]) -> "Heard":
         """Return the sound with each of its contours changed."""
         return Heard(*(change(each) for each in vars(self).values()))
+
+    def at(self, places: Frames, widths: Sequence[float]) -> "Heard":
+        """Return the contours at places between frames, each smoothed over a width of frames."""
+        width, frames = iter(widths), np.arange(len(self.pitch))
+        return self.changed(
+            lambda each: ndimage.gaussian_filter1d(np.interp(places, frames, each), next(width))
+        )
 
 
 def heard(waveform: NDArray[np.floating]) -> Heard:

@@ -127,14 +127,9 @@ def _warped(sound: Heard, person: Person, how: Manner, rng: np.random.Generator)
         kept = int(frames * rng.uniform(0.5, 1.0))
     length = round(kept * np.clip(person.tempo * how.tempo, 0.5, 2.0))
     length = min(max(length, 6), round(LONGEST * FRAMES))
-    places = wavering(length, kept, 0.2, rng)
     width = FRAMES * person.reaction
-    widths = iter((0.4 * width, width, width, width))
-    return sound.changed(
-        lambda contour: ndimage.gaussian_filter1d(
-            np.interp(places, np.arange(frames), contour), max(next(widths), 0.3)
-        )
-    )
+    widths = [max(each, 0.3) for each in (0.4 * width, width, width, width)]
+    return sound.at(wavering(length, kept, 0.2, rng), widths)
 
 
 def _contrasted(loudness: Frames, how: Manner) -> Frames:

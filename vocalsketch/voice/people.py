@@ -160,6 +160,31 @@ def person(number: int, rng: np.random.Generator) -> Person:
     )
 
 
+def anyone(rng: np.random.Generator) -> Person:
+    """Return someone drawn at random: a man, a woman or a child."""
+    kind = rng.integers(5)  # two men, two women, a child
+    lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[
+        0 if kind < 2 else 1 if kind < 4 else 2
+    ]
+    tract = 0.98 * (lowest / 100.0) ** 0.22 * rng.uniform(0.92, 1.08)
+    return Person(
+        name="anyone",
+        voice=Voice(
+            tract=tract,
+            breathiness=rng.uniform(0.05, 1.2),
+            openness=rng.uniform(0.4, 0.8),
+            jitter=rng.uniform(0.004, 0.03),
+        ),
+        lowest=lowest,
+        reach=rng.uniform(1.2, 2.3),
+        shrink=rng.uniform(0.4, 1.3),
+        compression=rng.uniform(0.5, 1.0),
+        tempo=rng.uniform(0.85, 1.2),
+        threshold=rng.uniform(0.5, 0.8),
+        reaction=rng.uniform(0.005, 0.035),
+    )
+
+
 def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
     """Return the person's imitation of a sound, (samples,) at 16 kHz in [-1, 1]."""
     followed = _warped(sound, person, rng)
@@ -172,13 +197,7 @@ def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
     stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.07)), 0.75, 1.3)
     frames = len(sound.loudness)
     length = min(max(round(frames * stretch), 10), round(LONGEST * 100))
-    places = wavering(length, frames, 0.15, rng)
-    width = 100.0 * person.reaction
-    return sound.changed(
-        lambda contour: ndimage.gaussian_filter1d(
-            np.interp(places, np.arange(frames), contour), width
-        )
-    )
+    return sound.at(wavering(length, frames, 0.15, rng), [100.0 * person.reaction] * 4)
 
 
 def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:

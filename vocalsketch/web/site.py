@@ -36,12 +36,11 @@ RUNTIME_SHA512 = (
     "51dffe101a3a9a1b9a416b7f3a368e93488d5a35ea26879e305afac50104459748647d8e5a91b3bae8f3ee57ee3818"
     "d46ba4c413fb1ce276fb0dae5d34bdf87e"
 )
-# Some web servers do not know .mjs for a script.
-RUNTIME_FILES = {
-    "ort.wasm.min.mjs": "ort.wasm.min.js",
-    "ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.js",
-    "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
-}
+RUNTIME_FILES = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
 PAGE = "index.html", "page.css", "page.js", "recorder.js", "icon.svg"
 OWN = "backend.js", "hearing.js"
 WORKER = "service-worker.js"
@@ -52,11 +51,6 @@ PLAYED = {".wav": WAV, ".flac": {"PCM_S8", "PCM_16", "PCM_24"}, ".mp3": {"MPEG_L
 PLAYED |= dict.fromkeys((".ogg", ".oga", ".opus"), OGG)
 LONGEST = 1e6  # seconds: all of a sound
 KEPT = 200e6  # bytes of all sounds that a browser keeps for use without a network
-# A browser is told that the page needs nothing from elsewhere.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'none'"
-)
 
 
 @dataclass(frozen=True)
@@ -100,10 +94,6 @@ def export_site(
         for folder, names in (("static", PAGE), ("site", (*OWN, WORKER))):
             for name in names:
                 shutil.copyfile(HERE / folder / name, site / name)
-        page = (site / "index.html").read_text(encoding="utf-8")
-        policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        text = page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{policy}')
-        (site / "index.html").write_text(text, encoding="utf-8")
         (site / ".nojekyll").touch()  # GitHub would leave out what begins with _
         _add_runtime(site / "onnxruntime")
         export_system(system, site / "system", precision=precision, licence=licence)
@@ -141,12 +131,16 @@ def _add_runtime(folder: Path) -> None:
     folder.mkdir()
     try:
         with tarfile.open(archive) as package:
-            for name, own in RUNTIME_FILES.items():
+            for name in RUNTIME_FILES:
                 content = package.extractfile(f"package/dist/{name}")
                 assert content is not None, "regular files"
-                (folder / own).write_bytes(content.read())
+                (folder / _served(name)).write_bytes(content.read())
     except (tarfile.TarError, EOFError, KeyError) as error:
         raise DatasetError(f"{archive} is damaged ({error}): remove it and run again.") from error
+
+
+def _served(name: str) -> str:
+    return name.replace(".mjs", ".js")  # which some web servers do not know for a script
 
 
 def _add_library(site: Path, index: Index) -> dict[str, Any]:
@@ -192,7 +186,7 @@ def _add_worker(site: Path, sounds: dict[str, Any], inner_product: bool) -> bool
     """Tell the service worker what a browser keeps; return whether the sounds are of it."""
     files = [*PAGE, *OWN, "library.json", "embeddings.f32", "system/metadata.json"]
     files += ["system/imitation.onnx", *([] if inner_product else ["system/score.onnx"])]
-    files += [f"onnxruntime/{name}" for name in RUNTIME_FILES.values()]
+    files += [f"onnxruntime/{_served(name)}" for name in RUNTIME_FILES]
     version = hashlib.sha256(b"".join((site / name).read_bytes() for name in files)).hexdigest()
     places = list(map(_place, sounds["path"], sounds["converted"]))
     offline = sum((site / place).stat().st_size for place in places) <= KEPT

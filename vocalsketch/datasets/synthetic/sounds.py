@@ -5,12 +5,12 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, signal
 from scipy.io import wavfile
 from tqdm import tqdm
 
@@ -21,15 +21,41 @@ Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 SEED = 13_862
+
+
+class Part(NamedTuple):
+    """What a word stands for that is made anew wherever it is named."""
+
+    recipe: Any
+
+
+def recipes(name: str) -> list[Any]:
+    """Return the documents of a file of recipes beside this one."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return list(yaml.load_all(text, yaml.CSafeLoader))
+
+
+def first(count: int, values: Any) -> Any:
+    """Return that many values, or those that there are."""
+    return values[:count]
+
+
+def peak(sound: Curve) -> float:
+    """Return how far a sound swings."""
+    return float(np.abs(sound).max())
+
+
 # Category -> name -> what makes the sound; class -> what makes it; what stand_ins.Language has
-CATALOGUE, SCENES, LANGUAGES = yaml.load_all(
-    Path(__file__).with_name("recipes.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
-)
+CATALOGUE, SCENES, LANGUAGES = recipes("recipes.yaml")
+_NUMPY = "arange clip cos cumsum exp flatnonzero geomspace maximum sin sort std tanh where"
 _WORDS: dict[str, Callable[..., Any]] = {
     **vars(operator),
     **vars(synthesis),
-    **{word.__name__: word for word in (max, round, sorted, np.maximum, np.sin)},
+    **{name: getattr(np, name) for name in _NUMPY.split()},
+    **{word.__name__: word for word in (len, max, min, range, round, sorted, first, peak)},
+    "fftconvolve": signal.fftconvolve,
 }
+_DRAWS = "uniform integers permutation choice normal random exponential"
 
 
 def generator(*names: str) -> np.random.Generator:
@@ -46,9 +72,9 @@ def recording(category: str, name: str) -> Curve:
     return np.asarray(0.7 * noisy / np.abs(noisy).max())
 
 
-def made(recipe: Any, rng: np.random.Generator, **words: float) -> Curve:
+def made(recipe: Any, rng: np.random.Generator, **words: Any) -> Curve:
     """Return the waveform at 44.1 kHz of a recipe; ``words`` are the values of its names."""
-    drawn = {name: getattr(rng, name) for name in ("uniform", "integers", "permutation", "choice")}
+    drawn = {name: getattr(rng, name) for name in _DRAWS.split()}
     for name in ("hiss", "plucked"):
         drawn[name] = lambda *given, make=_WORDS[name]: make(*given, rng=rng)
     return np.asarray(_value(recipe, {**_WORDS, **drawn, **words}))
@@ -57,20 +83,29 @@ def made(recipe: Any, rng: np.random.Generator, **words: float) -> Curve:
 def _value(recipe: Any, words: Mapping[str, Any]) -> Any:
     """Return what a part of a recipe stands for: a number, a list of these, or a waveform."""
     if isinstance(recipe, str):
-        return words[recipe]
+        found = words[recipe]
+        return _value(found.recipe, words) if isinstance(found, Part) else found
     if not isinstance(recipe, list):
         return recipe
     if recipe[0] == "let":
         for name, value in recipe[1].items():
             words = {**words, name: _value(value, words)}
         return _value(recipe[2], words)
+    if recipe[0] == "if":
+        return _value(recipe[2 if _value(recipe[1], words) else 3], words)
+    if recipe[0] == "case":
+        return _value(recipe[2 + _value(recipe[1], words)], words)
     values = [value for part in recipe for value in _values(part, words)]
     return values[0](*values[1:]) if callable(values[0]) else values
 
 
 def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the value of a part of a list, or the several that ``each`` stands for."""
-    if not isinstance(part, list) or part[0] != "each":
+    """Yield the value of a part of a list, or the several for which ``all`` and ``each`` stand."""
+    special = part[0] if isinstance(part, list) else None
+    if special == "all":
+        yield from _value(part[1], words)
+        return
+    if special != "each":
         yield _value(part, words)
         return
     _, names, body = part

@@ -126,11 +126,7 @@ def plucked(
 ) -> Curve:
     """Return a plucked string (Karplus and Strong, 1983): noise in a damped delay loop.
 
-    Args:
-        frequency: Hz.
-        seconds: Length of the result.
-        sustain: Gain of one turn of the loop, below 1.
-        rng: Draws the noise.
+    ``sustain`` is the gain of one turn of the loop, below 1.
     """
     period = round(SAMPLE_RATE / frequency - 0.5)
     excitation = np.zeros(round(seconds * SAMPLE_RATE))
@@ -168,12 +164,9 @@ def hiss(loudness: Curve, centre: Curve | float, width: float, rng: np.random.Ge
 
 
 def lowpassed(sound: Curve, cutoff: Curve | float, resonance: float = 0.0) -> Curve:
-    """Return ``sound`` through a moving low-pass filter of 24 dB per octave.
+    """Return ``sound`` through a low-pass filter of 24 dB per octave, whose cutoff in Hz may move.
 
-    Args:
-        sound: (samples,).
-        cutoff: Hz, constant or (samples,).
-        resonance: Gain of the peak at the cutoff, beside 1 below it.
+    ``resonance`` is the gain of the peak at the cutoff, beside 1 below it.
     """
     cutoffs = np.broadcast_to(np.asarray(cutoff, dtype=float), sound.shape)
 
