@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="where indexes are made and kept")
     parser.add_argument("--rows", type=int, action="append", help="of an index")
     parser.add_argument("--network", action="store_true", help="only the first network, 128 wide")
+    parser.add_argument("--every", type=int, default=3, help="search with each n-th imitation")
     parser.add_argument("--way", choices=WAYS, action="append", help="default: all")
     parser.add_argument("--build", action="store_true", help="make indexes, and measure nothing")
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
@@ -58,7 +59,7 @@ def main() -> None:
     for rows in arguments.rows or [1_000_000]:
         folder = arguments.out / f"{'network' if arguments.network else 'default'}-{rows}"
         made(folder, rows, arguments)
-        np.save(folder / "queries.npy", queries[:, : load_width(folder)])
+        np.save(folder / "queries.npy", queries[:: arguments.every, : load_width(folder)])
         if not arguments.build:
             report(folder, arguments.way or list(WAYS))
 
@@ -135,10 +136,10 @@ def blocks(rows: int, schema: pa.Schema, draw: Callable[[int], np.ndarray]) -> I
         folders = [f"Folder {number // 1000:05}" for number in numbers]
         columns = {
             "path": [f"{f}/sound {n:08}.wav" for f, n in zip(folders, numbers, strict=True)],
-            "start": np.zeros(count),
-            "end": np.full(count, 4.0),
-            "duration": np.full(count, 4.0),
-            "sample_rate": np.full(count, 44_100),
+            "start": 2.0 * (numbers % 3),
+            "end": 2.0 * (numbers % 3) + 4.0,
+            "duration": 8.0 + numbers % 997 / 997,
+            "sample_rate": np.array([22_050, 44_100, 48_000, 96_000])[numbers % 4],
             "tags": [[folder.casefold()] for folder in folders],
             "content": [f"{number:032x}" for number in numbers],
             "size": np.full(count, 352_844),

@@ -32,7 +32,7 @@ CALLBACK = "--trainer.callbacks+="
         (["--seed_everything=4294967296"], "seed_everything is 4294967296: .* 0 to 4294967295"),
         (["--seed_everything=-1"], "seed_everything is -1"),
         (["--data.init_args.workers=-1"], "workers is -1: give 0 or more"),
-        ([f"{CALLBACK}LearningRateMonitor"], "LearningRateMonitor logs, and trainer.logger is"),
+        ([f"{CALLBACK}LearningRateMonitor"], "Cannot use `LearningRateMonitor` callback with"),
         ([f"{CALLBACK}EarlyStopping", "--trainer.callbacks.monitor=val/losss"],
          "monitors 'val/losss', which nothing logs: did you mean 'val/loss'"),
         ([f"{CALLBACK}EarlyStopping", "--trainer.callbacks.monitor=val/loss",

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.jobs import fingerprint as module
-from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
+from vocalsketch.jobs import job as module
+from vocalsketch.jobs.job import corpus_fingerprint, fingerprint
 
 
 def test_a_corpus_that_is_moved_is_the_same_and_one_changed_sample_makes_another(

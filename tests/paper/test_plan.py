@@ -1,5 +1,7 @@
 """Which runs a study is made of, and what makes two of them the same."""
 
+import json
+
 import pytest
 import yaml
 
@@ -51,7 +53,7 @@ def test_iminet_is_three_systems_for_each_seed(configs):
 def test_what_is_not_trained_is_ranked_once(configs):
     (job,) = jobs(configs, ["contours"], 3).values()
     assert job.name == "contours/seed0"
-    assert job.command[2:5] == ("vocalsketch.paper.untrained", str(job.folder), "contours")
+    assert job.command[2:5] == ("vocalsketch.paper.ranked", str(job.folder), "contours")
 
 
 def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs):
@@ -94,8 +96,11 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
     last = made["ensemble/seed1"]
     assert last.needs == (made["dual/seed1"],)
     member = made["dual/seed1"].folder / "checkpoints" / "best.ckpt"
-    told = (str(last.folder), "ensemble", "demo", str(configs.parent / "split.json"), "error")
-    assert last.command[2:] == ("vocalsketch.paper.ensemble", *told, str(member), "contours")
+    module, *told, data, first, second = last.command[2:]
+    assert (module, *told) == ("vocalsketch.paper.ranked", str(last.folder), "ensemble")
+    split = str(configs.parent / "split.json")
+    assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
+    assert (first, second) == (str(member), "contours")
     assert len({job.fingerprint for job in made.values()}) == 6
     (configs / "dual_pretrain.yaml").unlink()
     with pytest.raises(ConfigError, match=r"No config .*dual_pretrain.yaml"):

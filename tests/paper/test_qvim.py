@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from vocalsketch.cli import main
 from vocalsketch.jobs.pool import start_here
-from vocalsketch.paper import untrained
+from vocalsketch.paper import ranked
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.qvim import shown, table
 from vocalsketch.retrieval.scores import CategoryScores, Scores
@@ -73,7 +73,7 @@ def done_here(job: object, slot: object) -> object:
     """Train, or rank, in this process: another takes longer to start than all that it would do."""
     if not job.command:
         return start_here(job, slot)
-    return SimpleNamespace(poll=lambda: untrained.main(*job.command[3:]) or 0, kill=lambda: None)
+    return SimpleNamespace(poll=lambda: ranked.main(*job.command[3:]) or 0, kill=lambda: None)
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # trees this small are advised against

@@ -15,6 +15,7 @@ from vocalsketch.errors import StorageError
 from vocalsketch.files import cache_folder
 from vocalsketch.search import Index, Searcher, build_index, embedding
 from vocalsketch.search.remote import Remote
+from vocalsketch.web.libraries import Libraries
 
 ADDRESS = "memory://bucket/index"
 
@@ -63,6 +64,13 @@ def test_an_index_elsewhere_is_the_local_one_and_is_kept_up_to_date(
     (best, *_) = Searcher.open([ADDRESS]).search(chirp(2), RATE, k=7)
     (expected, *_) = Searcher.open([local]).search(chirp(2), RATE, k=7)
     assert best == expected
+
+
+def test_the_page_keeps_an_index_elsewhere_open(library: Path, checkpoint: Path) -> None:
+    build(library, ADDRESS, checkpoint)
+    libraries = Libraries([f"{ADDRESS}/"])
+    (first,) = libraries.now().indexes
+    assert libraries.now().indexes == (first,)  # not fetched with every request
 
 
 def test_the_command_takes_an_address(

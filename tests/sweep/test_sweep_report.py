@@ -8,7 +8,6 @@ import pytest
 import yaml
 from matplotlib.axes import Axes
 from matplotlib.image import imread
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition
@@ -51,15 +50,16 @@ def test_the_history_shows_the_best_so_far_in_the_study_s_direction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "history.png"
-    steps: list[list[float]] = []
+    drawn: list[list[float]] = []
     with monkeypatch.context() as patch:
-        patch.setattr(Axes, "step", lambda _self, _numbers, values, **_: steps.append(values))
-        histories = {"MAXIMIZE": [0.25, 0.5, 0.375], "MINIMIZE": [0.25, 0.5, 0.125]}
+        patch.setattr(Axes, "plot", lambda _self, _numbers, values, **_: drawn.append(list(values)))
+        histories = {"maximize": [0.25, 0.5, 0.375], "minimize": [0.25, 0.5, 0.125]}
         for direction, values in histories.items():
-            trials = [optuna.trial.create_trial(value=value) for value in values]
-            write_history(trials, definition, StudyDirection[direction], path)
-    assert steps == [[0.25, 0.5, 0.5], [0.25, 0.25, 0.125]]
-    write_history(searched.get_trials(), definition, StudyDirection.MAXIMIZE, path)
+            study = optuna.create_study(direction=direction)
+            study.add_trials([optuna.trial.create_trial(value=value) for value in values])
+            write_history(study, definition, path)
+    assert drawn == [[0.25, 0.5, 0.5], [0.25, 0.25, 0.125]]
+    write_history(searched, definition, path)
     assert imread(path)[..., :3].std() > 0.01  # something is drawn
 
 

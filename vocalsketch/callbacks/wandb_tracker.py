@@ -74,14 +74,9 @@ class WandbTracker(WandbLogger):
     def describe(
         self, *, name: str, run_id: str, job_type: str, tags: list[str], config: dict[str, Any]
     ) -> None:
-        """Fill in what the config left open; before the run begins.
+        """Fill in what the config left open, before the run begins; tags are added.
 
-        Args:
-            name: Name of the run.
-            run_id: W&B id, the same when a run is resumed.
-            job_type: The command.
-            tags: Tags to add.
-            config: The resolved config.
+        A run that is resumed has the same ``run_id`` as before.
         """
         settings = self._wandb_init
         settings["name"] = settings["name"] or name

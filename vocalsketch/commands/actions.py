@@ -33,19 +33,12 @@ RAY: Options = {
 
 
 class Action(NamedTuple):
-    """A subcommand.
+    """A subcommand."""
 
-    Attributes:
-        help: What it does, in lower case and without a full stop.
-        run: Runs it and returns its exit code.
-        options: What it takes.
-        description: What it does, at length.
-    """
-
-    help: str
-    run: Callable[[argparse.Namespace], int]
-    options: Options = MappingProxyType({})
-    description: str = ""
+    help: str  # what it does, in lower case and without a full stop
+    run: Callable[[argparse.Namespace], int]  # runs it and returns its exit code
+    options: Options = MappingProxyType({})  # what it takes
+    description: str = ""  # what it does, at length
 
 
 def add_options(parser: argparse._ActionsContainer, options: Options) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vocalsketch.jobs.job import Slot
     from vocalsketch.sweep.definition import Definition
     from vocalsketch.sweep.run import Place
-    from vocalsketch.sweep.trials import Tally
 
 INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
@@ -47,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
         f"{place.folder / 'workers'}"
     )
     tally, complete = run_study(definition, place, arguments.trials, slots)
-    print(_counts(tally))
+    print(tally)
     if not complete:
         print(
             f"Interrupted with {tally.finished} of {arguments.trials} trials finished; those that "
@@ -77,7 +76,7 @@ def _status(arguments: argparse.Namespace) -> int:
     trials = study.get_trials(deepcopy=False)
     tally = take_tally(trials)
     print(f"study {place.name}, {corpus_tag(definition.corpus)}")
-    print(_counts(tally))
+    print(tally)
     print(*running_lines(trials), sep="\n", end="\n" if tally.running else "")
     for reason, count in reasons_of(trials).items():
         print(f"{count} x {reason}")
@@ -170,14 +169,6 @@ def _print_best(study: "Study", definition: "Definition") -> int:
     for name, value in trial.params.items():
         print(f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}")
     return 0
-
-
-def _counts(tally: "Tally") -> str:
-    return (
-        f"{tally.finished} finished ({tally.complete} complete, {tally.pruned} pruned), "
-        f"{tally.running} running, {tally.waiting} waiting, {tally.failed} failed, "
-        f"{tally.retried} attempts broke off and were tried again"
-    )
 
 
 COMMON: Options = {

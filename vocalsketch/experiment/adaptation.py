@@ -69,13 +69,10 @@ class Adaptation:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give {least} or more.")
 
     def run(self, library: Path, imitations: Path | None, out: Path, system: str) -> Adapted:
-        """Adapt; go on where a call that was interrupted ended.
+        """Adapt a system, as ``load_system`` takes it, to a library, a folder of sounds.
 
-        Args:
-            library: A folder of sounds.
-            imitations: Recorded imitations in the folder layout, of these sounds or others.
-            out: Folder for the system and all that was made on the way.
-            system: What is adapted, as ``load_system`` takes it.
+        A call that was interrupted is gone on with. ``imitations`` are recorded ones in the folder
+        layout, of these sounds or others; ``out`` keeps the system and all made on the way.
 
         Raises:
             ConfigError: Nothing of the system can be adapted, or ``out`` is of other sounds.

@@ -186,12 +186,9 @@ def remedy(name: str, known: Collection[str]) -> str:
 
 
 def invalid(error: ValidationError, what: str, known: Collection[str]) -> ConfigError:
-    """Return the first thing that is wrong with what a file says, as one clear error.
+    """Return the first thing that pydantic found wrong as one clear error.
 
-    Args:
-        error: What pydantic found.
-        what: What the file speaks of there.
-        known: The keys that this may have.
+    ``what`` names what was read, ``known`` the keys that it may have.
     """
     found = error.errors()
     first = next((each for each in found if each["type"] in UNKNOWN), found[0])

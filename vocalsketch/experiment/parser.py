@@ -20,7 +20,7 @@ from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import read_config_text, remedy
-from vocalsketch.experiment.refusals import check_seed, is_raised_by, refusals_explained
+from vocalsketch.experiment.refusals import is_raised_by, refusals_explained
 from vocalsketch.experiment.resumption import WholeCheckpoints
 from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
 from vocalsketch.systems.registry import EXTENSIONS, extensions
@@ -32,6 +32,7 @@ KEYS = {
     "ckpt_path": "Checkpoint to go on from (fit) or to evaluate: a path, or best or last of "
     "--run_dir. With last, fit begins a run that has no whole epoch yet.",
 }
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 # values of the model that follow from the data
 LINKS = (
     "imitation_front_end",
@@ -44,12 +45,9 @@ LINKS = (
 
 
 class ExperimentCLI(LightningCLI):
-    """Parses a config and builds data module, module and trainer; runs nothing.
+    """Parses a command line and builds data module, module and trainer; runs nothing.
 
-    Args:
-        command: ``fit``, ``validate``, ``test`` or ``predict``.
-        arguments: What follows the command on the command line.
-        callbacks: Beside those of the config.
+    ``callbacks`` stand beside those of the config.
 
     Raises:
         ConfigError: The config has an unknown key or an impossible value.
@@ -109,7 +107,11 @@ class ExperimentCLI(LightningCLI):
             raise config_error(str(error), keys, self.configs) from error
         except OmegaConfBaseException as error:
             raise ConfigError(f"A ${{...}} of the config cannot be resolved: {error}") from error
-        check_seed(self.config.seed_everything)
+        seed = self.config.seed_everything
+        if isinstance(seed, int) and not 0 <= seed <= LARGEST_SEED:
+            raise ConfigError(
+                f"seed_everything is {seed}: give a whole number from 0 to {LARGEST_SEED}."
+            )
 
     def instantiate_classes(self) -> None:
         """Build everything; the parser wraps what a constructor refuses, this takes it out."""
@@ -193,12 +195,9 @@ UNREADABLE = "Problems parsing config:"
 
 
 def config_error(message: str, keys: Collection[str], configs: Sequence[str] = ()) -> ConfigError:
-    """Return the parser's complaint as one clear error.
+    """Return the parser's complaint about the given config files as one clear error.
 
-    Args:
-        message: What the parser said.
-        keys: The top-level keys that a config may have.
-        configs: The config files that were given.
+    ``keys`` are those that a config may have at its top.
     """
     denied = DENIED.search(message)
     if denied:

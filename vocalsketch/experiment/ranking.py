@@ -28,15 +28,8 @@ def rank(
 ) -> Results:
     """Rank a half of a corpus, write the results into a folder and return them.
 
-    Args:
-        folder: Where to.
-        name: Under which the system stands in the results.
-        system: What ranks.
-        root: The corpus.
-        split: As of a data module.
-        on_bad_audio: ``error`` or ``skip``.
-        test_root: A second corpus, which only tests.
-        half: That is ranked.
+    The system stands in them under ``name``; ``root``, ``split``, ``on_bad_audio`` and
+    ``test_root`` are as of a data module.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.

@@ -59,7 +59,6 @@ LIBRARIES = (
 KINDS = (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError)
 METRICS = ("train/loss", "val/loss", "val/mrr", "val/accuracy")
 OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory", re.IGNORECASE)
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
 
 
 @contextmanager
@@ -88,26 +87,10 @@ def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
     return f"{module}.".startswith(packages)
 
 
-def check_seed(seed: object) -> None:
-    """Refuse a seed that NumPy does not take.
-
-    Raises:
-        ConfigError: It is negative or too large.
-    """
-    if isinstance(seed, int) and not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(
-            f"seed_everything is {seed}: give a whole number from 0 to {LARGEST_SEED}."
-        )
-
-
 def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, test: bool) -> None:
     """Refuse what Lightning would notice after an epoch, or not at all.
 
-    Args:
-        settings: The config's ``trainer``.
-        data: What is trained on.
-        trainer: What trains.
-        test: Whether the test half is ranked at the end.
+    ``settings`` are the config's ``trainer``; ``test`` is whether the test half is ranked at last.
 
     Raises:
         ConfigError: A setting leaves nothing to train, to validate or to rank.
@@ -129,7 +112,7 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
             f"trainer.overfit_batches is {settings.overfit_batches}: Lightning would replace how "
             "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
         )
-    _check_callbacks(trainer)
+    _check_monitors(trainer)
 
 
 def check_validation(trainer: pl.Trainer) -> None:
@@ -149,19 +132,15 @@ def check_validation(trainer: pl.Trainer) -> None:
         )
 
 
-def _check_callbacks(trainer: pl.Trainer) -> None:
+def _check_monitors(trainer: pl.Trainer) -> None:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # which Lightning sets
-        name = type(callback).__name__
-        if name in ("LearningRateMonitor", "DeviceStatsMonitor") and not trainer.loggers:
-            raise ConfigError(
-                f"{name} logs, and trainer.logger is false: give a logger, or leave {name} out."
-            )
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, Checkpoint | EarlyStopping) and isinstance(monitor, str):
             near = difflib.get_close_matches(monitor, METRICS, n=1, cutoff=0.85)
             if near and monitor not in METRICS and not monitor.startswith(f"{near[0]}/"):
                 raise ConfigError(
-                    f"{name} monitors {monitor!r}, which nothing logs: did you mean {near[0]!r}?"
+                    f"{type(callback).__name__} monitors {monitor!r}, which nothing logs: did you "
+                    f"mean {near[0]!r}?"
                 )
 
 

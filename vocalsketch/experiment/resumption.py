@@ -80,12 +80,9 @@ def checkpoint_to_go_on_from(
 
 
 def refuse_another_split(checkpoint: Path, data: pl.LightningDataModule, *, goes_on: bool) -> None:
-    """Hold a split against the one that a checkpoint was trained with.
+    """Hold a split against the one kept with the run of a checkpoint.
 
-    Args:
-        checkpoint: Of a run, in whose folder the split is kept.
-        data: What is trained on or evaluated, of any corpus where it is evaluated.
-        goes_on: Whether the training goes on.
+    Where the training does not go on, the data may be of any corpus.
 
     Raises:
         CheckpointError: It is another of the same corpus: what trained would be tested.
@@ -127,13 +124,10 @@ def changes(folder: RunFolder, config: str) -> list[str]:
     """Return in words which keys of a run's config are not those that it began with."""
     if not folder.config.exists():
         return []
+    texts = (folder.config.read_text(encoding="utf-8"), config)
     before, now = (
-        {
-            key: value
-            for key, value in values_of(yaml.safe_load(text))
-            if not isinstance(value, dict)
-        }
-        for text in (folder.config.read_text(encoding="utf-8"), config)
+        {key: v for key, v in values_of(yaml.safe_load(text)) if not isinstance(v, dict | list)}
+        for text in texts
     )
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []

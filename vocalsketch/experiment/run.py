@@ -63,12 +63,9 @@ class Outcome:
 def run_experiment(
     command: Command, arguments: list[str], callbacks: Sequence[pl.Callback] = ()
 ) -> Outcome:
-    """Run ``fit``, ``validate``, ``test`` or ``predict`` as the command line would.
+    """Run a command as the command line would, with more callbacks than the config's.
 
-    Args:
-        command: What to do.
-        arguments: Such as ``["--config", "conf/iminet_tied.yaml", "--seed_everything", "3"]``.
-        callbacks: Beside those of the config, such as a sweep's.
+    ``arguments`` are such as ``["--config", "conf/iminet_tied.yaml", "--seed_everything", "3"]``.
 
     Raises:
         VocalSketchError: Bad input, whatever it is.

@@ -20,8 +20,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
-from vocalsketch.jobs.fingerprint import clips_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.job import Job, Slot, clips_fingerprint, fingerprint
 from vocalsketch.jobs.progress import complete
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.tasks.classification import Confusion, summed

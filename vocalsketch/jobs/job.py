@@ -1,15 +1,72 @@
-"""A job: one run of many, where it runs, and how it stands in its folder."""
+"""A job: one run of many, what counts as the same, where it runs, how it stands in its folder."""
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from vocalsketch.errors import ConfigError
+from tqdm import tqdm
+
+import vocalsketch
+from vocalsketch.datasets.records import Corpus
+from vocalsketch.errors import AudioError, ConfigError
+from vocalsketch.features.audio import opened_file
+from vocalsketch.features.contents import content_id
 from vocalsketch.files import write_text
 from vocalsketch.spread.threads import available_cores
+
+
+def fingerprint(
+    config: Any, *, seed: int, corpus: str, split: str, needs: Sequence[str] = ()
+) -> str:
+    """Return a hash of all that a run's result depends on, 16 hexadecimal digits.
+
+    That is its config, resolved; its seed; ``corpus_fingerprint`` or ``clips_fingerprint`` of its
+    data and how these are divided; the fingerprints of the runs that it starts from; the versions
+    of this package and of torch.
+    """
+    content = {
+        "config": config,
+        "seed": seed,
+        "corpus": corpus,
+        "split": split,
+        "needs": list(needs),
+        "versions": [vocalsketch.__version__, version("torch")],
+    }
+    plain = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+def corpus_fingerprint(corpus: Corpus) -> str:
+    """Return a hash of a corpus: ids, categories, targets and every byte of audio."""
+    sounds = {sound.path: (sound.id, sound.category) for sound in corpus.sounds}
+    imitations = {each.path: (each.id, each.sound_id) for each in corpus.imitations}
+    return clips_fingerprint(corpus.name, {**sounds, **imitations})
+
+
+def clips_fingerprint(name: str, clips: Mapping[Path, Sequence[str]]) -> str:
+    """Return a hash of audio files and of what is said of each.
+
+    It stays the same where the files are moved. Audio that cannot be read counts by its name.
+    """
+    digest = hashlib.sha256(name.encode())
+    for path, said in tqdm(clips.items(), desc="corpus fingerprint", unit="file", leave=False):
+        line = "\0".join((*said, _content(path)))
+        digest.update(f"{line}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _content(path: Path) -> str:
+    try:
+        with opened_file(path) as stream:
+            return content_id(stream)
+    except AudioError:
+        return "unreadable"
+
 
 State = Literal["started", "done", "failed"]
 TAIL = 65_536  # bytes of a log in which what it said last is looked for
@@ -25,7 +82,7 @@ class Job:
     folder: Path  # its run folder, which also holds ``job.json`` and ``log.txt``
     # what ``vocalsketch fit`` is told, but for its folder, its device and where to go on
     arguments: tuple[str, ...] = ()
-    # hash of all that its result depends on (``jobs.fingerprint``). An empty one is of what keeps
+    # hash of all that its result depends on (``fingerprint``). An empty one is of what keeps
     # no state: it is never done before
     fingerprint: str = ""
     needs: tuple["Job", ...] = ()  # jobs that have to be done before

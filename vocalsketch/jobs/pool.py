@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.jobs.job import ERROR, INTERRUPTED, Job, Slot, State, last_words
@@ -26,19 +26,36 @@ class JobError(VocalSketchError):
     """A job failed; what is done is kept."""
 
 
-class Process(Protocol):
-    """A job at work: a ``subprocess.Popen``, or what behaves so."""
+class _Here:
+    """A job that this process does itself, when it is first asked how far it is."""
+
+    def __init__(self, job: Job, slot: Slot) -> None:
+        self._job = job
+        self._arguments = [*job.arguments, *slot.arguments]
+        self._status: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit status, negative where a signal ended it; None while it works."""
+        from vocalsketch.jobs.run import train
+
+        if self._status is None:
+            self._status = INTERRUPTED
+            try:
+                train(self._job.folder, self._arguments)
+                self._status = 0
+            except VocalSketchError as error:
+                self._status = 1
+                said = f"{ERROR}{error}\n"
+                self._job.log.write_bytes(said.encode(errors="replace"))
+        return self._status
 
     def send_signal(self, sig: int) -> None:
-        """Send it a signal."""
+        self._status = self._status or INTERRUPTED  # whoever signals has interrupted it
 
     def kill(self) -> None:
-        """End it by force."""
+        """Do nothing."""
 
 
+Process = subprocess.Popen[bytes] | _Here  # a job at work
 Start = Callable[[Job, Slot], Process]
 
 
@@ -75,12 +92,8 @@ class _Running:
 class Pool:
     """Runs what is not done, and nothing twice.
 
-    Args:
-        slots: Where jobs run.
-        watcher: Is told what happens.
-        start: ``start_process``, or ``start_here`` for one slot in this process.
-        restarts: How often a job is started again whose process was killed.
-        clock: Seconds that pass.
+    ``start`` is ``start_process``, or ``start_here`` for one slot in this process; ``restarts`` is
+    how often a job is started again whose process was killed; ``clock`` gives seconds.
     """
 
     def __init__(
@@ -187,35 +200,6 @@ class Pool:
             for each in self._running:
                 _end(each.process)
             self._running.clear()
-
-
-class _Here:
-    """A job that this process does itself, when it is first asked how far it is."""
-
-    def __init__(self, job: Job, slot: Slot) -> None:
-        self._job = job
-        self._arguments = [*job.arguments, *slot.arguments]
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        from vocalsketch.jobs.run import train
-
-        if self._status is None:
-            self._status = INTERRUPTED
-            try:
-                train(self._job.folder, self._arguments)
-                self._status = 0
-            except VocalSketchError as error:
-                self._status = 1
-                said = f"{ERROR}{error}\n"
-                self._job.log.write_bytes(said.encode(errors="replace"))
-        return self._status
-
-    def send_signal(self, sig: int) -> None:
-        self._status = self._status or INTERRUPTED  # whoever signals has interrupted it
-
-    def kill(self) -> None:
-        """Do nothing."""
 
 
 def start_process(job: Job, slot: Slot) -> Process:

@@ -1,24 +1,15 @@
 """An encoder that keeps coarse places in time."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vocalsketch.datasets.weights import MOBILENETS
 from vocalsketch.errors import ConfigError
-from vocalsketch.models.cnn9 import Cnn9, stage
-from vocalsketch.models.mobilenet import MobileNet
+from vocalsketch.models.backbones import BACKBONES, stage
 from vocalsketch.models.tower import OverTime, Recurrent
-
-BACKBONES: Mapping[str, Callable[[int], MobileNet | Cnn9]] = {  # by name, of so many channels
-    **{name: partial(MobileNet, name) for name in MOBILENETS},
-    "aisfx": Cnn9,
-}
 
 
 @dataclass(frozen=True)

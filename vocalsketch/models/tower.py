@@ -140,13 +140,7 @@ class ConvBlock(nn.Module):
 
 
 class OverTime(nn.Module):
-    """A recurrent layer over time, in both directions.
-
-    Args:
-        values: Of a frame.
-        units: In each direction.
-        kind: ``gru`` or ``lstm``.
-    """
+    """A recurrent layer over time of frames of ``values``, with ``units`` in each direction."""
 
     def __init__(self, values: int, units: int, kind: Recurrent) -> None:
         super().__init__()
@@ -160,11 +154,7 @@ class OverTime(nn.Module):
 
 
 class Tower(nn.Module):
-    """A stack of convolutional stages and a flattening (paper, figures 2 and 3).
-
-    Args:
-        input_shape: (bins, frames) of a spectrogram.
-        geometry: The stages.
+    """Convolutional stages for (bins, frames), and a flattening (paper, figures 2 and 3).
 
     Raises:
         ConfigError: The stages do not fit the input.

@@ -32,16 +32,13 @@ Runs = Mapping[str, Mapping[int, Scores]]
 class Measured:
     """Scores of the test half, by row and seed.
 
-    Attributes:
-        runs: Scores by key (``rows.ROWS``, or a name that a user gave) and seed; what was not run
-            is absent.
-        notes: What a reader must know, such as a shortened schedule or failed runs.
-
     Raises:
         ConfigError: Two were not ranked on the same queries and candidates.
     """
 
+    # scores by key (``rows.ROWS``, or a name that a user gave) and seed; what was not run is absent
     runs: Runs
+    # what a reader must know, such as a shortened schedule or failed runs
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

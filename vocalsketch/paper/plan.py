@@ -17,8 +17,7 @@ from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import locked, write_text
-from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
 from vocalsketch.jobs.pool import Failure, Pool
 from vocalsketch.jobs.progress import Progress
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
@@ -120,15 +119,13 @@ class Plan:
         folder = folder_of(self.folder, name)
         members = [KNOWN[key] for key in row.members] or [row]
         needs = {each.key: self.job(each, seed) for each in members if each.config}
-        told = [str(folder), row.system or row.key, *self.data.settings.values()]
-        if row.members:
-            told += [
-                str(needs[each.key].folder / "checkpoints" / "best.ckpt")
-                if each.config
-                else each.system
-                for each in members
-            ]
-        module = f"vocalsketch.paper.{'ensemble' if row.members else 'untrained'}"
+        systems = [
+            str(needs[each.key].folder / "checkpoints" / "best.ckpt")
+            if each.config
+            else each.system
+            for each in members
+        ]
+        told = (str(folder), row.system or row.key, json.dumps(self.data.settings), *systems)
         return Job(
             name,
             folder,
@@ -140,7 +137,7 @@ class Plan:
                 needs=[need.fingerprint for need in needs.values()],
             ),
             needs=tuple(needs.values()),
-            command=(sys.executable, "-m", module, *told),
+            command=(sys.executable, "-m", "vocalsketch.paper.ranked", *told),
         )
 
     def _training(self, row: Row, seed: int) -> Job:

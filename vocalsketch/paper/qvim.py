@@ -16,16 +16,6 @@ from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 SHOWN = ("mrr", "ndcg")
 # random scores and the best entry, which is not run here: MRR and NDCG
 CHANCE, BEST = (0.0444, 0.337), (0.2932, 0.6468)
-COLUMNS = (
-    "row",
-    "label",
-    "seeds",
-    *SHOWN,
-    "mrr_std",
-    "ndcg_std",
-    "published_mrr",
-    "published_ndcg",
-)
 HEADINGS = ("system", "MRR here", "published", "NDCG here", "published", "seeds")
 READING = (
     "Here: measured by these runs, mean ± standard deviation over seeds. Published: what the "
@@ -35,13 +25,13 @@ READING = (
 
 def table(runs: Measured) -> DataFrame:
     """Return a line per system: what was measured, NaN where nothing was, and what is published."""
-    scored = runs.reference.categories[0]
-    rows = [*QVIM, *(row_of(key) for key in runs.runs if row_of(key).block == ADDED)]
-    lines = [_line(runs, row) for row in rows]
-    none = (math.nan, math.nan)
-    lines.append(("best", "Best entry", 0, *none, *none, *BEST))
-    lines.append(("chance", "Chance", 0, *chances(scored), *none, *CHANCE))
-    return DataFrame(lines, columns=list(COLUMNS))
+    added = [row_of(key) for key in runs.runs if row_of(key).block == ADDED]
+    lines = [_line(runs, row) for row in (*QVIM, *added)]
+    here = dict(zip(SHOWN, chances(runs.reference.categories[0]), strict=True))
+    for label, published, values in (("Best entry", BEST, {}), ("Chance", CHANCE, here)):
+        told = {f"published_{name}": each for name, each in zip(SHOWN, published, strict=True)}
+        lines.append({"row": label.split()[0].lower(), "label": label, "seeds": 0} | values | told)
+    return DataFrame(lines)
 
 
 def shown(lines: DataFrame) -> list[tuple[str, ...]]:
@@ -80,17 +70,15 @@ def write_report(folder: Path, runs: Measured) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def _line(runs: Measured, row: Row) -> tuple[object, ...]:
-    seeds = runs.runs.get(row.key, {}).values()
-    found = [measured(each.categories[0]).mean(axis=0) for each in seeds]
-    none = Sample(math.nan, math.nan, 0)
-    samples = [
-        Sample.of([float(means[MEASURES.index(name)]) for means in found]) if found else none
-        for name in SHOWN
-    ]
-    here = (*(each.mean for each in samples), *(each.std for each in samples))
-    published = [mean for mean, _ in row.printed] or [math.nan] * len(SHOWN)
-    return (row.key, row.label, len(found), *here, *published)
+def _line(runs: Measured, row: Row) -> dict[str, object]:
+    found = [measured(each.categories[0]) for each in runs.runs.get(row.key, {}).values()]
+    line: dict[str, object] = {"row": row.key, "label": row.label, "seeds": len(found)}
+    for place, name in enumerate(SHOWN):
+        values = [float(each.mean(axis=0)[MEASURES.index(name)]) for each in found]
+        here = Sample.of(values) if values else Sample(math.nan, math.nan, 0)
+        published = row.printed[place][0] if row.printed else math.nan
+        line |= {name: here.mean, f"{name}_std": here.std, f"published_{name}": published}
+    return line
 
 
 def _texts(line: dict[str, float], name: str) -> tuple[str, str]:

@@ -29,6 +29,7 @@ from vocalsketch.search.segment import (
 
 EXACT_BELOW = 1_000_000  # windows, of which all are scored faster than some are found
 SUBVECTOR = 2  # numbers of an embedding that one byte stands for
+ROWS_PER_FILE = 2**24  # a query begins to read each column in each file
 SAMPLES = 64  # windows for each cell that the cells are trained with
 
 
@@ -83,7 +84,7 @@ def _write(indexes: Sequence[Index], address: str, exact_below: int, bar: "tqdm[
     schema = schema_of(_padded(width), {})
     bar.total = windows
     batches = pa.RecordBatchReader.from_batches(schema, _batches(indexes, within, tags, bar))
-    rows = lance.write_dataset(batches, address, schema=schema)
+    rows = lance.write_dataset(batches, address, schema=schema, max_rows_per_file=ROWS_PER_FILE)
     if approximate:
         _add_indexes(rows, bar)
     with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ system. What it is stands in the metadata of its schema, written last: it says t
 """
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
 from vocalsketch.search.shard import WINDOW_COLUMNS
 
+# with as few threads as two cores have, the training of a vector index waits for itself for ever
+os.environ.setdefault("LANCE_CPU_THREADS", "8")
 try:  # for the export as well
     import lance as lance
     from lance.file import LanceFileSession as LanceFileSession
@@ -125,6 +128,7 @@ class LanceIndex(Index):
         """
         if not self.approximate:
             return self
+        _ = self._scorer  # one for all queries
         found, embedding = copy(self), self.embeddings([query])
         asked, count = embedding, max(RESCORED, PER_FILE * k)
         aspects = {n: f for n, f in wishes.get("aspects", {}).items() if f != 1.0}
@@ -172,9 +176,9 @@ class LanceIndex(Index):
 
     def _tagged(self, wanted: Sequence[str]) -> list[str]:
         """Return a filter for each wanted tag."""
-        each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
         filters = []
         for tag in wanted:
+            each = pa.chunked_array([[[name] for name in self._tags]], pa.list_(pa.string()))
             same = compress(map(_quoted, self._tags), matches_tags(each, [tag]))
             listed = ", ".join(same)
             filters.append(f"array_has_any(tags, [{listed}])" if listed else "false")

@@ -15,6 +15,7 @@ from pydantic import (
     FiniteFloat,
     PositiveInt,
     Strict,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic.dataclasses import dataclass
@@ -49,7 +50,7 @@ DEFAULTS: dict[str, Options] = {"tpe": {"constant_liar": True}}
 
 
 def _objective(given: Any) -> dict[str, str]:
-    objective = {"metric": given} if isinstance(given, str) else dict(given)
+    objective = dict(given) if isinstance(given, Mapping) else {"metric": str(given)}
     metric = objective.setdefault("metric", "val/mrr")
     objective.setdefault("direction", "minimize" if metric == "val/loss" else "maximize")
     if not str(metric).startswith("val/"):
@@ -63,13 +64,14 @@ def _objective(given: Any) -> dict[str, str]:
 
 
 def _named(given: Any) -> Options:
-    return {"name": given} if isinstance(given, str) else dict(given)
+    return dict(given) if isinstance(given, Mapping) else {"name": str(given)}
 
 
 def _seeded(sampler: Options) -> Options:
     if sampler.get("name") == "random":
-        sampler.setdefault("seed", 0)
-        trial_sampler(sampler, 0)
+        seed = sampler.setdefault("seed", 0)
+        if type(seed) is not int or seed < 0:
+            raise ValueError("its seed has to be a whole number, 0 or more")
     elif "seed" in sampler:
         raise ValueError("it takes no seed: what it draws depends on which trials are finished")
     return sampler
@@ -154,16 +156,18 @@ def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> D
     Raises:
         ConfigError: The file, or the config it names, cannot be read or has unknown keys.
     """
-    content = read_mapping(path)
-    own = content.pop("overrides", None) or {}
+    content = {key: value for key, value in read_mapping(path).items() if value is not None}
+    own = content.pop("overrides", {})
     if not isinstance(own, dict):
         raise ConfigError(f"overrides is {own!r} ({path}): give config keys and their values.")
     if "config" in content:
         named = content["config"] if isinstance(content["config"], list) else [content["config"]]
         tree = read_tree([path.parent / str(each) for each in named])
-        content["config"] = assigned(tree, {**own, **(overrides or {})})
+        content["config"] = assigned(
+            tree, {**{str(key): v for key, v in own.items()}, **(overrides or {})}
+        )
     try:
-        return Definition(**{"name": path.stem, **content})
+        return TypeAdapter(Definition).validate_python({"name": path.stem, **content})
     except ValidationError as error:
         known = [*Definition.__dataclass_fields__, "overrides"]
         raise invalid(error, str(path), known) from error

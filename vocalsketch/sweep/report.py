@@ -4,15 +4,15 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import optuna
-from matplotlib.figure import Figure
+from matplotlib import pyplot as plt
 from omegaconf import OmegaConf
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization.matplotlib import plot_optimization_history
 from pandas import DataFrame
 from rich.table import Table
 
@@ -20,8 +20,7 @@ from vocalsketch.callbacks.results import show_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.experiment.config import write_tree
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.jobs.fingerprint import corpus_fingerprint, fingerprint
-from vocalsketch.jobs.job import Job, Slot
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
 from vocalsketch.jobs.progress import complete
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
@@ -29,10 +28,11 @@ from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.storage import best_trial
 from vocalsketch.sweep.trial import track
-from vocalsketch.sweep.trials import REASON, first_attempt, take_tally
+from vocalsketch.sweep.trials import REASON, experimental, first_attempt, take_tally
 
 RESULTS = "results_test.json"
 MACRO = "macro mean"
+RESOLUTION = 120  # dots per inch
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,6 @@ def retrain(
     return Retrained(definition.corpus, {**categories, MACRO: macro})
 
 
-RESOLUTION = 120  # dots per inch
-
-
 def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path | None:
     """Write history, trials and the best config into the study's folder, and W&B's summary run.
 
@@ -129,7 +126,7 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     best = best_trial(study)
     trials = study.get_trials(deepcopy=False)
     history, config = folder / "report" / "history.png", folder / "best.yaml"
-    write_history(trials, definition, study.direction, history)
+    write_history(study, definition, history)
     write_trials(trials, folder / "report" / "trials.csv")
     write_text(config, export(definition, best))
     found = {"trial": best.number, "value": best.value, "parameters": best.params}
@@ -151,26 +148,15 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     )
 
 
-def write_history(
-    trials: list[FrozenTrial], definition: Definition, direction: StudyDirection, path: Path
-) -> None:
+def write_history(study: optuna.Study, definition: Definition, path: Path) -> None:
     """Draw the value of each complete trial, and the best up to it, into a PNG file."""
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    numbers = [trial.number for trial in complete]
-    values = [float(trial.value or 0.0) for trial in complete]
-    better = max if direction == StudyDirection.MAXIMIZE else min
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(numbers, values, "o", alpha=0.5, label="trial")
-    axes.step(numbers, list(accumulate(values, better)), where="post", label="best so far")
-    axes.set(
-        title=f"{definition.name}, {corpus_tag(definition.corpus)}",
-        xlabel="trial",
-        ylabel=f"{definition.objective['metric']}, validation half",
-    )
-    axes.legend()
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=RESOLUTION)
+    target = f"{definition.objective['metric']}, validation half"
+    with mpl.rc_context(), experimental():  # Optuna's drawing changes the style
+        axes = plot_optimization_history(study, target_name=target)
+        axes.set_title(f"{definition.name}, {corpus_tag(definition.corpus)}")
+        with written_whole(path) as temporary:
+            plt.savefig(temporary, format="png", dpi=RESOLUTION)
+        plt.close()
 
 
 def write_trials(trials: list[FrozenTrial], path: Path) -> None:

@@ -150,7 +150,7 @@ class Lists(Parameter):
         return [self.of.suggest(trial, f"{name}.{index}") for index in range(length)]
 
 
-KINDS: dict[Any, type[Parameter]] = {
+KINDS: dict[str, type[Parameter]] = {
     "int": Numbers,
     "float": Numbers,
     "categorical": Choices,
@@ -169,11 +169,11 @@ def parse_parameter(name: str, entry: Any) -> Parameter:
     """
     if not isinstance(entry, Mapping):
         raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
-    kind = entry.get("type")
+    kind = str(entry.get("type"))
     if kind not in KINDS:
         raise ConfigError(f"Parameter {name!r} has type {kind!r}: choose {', '.join(KINDS)}.")
     try:
-        return KINDS[kind](**{"key": name, **entry})
+        return KINDS[kind].model_validate({"key": name, **entry})
     except ValidationError as error:
         raise invalid(error, f"Parameter {name!r}", KINDS[kind].model_fields) from error
 
@@ -213,10 +213,10 @@ class Space:
         for name, parameter in self.parameters.items():
             if parameter.key not in known:
                 near = difflib.get_close_matches(parameter.key, known, n=1, cutoff=0.0)
-                remedy = f" The nearest is {near[0]!r}." if near else ""
+                nearest = f" The nearest is {near[0]!r}." if near else ""
                 raise ConfigError(
                     f"Parameter {name!r} sets {parameter.key!r}, a key that the base "
-                    f"config does not have.{remedy}"
+                    f"config does not have.{nearest}"
                 )
 
 

@@ -36,11 +36,7 @@ from vocalsketch.sweep.trials import (
 class TrialReporter(pl.Callback):
     """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
 
-    Args:
-        trial: The trial.
-        metric: What is reported, such as ``val/mrr``.
-        parameters: The trial's parameters, for W&B.
-        reports: Whether this run's epochs are the trial's; of several seeds only the first's are.
+    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are.
 
     Attributes:
         told: Whether W&B was told of the trial, where it is tracked.

@@ -128,6 +128,13 @@ class Tally:
         """Trials that count towards the total: complete or pruned."""
         return self.complete + self.pruned
 
+    def __str__(self) -> str:
+        return (
+            f"{self.finished} finished ({self.complete} complete, {self.pruned} pruned), "
+            f"{self.running} running, {self.waiting} waiting, {self.failed} failed, "
+            f"{self.retried} attempts broke off and were tried again"
+        )
+
 
 def take_tally(trials: Sequence[FrozenTrial]) -> Tally:
     """Count the trials of a study; those that came after the total was reached count nowhere."""

@@ -14,9 +14,8 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
-from vocalsketch.models.cnn9 import Cnn9
+from vocalsketch.models.backbones import Cnn9, MobileNet
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
-from vocalsketch.models.mobilenet import MobileNet
 from vocalsketch.systems.checkpoints import check_weights, read_weights
 from vocalsketch.systems.system import System
 

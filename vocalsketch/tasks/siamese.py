@@ -16,7 +16,7 @@ from vocalsketch.tasks.retrieval import RetrievalTask
 from vocalsketch.tasks.transfer import (
     Layers,
     Transfer,
-    frozen_stages,
+    first_stages,
     require_checkpoints,
     transfer_layers,
 )
@@ -81,7 +81,8 @@ class SiameseTask(RetrievalTask):
         self.optimizer = optimizer
         self.learning_rate_decay = learning_rate_decay
         self.transfer = transfer
-        self.frozen = list(frozen_stages(self.system, freeze)) if freeze else []
+        of_towers = first_stages(self.system, freeze).values() if freeze else ()
+        self.frozen = [stage for stages in of_towers for stage in stages]
         for stage in self.frozen:
             stage.requires_grad_(False)
 

@@ -1,17 +1,16 @@
 """Transfer: convolutions of pre-trained towers as the start of a Siamese network (section V-D)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models import Tower
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.models.tower import ConvBlock
 from vocalsketch.systems.checkpoints import (
@@ -86,11 +85,8 @@ def transfer_layers(network: Siamese, transfer: Transfer) -> list[CopiedLayer]:
             "transfer names no checkpoint: give transfer.imitation, transfer.recording or both, "
             "or leave transfer out."
         )
-    towers = network.towers()
-    for side, tower in towers.items():
-        _check_depth(side, tower, transfer.layers)
-    count = STAGES[transfer.layers]
-    shared = any(a is b for a, b in zip(*(list(t.stages)[:count] for t in towers.values())))  # noqa: B905 - towers may differ in depth
+    stages = first_stages(network, transfer.layers)
+    shared = any(a is b for a, b in zip(*stages.values(), strict=True))
     if shared and transfer.imitation and transfer.recording:
         raise ConfigError(
             "The towers share the layers to be copied: give transfer.imitation or "
@@ -100,31 +96,31 @@ def transfer_layers(network: Siamese, transfer: Transfer) -> list[CopiedLayer]:
     for side in SIDES:
         path: str | None = getattr(transfer, side)
         if path is not None:
-            copied += _copy_tower(Path(path), side, towers[side], count, network.front_ends[side])
+            copied += _copy_tower(Path(path), side, stages[side], network.front_ends[side])
     return copied
 
 
-def frozen_stages(network: Siamese, layers: Layers) -> Iterator[nn.Module]:
-    """Yield the first stages of both towers, whose weights and statistics are to stay.
+def first_stages(network: Siamese, layers: Layers) -> dict[Side, list[ConvBlock]]:
+    """Return the first stages of each tower.
 
     Raises:
         ConfigError: A tower has fewer.
     """
-    for side, tower in network.towers().items():
-        _check_depth(side, tower, layers)
-        yield from list(tower.stages)[: STAGES[layers]]
-
-
-def _check_depth(side: str, tower: Tower, layers: Layers) -> None:
-    if len(tower.stages) < STAGES[layers]:
-        raise ConfigError(
-            f"{layers} is asked for, but the {side} tower has {len(tower.stages)} convolutions: "
-            "name fewer layers."
-        )
+    count, towers = STAGES[layers], network.towers()
+    for side, tower in towers.items():
+        if len(tower.stages) < count:
+            raise ConfigError(
+                f"{layers} is asked for, but the {side} tower has {len(tower.stages)} "
+                "convolutions: name fewer layers."
+            )
+    return {
+        side: [cast("ConvBlock", stage) for stage in list(tower.stages)[:count]]
+        for side, tower in towers.items()
+    }
 
 
 def _copy_tower(
-    path: Path, side: Side, tower: Tower, count: int, front_end: FrontEnd
+    path: Path, side: Side, stages: Sequence[ConvBlock], front_end: FrontEnd
 ) -> list[CopiedLayer]:
     weights, description = _read_tower(path, side)
     if description is not None and description != front_end.describe():
@@ -133,10 +129,18 @@ def _copy_tower(
             f"{side}_front_end is {front_end.describe()}: give the {side} tower's checkpoint, or "
             "use the same front end for both trainings."
         )
-    for layer in range(1, count + 1):
-        _check_layer(path, side, layer, tower, weights)
+    for layer, stage in enumerate(stages, start=1):
+        expected = tuple(stage.conv.weight.shape)
+        kernels = weights.get(f"stages.{layer - 1}.conv.weight")
+        if kernels is None or tuple(kernels.shape) != expected:
+            there = "missing" if kernels is None else "x".join(map(str, kernels.shape))
+            raise CheckpointError(
+                f"{path}: conv{layer} is {there} (filters x channels x bins x frames), the {side} "
+                f"tower's is {'x'.join(map(str, expected))}: give a checkpoint of a tower with the "
+                "same stages, or name fewer layers."
+            )
     copied = []
-    for layer, stage in enumerate(list(tower.stages)[:count], start=1):
+    for layer, stage in enumerate(stages, start=1):
         own = stage.state_dict()
         prefix = f"stages.{layer - 1}."
         found = {name: weights[prefix + name] for name in own if prefix + name in weights}
@@ -145,22 +149,6 @@ def _copy_tower(
         told = {"side": side, "layer": layer, "shape": shape, "batch_norm": norm, "path": str(path)}
         copied.append(told)
     return copied
-
-
-def _check_layer(
-    path: Path, side: Side, layer: int, tower: Tower, weights: Mapping[str, Tensor]
-) -> None:
-    stage = tower.stages[layer - 1]
-    assert isinstance(stage, ConvBlock)
-    expected = tuple(stage.conv.weight.shape)
-    found = weights.get(f"stages.{layer - 1}.conv.weight")
-    if found is None or tuple(found.shape) != expected:
-        there = "missing" if found is None else "x".join(map(str, found.shape))
-        raise CheckpointError(
-            f"{path}: conv{layer} is {there} (filters x channels x bins x frames), the {side} "
-            f"tower's is {'x'.join(map(str, expected))}: give a checkpoint of a tower with the "
-            "same stages, or name fewer layers."
-        )
 
 
 def _read_tower(path: Path, side: Side) -> tuple[dict[str, Tensor], Mapping[str, Any] | None]:

@@ -122,7 +122,10 @@ class Libraries:
         libraries: Sequence[Path] = (),
         system: str = "default",
     ) -> None:
-        places = (each if "://" in str(each) else Path(each).resolve() for each in indexes)
+        places = (
+            str(each).rstrip("/") if "://" in str(each) else Path(each).resolve()
+            for each in indexes
+        )
         self._folders = list(dict.fromkeys(places))
         self._system: System | None = load_system(system) if libraries else None
         mark = self._system.fingerprint if self._system else ""
@@ -163,12 +166,12 @@ class Libraries:
                 *(each for each in self._folders if due or str(each) not in self._missing),
                 *(each for each in self._kept.values() if Manifest.exists(each)),
             ]
-            known = {str(index.folder): index for index in self._systems.indexes}
+            known = {index.address or str(index.folder): index for index in self._systems.indexes}
             opened = [self._opened(folder, known.get(str(folder))) for folder in wanted]
             indexes = [index for index in opened if index is not None]
             if indexes != [*self._systems.indexes]:
                 for index in indexes:
-                    self._missing.pop(str(index.folder), None)
+                    self._missing.pop(index.address or str(index.folder), None)
                 self._systems = Systems.of(indexes, self._missing)
             return self._systems
 

@@ -1,13 +1,12 @@
-"""MobileNetV3 for spectrograms: the mn family of EfficientAT, whose released weights fit it.
+"""Published networks that an encoder may have in place of its own convolutions."""
 
-Schmid, Koutini and Widmer, "Efficient large-scale audio tagging", ICASSP 2023, arXiv:2211.04772;
-Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv:1905.02244, table 1.
-"""
-
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from torch import Tensor, nn
+
+from vocalsketch.datasets.weights import MOBILENETS
 
 STEM = 16  # filters before the first block
 # kernel, expanded, filters, squeeze and excitation, hard swish (else ReLU), stride
@@ -32,7 +31,12 @@ WIDENING = 6  # of the last convolution
 
 
 class MobileNet(nn.Sequential):
-    """Maps spectrograms (clips, channels, bands, frames) to maps of a 32nd of both, rounded up.
+    """MobileNetV3 for spectrograms: the mn family of EfficientAT, whose released weights fit it.
+
+    Maps (clips, channels, bands, frames) to maps of a 32nd of both, rounded up.
+
+    Source: Schmid, Koutini and Widmer, ICASSP 2023, arXiv:2211.04772; Howard et al., ICCV 2019,
+    arXiv:1905.02244, table 1.
 
     Args:
         name: Such as ``mn10``: how wide it is, in tenths of MobileNetV3-Large.
@@ -136,3 +140,58 @@ def _whole(channels: float) -> int:
     """
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * channels else nearest + 8
+
+
+CNN9_FILTERS = (64, 128, 256, 512)
+
+
+class Cnn9(nn.Sequential):
+    """The CNN9 of aisfx, trained to index sound effects.
+
+    Maps (clips, channels, bands, frames) to maps of an eighth of both, floored.
+
+    Source: Ma and Lerch, ISMIR 2022; Kong et al., arXiv:1808.00773.
+
+    Attributes:
+        values: Of each place: 512.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        sizes = (channels, *CNN9_FILTERS)
+        blocks = [
+            nn.Sequential(stage(before, after, 3), stage(after, after, 3), nn.MaxPool2d(2))
+            for before, after in zip(sizes, CNN9_FILTERS, strict=False)
+        ]
+        super().__init__(*blocks[:-1], blocks[-1][:2])
+        self.values = CNN9_FILTERS[-1]
+
+    @staticmethod
+    def released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a release's weights by this network's names; its kernels are (time, band)."""
+
+        def own(name: str) -> str:
+            found = re.fullmatch(r"embedding_net\.conv_block(\d)\.(conv|bn)(\d)\.(\w+)", name)
+            if not found:
+                return name
+            block, kind, number, rest = found.groups()
+            return f"{int(block) - 1}.{int(number) - 1}.{int(kind == 'bn')}.{rest}"
+
+        return {
+            own(name): value.mT if value.dim() == 4 else value for name, value in weights.items()
+        }
+
+
+def stage(
+    before: int, after: int, kernel: int, norm: bool = True, stride: int = 1
+) -> nn.Sequential:
+    """Return a convolution, batch normalisation where asked for, and a ReLU."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=not norm)
+    ]
+    return nn.Sequential(*layers, *([nn.BatchNorm2d(after)] if norm else []), nn.ReLU())
+
+
+BACKBONES: Mapping[str, Callable[[int], MobileNet | Cnn9]] = {  # by name, of so many channels
+    **{name: partial(MobileNet, name) for name in MOBILENETS},
+    "aisfx": Cnn9,
+}

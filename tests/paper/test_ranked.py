@@ -1,5 +1,7 @@
 """Systems that need no training, and ensembles, ranked like any run."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.experiment.ranking import rank
 from vocalsketch.features.audio import load_clip
-from vocalsketch.paper import ensemble
+from vocalsketch.paper import ranked
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import load_system
 
@@ -36,12 +38,13 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     folder_corpus, tmp_path
 ):
     """What is twice the same member is weighed as one, and the order is that member's own."""
-    told = (str(folder_corpus), "paper", "error")
-    ensemble.main(str(tmp_path / "two"), "ensemble", *told, "contours", "contours")
+    data = {"root": str(folder_corpus), "split": "paper", "on_bad_audio": "error"}
+    told = (str(tmp_path / "two"), "ensemble", json.dumps(data))
+    ranked.main(*told, "contours", "contours")
     found = Scores.load(tmp_path / "two" / "scores_test.npz")
     assert (found.system, found.half) == ("ensemble", "test")
     assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"
-    rank(tmp_path / "one", "contours", load_system("contours"), *told)
+    rank(tmp_path / "one", "contours", load_system("contours"), **data)
     alone = Scores.load(tmp_path / "one" / "scores_test.npz")
     weights = load_system(tmp_path / "two" / "system.safetensors").get_buffer("weights")
     assert float(weights[0]) == pytest.approx(float(weights[1]), rel=1e-3)
