@@ -78,9 +78,10 @@ def test_models_are_the_systems_function(make: object) -> None:
     assert agreement(system, graphs_of(system), clips).exact
 
 
-def test_any_number_of_clips_and_any_level_is_heard(exported: Path) -> None:
+def test_clips_of_any_number_level_and_length_are_heard(exported: Path) -> None:
     system = load_system(exported.parent / "system.safetensors")
     clips = np.stack([clip_of(chirp(n), 8000, system.front_ends["recording"]) for n in range(3)])
+    clips[1, clips.shape[1] // 4 :] = 0.0  # ends long before the others
     expected = system.hear_cut("recording", torch.from_numpy(clips)).detach().numpy()
     model = onnx.load(exported / "recording.onnx")
     for number in (1, 3):

@@ -12,7 +12,7 @@ from vocalsketch.commands.actions import RAY, Action, Options, run_action
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.datasets.inventory import AudioFile, Inventory

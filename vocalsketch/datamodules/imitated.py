@@ -21,8 +21,8 @@ from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_R
 from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
-from vocalsketch.spread import spread
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.batches import spread
+from vocalsketch.spread.threads import available_cores
 from vocalsketch.voice.imitate import imitated, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 from vocalsketch.voice.people import anyone

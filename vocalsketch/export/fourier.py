@@ -1,10 +1,11 @@
-"""Fourier transforms in ONNX, as matrix products.
+"""Short-time Fourier transforms in ONNX: frames as slices, transforms as matrix products.
 
 ONNX has an operator, DFT. onnxruntime computes it with errors that are heard in what lies 60 dB
-below the maximum, several times slower than products, and not on every device.
+below the maximum, several times slower than products, and not on every device. The exporter's own
+frames are looked up sample by sample.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isqrt
 from typing import Any
 
@@ -24,13 +25,45 @@ Parts = tuple[Any, ...]  # values of a graph: real, imaginary
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Return what the exporter writes in place of torch's transforms."""
     aten = torch.ops.aten
-    return {aten._fft_r2c.default: _real, aten._fft_c2c.default: _complex}
+    return {
+        aten._fft_r2c.default: _real,
+        aten._fft_c2c.default: _complex,
+        aten.unfold.default: _frames,
+    }
+
+
+def _frames(self: Any, dimension: int, size: int, step: int) -> Any:
+    """Return frames of (clips, samples): (clips, frames, size)."""
+    if len(self.shape) != 2 or dimension not in (1, -1):
+        raise NotImplementedError(f"frames along axis {dimension} of {list(self.shape)}")
+    samples = int(self.shape[1])
+    frames, parts = (samples - size) // step + 1, -(-size // step)
+    lacking = (frames + parts - 1) * step - samples
+    whole = op.Pad(self, [0, 0, 0, lacking])  # less than nothing takes away
+    steps = op.Reshape(whole, [0, frames + parts - 1, step])
+    shifted = [op.Slice(steps, [part], [part + frames], [1]) for part in range(parts)]
+    return op.Slice(op.Concat(*shifted, axis=2), [0], [size], [2])
 
 
 def _real(self: Any, dim: Sequence[int], normalization: int, onesided: bool) -> Any:
     points = _points(self.shape, dim, len(self.shape))
     kept = points // 2 + 1 if onesided else points
-    return _joined(_transform((self, None), points, kept, normalization, -1))
+    if len(self.shape) != 3:
+        return _joined(_transform((self, None), points, kept, normalization, -1))
+    # frames that follow the end of every clip are zero, and so are their transforms
+    frames = int(self.shape[1])
+    loud = op.Greater(op.ReduceMax(op.Abs(self), [0, 2], keepdims=0), 0.0)
+    places = op.Mul(op.Cast(loud, to=ir.DataType.INT64), _whole(range(1, frames + 1)))
+    count = op.Max(op.ReduceMax(places, keepdims=1), _whole([1]))
+    heard = op.Slice(self, [0], count, [1])
+    heard.shape = ir.Shape([self.shape[0], None, self.shape[2]])
+    spectra = _joined(_transform((heard, None), points, kept, normalization, -1))
+    rest = op.Sub(_whole([frames]), count)
+    return op.Pad(spectra, op.Concat(_whole([0] * 5), rest, _whole([0] * 2), axis=0))
+
+
+def _whole(numbers: Iterable[int]) -> Any:
+    return op.Constant(value_ints=list(numbers))
 
 
 def _complex(self: Any, dim: Sequence[int], normalization: int, forward: bool) -> Any:

@@ -27,8 +27,8 @@ from vocalsketch.features.audio import load_clip, opened_file
 from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
-from vocalsketch.spread import spread
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.batches import spread
+from vocalsketch.spread.threads import available_cores
 
 VERSION = 4  # raised when reading, resampling or the files' layout changes
 NAMED_AT_ONCE = 20

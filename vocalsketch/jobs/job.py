@@ -17,7 +17,7 @@ from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.features.audio import opened_file
 from vocalsketch.features.contents import content_id
 from vocalsketch.files import write_text
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 
 
 def fingerprint(

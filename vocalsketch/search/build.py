@@ -33,8 +33,8 @@ from vocalsketch.search.segment import (
     width_of,
     write_segment,
 )
+from vocalsketch.spread.threads import available_cores
 from vocalsketch.systems import System, load_system
-from vocalsketch.threads import available_cores
 
 LOCK = ".lock"
 FANOUT = 8  # segments of about one size become one when there are so many

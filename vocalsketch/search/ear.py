@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import vocalsketch
 from vocalsketch.domain import Kind, Side
 from vocalsketch.features.audio import ClipShape, clip_of
-from vocalsketch.threads import available_cores
 
 SHIPPED = "default"  # before the fingerprint in the name of the default system's model
 
@@ -22,9 +21,7 @@ class Ear:
 
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
-        # threads that spin while they wait take the cores from other queries
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1  # a second one would gain a query little
         # what it would do beyond takes longer than it saves one query
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         self._session = onnxruntime.InferenceSession(

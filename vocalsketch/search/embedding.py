@@ -36,7 +36,7 @@ from vocalsketch.search.segment import (
     write_segment,
 )
 from vocalsketch.search.windows import Windows
-from vocalsketch.spread import spread
+from vocalsketch.spread.batches import spread
 from vocalsketch.systems import System, load_system
 
 FILES_PER_THREAD = 8  # or a multiple are taken at once, so that short sounds fill a batch

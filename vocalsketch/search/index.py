@@ -21,7 +21,7 @@ from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import Floats, Table, checksum_of
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.search.shard import Hit

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vocalsketch.models import MetricHead
-from vocalsketch.threads import available_cores, one_torch_thread
+from vocalsketch.spread.threads import available_cores, one_torch_thread
 
 Floats = NDArray[np.float32]
 Kernel = Callable[..., None]

@@ -21,7 +21,7 @@ from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, DatasetError, VocalSketchError
 from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
-from vocalsketch.threads import available_cores
+from vocalsketch.spread.threads import available_cores
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
 from vocalsketch.web.guard import Guard, Limits
 from vocalsketch.web.libraries import Libraries, Systems, Upkeep

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import vocalsketch
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.threads import one_torch_thread
+from vocalsketch.spread.threads import one_torch_thread
 
 RETRIES = 5  # of a batch that was lost with its process or machine
 PATIENCE = 10  # seconds until an address counts as one at which nobody answers
@@ -90,7 +90,7 @@ def checked_task(wanted: Mapping[str, str], marker: str | None) -> Task:
                 f"{host} does not see {Path(marker).parent}: give a folder on a shared disk.",
                 None,
             )
-        from vocalsketch.cluster import called
+        from vocalsketch.spread.cluster import called
 
         return called(function, batch)
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from small_networks import chirp, write_checkpoint, write_sound
 
-from vocalsketch.cluster import checked_task, versions
 from vocalsketch.commands.actions import RAY, add_options
 from vocalsketch.datamodules.imitated import imitate_folders
 from vocalsketch.datasets.discovery import FoundFile
@@ -25,7 +24,8 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.search import Index, build_index, embedding
 from vocalsketch.search.embedding import Embedder
-from vocalsketch.spread import spread
+from vocalsketch.spread.batches import spread
+from vocalsketch.spread.cluster import checked_task, versions
 from vocalsketch.systems import load_system
 
 pytest.importorskip("ray")

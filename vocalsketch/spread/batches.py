@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from vocalsketch.cluster import cluster
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.threads import computing_threads
+from vocalsketch.spread.cluster import cluster
+from vocalsketch.spread.threads import computing_threads
 
 AHEAD = 1_000  # batches handed out before one is done: those of a large library fill the memory
 Batch = TypeVar("Batch")

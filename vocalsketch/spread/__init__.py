@@ -1,0 +1,1 @@
+"""Work spread over threads, processes, or the machines of a Ray cluster."""
