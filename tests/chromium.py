@@ -36,7 +36,8 @@ def until(tab: Tab, expression: str) -> None:
         if tab.evaluate(expression):
             return
         tab.wait_for_timeout(50)
-    raise AssertionError(f"never {expression}")
+    whole = expression.split(".then((count)")[0]
+    raise AssertionError(f"never {expression}: {tab.evaluate(whole)}")
 
 
 def hits(tab: Tab) -> Locator:

@@ -5,7 +5,8 @@ const NAME = `${OWN} ${SITE.version}`;
 
 self.addEventListener("install", (event) => {
   self.skipWaiting();
-  event.waitUntil(caches.open(NAME).then((cache) => cache.addAll(SITE.files.map((file) => new Request(file, { cache: "no-cache" })))));
+  const whole = (cache) => Promise.all(SITE.files.map((file) => keep(cache, new Request(file, { cache: "no-cache" }))));
+  event.waitUntil(caches.open(NAME).then(whole));
 });
 
 self.addEventListener("activate", (event) => {
@@ -18,9 +19,20 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("message", (event) => event.waitUntil(keepSounds().catch(() => {}))); // the disk may be full
 
+async function keep(cache, request, tries = 3) { // a network may fail for a moment
+  for (let left = tries - 1; ; left--) {
+    try {
+      return await cache.add(request);
+    } catch (error) {
+      if (!left) throw error;
+      await new Promise((wait) => setTimeout(wait, 500));
+    }
+  }
+}
+
 async function keepSounds() {
   const cache = await caches.open(NAME);
-  for (const sound of SITE.sounds) if (!(await cache.match(sound))) await cache.add(sound);
+  for (const sound of SITE.sounds) if (!(await cache.match(sound))) await keep(cache, sound);
 }
 
 self.addEventListener("fetch", (event) => {
