@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.search.index import Index
-from vocalsketch.search.lance_index import FORMAT, METADATA, LanceFileSession, lance, reaching
+from vocalsketch.search.lance_index import FAULTS, FORMAT, METADATA, LanceFileSession, lance
 from vocalsketch.search.manifest import SYSTEM, Manifest
+from vocalsketch.search.remote import reaching
 from vocalsketch.search.searcher import Searcher
 from vocalsketch.search.segment import (
     EMBEDDING,
@@ -59,7 +60,7 @@ def export_lance(
             "is no inner product of two embeddings: no vector index finds its nearest. Search it "
             "as it is, in shards if need be."
         )
-    with reaching(address):
+    with reaching(address, FAULTS):
         files = LanceFileSession(address)
         if files.list():
             raise ConfigError(
@@ -67,10 +68,10 @@ def export_lance(
                 "that was killed leaves a part)."
             )
     try:
-        with reaching(address), tqdm(unit=" windows", disable=not progress) as bar:
+        with reaching(address, FAULTS), tqdm(unit=" windows", disable=not progress) as bar:
             return _write(indexes, address, exact_below, bar)
     except BaseException:
-        with suppress(OSError, RuntimeError, ValueError):
+        with suppress(*FAULTS):
             for file in files.list():
                 files.delete_file(file)
         raise

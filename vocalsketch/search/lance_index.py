@@ -8,8 +8,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 from itertools import compress
 from pathlib import Path, PurePosixPath
@@ -22,6 +21,7 @@ from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
+from vocalsketch.search.remote import reaching
 from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
 from vocalsketch.search.shard import WINDOW_COLUMNS
 
@@ -35,6 +35,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from vocalsketch.systems import System
 
+FAULTS = (OSError, RuntimeError, ValueError)  # that Lance raises where an address fails
 FORMAT = 1  # raised when a reader of the old layout could not read the new one
 METADATA = b"vocalsketch"  # the key of what says what a dataset is
 RESCORED = 200  # windows at least that are scored exactly
@@ -43,23 +44,6 @@ WIDER = 10  # times as many where weighed aspects are scored
 REFINE = 2  # windows whose embeddings are read for each that is scored
 PROBES = 64  # cells of the vector index that are looked into
 INDEX_CACHE, METADATA_CACHE = 2**30, 2**28  # bytes of memory at most
-
-
-@contextmanager
-def reaching(address: str) -> Iterator[None]:
-    """Say of Lance's errors what could not be reached or written.
-
-    Raises:
-        StorageError: Instead of them.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        why = str(error).split(", /")[0][:300]  # without the place in its source
-        raise StorageError(
-            f"{address} cannot be read or written ({why}): check the address, the connection and "
-            "the rights."
-        ) from error
 
 
 class LanceIndex(Index):
@@ -80,7 +64,7 @@ class LanceIndex(Index):
     ) -> None:
         self.folder = self._address = str(address)
         self._heard: Floats | None = None  # a query's embedding, where the rows are near it
-        with reaching(self._address):
+        with reaching(self._address, FAULTS):
             self._rows = lance.dataset(
                 self._address,
                 index_cache_size_bytes=INDEX_CACHE,
@@ -98,7 +82,7 @@ class LanceIndex(Index):
                 f"{self._address} is no whole dataset that this program reads ({error!r}): export "
                 "the index again, to another address."
             ) from error
-        with reaching(self._address):
+        with reaching(self._address, FAULTS):
             self._use(Table([]) if self.approximate else self._read_all(), library, threads)
 
     def is_current(self) -> bool:
@@ -112,7 +96,7 @@ class LanceIndex(Index):
     def paths(self, words: Sequence[str] = ()) -> list[str]:
         """Return the indexed files whose path has all words, within the library, sorted."""
         has = " AND ".join(f"contains(lower(path), {_quoted(word)})" for word in words)
-        with reaching(self._address):
+        with reaching(self._address, FAULTS):
             found = self._rows.to_table(columns=["path"], filter=has or None)
         paths: list[str] = found.column("path").unique().sort().to_pylist()
         return paths
@@ -141,7 +125,7 @@ class LanceIndex(Index):
         words = [f"regexp_like(path, '{word_pattern(word)}')" for word in named]
         filters = dict.fromkeys(["", " OR ".join(words), " AND ".join(words)])
         tagged = self._tagged(wishes.get("tags", ()))
-        with reaching(self._address):
+        with reaching(self._address, FAULTS):
             tables = [
                 self._nearest(asked[0], k, count, [*tagged, *([f"({each})"] if each else [])])
                 for each in filters
@@ -194,7 +178,7 @@ class LanceIndex(Index):
         return with_embeddings(rows.drop_columns([EMBEDDING]), embeddings)
 
     def _known(self, path: str) -> dict[str, int] | None:
-        with reaching(self._address):
+        with reaching(self._address, FAULTS):
             found = self._rows.to_table(["size", "changed"], f"path = {_quoted(path)}", limit=1)
         return next(iter(found.to_pylist()), None)
 
@@ -206,7 +190,7 @@ class LanceIndex(Index):
         from vocalsketch.systems import load_system  # which imports torch
 
         with tempfile.TemporaryDirectory() as folder:
-            with reaching(self._address):
+            with reaching(self._address, FAULTS):
                 LanceFileSession(self._address).download_file(SYSTEM, Path(folder) / SYSTEM)
             return load_system(Path(folder) / SYSTEM)
 

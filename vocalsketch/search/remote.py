@@ -134,18 +134,24 @@ def send(file: Path, address: str) -> None:
 
 
 @contextmanager
-def reaching(address: str) -> Iterator[None]:
-    """Say of any error what could not be reached or written: each kind of address has its own.
+def reaching(address: str, faults: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Say of what fails what could not be reached or written.
+
+    Args:
+        address: What is meant.
+        faults: What is taken for that; by default anything, as each kind of address has its own.
 
     Raises:
         StorageError: Instead of them.
     """
     try:
         yield
-    except (VocalSketchError, KeyboardInterrupt):
+    except VocalSketchError:
         raise
-    except Exception as error:
+    except faults as error:
+        # Lance tells the place in its source, too
+        why = str(error).split(", /")[0][:300] or type(error).__name__
         raise StorageError(
-            f"{address} cannot be read or written ({error or type(error).__name__}): check the "
-            "address, the connection and the rights."
+            f"{address} cannot be read or written ({why}): check the address, the connection and "
+            "the rights."
         ) from error
