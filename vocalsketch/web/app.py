@@ -214,7 +214,7 @@ class _Pages:
         self, systems: Systems, limits: Limits, wish: Wish, recording: bytes, place: Place
     ) -> str:
         # Imported here because it draws: most visitors only search.
-        from vocalsketch.interpret.explanation import explain_waveforms
+        from vocalsketch.interpret.explanation import explain
 
         waveform, rate = query_of(systems, wish.similar_to, recording, limits)
         target, target_rate = sound_of(systems, place)
@@ -227,7 +227,7 @@ class _Pages:
             for index in systems.searcher(wish.system).indexes
             if index.library == systems.library(place.library).library
         ]
-        return explain_waveforms(
+        return explain(
             [(index.name, index.system) for index in searched],
             {"imitation": (prepared(waveform, rate), rate), "recording": (target, target_rate)},
             names,
