@@ -27,7 +27,7 @@ from vocalsketch.features.audio import load_clip, read_audio
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.headers import Headers
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.search.windows import Windows
 
 SECONDS_PER_FILE = 5  # of a busy machine; after that the file counts as a hang

@@ -27,8 +27,7 @@ from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.level import levelled
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.features.mel import ImitationLogMel, PreemphasisedMel, RecordingLogMel
 
 RATE = 16_000
 
