@@ -96,6 +96,16 @@ def check_audio(source: Path | BinaryIO, name: str) -> None:
         pass
 
 
+def read_header(source: Path | BinaryIO, name: str) -> tuple[float, int, int]:
+    """Return length in seconds, sample rate in Hz, and number of channels; nothing is decoded.
+
+    Raises:
+        AudioError: The header cannot be read.
+    """
+    with opened_audio(source, name) as audio:
+        return audio.frames / audio.samplerate, audio.samplerate, audio.channels
+
+
 def resampled(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """Return a float32 waveform (samples,) at another rate: soxr's high quality, 20 bit."""
     if rate == target_rate:
