@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -212,50 +212,37 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
     refused = None
     if not known.foreign:
         try:
-            return soundfile.SoundFile(_readable(source, known.patches), closefd=False)
+            return soundfile.SoundFile(_readable(source), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
     from vocalsketch.features.containers import Container
 
     try:
-        return Container(cast("BinaryIO", _Stream(source, known.patches)), name, whole)
+        return Container(cast("BinaryIO", _Stream(source)), name, whole)
     except AudioError:
         if refused is None or "not recognised" in _reason(refused):
             raise
         raise refused from None
 
 
-def _readable(source: BinaryIO, patches: Mapping[int, bytes]) -> "int | _Stream":
+def _readable(source: BinaryIO) -> "int | _Stream":
     """Return what libsndfile reads: the descriptor of a file, or else calls of a stream's methods.
 
     Each call of a method waits for Python's lock, and threads that decode wait for one another.
     """
-    if isinstance(source, FileIO) and os.name == "posix" and not patches:
-        return source.fileno()
-    return _Stream(source, patches)
+    descriptor = isinstance(source, FileIO) and os.name == "posix"
+    return source.fileno() if descriptor else _Stream(source)
 
 
 class _Stream:
     """A stream as libsndfile needs it: without a name to guess from, and deaf to senseless seeks.
 
-    In damaged files it seeks before the beginning, and an exception cannot pass through it. The
-    bytes of ``patches``, by position, are read in place of what is there.
+    In damaged files it seeks before the beginning, and an exception cannot pass through it.
     """
 
-    def __init__(self, stream: BinaryIO, patches: Mapping[int, bytes]) -> None:
-        self._stream, self._patches = stream, patches
-        self.tell = stream.tell
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, patched."""
-        start = self.tell()
-        content = self._stream.read(size)
-        for at, patch in self._patches.items():
-            first, last = max(at, start), min(at + len(patch), start + len(content))
-            if first < last:
-                before, behind = content[: first - start], content[last - start :]
-                content = before + patch[first - at : last - at] + behind
-        return content
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.read, self.tell = stream.read, stream.tell
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek where that is possible; return the position, whence libsndfile sees a failure."""
