@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features import store as feature_store
-from vocalsketch.features.audio import load_clip, read_audio
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, load_clip, read_audio
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.mel import LogMel, RecordingLogMel

@@ -1,5 +1,6 @@
 """Reading audio: what libsndfile or FFmpeg know, as mono float32 at the rate that is asked for."""
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator
@@ -175,6 +176,18 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
         if isinstance(error, FileNotFoundError):
             why = "there is no such file: put it back or correct its name."
         raise AudioError(f"{path}: {why}") from error
+
+
+def content_id(stream: BinaryIO) -> str:
+    """Return a hash of all bytes of a stream, 32 hexadecimal digits: what a cached feature is of.
+
+    Raises:
+        AudioError: The stream cannot be read.
+    """
+    try:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]  # type: ignore[arg-type]  # a file
+    except OSError as error:
+        raise AudioError(f"{stream.name}: cannot be read ({error.strerror or error}).") from error
 
 
 @contextmanager

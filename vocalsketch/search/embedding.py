@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.errors import AudioError, DatasetError, StorageError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import make_folder
 from vocalsketch.search.library import tags_of
 from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vocalsketch.errors import StorageError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import written_whole
 
 ROWS_AT_ONCE = 32_768  # written together: 14 MB of 108 floats
