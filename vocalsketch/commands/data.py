@@ -25,15 +25,15 @@ DOWNLOADS = (
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets import synthetic
+    from vocalsketch.datasets.synthetic import corpora
 
     if arguments.print_path:
-        print(synthetic.demo_corpus())
+        print(corpora.demo_corpus())
         return 0
     rows = {
-        "imitations": synthetic.demo_corpus,
-        "languages": synthetic.demo_languages,
-        "urban sounds": synthetic.demo_urban,
+        "imitations": corpora.demo_corpus,
+        "languages": corpora.demo_languages,
+        "urban sounds": corpora.demo_urban,
     }
     _print_aligned([(name, str(make())) for name, make in rows.items()])
     return 0
