@@ -22,10 +22,10 @@ from vocalsketch.features.audio import MARGIN, clip_of, opened_audio, opened_fil
 from vocalsketch.features.contents import content_id
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.search.library import Row, tags_of
-from vocalsketch.search.manifest import PARTS
 from vocalsketch.search.remote import send
 from vocalsketch.search.segment import (
     EMBEDDING,
+    PARTS,
     Floats,
     read_segment,
     schema_of,
