@@ -107,7 +107,7 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
 @torch.inference_mode()
 def embed(embedder: Embedder, spectrograms: torch.Tensor) -> torch.Tensor:
     """Return embeddings of (clips, bins, frames)."""
-    return embedder.system.embed("recording", spectrograms)
+    return embedder.systems[0][0].embed("recording", spectrograms)
 
 
 def grow(folder: Path, windows: int, files: int = 100_000, new: int = 100) -> None:

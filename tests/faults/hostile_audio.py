@@ -28,7 +28,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.headers import Headers
 from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.search.windows import Windows
+from vocalsketch.search.embedding import windows_of
 
 SECONDS_PER_FILE = 5  # of a busy machine; after that the file counts as a hang
 ADDRESS_SPACE = 2**30  # bytes beyond what the program itself takes
@@ -178,7 +178,7 @@ def outcome(file: Path, number: int) -> str:
         assert features.shape == front_end.shape
         assert torch.isfinite(features).all(), "features that are not finite"
         with file.open("rb") as stream:
-            for window in Windows(stream, front_end, str(file)):
+            for window in windows_of(stream, front_end, str(file)):
                 assert np.isfinite(window.clip).all(), "windows that are not finite"
     except AudioError as error:
         refusal = str(error)
