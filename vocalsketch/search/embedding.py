@@ -28,10 +28,10 @@ from vocalsketch.features.audio import (
 )
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.search.library import Row, tags_of
-from vocalsketch.search.manifest import PARTS
 from vocalsketch.search.remote import send
 from vocalsketch.search.segment import (
     EMBEDDING,
+    PARTS,
     Floats,
     read_segment,
     schema_of,
