@@ -14,8 +14,15 @@ from small_networks import RATE, chirp, write_library
 from vocalsketch.cli import main
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search import Index, Searcher, build_index
-from vocalsketch.search.manifest import SYSTEM, Manifest, Part
-from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
+from vocalsketch.search.segment import (
+    EMBEDDING,
+    SYSTEM,
+    Manifest,
+    Part,
+    schema_of,
+    with_embeddings,
+    write_segment,
+)
 from vocalsketch.systems import load_system
 from vocalsketch.web.libraries import Libraries
 

@@ -17,12 +17,13 @@ from tqdm import tqdm
 from vocalsketch.errors import ConfigError
 from vocalsketch.search.index import Index
 from vocalsketch.search.lance_index import FAULTS, FORMAT, METADATA, LanceFileSession, lance
-from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.remote import reaching
 from vocalsketch.search.searcher import Searcher
 from vocalsketch.search.segment import (
     EMBEDDING,
     ROWS_AT_ONCE,
+    SYSTEM,
+    Manifest,
     schema_of,
     width_of,
     with_embeddings,

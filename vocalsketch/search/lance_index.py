@@ -19,10 +19,18 @@ import pyarrow as pa
 
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
 from vocalsketch.search.remote import reaching
-from vocalsketch.search.segment import EMBEDDING, Floats, Table, as_numpy, width_of, with_embeddings
+from vocalsketch.search.segment import (
+    EMBEDDING,
+    SYSTEM,
+    Floats,
+    Manifest,
+    Table,
+    as_numpy,
+    width_of,
+    with_embeddings,
+)
 from vocalsketch.search.shard import WINDOW_COLUMNS
 
 # with as few threads as two cores have, the training of a vector index waits for itself for ever
@@ -112,7 +120,6 @@ class LanceIndex(Index):
         """
         if not self.approximate:
             return self
-        _ = self._scorer  # one for all queries
         found, embedding = copy(self), self.embeddings([query])
         asked, count = embedding, max(RESCORED, PER_FILE * k)
         aspects = {n: f for n, f in wishes.get("aspects", {}).items() if f != 1.0}

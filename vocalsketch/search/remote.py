@@ -11,8 +11,7 @@ from fsspec.core import url_to_fs
 
 from vocalsketch.errors import StorageError, VocalSketchError
 from vocalsketch.files import cache_folder, written_whole
-from vocalsketch.search.manifest import FILE, PARTS, SYSTEM, Manifest
-from vocalsketch.search.segment import checksum_of
+from vocalsketch.search.segment import FILE, PARTS, SYSTEM, Manifest, Part
 
 
 class Remote:
@@ -116,7 +115,7 @@ class Remote:
     def _fetch(self, name: str, checksum: str = "") -> None:
         with written_whole(self.folder / name) as temporary:
             self._files.get_file(f"{self._root}/{name}", str(temporary))
-            if checksum and checksum_of(temporary) != checksum:
+            if checksum and Part.of(temporary, 0).checksum != checksum:
                 raise StorageError(f"{self.address}/{name} is damaged: build the index elsewhere.")
 
 

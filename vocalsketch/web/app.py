@@ -140,9 +140,8 @@ class _Pages:
     can_reveal: bool
 
     def __post_init__(self) -> None:
-        cores = available_cores()  # more at once would only wait in turn
-        self.searches = anyio.CapacityLimiter(cores)
-        self.drawings = anyio.CapacityLimiter(max(1, cores // 2))  # what was found comes first
+        # more at once would slow each other down; who comes first is served first
+        self.turns = anyio.CapacityLimiter(available_cores())
         self.router = APIRouter()
         get, post = self.router.get, self.router.post
         get("/state")(self.state)
@@ -267,12 +266,12 @@ class _Pages:
             file = self._file(place)
             return make(file, file.stat().st_mtime_ns, place.start)
 
-        return await anyio.to_thread.run_sync(made, limiter=self.drawings)
+        return await anyio.to_thread.run_sync(made, limiter=self.turns)
 
     async def _in_turn(self, work: Callable[..., Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
         return await anyio.to_thread.run_sync(
-            lambda: work(self.libraries.now(), limits=self.limits), limiter=self.searches
+            lambda: work(self.libraries.now(), limits=self.limits), limiter=self.turns
         )
 
 
