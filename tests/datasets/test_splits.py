@@ -143,17 +143,11 @@ def test_over_all_folds_each_sound_tests_once(folds: int, seed: int) -> None:
 
 def test_a_seed_decides_and_the_drawn_order_never_changes() -> None:
     corpus = corpus_of({"a": [10] * 8})
-    assert make_split(corpus, "random", 1) == make_split(corpus, "random", 1)
-    assert (
-        make_split(corpus, "random", 1).fingerprint != make_split(corpus, "random", 2).fingerprint
-    )
+    first = make_split(corpus, "random", 1)
+    assert make_split(corpus, "random", 1) == first
+    assert make_split(corpus, "random", 2).fingerprint != first.fingerprint
     # Drawn by SHA-256 of "1/<id>"; a change would silently move results between versions.
-    assert first.test_sounds == (
-        "a001.wav",
-        "a002.wav",
-        "a003.wav",
-        "a004.wav",
-    )
+    assert first.test_sounds == ("a001.wav", "a002.wav", "a003.wav", "a004.wav")
 
 
 def test_make_split_reads_its_specification(tmp_path: Path) -> None:

@@ -195,10 +195,8 @@ def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
     if how == "random":
         return _divided(corpus, f"random(seed={seed})", _second_half(corpus, order), order)
     if how == "fold" and folds:
-        _check_fold(int(fold), int(folds))
-        tested = {
-            s for sounds in _ordered(corpus, order) for s in sounds[int(fold) - 1 :: int(folds)]
-        }
+        ordered = _ordered(corpus, order)
+        tested = {each for sounds in ordered for each in _tested(sounds, int(fold), int(folds))}
         return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
     if not Path(spec).is_file():
         raise ConfigError(
