@@ -18,7 +18,7 @@ from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
-from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.features.mel import PreemphasisedMel
 from vocalsketch.models import backbones
 from vocalsketch.models.backbones import MobileNet
 from vocalsketch.models.encoder import EncoderGeometry

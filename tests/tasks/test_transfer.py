@@ -10,7 +10,7 @@ import torch
 
 from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

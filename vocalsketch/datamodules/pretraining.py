@@ -33,7 +33,7 @@ from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_vo
 from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.features.store import FeatureStore
 
 
