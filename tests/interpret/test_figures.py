@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from vocalsketch.features.log_mel import RecordingLogMel
+from vocalsketch.features.mel import RecordingLogMel
 from vocalsketch.interpret.ascent import Pattern, Portrait
 from vocalsketch.interpret.figures import as_svg, draw_spectrogram
 from vocalsketch.interpret.gallery import gallery_figure, pattern_figure

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.audio import resampled
-from vocalsketch.features.front_end import FrontEnd, check_positive, squared
+from vocalsketch.features.front_end import FrontEnd, squared
 from vocalsketch.features.level import SILENCE
 from vocalsketch.voice.listening import FLOOR, HIGHEST, HOP, LOWEST, SAMPLE_RATE, WINDOW
 
@@ -42,9 +42,6 @@ class ContourFeatures(FrontEnd):
 
     sample_rate: int = SAMPLE_RATE
     seconds: float = 10.0
-
-    def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -124,7 +121,7 @@ def _octaves() -> NDArray[np.float64]:
 
 
 def _filters() -> NDArray[np.float64]:
-    return AudibleMel(bands=BANDS, minimum_frequency=0.0).mel_filters(WINDOW).T
+    return AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0).filters().T
 
 
 def _decibels(bands: Tensor) -> Tensor:

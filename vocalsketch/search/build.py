@@ -19,11 +19,14 @@ from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, Stora
 from vocalsketch.files import locked, make_folder, remove_leftovers
 from vocalsketch.search.embedding import Embedder, batches_of, open_parts, reasons
 from vocalsketch.search.library import Plan, list_library, make_plan, table_of
-from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest, Part, runs_of
 from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
+    PARTS,
+    SYSTEM,
+    Manifest,
+    Part,
     Rows,
-    checksum_of,
+    runs_of,
     schema_of,
     sorted_rows,
     width_of,
@@ -271,7 +274,7 @@ def _with_segments(index: Path, manifest: Manifest, plan: Plan) -> Manifest:
         metadata = {"fingerprint": manifest.fingerprint}
         schema = schema_of(width_of(plan.stored.segments[0]), metadata)
         write_segment(file, schema, sorted_rows(plan.stored, rows))
-        kept.append(Part(file.name, len(rows), checksum_of(file)))
+        kept.append(Part.of(file, len(rows)))
     return replace(manifest, version=version, segments=tuple(kept), removed=removed)
 
 

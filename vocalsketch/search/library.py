@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from vocalsketch.datasets.discovery import FoundFile, Listing, counted, list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
-from vocalsketch.search.manifest import Manifest
-from vocalsketch.search.segment import EMBEDDING, Mask, Table, as_numpy
+from vocalsketch.search.segment import EMBEDDING, Manifest, Mask, Table, as_numpy
 
 Row = dict[str, Any]  # of a segment
 
