@@ -27,9 +27,16 @@ import pyarrow as pa
 from vocalsketch.features.audio import read_audio
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.lance_export import export_lance
-from vocalsketch.search.manifest import SYSTEM, Manifest, Part
 from vocalsketch.search.query import prepared
-from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
+from vocalsketch.search.segment import (
+    EMBEDDING,
+    SYSTEM,
+    Manifest,
+    Part,
+    schema_of,
+    with_embeddings,
+    write_segment,
+)
 from vocalsketch.systems import System
 
 AT_ONCE = 50_000  # rows made together

@@ -34,11 +34,11 @@ from threadpoolctl import threadpool_limits
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.search import Index, build_index
 from vocalsketch.search.embedding import CLIPS_AT_ONCE, Embedder
 from vocalsketch.search.library import list_library
-from vocalsketch.search.segment import checksum_of, schema_of, sorted_rows, write_segment
+from vocalsketch.search.segment import Part, schema_of, sorted_rows, write_segment
 from vocalsketch.systems import load_system
 
 WARM_UP = 8  # files
@@ -107,7 +107,7 @@ def compare(library: Path, checkpoint: Path, index: Path, jobs: int) -> None:
 @torch.inference_mode()
 def embed(embedder: Embedder, spectrograms: torch.Tensor) -> torch.Tensor:
     """Return embeddings of (clips, bins, frames)."""
-    return embedder.system.embed("recording", spectrograms)
+    return embedder.systems[0][0].embed("recording", spectrograms)
 
 
 def grow(folder: Path, windows: int, files: int = 100_000, new: int = 100) -> None:
@@ -136,7 +136,7 @@ def grow(folder: Path, windows: int, files: int = 100_000, new: int = 100) -> No
     seconds["writing all of it anew"] = timed(
         lambda: (
             write_segment(folder / "whole.arrow", schema, sorted_rows(table, rows)),
-            checksum_of(folder / "whole.arrow"),
+            Part.of(folder / "whole.arrow", len(rows)),
         )
     )
     print(f"an index of {len(stored):,} files and {len(rows):,} windows:")

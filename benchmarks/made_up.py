@@ -9,10 +9,17 @@ import soundfile
 import yaml
 
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.search.manifest import SYSTEM, Manifest, Part
-from vocalsketch.search.segment import EMBEDDING, schema_of, with_embeddings, write_segment
+from vocalsketch.search.segment import (
+    EMBEDDING,
+    SYSTEM,
+    Manifest,
+    Part,
+    schema_of,
+    with_embeddings,
+    write_segment,
+)
 from vocalsketch.systems import System
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 

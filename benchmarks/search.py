@@ -101,9 +101,7 @@ def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
         ]
     )
     shares = network.embed("recording", recordings).numpy()
-    scores = HeadScorer(network.head).scores(
-        network.embed("imitation", imitations).numpy(), [shares]
-    )
+    scores = HeadScorer(network.head)(network.embed("imitation", imitations).numpy(), [shares])
     report_difference(pairs, scores)
 
 
@@ -182,7 +180,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         ]
         timed: dict[str, Callable[[], object]] = {
             "query": lambda: ranked(scorer, query[:1], table.blocks),
-            "scores": lambda: scorer.scores(query[:1], table.blocks),
+            "scores": lambda: scorer(query[:1], table.blocks),
             "read": lambda: list(pool.map(sum_of, parts)),
         }
         if len(network.geometry.hidden) > 1:
@@ -193,7 +191,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
 
 def ranked(scorer: HeadScorer, query: np.ndarray, blocks: list[np.ndarray]) -> np.ndarray:
     """Return the ten best rows."""
-    return highest(scorer.scores(query, blocks)[0], 10)
+    return highest(scorer(query, blocks)[0], 10)
 
 
 @numba.njit(nogil=True, fastmath=FAST)

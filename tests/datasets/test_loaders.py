@@ -52,7 +52,7 @@ def test_a_corpus_is_recognised_and_read(
     assert all(record.path.is_file() for record in (*corpus.sounds, *corpus.imitations))
     assert open_corpus(root) == corpus
     inventory = take_inventory(root)
-    assert (inventory.name, len(inventory.files)) == (name, sounds + imitations)
+    assert (inventory.corpus.name, len(inventory.files)) == (name, sounds + imitations)
 
 
 @pytest.mark.parametrize(("layout", "name", "write", "sounds", "imitations"), CORPORA)

@@ -16,7 +16,7 @@ from mortal import Mortal, leftovers_in
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.splits import make_split, read_manifest, write_manifest
 from vocalsketch.errors import StorageError
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.features.store import FeatureStore, FeatureTable
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)

@@ -18,7 +18,7 @@ from attack import Attack
 from small_networks import write_checkpoint, write_library
 
 from vocalsketch.errors import StorageError, VocalSketchError
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import Index, build_index

@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.features import store as feature_store
-from vocalsketch.features.audio import load_clip, read_audio
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, load_clip, read_audio
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import LogMel, RecordingLogMel
+from vocalsketch.features.mel import LogMel, RecordingLogMel
 from vocalsketch.features.store import Entries, FeatureStore, FeatureTable, transformed
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)

@@ -1,9 +1,9 @@
 """Building an index, again and again."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -13,7 +13,7 @@ import pytest
 import soundfile
 import torch
 from filelock import FileLock
-from small_networks import RATE, chirp, write_checkpoint, write_library, write_sound
+from small_networks import RATE, chirp, write_checkpoint, write_sound
 
 from vocalsketch.errors import (
     CheckpointError,
@@ -367,23 +367,12 @@ def test_what_cannot_be_built_is_refused_and_the_index_stays(
     assert stored(tmp_path / "index").keys() == before.keys()
 
 
-def test_two_processes_build_the_index_of_one(tmp_path: Path, checkpoint: Path) -> None:
-    library = write_library(tmp_path / "library")
-    (library / "text.wav").write_text("this is no audio")
+def test_two_devices_build_the_index_of_one(library: Path, checkpoint: Path) -> None:
     build(library, checkpoint)
-    command = [sys.executable, "-m", "vocalsketch.cli", "index", "build", str(library)]
-    options = ["--checkpoint", str(checkpoint), "--index", str(tmp_path / "two"), "--devices", "2"]
-    done = subprocess.run(
-        [*command, *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 sounds (8 windows): 6 new, 0 unchanged, 0 removed, 1 skipped" in done.stdout
-    one, two = stored(tmp_path / "index"), stored(tmp_path / "two")
+    assert build_index(
+        library, library.parent / "two", checkpoint, devices=2, progress=False
+    ) == replace(build(library), embedded=6, unchanged=0)
+    one, two = stored(library.parent / "index"), stored(library.parent / "two")
     assert list(one) == list(two)
     for key, found in one.items():
         np.testing.assert_array_equal(two[key], found)
@@ -519,7 +508,7 @@ def test_sigterm_ends_a_build_that_waits_for_a_file(library: Path, checkpoint: P
         assert process.wait(timeout=20) != 0
 
 
-def test_an_error_of_one_of_several_processes_is_the_builds(
+def test_what_cannot_be_written_is_the_builds_error(
     library: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "index").mkdir()

@@ -76,7 +76,7 @@ def test_rows_that_do_not_count_are_not_used_again(tmp_path: Path) -> None:
 
 def test_the_rows_of_one_of_several_gone_files_of_a_content_are_reusable(tmp_path: Path) -> None:
     part_of(tmp_path, FoundFile("a.wav", 10, 20), FoundFile("b.wav", 10, 20))
-    plan = plan_of(tmp_path, FoundFile("c.wav", 1, 1))
-    assert {key: rows.tolist() for key, rows in plan.rows_by_content(4).items()} == {
-        "c" * 32: [0, 1]
-    }
+    plan = make_plan(listed(FoundFile("c.wav", 1, 1)), Table(open_parts(tmp_path, "system")))
+    ((content, rows),) = plan.known().items()
+    assert content == "c" * 32
+    assert [(row["path"], row["start"]) for row in rows] == [("a.wav", 0.0), ("a.wav", 2.0)]

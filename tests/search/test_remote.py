@@ -95,7 +95,7 @@ def test_a_part_that_a_worker_left_there_is_used(
 
     monkeypatch.setattr(embedding, "FILES_AT_ONCE", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "spread", here)
+        patch.setattr("vocalsketch.search.build.spread", here)
         with pytest.raises(KeyboardInterrupt):
             build_index(library, ADDRESS, checkpoint, ray="head:1", progress=False)
     assert len(names(storage)) == 2

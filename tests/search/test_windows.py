@@ -12,8 +12,8 @@ from small_networks import RATE, chirp
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
-from vocalsketch.search import windows
-from vocalsketch.search.windows import WINDOW, Windows, window_count
+from vocalsketch.search import embedding
+from vocalsketch.search.embedding import WINDOW, window_count, windows_of
 
 
 def stream_of(waveform: np.ndarray, rate: int = RATE) -> io.BytesIO:
@@ -33,7 +33,7 @@ def test_windows_cover_a_sound_and_none_is_superfluous(duration: float) -> None:
 def test_the_first_window_is_the_clip_that_training_sees() -> None:
     front_end = CQT()
     stream = stream_of(np.random.default_rng(0).uniform(-1, 1, 44_100 * 5), 44_100)
-    window = next(iter(Windows(stream, front_end, "noise")))
+    window = next(windows_of(stream, front_end, "noise"))
     stream.seek(0)
     np.testing.assert_array_equal(window.clip, load_clip(stream, front_end))
 
@@ -41,11 +41,10 @@ def test_the_first_window_is_the_clip_that_training_sees() -> None:
 def test_a_long_sound_is_read_piece_by_piece_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     waveform = np.random.default_rng(0).uniform(-1, 1, 13 * RATE)
     front_end = CQT(seconds=1.05)
-    whole = list(Windows(stream_of(waveform), front_end, "noise"))
-    monkeypatch.setattr(windows, "WINDOWS_AT_ONCE", 2)
-    pieces = Windows(stream_of(waveform), front_end, "noise")
-    assert pieces.duration == 13.0
-    pieces_read = list(pieces)
+    whole = list(windows_of(stream_of(waveform), front_end, "noise"))
+    monkeypatch.setattr(embedding, "WINDOWS_AT_ONCE", 2)
+    pieces_read = list(windows_of(stream_of(waveform), front_end, "noise"))
+    assert {each.duration for each in pieces_read} == {13.0}
     assert [(each.start, each.end) for each in pieces_read] == [
         (0.0, 4.0),
         (2.0, 6.0),
@@ -60,18 +59,18 @@ def test_a_long_sound_is_read_piece_by_piece_as_if_at_once(monkeypatch: pytest.M
 
 def test_silent_windows_are_left_out() -> None:
     waveform = np.concatenate([chirp(0, 1.0), np.zeros(9 * RATE), chirp(1, 1.0)])
-    sounding = Windows(stream_of(waveform), CQT(), "gap")
+    sounding = windows_of(stream_of(waveform), CQT(), "gap")
     assert [window.start for window in sounding] == [0.0, 8.0]
 
 
 def test_a_silent_sound_is_refused() -> None:
-    sounding = Windows(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
+    sounding = windows_of(stream_of(np.zeros(RATE)), CQT(), "nothing.wav")
     with pytest.raises(AudioError, match=r"nothing.wav: nothing but silence"):
         list(sounding)
 
 
 def test_a_front_end_that_looks_at_more_has_longer_windows() -> None:
-    sounding = Windows(stream_of(chirp(0, 19.0)), CQT(seconds=8.0), "long")
+    sounding = windows_of(stream_of(chirp(0, 19.0)), CQT(seconds=8.0), "long")
     assert [(w.start, w.end) for w in sounding] == [
         (0.0, 8.0),
         (4.0, 12.0),

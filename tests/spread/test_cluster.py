@@ -97,7 +97,7 @@ def test_a_build_that_loses_a_node_gives_the_index_of_a_local_one(
 
     monkeypatch.setattr(embedding, "FILES_AT_ONCE", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "spread", lossy)
+        patch.setattr("vocalsketch.search.build.spread", lossy)
         far = build_index(library, tmp_path / "far", checkpoint, ray="", progress=lose)
     assert begun.exists()
     assert told == [(number, 10) for number in range(1, 11)]

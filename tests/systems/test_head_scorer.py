@@ -41,7 +41,7 @@ def test_scores_are_those_of_the_head_pair_by_pair(
     asked = shares(queries, width, 99)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(head_scorer, "FEW", few)
-        scores = HeadScorer(head, threads=2).scores(asked, blocks)
+        scores = HeadScorer(head, threads=2)(asked, blocks)
     stored = np.concatenate([np.zeros((0, width), np.float32), *blocks])
     with torch.no_grad():
         for query in range(queries):
@@ -57,10 +57,10 @@ def test_however_the_rows_are_cut_the_scores_are_the_same(
 ) -> None:
     monkeypatch.setattr(head_scorer, "FEW", few)
     head, stored, asked = head_of(12, hidden), shares(1000, 12, 0), shares(2, 12, 1)
-    whole = HeadScorer(head).scores(asked, [stored])
+    whole = HeadScorer(head)(asked, [stored])
     monkeypatch.setattr(head_scorer, "ROWS_PER_TASK", 64)
     monkeypatch.setattr(head_scorer, "ROWS_PER_BLOCK", 30)
-    cut = HeadScorer(head, threads=3).scores(asked, [stored[:333], stored[333:]])
+    cut = HeadScorer(head, threads=3)(asked, [stored[:333], stored[333:]])
     np.testing.assert_allclose(cut, whole, atol=1e-5)
 
 
@@ -72,7 +72,7 @@ def test_shares_may_be_read_only_as_mapped_files_are(
     stored, asked = shares(10, 12, 0), shares(1, 12, 1)
     stored.flags.writeable = False
     asked.flags.writeable = False
-    assert HeadScorer(head_of(12, ())).scores(asked, [stored]).shape == (1, 10)
+    assert HeadScorer(head_of(12, ()))(asked, [stored]).shape == (1, 10)
 
 
 def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
@@ -80,7 +80,7 @@ def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
         "import sys; import numpy as np; from vocalsketch.models import MetricHead; "
         "from vocalsketch.systems.head_scorer import HeadScorer; "
         "shares = np.zeros((10, 12), np.float32); "
-        "HeadScorer(MetricHead(5, 5, (12,))).scores(shares, [shares]); "
+        "HeadScorer(MetricHead(5, 5, (12,)))(shares, [shares]); "
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", search], check=False).returncode == 0

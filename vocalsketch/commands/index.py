@@ -125,9 +125,9 @@ BUILD: Options = {
         "what listens: a checkpoint of a fit, a saved system, or a name such as contours; not "
         "needed to bring an index up to date (default: the system that comes with the program)",
     ),
-    "--jobs": (int, "threads of each process (default: all cores, shared)"),
+    "--jobs": (int, "threads (default: a core each)"),
     "--accelerator": ("cpu", "cpu, cuda, mps or auto"),
-    "--devices": (1, "processes, each with a device of its own"),
+    "--devices": (1, "how many devices share the work"),
     **RAY,
 }
 EXPORT: Options = {

@@ -46,9 +46,9 @@ def root_of(root: str | Path, kind: Literal["corpus", "languages", "urban"] = "c
     if str(root) != DEMO:
         return Path(root).expanduser()
     # Making it needs signal processing, which reading another corpus should not wait for.
-    from vocalsketch.datasets import synthetic
+    from vocalsketch.datasets.synthetic import corpora
 
-    made: Path = getattr(synthetic, f"demo_{kind}")()
+    made: Path = getattr(corpora, f"demo_{kind}")()
     return made
 
 

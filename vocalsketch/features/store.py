@@ -5,6 +5,7 @@
 (clips, bins, frames).
 """
 
+import json
 import math
 import os
 import threading
@@ -23,10 +24,15 @@ from tqdm import tqdm
 
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.errors import AudioError, ConfigError, StorageError, refuse_below
-from vocalsketch.features.audio import load_clip, opened_file
-from vocalsketch.features.contents import Contents, Stamp, content_id, stamp_of
+from vocalsketch.features.audio import content_id, load_clip, opened_file
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.files import LEFTOVER_AGE, cache_folder, remove_leftovers, storage_error
+from vocalsketch.files import (
+    LEFTOVER_AGE,
+    cache_folder,
+    remove_leftovers,
+    storage_error,
+    write_text,
+)
 from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
 
@@ -36,11 +42,13 @@ BATCH = 8  # clips transformed at once: their work fits the processor's cache
 PART = 16  # clips that one thread takes at once
 SUFFIX = ".features"
 CHECKSUM = 4  # bytes
+CONTENTS = "contents.json"  # which content each file had when it was last read
 CUT = "-cut"  # behind the content of a file of which what is there was used
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
 Contained = dict[Path, str]  # by file, the content; or why it cannot be used
 Made = tuple[Contained, Contained]  # of some files both
+Stamp = tuple[int, int, int, int]  # size, time of change, time of change of its entry, inode
 
 
 @dataclass(frozen=True)
@@ -172,7 +180,6 @@ class FeatureStore:
 
     def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         self.folder = (folder or cache_folder() / "features") / f"v{VERSION}"
-        self._memory = Contents(self.folder / "contents.json")
         self._clock = clock
         self._verified: dict[str, Stamp] = {}
 
@@ -215,7 +222,7 @@ class FeatureStore:
         use = on_bad_audio == "use"
         contents = {
             path: content
-            for path, content in self._memory.known(stamps).items()
+            for path, content in self._known(stamps).items()
             if (use or not content.endswith(CUT)) and self._holds(entries, content)
         }
         missing = [path for path in wanted if path not in contents]
@@ -229,12 +236,35 @@ class FeatureStore:
                     contents |= made
                     bad |= refused
                     bar.update(len(made) + len(refused))
-            found = {path: contents[path] for path in missing if path in contents}
-            self._memory.remember(found, stamps)
+            self._remember({path: contents[path] for path in missing if path in contents}, stamps)
             bad = {path: bad[path] for path in missing if path in bad}
         if bad and on_bad_audio != "skip":
             raise _all_bad(bad)
         return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, bad)
+
+    def _remembered(self) -> dict[str, list[int | str]]:
+        """Return of each path the stamp and content that were last seen.
+
+        Losing them costs time only: of two processes that write at once one may lose its own.
+        """
+        try:
+            rows: dict[str, list[int | str]] = json.loads((self.folder / CONTENTS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return rows
+
+    def _known(self, stamps: Mapping[Path, Stamp | None]) -> Contained:
+        """Return the contents of those files whose stamp is the remembered one."""
+        rows = self._remembered()
+        found = {path: rows[key] for path in stamps if (key := _key(path)) in rows}
+        return {path: str(row[-1]) for path, row in found.items() if (*row[:-1],) == stamps[path]}
+
+    def _remember(self, contents: Contained, stamps: Mapping[Path, Stamp | None]) -> None:
+        """Add contents, read from files that had these stamps before."""
+        known = {path: (stamp, contents[path]) for path in contents if (stamp := stamps[path])}
+        rows = {_key(path): [*stamp, content] for path, (stamp, content) in known.items()}
+        with suppress(StorageError):
+            write_text(self.folder / CONTENTS, json.dumps(self._remembered() | rows))
 
     def _holds(self, entries: Entries, content: str) -> bool:
         """Whether an intact array is there; one that this store has verified is not read again."""
@@ -312,6 +342,19 @@ def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np
         batch = np.zeros((BATCH, front_end.samples), dtype=np.float32)
         batch[: len(part)] = part
         yield from front_end(torch.from_numpy(batch)).numpy()[: len(part)]
+
+
+def stamp_of(path: Path | str) -> Stamp | None:
+    """Return by what one sees that a file has changed; None where it cannot be had."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116  # of ten thousand files Path.stat takes half as long again
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100  # resolve() asks the disk about every part
 
 
 def _checksum(content: str, array: np.ndarray) -> bytes:

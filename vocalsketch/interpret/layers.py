@@ -19,7 +19,6 @@ from torch.nn.modules.module import register_module_forward_hook
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.ascent import Inputs
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
@@ -28,6 +27,7 @@ CLIPS_AT_ONCE = 32
 PROBES = 2  # clips of noise that are sent through once, to see which layers there are
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+Inputs = tuple[Tensor, ...]
 Network = Any  # a module with front_ends and embed of a side, or of both and then with score
 
 

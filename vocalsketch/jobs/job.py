@@ -14,8 +14,7 @@ from tqdm import tqdm
 import vocalsketch
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import AudioError, ConfigError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import write_text
 from vocalsketch.spread.threads import available_cores
 

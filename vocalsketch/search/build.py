@@ -1,38 +1,38 @@
 """Builds an index, and brings it up to date."""
 
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from tqdm import tqdm
 
+from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, StorageError
-from vocalsketch.files import locked, remove_leftovers
-from vocalsketch.search.embedding import (
-    Progress,
-    Work,
-    embed_into_parts,
-    open_parts,
-    reasons,
-    stored_table,
-)
+from vocalsketch.files import locked, make_folder, remove_leftovers
+from vocalsketch.search.embedding import Embedder, batches_of, open_parts, reasons
 from vocalsketch.search.library import Plan, list_library, make_plan, table_of
-from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest, Part, runs_of
 from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
+    PARTS,
+    SYSTEM,
+    Manifest,
+    Part,
     Rows,
-    Table,
-    checksum_of,
+    runs_of,
     schema_of,
     sorted_rows,
     width_of,
     write_segment,
 )
+from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.systems import System, load_system
 
@@ -40,6 +40,8 @@ LOCK = ".lock"
 FANOUT = 8  # segments of about one size become one when there are so many
 REASONS_SHOWN = 3
 CLUSTER = 64  # cores of a cluster, as far as its work is cut for them
+
+Progress = bool | Callable[[int, int], object]
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,13 @@ def build_index(
         index: The index's folder, or its address, as ``Remote`` takes it.
         system: A system, its file, a checkpoint of a fit, or the name of one that needs no
             training; may be left out where the index exists, which holds it.
-        jobs: Threads of each process; by default all cores are shared among the processes.
+        jobs: Threads; by default a core each.
         accelerator: ``cpu``, ``cuda`` (or ``gpu``), ``mps``, or ``auto``.
-        devices: Processes, each with a device of its own.
+        devices: How many of them share the work.
         ray: The address of a Ray cluster whose cores embed instead, as ``cluster`` takes it;
             the library has to lie at one path on all its machines, and so has the index.
         progress: Whether to show a progress bar on standard error; or what is called with the
-            sounds done and the sounds to do, by one device.
+            sounds done and the sounds to do.
 
     Raises:
         DatasetError: The library holds no audio.
@@ -102,38 +104,65 @@ def build_index(
     chosen = _chosen(library, index, system)
     busy = f"Another build is at work on {index}: wait until it is done, or build elsewhere."
     with locked(index / LOCK, busy):
-        old = Manifest.read(index) if Manifest.exists(index) else None
+        old = Manifest.read(index) if Manifest.exists(index) else Manifest()
         _tidy(index, old)
-        if old is None or not (index / SYSTEM).exists():
+        if not old.version or not (index / SYSTEM).exists():
             chosen.save(index / SYSTEM)  # so that the index can be searched without the run
         listing = list_library(library)
-        files, before = table_of(listing), stored_table(index)
+        files, before = table_of(listing), old.open_table(index)
         parts = open_parts(index, chosen.fingerprint)
         plan = make_plan(files, before, parts)
         if plan.todo.num_rows:
-            threads = jobs or (CLUSTER if ray is not None else available_cores() // devices) or 1
-            known = plan.rows_by_content(before.rows.num_rows)
-            where = library.resolve(), index.resolve()
-            work = Work(*where, plan.files, known, threads, places, progress, ray, remote)
-            embed_into_parts(work, chosen, before)
-            if remote:
-                remote.pull_parts()
+            embedder = Embedder(chosen, library.resolve(), places, plan.known())
+            threads = jobs or (available_cores() if ray is None else CLUSTER)
+            _embed(embedder, plan.files, index.resolve(), threads, progress, ray, remote)
             parts = open_parts(index, chosen.fingerprint)
             plan = make_plan(files, before, parts)
         skipped = dict(sorted({**listing.unusable, **reasons(parts, plan.todo)}.items()))
         _check_complete(plan, skipped, library, index)
         manifest = replace(
-            old or Manifest(),
+            old,
             library=str(library.resolve()),
             fingerprint=chosen.fingerprint,
             corpus=chosen.corpus,
             skipped=skipped,
             others=dict(listing.others),
         )
-        report = _published(index, manifest, old, plan, before)
+        report = _published(index, manifest, old, plan)
         if remote:
             remote.push()
         return report
+
+
+def _embed(
+    embedder: Embedder,
+    files: Sequence[FoundFile],
+    index: Path,
+    jobs: int,
+    progress: Progress,
+    ray: str | None,
+    remote: Remote | None,
+) -> None:
+    """Embed files into parts, so that a killed build can go on."""
+    parts = index / PARTS
+    make_folder(parts)
+    embed = partial(embedder.embed_part, parts)
+    if ray is not None:
+        embed = partial(embedder.embed_there, f"{remote.address}/{PARTS}" if remote else parts)
+    shared = None if remote else parts
+    done = spread(embed, batches_of(files, jobs), jobs, ray=ray, shared=shared, stop=embedder.stop)
+    with (
+        tqdm(total=len(files), desc="embedding", unit="sound", disable=progress is not True) as bar,
+        closing(done),
+    ):
+        count = 0
+        for more in done:
+            count += more
+            bar.update(more)
+            if callable(progress):
+                progress(count, len(files))
+    if remote:
+        remote.pull_parts()
 
 
 def _check_complete(plan: Plan, skipped: dict[str, str], library: Path, index: Path) -> None:
@@ -151,20 +180,18 @@ def _check_complete(plan: Plan, skipped: dict[str, str], library: Path, index: P
 
 
 def _devices(accelerator: str, count: int) -> list[str]:
-    """Return a device for each process."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    there = [name for name, is_there in (("cuda", cuda), ("mps", mps), ("cpu", True)) if is_there]
-    gpu = "mps" if mps and not cuda else "cuda"
-    name = {"gpu": gpu, "auto": there[0]}.get(accelerator, accelerator)
-    if name not in there:
-        raise ConfigError(
-            f"accelerator is {accelerator!r}: this machine has {' and '.join(there)}."
-        )
-    if name != "cuda":
+    """Return a name for each device."""
+    there = torch.accelerator.current_accelerator(check_available=True)
+    own = there.type if there else "cpu"
+    name = own if accelerator in ("gpu", "auto") else accelerator
+    if name not in (own, "cpu") or (accelerator == "gpu" and not there):
+        raise ConfigError(f"accelerator is {accelerator!r}: this machine has {own}.")
+    if name == "cpu":
         return [name] * count
-    if count > torch.cuda.device_count():
-        raise ConfigError(f"devices is {count}: this machine has {torch.cuda.device_count()}.")
-    return [f"cuda:{number}" for number in range(count)]
+    most = torch.accelerator.device_count()
+    if count > most:
+        raise ConfigError(f"devices is {count}: this machine has {most}.")
+    return [f"{name}:{number}" for number in range(count)]
 
 
 def _chosen(library: Path, index: Path, system: System | Path | str | None) -> System:
@@ -190,36 +217,34 @@ def _chosen(library: Path, index: Path, system: System | Path | str | None) -> S
     return chosen
 
 
-def _tidy(index: Path, current: Manifest | None) -> None:
+def _tidy(index: Path, current: Manifest) -> None:
     """Remove what the current version does not need: older versions, and what killed builds left.
 
     The version before the current one has been kept until now, for readers that had just begun
     to open it.
     """
     remove_leftovers(index)
-    needed = {part.file for part in current.segments} if current else set()
+    needed = {part.file for part in current.segments}
     for file in index.glob("*.arrow"):
         if file.name not in needed:
             with suppress(OSError):  # some systems mind that a reader holds it open
                 file.unlink()
 
 
-def _published(
-    index: Path, manifest: Manifest, old: Manifest | None, plan: Plan, before: Table
-) -> BuildReport:
+def _published(index: Path, manifest: Manifest, old: Manifest, plan: Plan) -> BuildReport:
     """Write a segment and then the manifest that names it; until then the old version counts."""
     first, paths = plan.stored.first_of_file, plan.stored.rows.column("path")
-    was, new = np.split(plan.keep, [before.rows.num_rows])
-    sounds, unchanged = int((plan.keep & first).sum()), int((was & first[: len(was)]).sum())
+    before = len(plan.gone)  # rows
+    sounds, unchanged = int((plan.keep & first).sum()), int((plan.keep & first)[:before].sum())
     manifest = replace(manifest, sounds=sounds, windows=int(plan.keep.sum()))
-    if new.any() or not np.array_equal(was, before.counting):
+    if not np.array_equal(plan.keep, plan.stored.counting & (np.arange(len(first)) < before)):
         manifest = _with_segments(index, manifest, plan)
     if manifest != old:
         built = datetime.now(UTC).isoformat(timespec="seconds")
         replace(manifest, built=built).write(index)
     shutil.rmtree(index / PARTS, ignore_errors=True)
-    dropped = paths.take(pa.array(plan.gone[plan.gone < len(was)]))
-    added = paths.slice(len(was)).filter(pa.array((plan.keep & first)[len(was) :]))
+    dropped = paths.slice(0, before).filter(pa.array(plan.gone & first[:before]))
+    added = paths.slice(before).filter(pa.array((plan.keep & first)[before:]))
     again = pc.is_in(dropped, value_set=added.combine_chunks())
     return BuildReport(
         version=manifest.version,
@@ -249,7 +274,7 @@ def _with_segments(index: Path, manifest: Manifest, plan: Plan) -> Manifest:
         metadata = {"fingerprint": manifest.fingerprint}
         schema = schema_of(width_of(plan.stored.segments[0]), metadata)
         write_segment(file, schema, sorted_rows(plan.stored, rows))
-        kept.append(Part(file.name, len(rows), checksum_of(file)))
+        kept.append(Part.of(file, len(rows)))
     return replace(manifest, version=version, segments=tuple(kept), removed=removed)
 
 

@@ -19,6 +19,8 @@ SHIPPED = "default"  # before the fingerprint in the name of the default system'
 class Ear:
     """The imitation side of a system whose score is an inner product, as ``export`` writes it."""
 
+    inner_product = True
+
     def __init__(self, file: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # a second one would gain a query little

@@ -2,43 +2,47 @@
 
 import hashlib
 import json
+import math
+import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.errors import AudioError, DatasetError, StorageError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
-from vocalsketch.files import make_folder
-from vocalsketch.search.library import tags_of
-from vocalsketch.search.manifest import PARTS, SYSTEM, Manifest
-from vocalsketch.search.remote import Remote, send
+from vocalsketch.features.audio import (
+    MARGIN,
+    clip_of,
+    content_id,
+    opened_audio,
+    opened_file,
+    read_audio,
+)
+from vocalsketch.features.front_end import FrontEnd
+from vocalsketch.search.library import Row, tags_of
+from vocalsketch.search.remote import send
 from vocalsketch.search.segment import (
     EMBEDDING,
-    Rows,
-    Table,
+    PARTS,
+    Floats,
     read_segment,
     schema_of,
     with_embeddings,
     write_segment,
 )
-from vocalsketch.search.windows import Windows
-from vocalsketch.spread.batches import spread
-from vocalsketch.systems import System, load_system
+from vocalsketch.systems import System
 
+WINDOW = 4.0  # seconds, unless a front end looks at more; what the paper's look at
+SILENCE = 1e-5  # of full scale (-100 dB), less than the last bit of 16
+WINDOWS_AT_ONCE = 30  # of a long file decoded together: a minute, which bounds the memory
 FILES_PER_THREAD = 8  # or a multiple are taken at once, so that short sounds fill a batch
 FILES_AT_ONCE = 256  # embedded by a thread between two writes: what a killed build loses
 ROUNDS = 4  # that each thread takes at least, so that none is long alone at the end
@@ -46,8 +50,61 @@ MOST_PARTS = 20_000  # of a library, as a process may map some 65,000 files
 CLIPS_AT_ONCE = {"cpu": 8}  # embedded together: their work fits the processor's cache
 CLIPS_ON_ACCELERATOR = 64
 
-Row = dict[str, Any]  # of a segment
-Progress = bool | Callable[[int, int], object]
+
+class Window(NamedTuple):
+    """A part of a sound."""
+
+    start: float  # seconds within the file
+    end: float  # seconds within the file
+    duration: float  # seconds, of the file
+    sample_rate: int  # hz, of the file
+    clip: Floats  # (samples,) at the front end's rate, as long as it wants
+
+
+def window_count(duration: float, window: float = WINDOW) -> int:
+    """Return how many windows cover a sound, each beginning half a window after the one before.
+
+    >>> window_count(3.0), window_count(4.5), window_count(8.0)
+    (1, 2, 3)
+    """
+    return 1 + math.ceil(max(0.0, duration - window) / (window / 2) - 1e-9)
+
+
+def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Window]:
+    """Yield a sound's windows as they are decoded, without silent ones.
+
+    Where one begins with the file, its clip is the one that training sees.
+
+    Args:
+        stream: Seekable.
+        front_end: Gives rate and length of the clips.
+        name: What errors call the file.
+
+    Raises:
+        AudioError: The file cannot be decoded, or is silent.
+    """
+    window = max(WINDOW, front_end.seconds)
+    longest = (WINDOWS_AT_ONCE + 1) * window / 2 + MARGIN
+    waveform, rate = read_audio(stream, seconds=longest, name=name)
+    duration, offset, audible = len(waveform) / rate, 0.0, False
+    if len(waveform) >= math.floor(longest * rate):
+        stream.seek(0)
+        with opened_audio(stream, name) as audio:  # what the header promises
+            duration = float(audio.frames / audio.samplerate)
+    for number in range(window_count(duration, window)):  # by the header: it may be millions
+        start = number * window / 2
+        if number and number % WINDOWS_AT_ONCE == 0:
+            stream.seek(0)
+            offset = start
+            waveform, _ = read_audio(stream, seconds=longest, offset=offset, name=name)
+        part = waveform[round((start - offset) * rate) :][: math.ceil((window + MARGIN) * rate)]
+        heard = part[: math.ceil(window * rate)]
+        if len(heard) and np.ptp(heard) > SILENCE:  # whatever its offset
+            audible = True
+            clip = clip_of(part, rate, front_end)
+            yield Window(start, min(start + window, duration), duration, rate, clip)
+    if not audible:
+        raise AudioError(f"{name}: nothing but silence.")
 
 
 class Embedded(NamedTuple):
@@ -66,59 +123,55 @@ class Embedder:
     Args:
         system: Embeds them.
         library: The folder within which the files lie.
-        device: Where to.
-        stored: What has been embedded before.
-        known: By content, the rows of ``stored`` that hold it: a file that was moved is not
-            embedded again.
+        devices: Where to.
+        known: Rows by content: a file that was moved is not embedded again.
     """
 
     def __init__(
         self,
         system: System,
         library: Path,
-        device: torch.device | str = "cpu",
-        stored: Table | None = None,
-        known: Mapping[str, Rows] | None = None,
+        devices: Sequence[str] = ("cpu",),
+        known: Mapping[str, Sequence[Row]] | None = None,
     ) -> None:
-        self.device = torch.device(device)
-        self.system = system.fast().eval().to(self.device)
-        self.front_end = self.system.front_ends["recording"]
-        self.library = library
-        self.stored = stored or Table([])
-        self.known = known or {}
-        self.at_once = CLIPS_AT_ONCE.get(self.device.type, CLIPS_ON_ACCELERATOR)
-        self.width = self._hear(np.zeros((1, self.front_end.samples), np.float32)).shape[1]
+        fast = system.fast().eval()
+        self.front_end = fast.front_ends["recording"]
         self.fingerprint = system.fingerprint
+        self.library = library
+        self.known = known or {}
+        self.at_once = CLIPS_AT_ONCE.get(devices[0], CLIPS_ON_ACCELERATOR)
+        self.systems = [(deepcopy(fast).to(device), device) for device in devices]
+        self.width = self._hear(np.zeros((1, self.front_end.samples), np.float32)).shape[1]
         self._stopped = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what another process needs: of the stored rows only those that are known."""
-        rows = np.concatenate([np.empty(0, np.int64), *self.known.values()])
-        places = pairwise(np.cumsum([0, *map(len, self.known.values())]))
-        known = {each: np.arange(*place) for each, place in zip(self.known, places, strict=True)}
-        kept = self.stored.rows.take(pa.array(rows))
-        segments = [with_embeddings(kept, self.stored.embeddings(rows))] if len(rows) else []
-        return {**vars(self), "stored": Table(segments), "known": known}
 
     def stop(self) -> None:
         """Have all threads end after the file that they are at."""
         self._stopped = True
 
-    def embed_part(self, building: Path, batch: Sequence[FoundFile]) -> int:
-        """Embed files into a part, whose name follows from them; return how many there were."""
-        done = self.embed_files(batch)
-        write_part(building / part_name(batch), self.fingerprint, self.width, done)
-        return len(batch)
-
-    def embed_there(self, building: Path | str, batch: Sequence[FoundFile]) -> int:
-        """Embed files as ``embed_part`` on another machine, which may see no library.
+    def embed_part(self, parts: Path | str, batch: Sequence[FoundFile]) -> int:
+        """Embed files into a part, whose name follows from them; return how many there were.
 
         Args:
-            building: The folder of parts, or its address.
+            parts: The folder of parts, or its address.
             batch: The files.
 
         Raises:
-            DatasetError: It sees none of them.
+            StorageError: The part cannot be written.
+        """
+        done, name = self.embed_files(batch), part_name(batch)
+        if isinstance(parts, Path):
+            write_part(parts / name, self.fingerprint, self.width, done)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                write_part(Path(folder, name), self.fingerprint, self.width, done)
+                send(Path(folder, name), f"{parts}/{name}")
+        return len(batch)
+
+    def embed_there(self, parts: Path | str, batch: Sequence[FoundFile]) -> int:
+        """Embed files as ``embed_part`` on another machine, which may see no library.
+
+        Raises:
+            DatasetError: It sees none of the files.
             StorageError: The part cannot be written.
         """
         if not any((self.library / file.path).exists() for file in batch):
@@ -126,19 +179,13 @@ class Embedder:
                 f"{socket.gethostname()} sees no {self.library / batch[0].path}: the library has "
                 "to lie at the same path on all machines."
             )
-        if isinstance(building, Path):
-            return self.embed_part(building, batch)
-        with tempfile.TemporaryDirectory() as folder:
-            count = self.embed_part(Path(folder), batch)
-            send(Path(folder, part_name(batch)), f"{building}/{part_name(batch)}")
-        return count
+        return self.embed_part(parts, batch)
 
-    @torch.inference_mode()
     def embed_files(self, files: Iterable[FoundFile]) -> Embedded:
         """Embed files in the calling thread."""
         rows: dict[str, list[Row]] = {}
         skipped: dict[str, str] = {}
-        waiting: list[tuple[Row, NDArray[np.float32]]] = []
+        waiting: list[tuple[Row, Floats]] = []
         for file in files:
             if self._stopped:
                 break
@@ -157,24 +204,21 @@ class Embedder:
             self._embed(waiting)
         return Embedded([row for of_file in rows.values() for row in of_file], skipped)
 
-    def _read(self, file: FoundFile) -> Iterator[tuple[Row, NDArray[np.float32] | None]]:
-        """Yield rows of a file's windows, each with its clip, unless its embedding is stored."""
+    def _read(self, file: FoundFile) -> Iterator[tuple[Row, Floats | None]]:
+        """Yield rows of a file's windows, each with its clip, unless its embedding is known."""
         path = self.library / file.path
         row: Row = {**file._asdict(), "tags": tags_of(file.path)}
         with opened_file(path) as stream:
             row["content"] = content_id(stream)
-            stored = self.known.get(row["content"])
-            if stored is not None:
-                known = self.stored.rows.take(pa.array(stored)).to_pylist()
-                for each, embedding in zip(known, self.stored.embeddings(stored), strict=True):
-                    yield {**each, **row, EMBEDDING: embedding}, None
+            if row["content"] in self.known:
+                yield from (({**each, **row}, None) for each in self.known[row["content"]])
                 return
-            windows = Windows(stream, self.front_end, str(path))
-            row |= {"duration": windows.duration, "sample_rate": windows.sample_rate}
-            for start, end, clip in windows:
-                yield {**row, "start": start, "end": end}, clip
+            for window in windows_of(stream, self.front_end, str(path)):
+                values = window._asdict()
+                clip = values.pop("clip")
+                yield {**row, **values}, clip
 
-    def _embed(self, waiting: Sequence[tuple[Row, NDArray[np.float32]]]) -> None:
+    def _embed(self, waiting: Sequence[tuple[Row, Floats]]) -> None:
         """Add embeddings to rows. Batches are of one size: no embedding depends on the others.
 
         A sum's last bits depend on how the work was cut, and with it on the size of a batch.
@@ -186,88 +230,14 @@ class Embedder:
             row[EMBEDDING] = embedding
 
     @torch.inference_mode()
-    def _hear(self, clips: NDArray[np.float32]) -> NDArray[np.float32]:
-        heard = self.system.hear("recording", torch.from_numpy(clips).to(self.device))
-        embeddings: NDArray[np.float32] = heard.float().cpu().numpy()
+    def _hear(self, clips: Floats) -> Floats:
+        system, device = secrets.choice(self.systems)  # so that all have work
+        heard = system.hear("recording", torch.from_numpy(clips).to(device))
+        embeddings: Floats = heard.float().cpu().numpy()
         return embeddings
 
 
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What is to be embedded, by one process or by several that each take a share."""
-
-    library: Path  # the folder of sounds
-    index: Path  # the index's folder, which holds the system
-    files: Sequence[FoundFile]
-    known: dict[str, Rows]  # by content, the rows of the index's current version that hold it
-    jobs: int  # threads of each process
-    devices: Sequence[str]  # where the system runs, one for each process
-    progress: Progress  # whether the first process shows a progress bar, or what is told
-    ray: str | None = None  # the cluster that does it instead
-    remote: Remote | None = None  # where that leaves parts, if not in the folder
-
-
-def stored_table(index: Path) -> Table:
-    """Return the rows of the current version of an index, if there is one."""
-    return Manifest.read(index).open_table(index) if Manifest.exists(index) else Table([])
-
-
-def embed_into_parts(work: Work, system: System, stored: Table) -> None:
-    """Embed what is to be embedded, into parts.
-
-    Args:
-        work: What.
-        system: Embeds it.
-        stored: The rows of the current version.
-
-    Raises:
-        VocalSketchError: One of several processes failed, or was ended.
-    """
-    if len(work.devices) == 1:
-        _embed_share(0, work, system, stored)
-        return
-    share = partial(_embed_share, work=work)
-    for _ in spread(share, range(len(work.devices)), len(work.devices), processes=True):
-        pass
-
-
-def _embed_share(
-    rank: int, work: Work, system: System | None = None, stored: Table | None = None
-) -> None:
-    """Embed one process's share of the files; each batch is a part, so that a build can go on."""
-    system = system or load_system(work.index / SYSTEM)
-    stored = stored_table(work.index) if stored is None else stored
-    several = f" (1 of {len(work.devices)} processes)" if len(work.devices) > 1 else ""
-    todo = work.files[rank :: len(work.devices)]
-    embedder = Embedder(system, work.library, work.devices[rank], stored, work.known)
-    building = work.index / PARTS
-    make_folder(building)
-    embed = partial(embedder.embed_part, building)
-    if work.ray is not None:
-        there = f"{work.remote.address}/{PARTS}" if work.remote else building
-        embed = partial(embedder.embed_there, there)
-    done = spread(
-        embed,
-        _batches(todo, work.jobs),
-        work.jobs,
-        ray=work.ray,
-        shared=None if work.remote else building,
-        stop=embedder.stop,
-    )
-    shown = work.progress is True and rank == 0
-    with (
-        tqdm(total=len(todo), desc=f"embedding{several}", unit="sound", disable=not shown) as bar,
-        closing(done),
-    ):
-        count = 0
-        for more in done:
-            count += more
-            bar.update(more)
-            if callable(work.progress):
-                work.progress(count, len(todo))
-
-
-def _batches(files: Sequence[FoundFile], jobs: int) -> list[Sequence[FoundFile]]:
+def batches_of(files: Sequence[FoundFile], jobs: int) -> list[Sequence[FoundFile]]:
     """Return what is embedded together: little enough that all threads end at about one time."""
     few = FILES_PER_THREAD * -(-len(files) // (FILES_PER_THREAD * ROUNDS * jobs))
     size = max(min(FILES_AT_ONCE, few), len(files) // MOST_PARTS)
@@ -309,5 +279,4 @@ def open_parts(index: Path, fingerprint: str) -> list[pa.Table]:
 def reasons(parts: Sequence[pa.Table], todo: pa.Table) -> dict[str, str]:
     """Return why files that were to be embedded could not be."""
     said = {k: v for part in parts for k, v in json.loads(part.schema.metadata[b"skipped"]).items()}
-    asked = set(todo.column("path").to_pylist())
-    return {path: why for path, why in said.items() if path in asked}
+    return {path: said[path] for path in todo.column("path").to_pylist() if path in said}

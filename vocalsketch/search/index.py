@@ -2,11 +2,10 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -14,20 +13,17 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
-from vocalsketch.errors import CheckpointError, DatasetError
+from vocalsketch.errors import CheckpointError, DatasetError, StorageError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, make_plan, table_of
-from vocalsketch.search.manifest import SYSTEM, Manifest
 from vocalsketch.search.query import Waveform
-from vocalsketch.search.segment import Floats, Table, checksum_of
+from vocalsketch.search.segment import FILE, SYSTEM, Floats, Manifest, Part, Table
 from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
-
-ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
 
 
 class Wishes(TypedDict, total=False):
@@ -57,6 +53,7 @@ class Index:
     manifest: Manifest  # its current version
     table: Table  # the rows, memory-mapped: a window each
     listener: "Ear | System"  # hears queries; an ear needs no torch
+    libraries: Sequence[str] = (".",)  # folders within the library, out of which no file may lie
     approximate = False  # whether a query ranks only the rows that are near it
     version: int  # counts the builds that changed something
     fingerprint: str  # of the system
@@ -121,16 +118,7 @@ class Index:
 
     @cached_property
     def _scorer(self) -> "Scorer":
-        if isinstance(self.listener, Ear):
-            return InnerProducts()
-        return self.listener.scorer(self._threads) or self._block_scorer({})
-
-    def _block_scorer(self, weights: Mapping[str, float]) -> "Scorer":
-        if self.system.inner_product and not weights:
-            return InnerProducts()
-        from vocalsketch.systems.head_scorer import lasting_pool
-
-        return BlockScorer(_by_system(self.system, weights), lasting_pool(self._threads))
+        return self.system.scorer(self._threads)
 
     @property
     def name(self) -> str:
@@ -149,8 +137,13 @@ class Index:
         Raises:
             StorageError: The index cannot be read now.
         """
-        stamp = Manifest.stamp(Path(self.folder))
-        if stamp != self._stamp and Manifest.read(Path(self.folder)) == self.manifest:
+        folder = Path(self.folder)
+        try:
+            found = (folder / FILE).stat()
+        except OSError as error:
+            raise StorageError(f"{folder} cannot be read ({error.strerror}).") from error
+        stamp = found.st_mtime_ns, found.st_ino, found.st_size
+        if stamp != self._stamp and Manifest.read(folder) == self.manifest:
             self._stamp = stamp
         return stamp == self._stamp
 
@@ -173,8 +166,10 @@ class Index:
         if known is None:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
         file = (self.library.resolve() / path).resolve()
+        within = next(each for each in self.libraries if PurePosixPath(path).is_relative_to(each))
         there = file.is_file()
-        if there and not file.is_relative_to(self._root(path)):  # a link: only what was indexed
+        # a link that leads out: only what was indexed
+        if there and not file.is_relative_to((self.library / within).resolve()):
             status = file.stat()
             there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
         if not there:
@@ -189,11 +184,7 @@ class Index:
         status = self.table.live.select(["size", "changed"])
         return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
 
-    def _root(self, path: str) -> Path:
-        """Return the folder out of which a file may not lie."""
-        return self.library.resolve()
-
-    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> "Index":
+    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "Index":
         """Return an index of the rows to rank for a query: this one, which has them all.
 
         Args:
@@ -228,9 +219,14 @@ class Index:
             queries: Waveforms and their rates.
             weights: Factors on aspects of the system.
         """
+        asked, blocks = self.embeddings(queries), self.table.blocks
         own = {name: weights[name] for name in self.listener.aspects if name in weights}
-        scorer = self._block_scorer(own) if own else self._scorer
-        return scorer.scores(self.embeddings(queries), self.table.blocks)
+        if self.listener.inner_product and not own:
+            # in one thread: others would each start those of numpy's
+            none = np.empty((len(asked), 0), np.float32)
+            return np.concatenate([none, *(asked @ block.T for block in blocks)], axis=1)
+        scorer = self.system.scorer(self._threads, own) if own else self._scorer
+        return scorer(asked, blocks)
 
     def search(
         self, waveform: ArrayLike, rate: int, k: int = 10, **wishes: Unpack[Wishes]
@@ -239,53 +235,6 @@ class Index:
         from vocalsketch.search.searcher import Searcher
 
         return Searcher([self]).search(waveform, rate, k, **wishes)
-
-
-@dataclass(frozen=True)
-class BlockScorer:
-    """Exact scores of blocks of rows, for systems that offer no faster ones."""
-
-    score: Callable[[Floats, Floats], Floats]  # of queries (q, width) and rows (n, width): (q, n)
-    pool: Executor  # threads that score
-
-    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score every query (q, width) against every row of blocks (n, width): (q, all n)."""
-        asked = np.array(queries, np.float32)
-        rows = [
-            block[start : start + ROWS_PER_TASK]
-            for block in blocks
-            for start in range(0, len(block), ROWS_PER_TASK)
-        ]
-        found = list(self.pool.map(lambda part: self.score(asked, part), rows))
-        return np.concatenate([np.empty((len(asked), 0), np.float32), *found], axis=1)
-
-
-class InnerProducts:
-    """Scores that are inner products; threads of our own would each start those of numpy's."""
-
-    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score as ``BlockScorer`` does."""
-        none = np.empty((len(queries), 0), np.float32)
-        return np.concatenate([none, *(queries @ block.T for block in blocks)], axis=1)
-
-
-def _by_system(
-    system: "System", weights: Mapping[str, float]
-) -> Callable[[Floats, Floats], Floats]:
-    """Return a system's own scores, with factors on aspects of it, which are 1 where left out."""
-    import torch
-
-    @torch.inference_mode()
-    def score(queries: Floats, rows: Floats) -> Floats:
-        asked, stored = torch.from_numpy(queries), torch.from_numpy(rows.copy())  # of a read-only
-        if not weights:
-            scores: Floats = system.score(asked, stored).numpy()
-            return scores
-        shares = system.aspect_scores(asked, stored)
-        total: Floats = np.zeros((len(queries), len(rows)), np.float32)
-        return total + sum(weights.get(name, 1.0) * each.numpy() for name, each in shares.items())
-
-    return score
 
 
 @dataclass(frozen=True)
@@ -310,7 +259,7 @@ def check_index(folder: Path) -> Check:
     problems = [
         f"{folder / part.file} is not as it was written: build it again elsewhere."
         for part in index.manifest.segments
-        if checksum_of(folder / part.file) != part.checksum
+        if Part.of(folder / part.file, part.rows) != part
     ]
     bad = sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in index.table.blocks)
     if bad:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pyarrow.compute as pc
 from vocalsketch.datasets.discovery import FoundFile, Listing, counted, list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
-from vocalsketch.search.manifest import Manifest
-from vocalsketch.search.segment import Mask, Rows, Table, as_numpy
+from vocalsketch.search.segment import EMBEDDING, Manifest, Mask, Table, as_numpy
+
+Row = dict[str, Any]  # of a segment
 
 COLUMNS = pa.schema(
     [
@@ -70,7 +72,7 @@ class Plan:
 
     stored: Table  # the index's rows, then what unfinished builds left
     keep: Mask  # of every stored row, whether it holds
-    gone: Rows  # the first rows of files that are gone or have changed
+    gone: Mask  # of every row of the index, whether its file is gone or has changed
     todo: pa.Table  # files to embed, as COLUMNS
 
     @property
@@ -78,18 +80,19 @@ class Plan:
         """The files to embed."""
         return [FoundFile(**each) for each in self.todo.to_pylist()]
 
-    def rows_by_content(self, count: int) -> dict[str, Rows]:
-        """Return which of the first rows are of gone files, by what they held; one file for each.
+    def known(self) -> dict[str, list[Row]]:
+        """Return the rows of gone files by what they held; of one file for each content.
 
         A file that was moved has its content and need not be embedded again.
         """
-        first = self.stored.first_of_file
-        ends = np.append(np.flatnonzero(first), len(first))
-        contents = self.stored.rows.column("content")
-        return {
-            contents[int(row)].as_py(): np.arange(row, ends[np.searchsorted(ends, row, "right")])
-            for row in self.gone[self.gone < count][::-1]
-        }
+        places = np.flatnonzero(self.gone)
+        rows = self.stored.rows.take(pa.array(places)).to_pylist()
+        known: dict[str, list[Row]] = {}
+        for row, embedding in zip(rows, self.stored.embeddings(places), strict=True):
+            held = known.setdefault(row["content"], [])
+            if not held or held[0]["path"] == row["path"]:
+                held.append({**row, EMBEDDING: embedding})
+        return known
 
 
 def is_current(library: Path, index: Path) -> bool:
@@ -126,9 +129,10 @@ def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> 
         holds &= as_numpy(files.column(name))[place] == as_numpy(heads.column(name))
     kept = np.flatnonzero(holds)
     found, chosen = np.unique(place[kept], return_index=True)
-    keep_file = np.zeros(len(beginnings), dtype=bool)
-    keep_file[kept[chosen]] = True
+    keep = np.zeros(len(beginnings), dtype=bool)
+    keep[kept[chosen]] = True
     missing = np.ones(files.num_rows, dtype=bool)
     missing[found] = False
-    todo = files.filter(pa.array(missing))
-    return Plan(stored, keep_file[np.cumsum(first) - 1], beginnings[counts & ~holds], todo)
+    file = np.cumsum(first) - 1  # of each row
+    gone = (counts & ~holds)[file[: len(index.counting)]]
+    return Plan(stored, keep[file], gone, files.filter(pa.array(missing)))

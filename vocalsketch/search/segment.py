@@ -1,6 +1,12 @@
-"""Segments: immutable Arrow files with a row for each window of each sound."""
+"""What an index consists of: segments, which never change, and the manifest that names them.
 
+A segment is an Arrow file with a row for each window of each sound.
+"""
+
+import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,10 +17,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vocalsketch.errors import StorageError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
-from vocalsketch.files import written_whole
+from vocalsketch.features.audio import content_id, opened_file
+from vocalsketch.files import read_regular, write_text, written_whole
 
+FORMAT = 3  # raised when a reader of the old layout could not read the new one
+FILE = "index.json"
+SYSTEM = "system.safetensors"
+PARTS = "building"  # the folder of what an unfinished build has embedded
 ROWS_AT_ONCE = 32_768  # written together: 14 MB of 108 floats
 EMBEDDING = "embedding"
 
@@ -83,6 +92,7 @@ class Table:
         rows: Every column but the embeddings, also of rows that do not count.
         blocks: The embeddings of these rows, (n, width) each, views of the files.
         counting: Which rows count, (rows,).
+        offsets: Where each segment begins, and where the last one ends: (segments + 1,).
     """
 
     def __init__(self, segments: Sequence[pa.Table], counting: Mask | None = None) -> None:
@@ -95,21 +105,14 @@ class Table:
             as_numpy(chunk.flatten()).reshape(-1, width_of(whole))
             for chunk in whole.column(EMBEDDING).chunks
         ]
+        self.offsets: Rows = np.cumsum([0, *(each.num_rows for each in segments)])
         self.counting: Mask = np.ones(whole.num_rows, dtype=bool)
         if counting is not None:
             self.counting[: len(counting)] = counting
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Table, (self.segments, self.counting)
-
     def __len__(self) -> int:
         """Return the number of rows that count."""
         return int(self.counting.sum())
-
-    @property
-    def offsets(self) -> Rows:
-        """Where each segment begins, and where the last one ends: (segments + 1,)."""
-        return np.cumsum([0, *(each.num_rows for each in self.segments)])
 
     @cached_property
     def live(self) -> pa.Table:
@@ -135,7 +138,7 @@ class Table:
         """Return a copy of some rows' embeddings, (rows, width)."""
         ends = np.cumsum([len(block) for block in self.blocks])
         of_block = np.searchsorted(ends, rows, side="right")
-        taken = np.empty((len(rows), self.blocks[0].shape[1]), np.float32)
+        taken = np.empty((len(rows), self.blocks[0].shape[1] if self.blocks else 1), np.float32)
         for number in np.unique(of_block):
             mine = of_block == number
             first = ends[number] - len(self.blocks[number])
@@ -171,9 +174,9 @@ def write_segment(file: Path, schema: pa.Schema, blocks: Iterable[pa.Table]) -> 
 
 def with_embeddings(rows: pa.Table, embeddings: Floats) -> pa.Table:
     """Return rows of all other columns with their embeddings (rows, width)."""
-    field = schema_of(embeddings.shape[1], {}).field(EMBEDDING)
+    column = schema_of(embeddings.shape[1], {}).field(EMBEDDING)
     numbers = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
-    return rows.append_column(field, pa.FixedSizeListArray.from_arrays(numbers, type=field.type))
+    return rows.append_column(column, pa.FixedSizeListArray.from_arrays(numbers, type=column.type))
 
 
 def sorted_rows(table: Table, chosen: Rows) -> Iterable[pa.Table]:
@@ -185,11 +188,107 @@ def sorted_rows(table: Table, chosen: Rows) -> Iterable[pa.Table]:
         yield with_embeddings(picked.take(pa.array(mine)), table.embeddings(chosen[mine]))
 
 
-def checksum_of(file: Path) -> str:
-    """Return a hash of a file.
+@dataclass(frozen=True)
+class Part:
+    """A segment of an index."""
 
-    Raises:
-        AudioError: It cannot be read.
+    file: str  # its name
+    rows: int  # how many there are, also of those that do not count any more
+    checksum: str  # sha256 of the file, 32 hexadecimal digits
+
+    @classmethod
+    def of(cls, file: Path, rows: int) -> "Part":
+        """Describe a file.
+
+        Raises:
+            AudioError: It cannot be read.
+        """
+        with opened_file(file) as stream:
+            return cls(file.name, rows, content_id(stream))
+
+    def __post_init__(self) -> None:
+        if Path(self.file).name != self.file:  # an index from elsewhere writes nowhere else
+            raise ValueError(f"a segment is {self.file!r}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an index is; it is replaced as a whole, which is what makes a new version current.
+
+    Which rows do not count any more is said by where each run of them begins and ends, counted
+    through all segments, in rising order.
     """
-    with opened_file(file) as stream:
-        return content_id(stream)
+
+    version: int = 0  # counts the builds that changed something
+    segments: tuple[Part, ...] = ()  # in their order
+    removed: list[int] = field(default_factory=list)
+    library: str = ""  # the folder that was indexed
+    fingerprint: str = ""  # of the system
+    corpus: str = ""  # what the system was trained on
+    sounds: int = 0  # files that count
+    windows: int = 0  # rows that count
+    built: str = ""  # when, ISO 8601
+    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
+    others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is an index in a folder, readable or not."""
+        return (folder / FILE).exists()
+
+    def write(self, folder: Path) -> None:
+        """Make this the current version of the index in ``folder``."""
+        write_text(folder / FILE, json.dumps({"format": FORMAT, **asdict(self)}) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the current version.
+
+        Raises:
+            StorageError: There is none, or it cannot be understood.
+        """
+        file = folder / FILE
+        try:
+            values = json.loads(read_regular(file))
+            form = values.pop("format")
+            if form == FORMAT:
+                values["segments"] = tuple(Part(**each) for each in values["segments"])
+                return cls(**values)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise StorageError(
+                f"No index in {folder}: make one with `vocalsketch index build LIBRARY "
+                f"--index {shlex.quote(str(folder))}`."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StorageError(
+                f"{file} is damaged ({error}): remove {folder} and build it again."
+            ) from error
+        raise StorageError(
+            f"{file} is of format {form!r}, this program reads {FORMAT}: use the program that "
+            "made it, or build the index again in another folder."
+        )
+
+    def open_table(self, folder: Path) -> Table:
+        """Open the segments.
+
+        Raises:
+            StorageError: A file is missing, damaged, or not of this version.
+        """
+        segments = [read_segment(folder / part.file) for part in self.segments]
+        for segment, part in zip(segments, self.segments, strict=True):
+            if segment.num_rows != part.rows:
+                raise StorageError(
+                    f"{folder / part.file} is damaged ({segment.num_rows} rows): build it again."
+                )
+        rows = np.arange(sum(part.rows for part in self.segments))
+        return Table(segments, np.searchsorted(self.removed, rows, side="right") % 2 == 0)
+
+
+def runs_of(mask: Mask) -> list[int]:
+    """Return where each run of what is true begins and ends.
+
+    >>> runs_of(np.array([True, True, False, True]))
+    [0, 2, 3, 4]
+    """
+    edges: list[int] = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
+    return edges

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from threading import Barrier
 
 
 def available_cores() -> int:
@@ -39,3 +41,19 @@ def computing_threads(jobs: int) -> Iterator[ThreadPoolExecutor]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@cache
+def lasting_pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads in each of which torch computes alone, for as long as the program runs.
+
+    A thread keeps the number that torch is set to when the thread first asks for it.
+    """
+    import torch
+
+    ready = Barrier(threads)
+    pool = ThreadPoolExecutor(threads, initializer=torch.get_num_threads)
+    with one_torch_thread():
+        for _ in pool.map(lambda _: ready.wait(), range(threads)):
+            pass
+    return pool

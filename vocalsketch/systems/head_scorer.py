@@ -8,7 +8,6 @@ between, unless the sounds are so few that loading the compiler would take longe
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vocalsketch.models import MetricHead
-from vocalsketch.spread.threads import available_cores, one_torch_thread
+from vocalsketch.spread.threads import available_cores, lasting_pool
 
 Floats = NDArray[np.float32]
 Kernel = Callable[..., None]
@@ -46,7 +45,7 @@ class HeadScorer:
         self._pool = lasting_pool(threads or available_cores())
         self._lock = threading.Lock()
 
-    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
+    def __call__(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
         """Map shares (queries, width), (sounds, width) to logits (queries, sounds of all blocks).
 
         Queries from several threads come one after the other: each has all cores.
@@ -112,16 +111,3 @@ def _score(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-de
             for unit in range(shares.shape[1]):
                 total += weight[unit] * max(shares[row, unit] + queries[query, unit], zero)
             scores[query, row] = total + bias
-
-
-def lasting_pool(threads: int) -> ThreadPoolExecutor:
-    """Return threads in each of which torch computes alone, for as long as they live.
-
-    A thread keeps the number that torch is set to when the thread first asks for it.
-    """
-    ready = threading.Barrier(threads)
-    pool = ThreadPoolExecutor(threads, initializer=torch.get_num_threads)
-    with one_torch_thread():
-        for _ in pool.map(lambda _: ready.wait(), range(threads)):
-            pass
-    return pool

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from torch import Tensor
@@ -13,7 +14,7 @@ from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.metric_head import MetricHead
 from vocalsketch.models.tower import Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.head_scorer import HeadScorer
-from vocalsketch.systems.system import System
+from vocalsketch.systems.system import Scorer, System
 
 Sharing = Literal["tied", "partial", "untied"]
 
@@ -95,9 +96,11 @@ class Siamese(System):
         """Map shares to logits (queries, candidates)."""
         return self.head.score_matrix(imitations, recordings)
 
-    def scorer(self, threads: int | None = None) -> HeadScorer:
-        """Return the head's scores of stored shares, with all cores."""
-        return HeadScorer(self.head, threads)
+    def scorer(
+        self, threads: int | None = None, weights: Mapping[str, float] = MappingProxyType({})
+    ) -> Scorer:
+        """Return the head's scores of stored shares, where no aspect is weighed."""
+        return super().scorer(threads, weights) if weights else HeadScorer(self.head, threads)
 
     def fast(self) -> Self:
         """Return the same function, to rounding, three times faster on a CPU."""

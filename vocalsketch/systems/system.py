@@ -4,13 +4,17 @@ import hashlib
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import safetensors.torch
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -19,17 +23,13 @@ from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import ClipShape
 from vocalsketch.features.front_end import FrontEnd, levelled
 from vocalsketch.files import write_bytes
+from vocalsketch.spread.threads import available_cores, lasting_pool
 from vocalsketch.systems.registry import SYSTEMS, front_end_from, name_of
 
 Floats = NDArray[np.float32]
-
-
-class Scorer(Protocol):
-    """The scores of a system, computed faster for many stored embeddings."""
-
-    def scores(self, queries: Floats, blocks: Sequence[Floats]) -> Floats:
-        """Score queries (q, width) against blocks (n, width) each; return (q, all n)."""
-        ...
+# scores of queries (q, width) and blocks of stored embeddings (n, width) each: (q, all n)
+Scorer = Callable[[Floats, Sequence[Floats]], Floats]
+ROWS_PER_TASK = 8_192  # of one thread: 3.5 MB of 108 floats
 
 
 class System(nn.Module, ABC):
@@ -121,9 +121,16 @@ class System(nn.Module, ABC):
         """
         return self.hear(side, levelled(waveforms, self.front_ends[side].absolute))
 
-    def scorer(self, threads: int | None = None) -> Scorer | None:
-        """Return exact, faster scores of many stored embeddings; None where there are none."""
-        return None
+    def scorer(
+        self, threads: int | None = None, weights: Mapping[str, float] = MappingProxyType({})
+    ) -> Scorer:
+        """Return exact scores of many stored embeddings.
+
+        Args:
+            threads: By default a core each.
+            weights: Factors on aspects, which are 1 where left out.
+        """
+        return partial(_scores_of_blocks, self, lasting_pool(threads or available_cores()), weights)
 
     def fast(self) -> Self:
         """Return the same function, to rounding, rearranged to embed a library; perhaps itself."""
@@ -211,6 +218,32 @@ class System(nn.Module, ABC):
             f"{ours!r} here. Use the config it was trained with (config.yaml in its run's folder), "
             "or give a checkpoint of this one."
         )
+
+
+def _scores_of_blocks(
+    system: System,
+    pool: Executor,
+    weights: Mapping[str, float],
+    queries: Floats,
+    blocks: Sequence[Floats],
+) -> Floats:
+    asked = torch.from_numpy(np.array(queries, np.float32))
+
+    @torch.inference_mode()
+    def score(rows: Floats) -> Floats:
+        stored = torch.from_numpy(rows.copy())  # of a read-only
+        scores = system.score(asked, stored) if not weights else torch.zeros(())
+        for name, share in system.aspect_scores(asked, stored).items() if weights else ():
+            scores = scores + weights.get(name, 1.0) * share
+        found: Floats = scores.numpy()
+        return found
+
+    tasks = [
+        block[start : start + ROWS_PER_TASK]
+        for block in blocks
+        for start in range(0, len(block), ROWS_PER_TASK)
+    ]
+    return np.concatenate([np.empty((len(asked), 0), np.float32), *pool.map(score, tasks)], axis=1)
 
 
 def _difference(theirs: Any, ours: Any, key: str = "") -> tuple[str, Any, Any] | None:

@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.datasets.weights import CREDIT
-from vocalsketch.domain import Side
+from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.augmentation import Augmentation, SpecAugment
@@ -99,10 +98,8 @@ class ContrastiveTask(RetrievalTask):
         if (backbone_weights or freeze_backbone) and not encoder.backbone:
             name = "backbone_weights" if backbone_weights else "freeze_backbone"
             raise ConfigError(f"{name} needs encoder.backbone, such as mn10 or aisfx.")
-        front_ends: dict[Side, FrontEnd] = {
-            "imitation": imitation_front_end or AudibleMel(),
-            "recording": recording_front_end or AudibleMel(),
-        }
+        ends = imitation_front_end or AudibleMel(), recording_front_end or AudibleMel()
+        front_ends = dict(zip(SIDES, ends, strict=True))
         super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling, view))
         if freeze_backbone:
             for each in self.system.encoders.values():
@@ -114,38 +111,23 @@ class ContrastiveTask(RetrievalTask):
         self.triplet = triplet
         self.margin = margin
         self.mask_classes = mask_classes
-        self.augmentation: dict[Side, Augmentation | SpecAugment | None] = {
-            "imitation": imitation_augmentation,
-            "recording": recording_augmentation,
-        }
+        changes = imitation_augmentation, recording_augmentation
+        self.augmentation = dict(zip(SIDES, changes, strict=True))
         self.optimizer = optimizer
         self.warm_up = warm_up
         self.last_rate = last_rate
         self.backbone_weights = backbone_weights
         self.start = start
 
-    def check_start(self) -> None:
-        """Check that what a training begins with is there, and is of this system.
+    def begin_training(self) -> None:
+        """Take over the weights that a training begins with.
 
         Raises:
-            CheckpointError: It is not.
+            CheckpointError: They are not there, or not of this system.
         """
         if self.start is not None:
-            self.system.require(self.start, load_system(self.start).description())
-        elif self.backbone_weights:
-            deepcopy(self.system).load_backbone(Path(self.backbone_weights))
-        elif backbone := self.system.geometry.backbone:
-            warnings.warn(
-                f"{backbone} begins with random weights, not with published ones: `vocalsketch "
-                f"data download {backbone} --out FILE` fetches these, and "
-                "model.init_args.backbone_weights names the file.",
-                stacklevel=1,
-            )
-
-    def begin_training(self) -> None:
-        """Take over the weights that a training begins with."""
-        if self.start is not None:
             begun = load_system(self.start)
+            self.system.require(self.start, begun.description())
             self.system.load_state_dict(begun.state_dict())
             self.system.provenance = {
                 key: value for key, value in begun.provenance.items() if key == "licence"
@@ -155,6 +137,13 @@ class ContrastiveTask(RetrievalTask):
             self.system.provenance["started_from"] = self.system.fingerprint
             if self.system.geometry.backbone == "aisfx":
                 self.system.provenance["licence"] = CREDIT
+        elif backbone := self.system.geometry.backbone:
+            warnings.warn(
+                f"{backbone} begins with random weights, not with published ones: `vocalsketch "
+                f"data download {backbone} --out FILE` fetches these, and "
+                "model.init_args.backbone_weights names the file.",
+                stacklevel=1,
+            )
 
     def training_step(self, batch: ContrastiveBatch) -> Tensor:
         """Return the batch's loss, over the clips of all processes."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from vocalsketch.datamodules.batches import PairBatch
@@ -13,13 +14,7 @@ from vocalsketch.models import TowerGeometry
 from vocalsketch.systems.siamese import Sharing, Siamese, SiameseGeometry
 from vocalsketch.tasks.losses import with_keras_decay
 from vocalsketch.tasks.retrieval import RetrievalTask
-from vocalsketch.tasks.transfer import (
-    Layers,
-    Transfer,
-    first_stages,
-    require_checkpoints,
-    transfer_layers,
-)
+from vocalsketch.tasks.transfer import Layers, Transfer, first_stages, transfer_layers
 
 
 class SiameseTask(RetrievalTask):
@@ -86,24 +81,19 @@ class SiameseTask(RetrievalTask):
         for stage in self.frozen:
             stage.requires_grad_(False)
 
-    def check_start(self) -> None:
-        """Check that the checkpoints are there from which a training, about to begin, starts.
+    def begin_training(self) -> None:
+        """Copy the pre-trained layers.
 
         Raises:
-            CheckpointError: One is not.
+            CheckpointError: As ``transfer_layers``; and likewise ConfigError.
         """
-        if self.transfer is not None:
-            require_checkpoints(self.transfer)
-
-    def begin_training(self) -> None:
-        """Copy the pre-trained layers."""
         if self.transfer is None:
             return
         copied = transfer_layers(self.system, self.transfer)
         for each in copied:
             kernels = "x".join(map(str, each["shape"]))
             norm = "with" if each["batch_norm"] else "without"
-            self.print(
+            rank_zero_only(print)(
                 f"Transferred: {each['side']} conv{each['layer']} ({kernels}, {norm} batch norm) "
                 f"from {each['path']}"
             )
@@ -126,14 +116,8 @@ class SiameseTask(RetrievalTask):
     def training_step(self, batch: PairBatch) -> Tensor:
         """Return the mean binary cross-entropy of a batch's pairs."""
         loss: Tensor = self.criterion(self(batch), batch.labels)
-        self.log(
-            "train/loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(batch.labels),
-            sync_dist=True,
-        )
+        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log("train/loss", loss, batch_size=len(batch.labels), **options)
         return loss
 
     def on_validation_epoch_end(self) -> None:

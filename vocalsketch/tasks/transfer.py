@@ -13,12 +13,7 @@ from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.models.tower import ConvBlock
-from vocalsketch.systems.checkpoints import (
-    PREFIX,
-    description_of,
-    description_used,
-    read_checkpoint,
-)
+from vocalsketch.systems.checkpoints import description_used, read_saved
 from vocalsketch.systems.siamese import Siamese
 
 Layers = Literal["conv1", "conv12", "conv123"]
@@ -52,24 +47,6 @@ PRE_TRAININGS: dict[Side, str] = {
     "imitation": "pretrain_voxforge",
     "recording": "pretrain_urbansound8k",
 }
-
-
-def require_checkpoints(transfer: Transfer) -> None:
-    """Check that what a training is to start from is there, before anything is computed.
-
-    Raises:
-        CheckpointError: It is not.
-    """
-    for side in SIDES:
-        path: str | None = getattr(transfer, side)
-        if path is not None and not Path(path).is_file():
-            made = PRE_TRAININGS[side]
-            raise CheckpointError(
-                f"No checkpoint at {path}, from which the {side} tower is to start: train it with "
-                f"`vocalsketch fit --config conf/{made}.yaml --run_dir runs/{made}`, or name "
-                f"another in --model.init_args.transfer.{side} or in the environment variable "
-                f"{side.upper()}_TOWER."
-            )
 
 
 def transfer_layers(network: Siamese, transfer: Transfer) -> list[CopiedLayer]:
@@ -151,27 +128,35 @@ def _copy_tower(
     return copied
 
 
-def _read_tower(path: Path, side: Side) -> tuple[dict[str, Tensor], Mapping[str, Any] | None]:
+def _read_tower(path: Path, side: Side) -> tuple[Mapping[str, Tensor], Mapping[str, Any] | None]:
     """Return a tower's weights, named as in its state dict, and its front end where it is known."""
+    if not path.is_file():
+        made = PRE_TRAININGS[side]
+        raise CheckpointError(
+            f"No checkpoint at {path}, from which the {side} tower is to start: train it with "
+            f"`vocalsketch fit --config conf/{made}.yaml --run_dir runs/{made}`, or name another "
+            f"in --model.init_args.transfer.{side} or in the environment variable "
+            f"{side.upper()}_TOWER."
+        )
     if path.suffix.lower() in KERAS_SUFFIXES:
         return read_authors_tower(path, side), None
-    checkpoint = read_checkpoint(path)
-    made = description_of(path, checkpoint)
-    system = made.get("system")
-    if system == "classifier":
-        with description_used(path):
-            prefix, front_end = "network.tower.", made["front_end"]
-    elif system == "siamese":
-        with description_used(path):
-            prefix, front_end = f"{PREFIX}{side}_tower.", made["front_ends"][side]
-    else:
-        raise CheckpointError(
-            f"{path} holds {system or 'something unknown'!r}, no tower that can be copied: give a "
-            "checkpoint of conf/pretrain_voxforge.yaml or conf/pretrain_urbansound8k.yaml."
-        )
-    weights = {
+    saved, weights = read_saved(path)
+    with description_used(path):
+        described = saved["description"]
+        system = described.get("system")
+        if system == "classifier":
+            prefix, front_end = "tower.", described["front_end"]
+        elif system == "siamese":
+            prefix, front_end = f"{side}_tower.", described["front_ends"][side]
+        else:
+            raise CheckpointError(
+                f"{path} holds {system or 'something unknown'!r}, no tower that can be copied: "
+                "give a checkpoint of conf/pretrain_voxforge.yaml or "
+                "conf/pretrain_urbansound8k.yaml."
+            )
+    of_tower = {
         name.removeprefix(prefix): value.to(torch.float32) if value.is_floating_point() else value
-        for name, value in checkpoint["state_dict"].items()
+        for name, value in weights.items()
         if name.startswith(prefix)
     }
-    return weights, front_end
+    return of_tower, front_end

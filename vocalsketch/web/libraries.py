@@ -11,7 +11,7 @@ from types import MappingProxyType
 from vocalsketch.errors import ConfigError, DatasetError, StorageError, VocalSketchError
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.library import index_of
-from vocalsketch.search.manifest import Manifest
+from vocalsketch.search.segment import Manifest
 from vocalsketch.systems import System, load_system
 
 RESCAN = 60.0  # seconds between two looks for new and removed files
