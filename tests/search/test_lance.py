@@ -120,8 +120,8 @@ def test_tags_words_and_aspects_hold_among_the_nearest(
 
 def test_candidates_are_few_and_rows_that_do_not_count_are_not_exported(root: Path) -> None:
     exported = Index.open(root / "approximate")
-    assert len(exported.near(QUERY, 5).table) < exported.windows == CROWD - 2
-    assert len(exported.near(QUERY, 80).table) == 4 * 80
+    assert len(exported.near(QUERY, 5, {}).table) < exported.windows == CROWD - 2
+    assert len(exported.near(QUERY, 80, {}).table) == 4 * 80
     assert exported.paths()[:1] != ["Kick Drums/it's 000.wav"]
     with pytest.raises(ConfigError, match="No sound is tagged piano"):
         exported.search(*QUERY, tags=["piano"])
@@ -147,7 +147,7 @@ def test_shards_become_one_dataset_or_are_searched_beside_one(root: Path, tmp_pa
 
     mixed = Searcher.open([root / "index", f"file://{root}/approximate"])
     assert [hit.file for hit in mixed.search(*QUERY, 9)] == [hit.file for hit in exact]
-    assert not mixed.partial
+    assert not mixed.missing
 
 
 def test_a_dataset_that_goes_away_is_named_and_the_others_answer(
@@ -163,7 +163,7 @@ def test_a_dataset_that_goes_away_is_named_and_the_others_answer(
     for part in ("data", "_indices"):
         (tmp_path / part).rename(away / part)
     assert len(searcher.search(*QUERY, 20)) == 20
-    assert not searcher.partial
+    assert not searcher.missing
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_what_is_missing_is_looked_for_again_and_the_rest_is_kept(
     kept, late = libraries.now().indexes
     assert kept is first
     assert late.sounds == 6
-    assert not libraries.now().searcher("").partial
+    assert not libraries.now().searcher("").missing
     with pytest.raises(StorageError, match="No index in"):
         Libraries([tmp_path / "one", tmp_path / "two"])
 

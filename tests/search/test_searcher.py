@@ -336,7 +336,7 @@ def test_shards_are_searched_as_the_whole_library(
     build_index(library, tmp_path / "whole", chosen, progress=False)
     whole = Index.open(tmp_path / "whole")
     searcher = Searcher.open(folders)
-    assert not searcher.partial
+    assert not searcher.missing
     for k in (1, 3, 10):
         expected = whole.search(query, RATE, k, text=text)
         found = searcher.search(query, RATE, k, text=text)
@@ -352,7 +352,7 @@ def test_shards_are_searched_as_the_whole_library(
 
 def test_a_missing_shard_is_named_and_the_answer_is_partial(built: Path, tmp_path: Path) -> None:
     searcher = Searcher.open([built, tmp_path / "away"])
-    assert searcher.partial
+    assert searcher.missing
     assert list(searcher.missing) == [str(tmp_path / "away")]
     assert "No index in" in searcher.missing[str(tmp_path / "away")]
     assert len(searcher.search(chirp(1), RATE, k=6)) == 6

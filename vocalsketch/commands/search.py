@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         play(hit)
     if arguments.open and there:
         reveal(there[0].file)
-    return PARTIAL if searcher.partial else 0
+    return PARTIAL if searcher.missing else 0
 
 
 def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -53,6 +53,7 @@ class Index:
     manifest: Manifest  # its current version
     table: Table  # the rows, memory-mapped: a window each
     listener: "Ear | System"  # hears queries; an ear needs no torch
+    libraries: Sequence[str] = (".",)  # folders within the library, out of which no file may lie
     approximate = False  # whether a query ranks only the rows that are near it
     version: int  # counts the builds that changed something
     fingerprint: str  # of the system
@@ -165,8 +166,10 @@ class Index:
         if known is None:
             raise DatasetError(f"{path!r} is not in the index {self.name}.")
         file = (self.library.resolve() / path).resolve()
+        within = next(each for each in self.libraries if PurePosixPath(path).is_relative_to(each))
         there = file.is_file()
-        if there and not file.is_relative_to(self._root(path)):  # a link: only what was indexed
+        # a link that leads out: only what was indexed
+        if there and not file.is_relative_to((self.library / within).resolve()):
             status = file.stat()
             there = (status.st_size, status.st_mtime_ns) == (known["size"], known["changed"])
         if not there:
@@ -181,11 +184,7 @@ class Index:
         status = self.table.live.select(["size", "changed"])
         return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
 
-    def _root(self, path: str) -> Path:
-        """Return the folder out of which a file may not lie."""
-        return self.library.resolve()
-
-    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> "Index":
+    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "Index":
         """Return an index of the rows to rank for a query: this one, which has them all.
 
         Args:

@@ -12,12 +12,13 @@ from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
+from fsspec.core import url_to_fs
 from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.search.index import Index
-from vocalsketch.search.lance_index import FAULTS, FORMAT, METADATA, LanceFileSession, lance
-from vocalsketch.search.remote import reaching
+from vocalsketch.search.lance_index import FAULTS, FORMAT, METADATA, lance
+from vocalsketch.search.remote import reaching, send
 from vocalsketch.search.searcher import Searcher
 from vocalsketch.search.segment import (
     EMBEDDING,
@@ -61,9 +62,9 @@ def export_lance(
             "is no inner product of two embeddings: no vector index finds its nearest. Search it "
             "as it is, in shards if need be."
         )
-    with reaching(address, FAULTS):
-        files = LanceFileSession(address)
-        if files.list():
+    with reaching(address):
+        files, folder = url_to_fs(address)
+        if files.exists(folder):
             raise ConfigError(
                 f"There is something in {address}: give another address, or remove it (an export "
                 "that was killed leaves a part)."
@@ -72,26 +73,25 @@ def export_lance(
         with reaching(address, FAULTS), tqdm(unit=" windows", disable=not progress) as bar:
             return _write(indexes, address, exact_below, bar)
     except BaseException:
-        with suppress(*FAULTS):
-            for file in files.list():
-                files.delete_file(file)
+        with suppress(Exception):  # each kind of address has its own
+            files.rm(folder, recursive=True)
         raise
 
 
 def _write(indexes: Sequence[Index], address: str, exact_below: int, bar: "tqdm[NoReturn]") -> bool:
-    first, windows, tags = indexes[0], sum(len(index.table) for index in indexes), Counter[str]()
+    first, windows = indexes[0], sum(len(index.table) for index in indexes)
     library = os.path.commonpath([index.library.resolve() for index in indexes])
     within = [index.library.resolve().relative_to(library).as_posix() for index in indexes]
     width, approximate = width_of(first.table.segments[0]), windows >= exact_below
     schema = schema_of(_padded(width), {})
     bar.total = windows
-    batches = pa.RecordBatchReader.from_batches(schema, _batches(indexes, within, tags, bar))
+    batches = pa.RecordBatchReader.from_batches(schema, _batches(indexes, within, bar))
     rows = lance.write_dataset(batches, address, schema=schema, max_rows_per_file=ROWS_PER_FILE)
     if approximate:
         _add_indexes(rows, bar)
     with tempfile.TemporaryDirectory() as folder:
         first.system.save(Path(folder) / SYSTEM)
-        LanceFileSession(address).upload_file(Path(folder) / SYSTEM, SYSTEM)
+        send(Path(folder) / SYSTEM, f"{address}/{SYSTEM}")
     index = Manifest(
         version=1,
         library=library,
@@ -103,11 +103,10 @@ def _write(indexes: Sequence[Index], address: str, exact_below: int, bar: "tqdm[
     )
     about = {
         "index": asdict(index),
-        "kind": first.listener.kind,
         "width": width,
         "approximate": approximate,
         "libraries": within,
-        "tags": tags,
+        "tags": sum((index.tags() for index in indexes), Counter()),
     }
     rows.update_schema_metadata({METADATA.decode(): json.dumps({FORMAT: about})})
     return approximate
@@ -144,9 +143,9 @@ def cells(windows: int) -> int:
 
 
 def _batches(
-    indexes: Sequence[Index], within: Sequence[str], tags: "Counter[str]", bar: "tqdm[NoReturn]"
+    indexes: Sequence[Index], within: Sequence[str], bar: "tqdm[NoReturn]"
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that count, with paths within the common folder; count their tags."""
+    """Yield the rows that count, with paths within the common folder."""
     for index, folder in zip(indexes, within, strict=True):
         table = index.table
         for start in range(0, len(table.counting), ROWS_AT_ONCE):
@@ -155,8 +154,6 @@ def _batches(
             if folder != ".":
                 paths = [f"{folder}/{path}" for path in rows.column("path").to_pylist()]
                 rows = rows.set_column(0, rows.schema.field("path"), pa.array(paths))
-            for told in rows.column("tags").to_pylist():
-                tags.update(told)
             embeddings = table.embeddings(live)
             width = embeddings.shape[1]
             padded = np.pad(embeddings, ((0, 0), (0, _padded(width) - width)))

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from itertools import compress
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ import pyarrow as pa
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
-from vocalsketch.search.remote import reaching
+from vocalsketch.search.remote import fetch, reaching
 from vocalsketch.search.segment import (
     EMBEDDING,
     SYSTEM,
@@ -37,7 +37,6 @@ from vocalsketch.search.shard import WINDOW_COLUMNS
 os.environ.setdefault("LANCE_CPU_THREADS", "8")
 try:  # for the export as well
     import lance as lance
-    from lance.file import LanceFileSession as LanceFileSession
 except ImportError as error:
     raise ConfigError("Lance datasets need pylance: `pip install 'vocalsketch[lance]'`.") from error
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class LanceIndex(Index):
             self.manifest = Manifest(**{**about["index"], "segments": ()})
             self._width: int = about["width"]
             self._tags: dict[str, int] = about["tags"]
-            self._libraries: list[str] = about["libraries"]
+            self.libraries = about["libraries"]
             self.approximate = about["approximate"]
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError(
@@ -109,7 +108,7 @@ class LanceIndex(Index):
         paths: list[str] = found.column("path").unique().sort().to_pylist()
         return paths
 
-    def near(self, query: tuple[Waveform, int], k: int, **wishes: Unpack[Wishes]) -> Index:
+    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> Index:
         """Return an index of the rows to rank for a query: all, or the nearest.
 
         Those are the nearest windows that have the tags; where there are words also the nearest
@@ -189,17 +188,12 @@ class LanceIndex(Index):
             found = self._rows.to_table(["size", "changed"], f"path = {_quoted(path)}", limit=1)
         return next(iter(found.to_pylist()), None)
 
-    def _root(self, path: str) -> Path:
-        mine = (each for each in self._libraries if PurePosixPath(path).is_relative_to(each))
-        return (self.library / next(mine)).resolve()
-
     def _load(self) -> "System":
         from vocalsketch.systems import load_system  # which imports torch
 
         with tempfile.TemporaryDirectory() as folder:
-            with reaching(self._address, FAULTS):
-                LanceFileSession(self._address).download_file(SYSTEM, Path(folder) / SYSTEM)
-            return load_system(Path(folder) / SYSTEM)
+            fetch(f"{self._address}/{SYSTEM}", Path(folder) / SYSTEM)
+            return load_system(folder)
 
 
 def _quoted(text: str) -> str:

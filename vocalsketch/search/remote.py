@@ -55,7 +55,7 @@ class Remote:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with reaching(self.address), tempfile.TemporaryDirectory(dir=self.folder) as new:
-            self._files.get_file(f"{self._root}/{FILE}", f"{new}/{FILE}")
+            fetch(f"{self.address}/{FILE}", Path(new, FILE))
             self._theirs = Manifest.read(Path(new))
             ours = Manifest.read(self.folder) if Manifest.exists(self.folder) else Manifest()
             if ahead and ours.version > self._theirs.version:
@@ -114,9 +114,20 @@ class Remote:
 
     def _fetch(self, name: str, checksum: str = "") -> None:
         with written_whole(self.folder / name) as temporary:
-            self._files.get_file(f"{self._root}/{name}", str(temporary))
+            fetch(f"{self.address}/{name}", temporary)
             if checksum and Part.of(temporary, 0).checksum != checksum:
                 raise StorageError(f"{self.address}/{name} is damaged: build the index elsewhere.")
+
+
+def fetch(address: str, file: Path) -> None:
+    """Read what is at an address into a file.
+
+    Raises:
+        StorageError: It cannot be reached or read.
+    """
+    with reaching(address):
+        files, path = url_to_fs(address)
+        files.get_file(path, str(file))
 
 
 def send(file: Path, address: str) -> None:

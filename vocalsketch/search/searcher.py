@@ -12,7 +12,17 @@ from numpy.typing import ArrayLike
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
-from vocalsketch.search.shard import Candidate, Hit, Queries, Scores, Shard, narrowed
+from vocalsketch.search.segment import Rows
+from vocalsketch.search.shard import (
+    Aligned,
+    Candidate,
+    Hit,
+    Queries,
+    Scores,
+    Shard,
+    aligned,
+    check_likely,
+)
 
 SCORES_AT_ONCE = 2**22  # of all queries that are scored together, 16 MB; of one query, if more
 
@@ -43,16 +53,11 @@ class Searcher:
             raise ConfigError("No index to search: give at least one.")
         self.indexes = tuple(indexes)
         self.missing = dict(missing or {})
-        if fuse and any(index.approximate for index in self.indexes):
-            raise ConfigError(
-                "An approximate index cannot be fused with others: the nearest of one system are "
-                "not those of another. Search each by itself, or export an ensemble's index."
-            )
+        self._shards: list[Aligned] = [([index], [None]) for index in indexes]
         if fuse:
-            self._shards = [Shard(self.indexes)]
+            self._shards = [(self.indexes, _fused(self.indexes))]
         else:
             _check_different(self.indexes)
-            self._shards = [Shard([index]) for index in self.indexes]
 
     @classmethod
     def open(cls, folders: Sequence[Path | str], *, fuse: bool = False) -> "Searcher":
@@ -74,11 +79,6 @@ class Searcher:
         if folders and not indexes:
             raise StorageError(" ".join(missing.values()))
         return cls(indexes, fuse=fuse, missing=missing)
-
-    @property
-    def partial(self) -> bool:
-        """Whether a shard is missing: what it holds is not found."""
-        return bool(self.missing)
 
     def heard_part(self, waveform: ArrayLike, rate: int, trim: bool = True) -> HeardPart:
         """Return which part of a query the systems listen to.
@@ -129,7 +129,7 @@ class Searcher:
         ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
         if self.note:
             return [self._answers([each], k, self._near(each, k, wishes))[0] for each in ready]
-        shards = narrowed(self._shards, wishes)
+        shards = _narrowed(self._shards, wishes)
         at_once = max(1, SCORES_AT_ONCE // max(len(shard.counting) for shard in shards))
         return [
             hits
@@ -152,13 +152,13 @@ class Searcher:
         near = []
         for index in self.indexes:
             try:
-                near.append(index.near(query, k, **wishes))
+                near.append(index.near(query, k, wishes))
                 self.missing.pop(str(index.folder), None)
             except StorageError as error:
                 self.missing[str(index.folder)] = str(error)
         if not near:
             raise StorageError(" ".join(self.missing.values()))
-        return narrowed([Shard([index]) for index in near if len(index.table)], wishes)
+        return _narrowed([([index], [None]) for index in near if len(index.table)], wishes)
 
     @property
     def aspects(self) -> tuple[str, ...]:
@@ -191,6 +191,29 @@ class Searcher:
             ]
             for mine, mass in zip(candidates, total, strict=True)
         ]
+
+
+def _narrowed(shards: Sequence[Aligned], wishes: Wishes) -> list[Shard]:
+    narrowed = [Shard(indexes, orders, wishes) for indexes, orders in shards]
+    if not any(shard.count for shard in narrowed):
+        raise ConfigError(
+            f"No sound is tagged {' and '.join(wishes['tags'])}: tags are the names of the "
+            "folders around a sound; `vocalsketch index info` lists them."
+        )
+    return narrowed
+
+
+def _fused(indexes: Sequence[Index]) -> list[Rows | None]:
+    """Return the order of each index's rows where systems are fused; refuse where they cannot."""
+    if any(index.approximate for index in indexes):
+        raise ConfigError(
+            "An approximate index cannot be fused with others: the nearest of one system are "
+            "not those of another. Search each by itself, or export an ensemble's index."
+        )
+    orders = [None, *(aligned(indexes[0], other) for other in indexes[1:])]
+    for index in indexes if len(indexes) > 1 else ():
+        check_likely(index)
+    return orders
 
 
 def _check_different(indexes: Sequence[Index]) -> None:

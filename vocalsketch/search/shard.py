@@ -1,8 +1,7 @@
 """One library's rows, ranked by one system or by the product of several, and what is found."""
 
 import math
-from collections.abc import Mapping, Sequence
-from copy import copy
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ ABSOLUTE = ("logit", "log_likelihood")  # kinds whose likelihoods need no other 
 WINDOW_COLUMNS = ("path", "start", "end", "duration", "sample_rate", "tags")
 
 Queries = Sequence[tuple[Waveform, int]]
+Aligned = tuple[Sequence[Index], Sequence[Rows | None]]  # of one library, each with its order
 Scores = NDArray[np.floating]
 
 
@@ -57,45 +57,32 @@ class Candidate(NamedTuple):
 
 
 class Shard:
-    """One library, by one system or by the product of several.
+    """One library's rows as a search ranks them, by one system or by the product of several.
 
     Args:
-        indexes: Of one library.
+        indexes: Of the library.
+        orders: For each, as ``aligned`` returns them.
+        wishes: What narrows or weighs the rows.
 
     Raises:
-        ConfigError: They are not of the same sounds, or a system's scores are no likelihoods.
+        ConfigError: Words are given, and the system's scores are no likelihoods.
     """
 
-    def __init__(self, indexes: Sequence[Index]) -> None:
-        self.indexes = tuple(indexes)
-        self.first = indexes[0]
-        self.counting = self.first.table.counting
-        self.count = len(self.first.table)
+    def __init__(
+        self, indexes: Sequence[Index], orders: Sequence[Rows | None], wishes: Wishes
+    ) -> None:
+        self.indexes, self.orders, self.first = indexes, orders, indexes[0]
+        rows, self.counting = self.first.table.rows, self.first.table.counting
+        self.aspects = wishes["aspects"]
+        if wishes["tags"]:
+            self.counting = self.counting & matches_tags(rows.column("tags"), wishes["tags"])
+        self.count = int(np.count_nonzero(self.counting))
         self.penalties: Scores | None = None
-        self.aspects: Mapping[str, float] = {}
-        self._orders: list[Rows | None] = [None] * len(indexes)
-        if len(indexes) > 1:
-            self._orders = [None, *(_order(self.first, other) for other in indexes[1:])]
-            for index in indexes:
-                _check_likely(index)
-
-    @property
-    def fuses(self) -> bool:
-        """Whether scores are log-likelihoods, not those of one system."""
-        return len(self.indexes) > 1 or self.penalties is not None
-
-    def narrowed(self, tags: Sequence[str], text: str, aspects: Mapping[str, float]) -> "Shard":
-        """Return this shard as a search with tags, words and weighed aspects ranks it."""
-        rows = self.first.table.rows
-        narrowed = copy(self)
-        narrowed.aspects = aspects
-        if tags:
-            narrowed.counting = self.counting & matches_tags(rows.column("tags"), tags)
-            narrowed.count = int(narrowed.counting.sum())
-        if words_of(text):
-            _check_likely(self.first)
-            narrowed.penalties = text_log_likelihoods(rows.column("path"), text)
-        return narrowed
+        if words_of(wishes["text"]):
+            check_likely(self.first)
+            self.penalties = text_log_likelihoods(rows.column("path"), wishes["text"])
+        # whether scores are log-likelihoods, not those of one system
+        self.fuses = len(indexes) > 1 or self.penalties is not None
 
     def ranked(self, queries: Queries) -> tuple[Scores, Scores | None]:
         """Return what rows are ranked by, and the logarithm of all rows' likelihoods.
@@ -106,7 +93,7 @@ class Shard:
         """
         mass = None
         total: Scores = np.zeros((len(queries), 1))
-        for index, order in zip(self.indexes, self._orders, strict=True):
+        for index, order in zip(self.indexes, self.orders, strict=True):
             scores = _checked(index.scores(queries, self.aspects), index)
             scores = scores if order is None else scores[:, order]
             if index.listener.kind not in ABSOLUTE:
@@ -168,22 +155,6 @@ class Shard:
         )
 
 
-def narrowed(shards: Sequence[Shard], wishes: Wishes) -> list[Shard]:
-    """Return shards as a search ranks them.
-
-    Raises:
-        ConfigError: No sound has the tags.
-    """
-    tags = wishes["tags"]
-    chosen = [shard.narrowed(tags, wishes["text"], wishes["aspects"]) for shard in shards]
-    if not any(shard.count for shard in chosen):
-        raise ConfigError(
-            f"No sound is tagged {' and '.join(tags)}: tags are the names of the folders "
-            "around a sound; `vocalsketch index info` lists them."
-        )
-    return chosen
-
-
 def highest(scores: Scores, k: int) -> NDArray[np.intp]:
     """Return the places of the k highest scores and of all that equal the last, in any order.
 
@@ -220,7 +191,12 @@ def _checked(scores: Scores, index: Index) -> Scores:
     return scores
 
 
-def _check_likely(index: Index) -> None:
+def check_likely(index: Index) -> None:
+    """Refuse an index whose scores enter no product of likelihoods.
+
+    Raises:
+        ConfigError: They do not.
+    """
     if index.listener.kind == "similarity":
         raise ConfigError(
             f"Scores of the index {index.folder} are similarities without a meaning as "
@@ -228,7 +204,7 @@ def _check_likely(index: Index) -> None:
         )
 
 
-def _order(one: Index, other: Index) -> Rows | None:
+def aligned(one: Index, other: Index) -> Rows | None:
     """Return for each row of an index the row of another that is of the same window.
 
     None where they are the same rows in the same order.
@@ -241,20 +217,19 @@ def _order(one: Index, other: Index) -> Rows | None:
         raise ConfigError(
             f"{pair}: they are of different libraries, {one.library} and {other.library}."
         )
-    keys = ["path", "start", "content"]
-    mine, theirs = (each.table.rows.select(keys) for each in (one, other))
+    mine, theirs = (each.table.rows.select(["path", "start", "content"]) for each in (one, other))
     if mine.equals(theirs) and one.manifest.removed == other.manifest.removed:
         return None
-    orders = []
-    for index, rows in ((one, mine), (other, theirs)):
-        live = np.flatnonzero(index.table.counting)
-        by_path = [("path", "ascending"), ("start", "ascending")]
-        orders.append(live[as_numpy(pc.sort_indices(index.table.live, by_path))])
-        if not rows.take(pa.array(orders[-1])).equals(mine.take(pa.array(orders[0]))):
-            raise ConfigError(
-                f"{pair}: they are of different states of {one.library}. Bring both up to date "
-                f"with `{one.update}` and `{other.update}`."
-            )
+    by_path = [("path", "ascending"), ("start", "ascending")]
+    orders = [
+        np.flatnonzero(each.table.counting)[as_numpy(pc.sort_indices(each.table.live, by_path))]
+        for each in (one, other)
+    ]
+    if not mine.take(pa.array(orders[0])).equals(theirs.take(pa.array(orders[1]))):
+        raise ConfigError(
+            f"{pair}: they are of different states of {one.library}. Bring both up to date "
+            f"with `{one.update}` and `{other.update}`."
+        )
     order = np.zeros(mine.num_rows, dtype=np.int64)  # of rows that do not count, any
     order[orders[0]] = orders[1]
     return order
