@@ -12,7 +12,7 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import Tower, TowerGeometry, fast_tower
+from vocalsketch.models.tower import FORBIDDEN, Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.head_scorer import HeadScorer
 from vocalsketch.systems.system import Scorer, System
 
@@ -27,6 +27,7 @@ class SiameseGeometry:
     tower's own, the later ones shared) or ``untied``.
     """
 
+    __pydantic_config__ = FORBIDDEN
     imitation_shape: tuple[int, int]  # (bins, frames) of a spectrogram
     recording_shape: tuple[int, int]
     imitation_tower: TowerGeometry
@@ -41,16 +42,6 @@ class SiameseGeometry:
         idle = {"dropout"} if self.sharing == "partial" else {"dropout", "private_stages"}
         towers = {f"{side}_tower": getattr(self, f"{side}_tower").to_dict() for side in SIDES}
         return {name: v for name, v in {**asdict(self), **towers}.items() if name not in idle}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "SiameseGeometry":
-        """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
-        plain = dict(values)
-        for side in SIDES:
-            plain[f"{side}_tower"] = TowerGeometry.from_dict(plain[f"{side}_tower"])
-        for name in ("imitation_shape", "recording_shape", "hidden"):
-            plain[name] = tuple(plain[name])
-        return cls(**plain)
 
 
 class Siamese(System):
@@ -76,11 +67,6 @@ class Siamese(System):
     def settings(self) -> dict[str, Any]:
         """Return the geometry."""
         return {"geometry": self.geometry.to_dict()}
-
-    @classmethod
-    def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
-        """Build it from its front ends and geometry."""
-        return cls(front_ends, SiameseGeometry.from_dict(settings["geometry"]))
 
     def towers(self) -> dict[Side, Tower]:
         """Return the tower of each side; tied towers are one."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from copy import deepcopy
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Kind, Side
@@ -172,6 +174,10 @@ class System(nn.Module, ABC):
     @classmethod
     def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
         """Build it from its front ends and what ``settings`` returned: the constructor's names."""
+        for name, taken in inspect.signature(cls).parameters.items():
+            kind: Any = taken.annotation
+            if is_dataclass(kind) and name in settings:
+                settings[name] = TypeAdapter(kind).validate_python(settings[name])
         return cls(front_ends, **settings)
 
     @property
