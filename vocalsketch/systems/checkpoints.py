@@ -2,11 +2,9 @@
 
 import io
 import json
-import pickle
-import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -89,14 +87,6 @@ def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tenso
     return module.eval()
 
 
-# what torch's reader stumbles over, by what a file holds instead of a checkpoint
-UNREADABLE = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
-    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
-    safetensors.SafetensorError,  # torch goes by the name
-)
-
-
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the plain values and tensors of a checkpoint, or a saved system; nothing in it is run.
 
@@ -128,19 +118,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
+    _check_stored(path)
     try:
         if _is_safetensors(path):
             with safetensors.safe_open(path, "pt") as file:
                 told = json.loads((file.metadata() or {}).get("vocalsketch", "null"))
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
                 return {"vocalsketch": told, "state_dict": weights}
-        _check_stored(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
-    except UNREADABLE as error:
-        # torch's own message advises to load it unsafely
+    except Exception as error:  # torch stumbles in many ways, and advises to load it unsafely
         raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
@@ -245,9 +234,7 @@ def check_weights(
 
 def _check_stored(path: Path) -> None:
     """Refuse an archive with compressed members: torch makes none, and they may be of any size."""
-    if not zipfile.is_zipfile(path):
-        return  # of the old format, which is read as it stands
-    with zipfile.ZipFile(path) as archive:
+    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise DamagedCheckpointError(
                 f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."
