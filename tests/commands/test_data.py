@@ -15,7 +15,7 @@ from vocalsketch.commands.actions import declare
 from vocalsketch.datamodules import imitated
 from vocalsketch.datasets import download, voxforge
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import paper_split, read_manifest
+from vocalsketch.datasets.splits import make_split, read_manifest
 from vocalsketch.datasets.synthetic import corpora
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
@@ -137,7 +137,7 @@ def test_split_writes_a_manifest_and_never_over_another(
 ) -> None:
     target = tmp_path / "split.json"
     assert run("split", root, "--out", target) == 0
-    assert read_manifest(target) == paper_split(open_corpus(root))
+    assert read_manifest(target) == make_split(open_corpus(root), "paper")
     assert read_manifest(target).fingerprint in capsys.readouterr().out
     written = target.read_bytes()
     with pytest.raises(StorageError, match=r"split\.json exists: .*--force"):

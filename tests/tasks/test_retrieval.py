@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_networks import siamese
 
-from vocalsketch.datamodules.batches import ClipBatch
+from vocalsketch.datamodules.batches import ClipBatch, Clips
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import SiameseGeometry
 from vocalsketch.tasks import RetrievalTask
@@ -22,9 +22,7 @@ def task(processes: int) -> RetrievalTask:
     module = RetrievalTask(siamese(SiameseGeometry((8, 8), (8, 8), TOWER, TOWER, hidden=(4,))))
     names = tuple(SimpleNamespace(id=str(number), classes=()) for number in range(3))
     evaluated = SimpleNamespace(
-        imitations=SimpleNamespace(records=names),
-        sounds=SimpleNamespace(records=names[:2]),
-        clips={"imitation": names, "recording": names[:2]},
+        clips={"imitation": Clips({}, names), "recording": Clips({}, names[:2])},
         targets=np.array([0, 1, 1]),
         categories=lambda: iter([("bells", np.arange(3), np.arange(2))]),
     )

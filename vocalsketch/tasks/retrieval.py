@@ -132,11 +132,12 @@ class RetrievalTask(pl.LightningModule):
             embeddings["imitation"][torch.from_numpy(queries)],
             embeddings["recording"][torch.from_numpy(candidates)],
         )
-        kinds = tuple(evaluated.sounds.records[sound].classes for sound in candidates)
+        asked, sounds = (evaluated.clips[side].records for side in SIDES)
+        kinds = tuple(sounds[sound].classes for sound in candidates)
         return CategoryScores(
             category,
-            tuple(evaluated.imitations.records[query].id for query in queries),
-            tuple(evaluated.sounds.records[sound].id for sound in candidates),
+            tuple(asked[query].id for query in queries),
+            tuple(sounds[sound].id for sound in candidates),
             np.searchsorted(candidates, evaluated.targets[queries]),
             scores.double().cpu().numpy(),
             kinds if any(kinds) else (),
