@@ -227,7 +227,7 @@ def test_sounds_are_imitated_by_people_and_what_cannot_be_is_listed(
     assert first[0] != first[1]
 
 
-def die(_: object) -> None:
+def die(*_: object, **__: object) -> None:
     os._exit(1)
 
 

@@ -180,7 +180,7 @@ def _imitate(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         ray=arguments.ray,
     )
-    for line in made.left_out():
+    for line in made.left_out:
         print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0
