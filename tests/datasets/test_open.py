@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import DatasetError
 
 
 def make(root: Path, *names: str) -> Path:
@@ -91,11 +91,6 @@ def test_mirrored_and_unfinished_trees_get_the_right_advice(
 ) -> None:
     with pytest.raises(DatasetError, match=message):
         open_corpus(shared / "cases" / case)
-
-
-def test_a_misspelt_way_to_treat_bad_audio(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="on_bad_audio is 'ignore': choose error, skip or use"):
-        open_corpus(make(tmp_path, *PAIR), on_bad_audio="ignore")  # type: ignore[arg-type]
 
 
 def test_a_table_of_ones_own_is_found_in_its_folder(shared: Path) -> None:

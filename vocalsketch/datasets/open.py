@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from vocalsketch.datasets.discovery import SUFFIXES, suffix_of
 from vocalsketch.datasets.folder import CSV, CSV_COLUMNS, FOLDER
@@ -61,11 +61,9 @@ def open_corpus(
     error or is listed in ``Corpus.missing``.
 
     Raises:
-        ConfigError: ``on_bad_audio`` is neither, or another layout is asked for its second set.
+        ConfigError: Another layout is asked for its second set.
         DatasetError: There is no such corpus, it is damaged, or a category has a single sound.
     """
-    if on_bad_audio not in get_args(OnBadAudio):
-        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
     path = root_of(root)
     layout = layout_of(path)
     if layout is None or layout.load is None:
