@@ -101,5 +101,5 @@ def test_a_table_of_ones_own_is_found_in_its_folder(shared: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_a_pipe_is_no_table(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pairs.csv")
-    with pytest.raises(DatasetError, match=r"pairs\.csv is a pipe, socket or device"):
+    with pytest.raises(DatasetError, match=r"pairs\.csv is a file of another kind, or none"):
         open_corpus(tmp_path / "pairs.csv")
