@@ -4,10 +4,11 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from numpy_listening import heard
 
 from vocalsketch.features.contours import AUDIBLE, BANDS, POINTS, ContourFeatures
 from vocalsketch.voice.imitate import imitate
-from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
+from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW
 from vocalsketch.voice.people import anyone
 
 
