@@ -1,13 +1,17 @@
 """What is heard in a sound, and how far a person's imitation follows it."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy_listening
 import pytest
 
 from vocalsketch.voice import listening
-from vocalsketch.voice.people import Articulation, Voice, imitation, person, utter
+from vocalsketch.voice.people import Articulation, imitation, person, utter
 
-VOICE = Voice(tract=1.0, breathiness=0.2, openness=0.6, jitter=0.01)
+VOICE = replace(
+    person(0, np.random.default_rng(0)), tract=1.0, breathiness=0.2, openness=0.6, jitter=0.01
+)
 
 
 def sine(*frequencies: float, seconds: float = 1.0) -> np.ndarray:
