@@ -190,7 +190,6 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> Labelle
 URBANSOUND8K = Layout(
     name="urbansound8k",
     title="UrbanSound8K",
-    source="https://zenodo.org/records/1203745",
     tree=f"ROOT/metadata/{TABLE} and ROOT/audio/fold1/ to fold10/, or ROOT/{TABLE} and ROOT/fold1/ "
     "to fold10/",
     needs=((f"metadata/{TABLE}", TABLE), ("audio/fold*/", "fold*/")),
