@@ -4,6 +4,7 @@ import argparse
 import inspect
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ class ExperimentCLI(LightningCLI):
             raise
         finally:
             if not hasattr(self, "trainer") and self.config.run_dir is None:
-                self.folder.drop_if_empty()
+                with suppress(OSError):  # of a folder that holds something
+                    self.folder.path.rmdir()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""

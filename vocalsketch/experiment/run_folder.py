@@ -7,7 +7,7 @@ import platform
 import secrets
 import shutil
 import subprocess
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -64,11 +64,6 @@ class RunFolder:
         if not path.exists():
             write_text(path, secrets.token_hex(4))
         return path.read_text()
-
-    def drop_if_empty(self) -> None:
-        """Remove a folder that was made for a run which came to nothing."""
-        with suppress(OSError):
-            self.path.rmdir()
 
     def results(self) -> list[Path]:
         """Return what says that a part of the data has been evaluated."""

@@ -17,6 +17,7 @@ from rich.table import Table
 from vocalsketch.callbacks.results import show_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.experiment.config import write_tree
+from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text, written_whole
 from vocalsketch.jobs.job import Slot, corpus_fingerprint, fingerprint, training
 from vocalsketch.jobs.pool import complete
@@ -24,7 +25,6 @@ from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.definition import Definition, best_trial
-from vocalsketch.sweep.trial import track
 from vocalsketch.sweep.trials import experimental, first_attempt, take_tally
 
 RESULTS = "results_test.json"
@@ -58,11 +58,6 @@ def retrain(
 
     Returns:
         For each category, and for ``MACRO``, the MRR of each seed.
-
-    Raises:
-        JobError: A training failed; the same call goes on.
-        KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
-        VocalSketchError: The config or the data cannot be used.
     """
     check_one_split(definition, range(seeds))
     folder = definition.folder / "retrained" / f"{first_attempt(trial):05d}"
@@ -108,34 +103,32 @@ def summarise(study: optuna.Study, definition: Definition) -> Path | None:
 
     Returns:
         The folder of an offline W&B run, if there is one.
-
-    Raises:
-        StudyError: No trial is complete.
     """
     best, folder = best_trial(study), definition.folder
-    trials = study.get_trials(deepcopy=False)
     history, config = folder / "report" / "history.png", folder / "best.yaml"
     write_history(study, definition, history)
     with written_whole(folder / "report" / "trials.csv") as temporary:
         study.trials_dataframe().to_csv(temporary, index=False)
     write_text(config, export(definition, best))
-    found = {"trial": best.number, "value": best.value, "parameters": best.params}
-    summary: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
-    summary |= {"trials": dataclasses.asdict(take_tally(trials)), "corpus": definition.corpus}
-
-    def more(tracker: WandbTracker) -> None:
-        show_picture(tracker, "study/history", history)
-        tracker.add_file(config, "config", f"{definition.name}-best")
-
-    return track(
-        definition,
-        folder / "summary",
+    if definition.tracker is None:
+        return None
+    given: dict[str, Any] = {key: definition.tracker.get(key) for key in ("project", "tags")}
+    summary = RunFolder(folder / "summary")
+    tracker = WandbTracker(**given, group=definition.name, save_dir=str(summary.path))
+    tracker.describe(
         name=f"{definition.name} summary",
+        run_id=summary.wandb_id(),
         job_type="sweep",
+        tags=[f"corpus={definition.corpus}"],
         config=definition.to_dict(),
-        summary=summary,
-        more=more,
     )
+    found = {"trial": best.number, "value": best.value, "parameters": best.params}
+    told: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
+    told["trials"] = dataclasses.asdict(take_tally(study.get_trials(deepcopy=False)))
+    tracker.safely(lambda: tracker.experiment.summary.update(told))
+    show_picture(tracker, "study/history", history)
+    tracker.add_file(config, "config", f"{definition.name}-best")
+    return tracker.finish()
 
 
 def write_history(study: optuna.Study, definition: Definition, path: Path) -> None:

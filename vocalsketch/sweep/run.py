@@ -29,9 +29,6 @@ def run_study(definition: Definition, total: int, slots: Sequence[Slot]) -> tupl
 
     Returns:
         The tally, and whether the total was reached; False where Ctrl-C came first.
-
-    Raises:
-        VocalSketchError: The study cannot be run.
     """
     folder = definition.folder
     with locked(folder / "lock", f"Another sweep runs in {folder}: wait, or give --folder."):
@@ -57,11 +54,10 @@ def tally_of(study: optuna.Study, definition: Definition) -> Tally:
 def run_workers(
     study: optuna.Study, definition: Definition, total: int, slots: Sequence[Slot]
 ) -> bool:
-    """Work until the total is reached; return False where Ctrl-C or SIGTERM came first.
+    """Work until the total is reached; return False where Ctrl-C came first.
 
     Raises:
         StudyError: All workers ended before the total was reached.
-        StorageError: The storage does not answer.
     """
     if tally_of(study, definition).finished >= total:
         return True
