@@ -15,7 +15,7 @@ from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 from vocalsketch.tasks import SiameseTask
-from vocalsketch.tasks.transfer import Transfer, transfer_layers
+from vocalsketch.tasks.siamese import Transfer, transfer_layers
 
 SHAPE = (12, 16)
 IMITATION = TowerGeometry(

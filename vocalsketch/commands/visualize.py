@@ -125,9 +125,8 @@ def _device(name: str) -> str:
 
 
 def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:
-    if arguments.only is not None:
-        return layer.checked_units(_numbers("--only", arguments.only))
-    return layer.drawn_units(arguments.units, arguments.seed)
+    only = None if arguments.only is None else _numbers("--only", arguments.only)
+    return layer.chosen_units(arguments.units, arguments.seed, only)
 
 
 def _print_summary(portraits: "Sequence[Portrait]") -> None:

@@ -195,10 +195,11 @@ class ContrastiveDataModule(RetrievalDataModule):
             corpus = imitated_corpus(**self.made, seed=self.seed, jobs=self.jobs, ray=self.ray)
             wanted += corpus.sounds
             made += corpus.imitations
-        recordings = self.readable("recording", wanted)
+        recordings = self.open(self.recording_front_end, wanted)
         sounds = recordings.records
         row = {sound.id: number for number, sound in enumerate(sounds)}
-        clips = self.readable("imitation", [each for each in made if each.sound_id in row])
+        usable = [each for each in made if each.sound_id in row]
+        clips = self.open(self.imitation_front_end, usable)
         targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
         kinds = ["\0".join(sound.classes or (sound.category,)) for sound in sounds]
         _, categories = np.unique(kinds, return_inverse=True)

@@ -1,6 +1,6 @@
 """Data of retrieval systems: a corpus, its split, the half that is ranked, and what trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from vocalsketch.datamodules.batches import (
     PairBatch,
     Pairs,
     Part,
-    Record,
     clip_batch,
     draw_pairs,
     pair_batch,
@@ -89,8 +88,8 @@ class RetrievalDataModule(ClipDataModule):
         # a front end as default would lend its parameters to another class named in a config
         self.imitation_front_end = imitation_front_end or CQT()
         self.recording_front_end = recording_front_end or CQT()
-        self.imitation_shape = self.imitation_front_end.shape  # (bins, frames)
-        self.recording_shape = self.recording_front_end.shape
+        ends = self.imitation_front_end, self.recording_front_end
+        self.front_ends = dict(zip(SIDES, ends, strict=True))
         self.split_spec = split
         self.evaluation_batch_size = evaluation_batch_size
         self._read: dict[tuple[Side, Part], Clips[Any]] = {}
@@ -170,13 +169,8 @@ class RetrievalDataModule(ClipDataModule):
         """
         key = (side, part if side == "imitation" else _half_of(part))
         if key not in self._read:
-            self._read[key] = self.readable(side, self.records(side, part))
+            self._read[key] = self.open(self.front_ends[side], self.records(side, part))
         return self._read[key]
-
-    def readable(self, side: Side, records: Sequence[Record]) -> Clips[Record]:
-        """Return which of some records of a side can be used, with their features; likewise."""
-        front_ends = {"imitation": self.imitation_front_end, "recording": self.recording_front_end}
-        return self.open(front_ends[side], records)
 
     def with_targets(self, part: Part) -> tuple[Clips[Imitation], Indices]:
         """Return the imitations of a part whose sounds can be used too, and (imitations,) rows.

@@ -8,22 +8,60 @@ from typing import Any, cast
 import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.datasets.weights import CREDIT
 from vocalsketch.domain import SIDES, Side
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.augmentation import Augmentation, SpecAugment
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.dual_encoder import DualEncoder, View
-from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 NO_RIVAL = -1e4  # a logit that no softmax notices
 HOTTEST = 100.0  # the inverse of the lowest temperature; below it training diverges
+
+
+def contrastive_loss(logits: Tensor, positive: Tensor, *, symmetric: bool = True) -> Tensor:
+    """Return the normalised temperature-scaled cross-entropy of a batch (NT-Xent).
+
+    Each imitation is to have a higher logit with its sound than with all others, and, symmetric,
+    each sound with each of its imitations. Several imitations of one sound are no rivals of each
+    other: a row's loss is the mean over its positives.
+
+    Args:
+        logits: Similarities over the temperature, (imitations, sounds).
+        positive: Whether a sound is the one imitated, (imitations, sounds); one or more a row.
+        symmetric: Whether both directions count, each half.
+    """
+    marked = positive.to(logits.dtype)
+
+    def one_way(axis: int) -> Tensor:
+        counts = marked.sum(axis)
+        found = counts > 0  # a sound without an imitation here has nothing to find
+        total = (functional.log_softmax(logits, axis) * marked).sum(axis)
+        return -(total[found] / counts[found]).mean()
+
+    return (one_way(1) + one_way(0)) / 2 if symmetric else one_way(1)
+
+
+def triplet_loss(similarities: Tensor, positive: Tensor, rivals: Tensor, margin: float) -> Tensor:
+    """Return how far the hardest rival comes within a margin of each imitation's sound.
+
+    Args:
+        similarities: Cosines, (imitations, sounds).
+        positive: Whether a sound is the one imitated, likewise.
+        rivals: Whether a sound may be a hard negative, such as those of the same category.
+        margin: In cosine.
+    """
+    right = similarities.masked_fill(~positive, -torch.inf).amax(1)
+    wrong = similarities.masked_fill(positive | ~rivals, -torch.inf).amax(1)
+    gaps = (wrong - right + margin).clamp(min=0)
+    return torch.where(torch.isfinite(gaps), gaps, torch.zeros_like(gaps)).mean()
 
 
 class ContrastiveTask(RetrievalTask):
@@ -91,8 +129,7 @@ class ContrastiveTask(RetrievalTask):
             raise ConfigError(f"temperature is {temperature}: give {1 / HOTTEST} or more.")
         if not 0 < warm_up < 1:
             raise ConfigError(f"warm_up is {warm_up}: give more than 0 and less than 1.")
-        if triplet < 0:
-            raise ConfigError(f"triplet is {triplet}: give 0 or more.")
+        refuse_below(0, triplet=triplet)
         if not 0 <= last_rate <= 1:
             raise ConfigError(f"last_rate is {last_rate}: give a share from 0 to 1.")
         if (backbone_weights or freeze_backbone) and not encoder.backbone:

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.datamodules.retrieval import EvaluationSet, RetrievalDataModule
@@ -142,6 +143,17 @@ class RetrievalTask(pl.LightningModule):
             scores.double().cpu().numpy(),
             kinds if any(kinds) else (),
         )
+
+
+def with_keras_decay(optimizer: Optimizer, decay: float) -> Any:
+    """Return what ``configure_optimizers`` does: the optimizer, decayed as Keras does if asked.
+
+    After ``step`` steps the rate is initial / (1 + decay * step).
+    """
+    if not decay:
+        return optimizer
+    schedule = LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class TwoDFTTask(RetrievalTask):
