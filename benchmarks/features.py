@@ -27,7 +27,7 @@ import torch
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.features.store import BATCH, FeatureStore, transformed
 
 FRONT_ENDS: tuple[CQT | LogMel, ...] = (CQT(), ImitationLogMel(), RecordingLogMel())

@@ -34,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.search import Index, build_index
 from vocalsketch.search.embedding import CLIPS_AT_ONCE, Embedder
 from vocalsketch.search.library import list_library

@@ -9,7 +9,7 @@ import soundfile
 import yaml
 
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.search.segment import (
     EMBEDDING,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.interpret.ascent import Ascent, AscentSettings, noise_inputs
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject, load_subject

@@ -66,7 +66,7 @@ def front_end(name: str = "ImitationLogMel") -> dict[str, object]:
     values = {"seconds": 0.4, "window": 133, "frames": 48}
     if name == "RecordingLogMel":
         values |= {"sample_rate": 16_000, "bands": 39, "maximum_frequency": 5_000}
-    return {"class_path": f"vocalsketch.features.log_mel.{name}", "init_args": values}
+    return {"class_path": f"vocalsketch.features.mel.{name}", "init_args": values}
 
 
 def write_classification_config(

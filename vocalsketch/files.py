@@ -8,19 +8,16 @@ import secrets
 import stat
 import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from io import FileIO
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from filelock import FileLock, Timeout
 
 from vocalsketch.errors import StorageError
 
 LEFTOVER_AGE = 3600  # seconds after which a temporary file's writer is taken for dead
-NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def cache_folder() -> Path:
@@ -30,10 +27,8 @@ def cache_folder() -> Path:
     else ``~/.cache/vocalsketch``. It is not created here.
     """
     chosen = os.environ.get("VOCALSKETCH_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else _home() / ".cache") / "vocalsketch"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(chosen or f"{base}/vocalsketch").expanduser()
 
 
 @contextmanager
@@ -149,12 +144,9 @@ def made_alone(folder: Path) -> bool:
         StorageError: It cannot be made.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
+        folder.mkdir(parents=True)
     except FileExistsError:
-        if folder.parent.is_dir():
-            return False
-        raise StorageError(f"{folder.parent} is a file: move it, or work elsewhere.") from None
+        return False
     except OSError as error:
         raise storage_error(folder, error) from error
     return True
@@ -179,8 +171,7 @@ def remove_leftovers(folder: Path, older_than: float | None = None, of: str | No
 def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
     """Hold a lock within the block. The system takes it from a holder that dies, however it dies.
 
-    On a disk that has no locks a file beside ``file`` stands for it, which is said once; one whose
-    holder died is taken over on the same machine.
+    On a disk that has no locks filelock has a file beside ``file`` stand for it.
 
     Args:
         file: The lock; an empty file, which stays.
@@ -193,36 +184,12 @@ def locked(file: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
     with ExitStack() as held:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            held.callback(_acquired(file, wait).release)
+            held.enter_context(FileLock(file).acquire(timeout=wait))
         except Timeout as error:
             raise StorageError(busy) from error
         except OSError as error:
             raise storage_error(file.parent, error, "into ") from error
         yield
-
-
-def _acquired(file: Path, wait: float) -> BaseFileLock:
-    """Return a lock that is held."""
-    lock: BaseFileLock = FileLock(file, fallback_to_soft=False)
-    try:
-        lock.acquire(timeout=wait)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        _say_that_there_are_no_locks(str(file.parent))
-        lock = SoftFileLock(file.with_name(f"{file.name}.held"))
-        lock.acquire(timeout=wait)
-    return lock
-
-
-@cache
-def _say_that_there_are_no_locks(folder: str) -> None:
-    if _say_that_there_are_no_locks.cache_info().currsize == 0:
-        warnings.warn(
-            f"The disk of {folder} has no locks; files stand for them. If one is left over by a "
-            "killed process of another machine, remove it (its name ends in .lock.held).",
-            stacklevel=2,
-        )
 
 
 def _new_beside(target: Path) -> Path:
@@ -234,22 +201,11 @@ def _new_beside(target: Path) -> Path:
             return path
 
 
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError as error:
-        raise StorageError(
-            "There is no home folder to keep features and demo data in: set VOCALSKETCH_CACHE to a "
-            "folder that can be written."
-        ) from error
-
-
 def storage_error(target: Path, error: OSError, where: str = "") -> StorageError:
     """Return the error to raise where a file could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"No space left while writing {target}: free some and run again.")
     remedy = "check the folder"
-    with suppress(StorageError):  # of a missing home; then this is no file of the cache
-        if target.absolute().is_relative_to(cache_folder().absolute()):
-            remedy = "set VOCALSKETCH_CACHE to a folder that can be written"
+    if target.absolute().is_relative_to(cache_folder().absolute()):
+        remedy = "set VOCALSKETCH_CACHE to a folder that can be written"
     return StorageError(f"Cannot write {where}{target} ({error.strerror or error}): {remedy}.")

@@ -13,9 +13,10 @@ import soundfile
 from vocalsketch.commands import data
 from vocalsketch.commands.actions import declare
 from vocalsketch.datamodules import imitated
-from vocalsketch.datasets import download, synthetic, voxforge
+from vocalsketch.datasets import download, voxforge
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.datasets.splits import paper_split, read_manifest
+from vocalsketch.datasets.splits import make_split, read_manifest
+from vocalsketch.datasets.synthetic import corpora
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
 
@@ -136,7 +137,7 @@ def test_split_writes_a_manifest_and_never_over_another(
 ) -> None:
     target = tmp_path / "split.json"
     assert run("split", root, "--out", target) == 0
-    assert read_manifest(target) == paper_split(open_corpus(root))
+    assert read_manifest(target) == make_split(open_corpus(root), "paper")
     assert read_manifest(target).fingerprint in capsys.readouterr().out
     written = target.read_bytes()
     with pytest.raises(StorageError, match=r"split\.json exists: .*--force"):
@@ -226,7 +227,7 @@ def test_sounds_are_imitated_by_people_and_what_cannot_be_is_listed(
     assert first[0] != first[1]
 
 
-def die(_: object) -> None:
+def die(*_: object, **__: object) -> None:
     os._exit(1)
 
 
@@ -252,7 +253,7 @@ def test_demo_prints_where_the_corpora_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("corpus", "languages", "urban"):
-        monkeypatch.setattr(synthetic, f"demo_{name}", lambda name=name: tmp_path / name)
+        monkeypatch.setattr(corpora, f"demo_{name}", lambda name=name: tmp_path / name)
     assert run("demo", "--print-path") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'corpus'}\n"
     assert run("demo") == 0

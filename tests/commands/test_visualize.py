@@ -14,7 +14,7 @@ from vocalsketch.commands import explain, visualize
 from vocalsketch.commands.actions import declare
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import load_system
@@ -156,15 +156,7 @@ def test_everything_is_logged_to_wandb_where_asked(siamese, tmp_path, monkeypatc
     chosen = ("--layers", "conv1", "--units", 1, "--part", "imitation", "--steps", 2)
     run(visualize, siamese, "--out", tmp_path / "out", *chosen, "--wandb")
     (values,) = logged
-    assert set(values) == {
-        "visualize/figure7_imitation_tower",
-        "visualize/sounds",
-        "visualize/activations",
-        "visualize/page",
-    }
-    (row,) = values["visualize/activations"].data
-    assert row[:3] == ["plain", "imitation", "conv1"]
-    assert len(values["visualize/sounds"].data) == 1
+    assert set(values) == {"visualize/figure7_imitation_tower", "visualize/page"}
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,7 @@
 import numpy as np
 import torch
 
-from vocalsketch.datamodules.batches import ClipSampler, clip_batch
-from vocalsketch.datamodules.pairs import pair_batch
-from vocalsketch.datamodules.retrieval import Pairs
+from vocalsketch.datamodules.batches import Pairs, clip_batch, pair_batch, side_batches
 from vocalsketch.domain import Indices
 
 
@@ -36,7 +34,7 @@ def test_every_clip_is_evaluated_once_over_all_processes() -> None:
     clips = {"imitation": Numbered(7), "recording": Numbered(4)}
     seen = {"imitation": [], "recording": []}
     for rank in range(3):
-        for item in ClipSampler(7, 4, batch_size=2, rank=rank, processes=3):
+        for item in side_batches([7, 4], batch_size=2, rank=rank, processes=3):
             batch = clip_batch(clips, item)
             assert batch.features[:, 0, 0].tolist() == batch.rows.tolist()
             seen[batch.side] += batch.rows.tolist()

@@ -10,7 +10,7 @@ from labelled_corpora import write_languages
 
 from vocalsketch.datamodules import LanguageDataModule
 from vocalsketch.errors import AudioError, DatasetError
-from vocalsketch.features.log_mel import ImitationLogMel
+from vocalsketch.features.mel import ImitationLogMel
 
 SMALL = ImitationLogMel(seconds=0.4, frames=48)
 

@@ -1,12 +1,13 @@
 """Which rows each process is given."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datamodules.batches import RowBatchSampler
+from vocalsketch.datamodules.batches import EpochSampler, row_batches
 from vocalsketch.errors import ConfigError
 
 COUNTS = {
@@ -20,13 +21,13 @@ COUNTS = {
 def test_evaluation_gives_every_row_to_one_process_once(
     rows: int, batch_size: int, processes: int
 ) -> None:
-    samplers = [
-        RowBatchSampler(rows, batch_size=batch_size, rank=rank, processes=processes)
+    given_out = [
+        row
         for rank in range(processes)
+        for batch in row_batches(rows, batch_size, rank=rank, processes=processes)
+        for row in batch.tolist()
     ]
-    given_out = [row for sampler in samplers for batch in sampler for row in batch.tolist()]
     assert sorted(given_out) == list(range(rows))
-    assert all(len(list(sampler)) == len(sampler) for sampler in samplers)
 
 
 @given(epoch=st.integers(0, 5), **COUNTS)
@@ -35,12 +36,8 @@ def test_training_gives_processes_equally_many_rows_and_leaves_none_out(
 ) -> None:
     parts = []
     for rank in range(processes):
-        sampler = RowBatchSampler(
-            rows, batch_size=batch_size, order_seed=3, rank=rank, processes=processes
-        )
-        sampler.set_epoch(epoch)
-        batches = [batch.tolist() for batch in sampler]
-        assert len(batches) == len(sampler)
+        drawn = row_batches(rows, batch_size, 3, epoch=epoch, rank=rank, processes=processes)
+        batches = [batch.tolist() for batch in drawn]
         assert all(len(batch) == batch_size for batch in batches[:-1])
         parts.append([row for batch in batches for row in batch])
     assert len({len(part) for part in parts}) == 1
@@ -52,8 +49,9 @@ def test_training_gives_processes_equally_many_rows_and_leaves_none_out(
 
 def test_the_order_is_of_the_seed_and_the_epoch() -> None:
     def order(seed: int, epoch: int) -> list[int]:
-        sampler = RowBatchSampler(50, batch_size=50, order_seed=seed)
+        sampler = EpochSampler(partial(row_batches, 50, 50, seed))
         sampler.set_epoch(epoch)
+        assert len(sampler) == 1
         return next(iter(sampler)).tolist()
 
     assert order(1, 0) == order(1, 0)
@@ -63,4 +61,4 @@ def test_the_order_is_of_the_seed_and_the_epoch() -> None:
 
 def test_a_batch_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="batch_size is 0: give 1 or more"):
-        RowBatchSampler(5, batch_size=0)
+        row_batches(5, batch_size=0)

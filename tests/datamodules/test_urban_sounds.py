@@ -9,7 +9,7 @@ from labelled_corpora import write_urban
 
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.errors import AudioError, ConfigError, DatasetError
-from vocalsketch.features.log_mel import RecordingLogMel
+from vocalsketch.features.mel import RecordingLogMel
 
 SMALL = RecordingLogMel(
     sample_rate=16_000, seconds=0.4, window=133, bands=39, maximum_frequency=5_000.0, frames=48

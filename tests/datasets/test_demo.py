@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 from scipy.io import wavfile
 
-from vocalsketch.datasets import synthetic
 from vocalsketch.datasets.records import DEMO_MARKER
-from vocalsketch.datasets.synthetic import layout, sounds
+from vocalsketch.datasets.synthetic import corpora, sounds
 from vocalsketch.errors import StorageError
 
-CHOSEN = layout.items()[75:77]  # two short sounds: the files of the whole differ in number alone
+CHOSEN = corpora.items()[75:77]  # two short sounds: the files of the whole differ in number alone
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("corpus")
-    layout.write(root, CHOSEN)
+    corpora.write_corpus(root, CHOSEN)
     return root
 
 
@@ -50,7 +49,7 @@ def test_catalogue_has_four_categories_of_24_sounds_sorted_by_file_name() -> Non
 def test_every_id_is_used_once() -> None:
     ids = [
         number
-        for item in layout.items()
+        for item in corpora.items()
         for number in (item.sound_id, item.label_id, *item.imitation_ids)
     ]
 
@@ -80,9 +79,9 @@ def test_each_imitation_is_by_another_person_and_linked_by_file_name(corpus: Pat
 
 
 def test_everyday_is_spelt_as_in_the_real_tables(tmp_path: Path) -> None:
-    everyday = next(item for item in layout.items() if item.category == "everyday")
+    everyday = next(item for item in corpora.items() if item.category == "everyday")
 
-    layout.write(tmp_path, [everyday])
+    corpora.write_corpus(tmp_path, [everyday])
 
     spellings = {
         name: rows(tmp_path / f"{name}.csv")[0]["audio_concept_subset"]
@@ -107,13 +106,13 @@ def test_rates_and_levels(corpus: Path) -> None:
 
 
 def test_same_bytes_again(corpus: Path, tmp_path: Path) -> None:
-    layout.write(tmp_path, CHOSEN)
+    corpora.write_corpus(tmp_path, CHOSEN)
 
     assert digests(tmp_path) == digests(corpus)
 
 
 def test_a_sound_does_not_depend_on_what_else_is_made(corpus: Path, tmp_path: Path) -> None:
-    layout.write(tmp_path, CHOSEN[1:])
+    corpora.write_corpus(tmp_path, CHOSEN[1:])
 
     alone, together = digests(tmp_path), digests(corpus)
     assert all(alone[name] == together[name] for name in alone if name.endswith(".wav"))
@@ -135,8 +134,8 @@ def test_made_once_makes_once() -> None:
         made.append(folder)
         fill(folder)
 
-    first = synthetic.made_once("thing-1", make)
-    second = synthetic.made_once("thing-1", make)
+    first = corpora.made_once("thing-1", make)
+    second = corpora.made_once("thing-1", make)
 
     assert first == second
     assert len(made) == 1
@@ -149,19 +148,17 @@ def test_made_once_leaves_nothing_of_a_failure() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        synthetic.made_once("thing-1", make)
+        corpora.made_once("thing-1", make)
 
-    assert [path.name for path in (synthetic.cache_folder() / "demo").iterdir()] == [
-        ".thing-1.lock"
-    ]
+    assert [path.name for path in (corpora.cache_folder() / "demo").iterdir()] == [".thing-1.lock"]
 
 
 def test_made_once_replaces_a_folder_without_marker() -> None:
-    broken = synthetic.cache_folder() / "demo" / "thing-1"
+    broken = corpora.cache_folder() / "demo" / "thing-1"
     broken.mkdir(parents=True)
     (broken / "data").write_text("half", encoding="utf-8")
 
-    synthetic.made_once("thing-1", fill)
+    corpora.made_once("thing-1", fill)
 
     assert (broken / "data").read_text(encoding="utf-8") == "whole"
 
@@ -175,7 +172,7 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
         fill(folder)
 
     with ThreadPoolExecutor(4) as askers:
-        results = set(askers.map(lambda _: synthetic.made_once("thing-1", make), range(4)))
+        results = set(askers.map(lambda _: corpora.made_once("thing-1", make), range(4)))
 
     assert len(made) == 1
     (result,) = results
@@ -184,10 +181,10 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
 
 
 def test_what_a_killed_maker_left_is_removed() -> None:
-    left = synthetic.cache_folder() / "demo" / ".thing-1.unfinished" / "data"
+    left = corpora.cache_folder() / "demo" / ".thing-1.killed" / "data"
     left.parent.mkdir(parents=True)
     left.write_text("half", encoding="utf-8")
-    assert (synthetic.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
+    assert (corpora.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
     assert not left.parent.exists()
 
 
@@ -198,4 +195,4 @@ def test_unwritable_cache_is_named_with_the_remedy(
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path / "file"))
 
     with pytest.raises(StorageError, match=r"file.*set VOCALSKETCH_CACHE"):
-        synthetic.made_once("thing-1", fill)
+        corpora.made_once("thing-1", fill)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import Dataset, SequentialSampler
+from torch.utils.data import Dataset
 
 from vocalsketch.datamodules import batches as batches_module
 from vocalsketch.errors import ConfigError
@@ -78,7 +78,9 @@ class Unsendable(Dataset[object]):
 def test_a_batch_that_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "PATIENCE", 1)
     data = Unsendable()
-    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(
+        data.__getitem__, lambda epoch: range(len(data)), workers=1
+    )
     with pytest.raises(ConfigError, match="timed out .*share memory .*workers 0"):
         with refusals_explained():
             next(iter(batches))
@@ -94,7 +96,9 @@ class Deadly(Unsendable):
 
 def test_a_worker_that_dies_ends_the_run() -> None:
     data = Deadly()
-    batches = batches_module.batch_loader(data.__getitem__, SequentialSampler(data), workers=1)
+    batches = batches_module.batch_loader(
+        data.__getitem__, lambda epoch: range(len(data)), workers=1
+    )
     with pytest.raises(ConfigError, match=r"worker \(pid.*workers 0"):
         with refusals_explained():
             next(iter(batches))

@@ -15,7 +15,7 @@ from vocalsketch.callbacks import PreciseBatchNorm
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.systems.checkpoints import load_system, read_checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[2] / "conf"

@@ -33,7 +33,7 @@ from vocalsketch.features.audio import clip_of
 from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems import load_system

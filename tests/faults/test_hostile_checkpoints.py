@@ -22,7 +22,7 @@ from vocalsketch.interpret.subject import load_subject
 from vocalsketch.models.keras_weights import read_authors_tower
 from vocalsketch.search import Index, build_index
 from vocalsketch.systems.checkpoints import load_system, read_checkpoint
-from vocalsketch.tasks.transfer import _read_tower
+from vocalsketch.tasks.siamese import _read_tower
 
 
 def in_torchs_format(file: Path, attack: Attack) -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.audible_mel import AudibleMel, own_time
-from vocalsketch.features.compressed_mel import CompressedMel
+from vocalsketch.features.audible_mel import AudibleMel, CompressedMel, own_time
 
 
 def test_it_is_librosas_mel_spectrogram_in_decibels() -> None:

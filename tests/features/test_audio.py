@@ -27,8 +27,7 @@ from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.level import levelled
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.features.mel import ImitationLogMel, PreemphasisedMel, RecordingLogMel
 
 RATE = 16_000
 
@@ -327,30 +326,25 @@ def test_where_channels_cancel_the_louder_is_heard(other: float, offset: float) 
 
 
 UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0x80000024, 0xFFFFFF00, 0xFFFFFFFF)
-LONG_UNKNOWN = (0, 0xFFFFFFFF, 2**63 - 1, 2**63, 2**64 - 1)
 
 
 @pytest.mark.parametrize(
     ("form", "mark", "width", "lengths"),
     [
         ("WAV", b"data", 4, UNKNOWN),
-        ("BW64", b"ds64\x1c\0\0\0........", 8, LONG_UNKNOWN),
         ("WAVEX", b"data", 4, UNKNOWN),
-        ("AIFF", b"SSND", 4, UNKNOWN),
-        ("AU", b".snd\0\0\0\x18", 4, UNKNOWN),
-        ("CAF", b"data", 8, LONG_UNKNOWN),
-        ("W64", b"data\xf3\xac\xd3\x11\x8c\xd1\0\xc0O\x8e\xdb\x8a", 8, LONG_UNKNOWN),
-        ("RF64", b"ds64\x1c\0\0\0........", 8, LONG_UNKNOWN),
+        ("AIFF", b"SSND", 4, UNKNOWN[1:]),
+        ("AU", b".snd\0\0\0\x18", 4, UNKNOWN[-1:]),
+        ("CAF", b"data", 8, (2**64 - 1,)),
     ],
 )
 def test_where_the_length_is_unknown_all_that_is_there_is_read(
     form: str, mark: bytes, width: int, lengths: tuple[int, ...]
 ) -> None:
     """As pipes and died recorders leave it, in one of the headers' lengths or in all."""
-    whole = encoded(sine(), format=form.replace("BW", "RF"), subtype="PCM_16")
-    whole = whole.replace(b"RF64", form.encode()[:4]) if form == "BW64" else whole
-    start = whole.index(mark[:4]) + len(mark)
-    order = "big" if form in ("AIFF", "AU", "CAF") else "little"
+    whole = encoded(sine(), format=form, subtype="PCM_16")
+    start = whole.index(mark) + len(mark)
+    order = "little" if form.startswith("WAV") else "big"
     for length in lengths:
         data = bytearray(whole)
         data[start : start + width] = length.to_bytes(width, order)  # type: ignore[arg-type]

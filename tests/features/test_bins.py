@@ -8,7 +8,7 @@ import torch
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 
 
 @pytest.mark.parametrize("front_end", [CQT(), ImitationLogMel(), RecordingLogMel(), AudibleMel()])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd, decibels, standardised
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.systems import front_end_from
 
 ALL = [

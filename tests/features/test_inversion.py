@@ -9,7 +9,7 @@ from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import standardised
 from vocalsketch.features.inversion import PEAK, closer_frames, magnitudes
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 
 IMITATION = LogMel(16_000, 1.0, 133, 39, 0.0, 5000.0, 120)
 RECORDING = LogMel(44_100, 0.7, 1024, 128, 0.0, 22_050.0, 30)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vocalsketch.domain import SIDES
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.interpret.subject import Subject
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

@@ -9,7 +9,7 @@ from small_networks import Pixels, siamese
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
-from vocalsketch.interpret.explanation import attribute, explain_waveforms, in_words
+from vocalsketch.interpret.explanation import attribute, explain, in_words
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
@@ -87,7 +87,7 @@ def test_one_page_explains_several_systems_and_each_member_of_an_ensemble(networ
     both = Ensemble([network, load_system("contours")])
     wave = np.random.default_rng(0).normal(size=(2, 44_100)).astype(np.float32)
     clips = {"imitation": (wave[0], 44_100), "recording": (wave[1], 22_050)}
-    html = explain_waveforms(
+    html = explain(
         [("a tower", network), ("an ensemble", both)], clips, {side: f"my {side}" for side in SIDES}
     )
     headings = ["a tower used", "an ensemble used: part 1 of 2", "an ensemble used: part 2 of 2"]

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 from test_figures import portrait
 
-from vocalsketch.interpret.ascent import AscentSettings
+from vocalsketch.interpret.ascent import AscentSettings, Sounds
 from vocalsketch.interpret.figures import page
-from vocalsketch.interpret.pattern import Sounds
 
 PICTURE, SOUND = b"\x89PNG picture", b"RIFF sound"
 

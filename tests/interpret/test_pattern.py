@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vocalsketch.interpret.ascent import AscentSettings
-from vocalsketch.interpret.pattern import Pattern, maximise
+from vocalsketch.interpret.ascent import AscentSettings, Pattern, maximise
 
 SETTINGS = AscentSettings(steps=300)
 

@@ -2,13 +2,9 @@
 
 import torch
 
-from vocalsketch.interpret.ascent import energy, jittered, total_variation
+from vocalsketch.interpret.ascent import jittered, total_variation
 
 PATTERN = torch.tensor([[[0.0, 1.0, 1.0], [2.0, 1.0, 0.0]]])
-
-
-def test_energy_is_the_mean_square():
-    torch.testing.assert_close(energy(PATTERN), torch.tensor([7 / 6]))
 
 
 def test_total_variation_adds_the_mean_steps_along_both_axes():

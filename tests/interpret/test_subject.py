@@ -7,7 +7,7 @@ import torch
 
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.interpret.subject import load_subject, load_subjects
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier

@@ -20,27 +20,27 @@ CLIPS = (torch.zeros(2, 5, 5),)
 
 def test_units_are_drawn_without_repeats_and_again_with_the_seed():
     wide = layer(torch.zeros(1, 48))
-    units = wide.drawn_units(4, seed=1)
+    units = wide.chosen_units(4, seed=1)
     assert len(set(units)) == 4
-    assert units == wide.drawn_units(4, seed=1) != wide.drawn_units(4, seed=2)
-    assert wide.drawn_units(48, seed=0) == tuple(range(48))
+    assert units == wide.chosen_units(4, seed=1) != wide.chosen_units(4, seed=2)
+    assert wide.chosen_units(48, seed=0) == tuple(range(48))
 
 
 @pytest.mark.parametrize("count", [0, -1, 3])
 def test_more_units_than_there_are_or_none_are_refused(count):
     with pytest.raises(ConfigError, match="conv1 has 2: ask for 1 to 2"):
-        CHANNELS.drawn_units(count, seed=0)
+        CHANNELS.chosen_units(count, seed=0)
 
 
 @pytest.mark.parametrize("unit", [-1, 2])
 def test_a_unit_out_of_range_is_refused(unit):
-    assert CHANNELS.checked_units([1, 0]) == (1, 0)
+    assert CHANNELS.chosen_units(4, 0, [1, 0]) == (1, 0)
     with pytest.raises(ConfigError, match=f"no unit {unit} in conv1: its units are 0 to 1"):
-        CHANNELS.checked_units([0, unit])
+        CHANNELS.chosen_units(4, 0, [0, unit])
 
 
 def test_a_unit_that_is_asked_for_twice_is_shown_once():
-    assert CHANNELS.checked_units((1, 0, 1)) == (1, 0)
+    assert CHANNELS.chosen_units(4, 0, (1, 0, 1)) == (1, 0)
 
 
 def test_a_channel_counts_by_its_mean_or_by_one_position():

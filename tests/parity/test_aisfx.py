@@ -17,7 +17,7 @@ import torch
 from vocalsketch.cli import main
 from vocalsketch.datasets import weights
 from vocalsketch.errors import CheckpointError, DatasetError
-from vocalsketch.features.compressed_mel import CompressedMel
+from vocalsketch.features.audible_mel import CompressedMel
 from vocalsketch.models.backbones import Cnn9
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.dual_encoder import DualEncoder

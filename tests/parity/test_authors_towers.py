@@ -10,7 +10,7 @@ from torch import Tensor
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.domain import Side
 from vocalsketch.features.front_end import FrontEnd, standardised
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.models import ConvStage, Tower, TowerGeometry
 from vocalsketch.models.keras_weights import read_authors_tower

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.features.mel import PreemphasisedMel
 from vocalsketch.models.backbones import MobileNet
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems.dual_encoder import DualEncoder

@@ -10,7 +10,7 @@ from small_networks import siamese
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import clip_of
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems import System, load_system

@@ -14,7 +14,7 @@ from small_networks import write_checkpoint
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.cqt import CQT
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.baselines import Contours

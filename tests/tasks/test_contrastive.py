@@ -18,7 +18,7 @@ from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
-from vocalsketch.features.preemphasised_mel import PreemphasisedMel
+from vocalsketch.features.mel import PreemphasisedMel
 from vocalsketch.models import backbones
 from vocalsketch.models.backbones import MobileNet
 from vocalsketch.models.encoder import EncoderGeometry
@@ -310,11 +310,10 @@ def test_a_backbone_begins_with_its_weights_or_says_that_it_does_not(tmp_path: P
     ends = {"imitation_front_end": front_end, "recording_front_end": front_end}
     geometry = EncoderGeometry(backbone="mn01", places=1, width=None)
     with pytest.warns(UserWarning, match="mn01 begins with random weights.*data download mn01"):
-        ContrastiveTask(geometry, **ends).check_start()
+        ContrastiveTask(geometry, **ends).begin_training()
     released = {f"features.{name}": v for name, v in MobileNet("mn01").state_dict().items()}
     torch.save(released, tmp_path / "mn01.pt")
     task = ContrastiveTask(geometry, backbone_weights=str(tmp_path / "mn01.pt"), **ends)
-    task.check_start()
     first = task.system.state_dict()["encoders.recording.convolutions.0.0.weight"].clone()
     task.begin_training()
     began = task.system.state_dict()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
+from vocalsketch.tasks.contrastive import contrastive_loss, triplet_loss
 
 
 def test_it_is_the_mean_over_rows_and_columns_of_minus_log_softmax() -> None:

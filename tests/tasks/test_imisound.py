@@ -12,7 +12,7 @@ from scipy.spatial import distance
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
-from vocalsketch.features.log_mel import LogMel
+from vocalsketch.features.mel import LogMel
 from vocalsketch.models.autoencoder import clip_features
 from vocalsketch.tasks.imisound import ImisoundTask
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vocalsketch.tasks.losses import LOSSES, sum_normalised_sigmoid
+from vocalsketch.tasks.classification import LOSSES, sum_normalised_sigmoid
 
 
 def keras(logits: np.ndarray, labels: np.ndarray) -> float:

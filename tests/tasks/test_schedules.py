@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vocalsketch.tasks.losses import with_keras_decay
+from vocalsketch.tasks.retrieval import with_keras_decay
 
 
 def test_rate_after_the_papers_420_steps() -> None:

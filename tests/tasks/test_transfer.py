@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -11,12 +10,12 @@ import torch
 
 from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.log_mel import ImitationLogMel, LogMel, RecordingLogMel
+from vocalsketch.features.mel import ImitationLogMel, LogMel, RecordingLogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 from vocalsketch.tasks import SiameseTask
-from vocalsketch.tasks.transfer import Transfer, transfer_layers
+from vocalsketch.tasks.siamese import Transfer, transfer_layers
 
 SHAPE = (12, 16)
 IMITATION = TowerGeometry(
@@ -38,7 +37,11 @@ def pretrained(
     network = Classifier(SHAPE, tower, 4)
     network(torch.randn(6, *SHAPE))
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
-    made = {"system": "classifier", "front_end": FRONT_ENDS[side].describe()}
+    made = {
+        "system": "classifier",
+        "classes": list("abcd"),
+        "front_end": FRONT_ENDS[side].describe(),
+    }
     torch.save({"state_dict": state, "vocalsketch": {"description": made}}, path)
     return network, str(path)
 
@@ -230,12 +233,12 @@ def test_only_the_start_of_a_training_transfers(
     torch.save({"state_dict": state, "vocalsketch": made}, path)
     for resumed in (False, True):
         module = task(transfer=Transfer("conv1", imitation=str(path)))
-        module._trainer = SimpleNamespace(is_global_zero=True, progress_bar_callback=None)
         if resumed:
             held = {"transferred": ["what it started from"], "corpus": "another"}
             checkpoint = {"description": module.system.description(), "provenance": held}
             module.on_load_checkpoint({"vocalsketch": checkpoint})
-        module.on_fit_start()
+        else:
+            module.begin_training()
         copied = bool((module.system.imitation_tower.stages[0].conv.weight == 1).all())
         assert copied is not resumed
         if resumed:

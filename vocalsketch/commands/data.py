@@ -16,7 +16,6 @@ from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
     from vocalsketch.datasets.inventory import AudioFile, Inventory
-    from vocalsketch.features.headers import Headers
 
 IDS_SHOWN = 10
 DOWNLOADS = (
@@ -26,41 +25,54 @@ DOWNLOADS = (
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets import synthetic
+    from vocalsketch.datasets.synthetic import corpora
 
     if arguments.print_path:
-        print(synthetic.demo_corpus())
+        print(corpora.demo_corpus())
         return 0
     rows = {
-        "imitations": synthetic.demo_corpus,
-        "languages": synthetic.demo_languages,
-        "urban sounds": synthetic.demo_urban,
+        "imitations": corpora.demo_corpus,
+        "languages": corpora.demo_languages,
+        "urban sounds": corpora.demo_urban,
     }
     _print_aligned([(name, str(make())) for name, make in rows.items()])
     return 0
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    import pandas as pd
+    from tqdm import tqdm
+
     from vocalsketch.datasets.inventory import take_inventory
-    from vocalsketch.features.headers import Headers, read_headers
+    from vocalsketch.features.audio import read_header
 
     inventory = take_inventory(arguments.root)
-    headers = read_headers(inventory)
-    print(f"corpus={inventory.name} in {inventory.root}: {inventory.title}\n")
-    for kind in inventory.kinds:
-        for group in inventory.groups:
-            of_kind = headers[group, kind]
-            headers["all", kind] = headers.get(("all", kind), Headers()) + of_kind
-    titles = [title for kind in inventory.kinds for title in (kind, "hours")]
-    rows = [(inventory.grouped_by, *titles)]
-    for group in (*inventory.groups, "all"):
-        counts = [headers[group, kind] for kind in inventory.kinds]
-        cells = [cell for of in counts for cell in (f"{of.files:,}", f"{of.seconds / 3600:.3f}")]
-        rows.append((group, *cells))
-    _print_aligned(rows)
+    rows = []
+    for group, kind, record in tqdm(inventory.files, "headers", unit="file", leave=False):
+        try:
+            header = read_header(record.path, record.id)
+        except AudioError:
+            header = None
+        rows.append((group, kind, record.id, *(header or (0.0, None, None))))
+    columns = ["group", "kind", "id", "seconds", "rate", "channels"]
+    files = pd.DataFrame(rows, columns=columns).astype({"rate": "Int64", "channels": "Int64"})
+    corpus, kinds = inventory.corpus, files["kind"].unique()
+    print(f"corpus={corpus.name} in {corpus.root}: {inventory.title}\n")
+    lines = [[inventory.grouped_by, *(title for kind in kinds for title in (kind, "hours"))]]
+    for group in (*files["group"].unique(), None):
+        cells = []
+        for kind in kinds:
+            of_kind = files[(files["kind"] == kind) & (group is None or files["group"] == group)]
+            cells += [f"{len(of_kind):,}", f"{of_kind['seconds'].sum() / 3600:.3f}"]
+        lines.append([group or "all", *cells])
+    _print_aligned(lines)
     print()
-    for kind in inventory.kinds:
-        _print_headers(kind, headers["all", kind])
+    for kind, of_kind in files.groupby("kind", sort=False):
+        rates = _counted(Counter(of_kind["rate"].dropna()), "Hz")
+        print(f"{kind}: {rates}; {_counted(Counter(of_kind['channels'].dropna()), 'channel(s)')}")
+        unreadable = list(of_kind["id"][of_kind["rate"].isna()])
+        if unreadable:
+            print(f"{kind} that cannot be read: {_shown(unreadable)}")
     for note in inventory.notes:
         print(note)
     _print_left_out(inventory)
@@ -74,13 +86,6 @@ def _print_left_out(inventory: "Inventory") -> None:
         print(counted(inventory.others))
 
 
-def _print_headers(kind: str, headers: "Headers") -> None:
-    rates = _counted(headers.sample_rates, "Hz")
-    print(f"{kind}: {rates}; {_counted(headers.channels, 'channel(s)')}")
-    if headers.unreadable:
-        print(f"{kind} that cannot be read: {_shown(headers.unreadable)}")
-
-
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
@@ -92,7 +97,7 @@ def _check(arguments: argparse.Namespace) -> int:
     inventory = take_inventory(arguments.root)
     files = len(inventory.files)
     with ThreadPoolExecutor(jobs) as pool:
-        complaints = pool.map(_complaint, inventory.files)
+        complaints = pool.map(_complaint, (record for _, _, record in inventory.files))
         broken = [text for text in tqdm(complaints, "decoding", files, unit="file") if text]
     broken += inventory.damaged
     for text in broken:
@@ -101,7 +106,7 @@ def _check(arguments: argparse.Namespace) -> int:
         _print_left_out(inventory)
     elif inventory.others:  # what else is left out of these sets is broken, and named above
         print(counted(inventory.others))
-    print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.name}")
+    print(f"{files:,} files decoded, {len(broken)} broken: corpus={inventory.corpus.name}")
     return 1 if broken else 0
 
 
@@ -175,7 +180,7 @@ def _imitate(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         ray=arguments.ray,
     )
-    for line in made.left_out():
+    for line in made.left_out:
         print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0

@@ -146,10 +146,10 @@ def _warn_of_others(host: str) -> None:
 def _synthetic() -> tuple[Path, dict[str, Path]]:
     """Return the folder of the demo corpus's sounds, and imitations by what they imitate."""
     from vocalsketch.datasets.open import open_corpus
-    from vocalsketch.datasets.splits import paper_split
+    from vocalsketch.datasets.splits import make_split
 
     corpus = open_corpus("demo")
-    held_out = set(paper_split(corpus).validation_imitations)
+    held_out = set(make_split(corpus, "paper").validation_imitations)
     of_sound: dict[str, Path] = {}
     for imitation in corpus.imitations:
         if imitation.id in held_out:

@@ -11,9 +11,8 @@ from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vocalsketch.interpret.gallery import Written
+    from vocalsketch.interpret.ascent import Portrait
     from vocalsketch.interpret.layers import Layer, Position
-    from vocalsketch.interpret.pattern import Portrait
 
 JITTERED_STEP = 0.1  # a step as long as the input would forget the moves before it
 
@@ -44,7 +43,7 @@ OPTIONS: Options = {
         lambda: os.environ.get("VOCALSKETCH_ROOT"),
         "compare with this corpus' clips; demo, or a folder (default: $VOCALSKETCH_ROOT)",
     ),
-    "--wandb": (False, "log figures, sounds and page to W&B"),
+    "--wandb": (False, "log figures and page to W&B"),
 }
 
 
@@ -52,9 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Find the patterns, write everything and print where."""
     from vocalsketch.datasets.open import open_corpus
     from vocalsketch.files import make_folder
-    from vocalsketch.interpret.ascent import AscentSettings
+    from vocalsketch.interpret.ascent import AscentSettings, maximise
     from vocalsketch.interpret.gallery import track, write_gallery
-    from vocalsketch.interpret.pattern import maximise
     from vocalsketch.interpret.subject import load_subjects, selected_layers
 
     settings = AscentSettings(
@@ -80,17 +78,14 @@ def run(arguments: argparse.Namespace) -> int:
         told: dict[str, Any] = {"settings": settings, "clips": clips, "seed": seed}
         each = zip(layers, units, strict=True)
         columns.append([maximise(subject, *of, **told) for of in each])
-    written = write_gallery(
-        columns,
-        arguments.out,
-        settings,
-        compared_with="" if corpus is None else corpus.name,
-        seed=seed,
+    compared_with = "" if corpus is None else corpus.name
+    figures = write_gallery(
+        columns, arguments.out, settings, compared_with=compared_with, seed=seed
     )
-    portraits = [portrait for column in columns for portrait in column]
-    _print_summary(portraits, written)
+    _print_summary([portrait for column in columns for portrait in column])
+    print(f"Saved in {arguments.out}")
     if arguments.wandb:
-        track(portraits, written, arguments.out)
+        track(subjects, figures, arguments.out)
     return 0
 
 
@@ -130,12 +125,11 @@ def _device(name: str) -> str:
 
 
 def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:
-    if arguments.only is not None:
-        return layer.checked_units(_numbers("--only", arguments.only))
-    return layer.drawn_units(arguments.units, arguments.seed)
+    only = None if arguments.only is None else _numbers("--only", arguments.only)
+    return layer.chosen_units(arguments.units, arguments.seed, only)
 
 
-def _print_summary(portraits: "Sequence[Portrait]", written: "Written") -> None:
+def _print_summary(portraits: "Sequence[Portrait]") -> None:
     from vocalsketch.retrieval.results import corpus_tag
 
     for portrait in portraits:
@@ -147,4 +141,3 @@ def _print_summary(portraits: "Sequence[Portrait]", written: "Written") -> None:
             f"{len(patterns)} patterns, {converged} converged"
             f"{f', dead: {dead}' if dead else ''} ({corpus_tag(subject.corpus)})"
         )
-    print(f"{len(written.figures)} figures, {len(written.sounds)} sounds, {written.page}")

@@ -1,7 +1,6 @@
 from .contrastive import ContrastiveDataModule
-from .pairs import ImitationsDataModule, PairsDataModule
 from .pretraining import ClassificationDataModule, LanguageDataModule, UrbanSoundDataModule
-from .retrieval import RetrievalDataModule
+from .retrieval import ImitationsDataModule, PairsDataModule, RetrievalDataModule
 
 __all__ = [
     "ClassificationDataModule",

@@ -1,14 +1,15 @@
 """Batches of distinct sounds, each with one or more of its imitations, real or synthesised."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler
+from torch.utils.data import DataLoader
 
-from vocalsketch.datamodules.batches import Clips, batch_loader, process_of
+from vocalsketch.datamodules.batches import Clips
 from vocalsketch.datamodules.imitated import imitated_corpus
 from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.datasets.records import Imitation, Sound
@@ -36,8 +37,18 @@ class Drawn(NamedTuple):
     imitations: Indices
 
 
-class ContrastiveSampler(DistributedSampler[Drawn]):
-    """Draws each batch's sounds without repetition, and for each some of its imitations.
+def contrastive_batches(
+    parts: Sequence[tuple[Indices, int]],
+    imitations_of: Sequence[Indices],
+    *,
+    each: int,
+    steps: int,
+    seed: int,
+    epoch: int = 0,
+    rank: int = 0,
+    processes: int = 1,
+) -> list[Drawn]:
+    """Draw each batch's sounds without repetition, and for each some of its imitations.
 
     Args:
         parts: Rows of the sounds of each part, and how many of them a batch holds.
@@ -45,50 +56,32 @@ class ContrastiveSampler(DistributedSampler[Drawn]):
         each: Imitations of a sound in a batch; those of a sound with fewer come again.
         steps: Batches in an epoch, of each process.
         seed: Of all drawing.
-        rank: Which process this is, of so many ``processes``.
+        epoch: Which is drawn anew.
+        rank: Which process this is.
+        processes: How many there are.
     """
+    rng = np.random.default_rng([seed, epoch])
+    streams = [_stream(rows, count * processes, rng) for rows, count in parts]
+    own = np.random.default_rng([seed, epoch, rank])
+    drawn = []
+    for _ in range(steps):
+        together = [next(stream).reshape(processes, -1)[rank] for stream in streams]
+        sounds = np.concatenate(together)
+        orders = (own.permutation(imitations_of[sound]) for sound in sounds)
+        drawn.append(Drawn(sounds, np.concatenate([np.resize(order, each) for order in orders])))
+    return drawn
 
-    def __init__(
-        self,
-        parts: Sequence[tuple[Indices, int]],
-        imitations_of: Sequence[Indices],
-        *,
-        each: int,
-        steps: int,
-        seed: int,
-        rank: int = 0,
-        processes: int = 1,
-    ) -> None:
-        super().__init__(range(steps), processes, rank, seed=seed)  # type: ignore[arg-type]
-        self.parts = parts
-        self.imitations_of = imitations_of
-        self.each = each
-        self.steps = steps
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[Drawn]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        streams = [self._stream(rows, count, rng) for rows, count in self.parts]
-        own = np.random.default_rng([self.seed, self.epoch, self.rank])
-        for _ in range(self.steps):
-            sounds = np.concatenate([next(stream) for stream in streams])
-            orders = (own.permutation(self.imitations_of[sound]) for sound in sounds)
-            yield Drawn(sounds, np.concatenate([np.resize(order, self.each) for order in orders]))
-
-    def _stream(self, rows: Indices, count: int, rng: np.random.Generator) -> Iterator[Indices]:
-        """Yield this process's sounds of each batch; all come before one comes again."""
-        together = count * self.num_replicas
-        left = np.empty(0, dtype=np.int64)
-        while True:
-            if len(left) < together:
-                order = rng.permutation(rows)
-                left = np.concatenate(
-                    [left, order[~np.isin(order, left)], order[np.isin(order, left)]]
-                )
-            batch, left = left[:together], left[together:]
-            yield batch[self.rank * count : (self.rank + 1) * count]
+def _stream(rows: Indices, count: int, rng: np.random.Generator) -> Iterator[Indices]:
+    """Yield so many sounds at a time; all come before one comes again."""
+    left = np.empty(0, dtype=np.int64)
+    while True:
+        if len(left) < count:
+            order = rng.permutation(rows)
+            again = np.isin(order, left)
+            left = np.concatenate([left, order[~again], order[again]])
+        batch, left = left[:count], left[count:]
+        yield batch
 
 
 class ContrastiveClips(NamedTuple):
@@ -106,7 +99,7 @@ class ContrastiveClips(NamedTuple):
         return ContrastiveBatch(
             self.imitations.read(drawn.imitations),
             self.recordings.read(drawn.sounds),
-            *(torch.from_numpy(each) for each in numbers),
+            *map(torch.from_numpy, numbers),
         )
 
 
@@ -156,24 +149,19 @@ class ContrastiveDataModule(RetrievalDataModule):
         self.real = (0.0 if synthesised else 1.0) if real is None else real
         refuse_below(2, batch_size=batch_size)
         refuse_below(1, imitations=imitations, people=people)
-        _check(self.real, synthesised)
+        if not 0 <= self.real <= 1:
+            raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
+        if self.real < 1 and not synthesised:
+            raise ConfigError(
+                f"real is {real}, but there is nothing else to train on: give sounds or procedural."
+            )
         self.batch_size = batch_size
         self.each = imitations
-        self.folders = sounds
-        self.procedural = procedural
-        self.people = people
+        self.made: dict[str, Any] = {"folders": sounds, "procedural": procedural, "people": people}
         self._trained: tuple[ContrastiveClips, list[tuple[Indices, int]]] | None = None
 
-    def prepare_data(self) -> None:
-        """Make imitations, and the features that the coming stage needs, on one process."""
-        super().prepare_data()
-        if self.trainer is None or self.trainer.state.fn == "fit":
-            sounds, imitations = self._wanted()
-            self.readable("recording", sounds)
-            self.readable("imitation", imitations)
-
     def setup(self, stage: str) -> None:
-        """Open the features that the stage needs."""
+        """Open the features that the stage needs; imitations are made where there are none."""
         super().setup(stage)
         if stage == "fit" and self._trained is None:
             self._trained = self._opened()
@@ -182,57 +170,49 @@ class ContrastiveDataModule(RetrievalDataModule):
         """Return batches; the same for the same seed and number of processes."""
         assert self._trained is not None, "setup('fit') comes first"
         clips, parts = self._trained
-        process = process_of(self.trainer)
         sounds = range(len(clips.recordings))
         imitations_of = [np.flatnonzero(clips.targets == sound) for sound in sounds]
-        rounds = [
+        rounds = max(
             sum(len(imitations_of[row]) for row in rows) / (count * self.each)
             for rows, count in parts
-        ]
-        sampler = ContrastiveSampler(
-            parts,
-            imitations_of,
-            each=self.each,
-            steps=max(1, round(max(rounds) / process["processes"])),
-            seed=self.seed,
-            **process,
         )
-        return batch_loader(clips.read, sampler, self.reading.workers)
-
-    def _wanted(self) -> tuple[list[Sound], list[Imitation]]:
-        """Return all sounds that train, those of the corpus first, and their imitations."""
-        sounds: list[Sound] = []
-        imitations: list[Imitation] = []
-        if self.real > 0:
-            sounds += self.records("recording", "train")
-            imitations += self.records("imitation", "train")
-        if self.real < 1:
-            how = self.reading.jobs, self.reading.ray
-            made = imitated_corpus(self.folders, self.procedural, self.people, self.seed, *how)
-            sounds += made.sounds
-            imitations += made.imitations
-        return sounds, imitations
+        steps = max(1, round(rounds / self.process["processes"]))
+        told = {"each": self.each, "steps": steps, "seed": self.seed}
+        return self.loader(clips.read, partial(contrastive_batches, parts, imitations_of, **told))
 
     def _opened(self) -> tuple[ContrastiveClips, list[tuple[Indices, int]]]:
-        wanted, made = self._wanted()
-        recordings = self.readable("recording", wanted)
+        """Return all clips that train, and of the corpus's sounds and others, which and how many.
+
+        So many are in a batch.
+        """
+        wanted: list[Sound] = []
+        made: list[Imitation] = []
+        if self.real > 0:
+            wanted += self.records("recording", "train")
+            made += self.records("imitation", "train")
+        real = {sound.id for sound in wanted}
+        if self.real < 1:
+            corpus = imitated_corpus(**self.made, seed=self.seed, jobs=self.jobs, ray=self.ray)
+            wanted += corpus.sounds
+            made += corpus.imitations
+        recordings = self.open(self.recording_front_end, wanted)
         sounds = recordings.records
         row = {sound.id: number for number, sound in enumerate(sounds)}
-        clips = self.readable("imitation", [each for each in made if each.sound_id in row])
+        usable = [each for each in made if each.sound_id in row]
+        clips = self.open(self.imitation_front_end, usable)
         targets = np.array([row[each.sound_id] for each in clips.records], dtype=np.int64)
         kinds = ["\0".join(sound.classes or (sound.category,)) for sound in sounds]
         _, categories = np.unique(kinds, return_inverse=True)
-        real = {sound.id for sound in self.records("recording", "train")} if self.real else set()
         imitated = np.unique(targets)  # a sound whose imitations are all unreadable is left out
         is_real = np.array([sounds[row].id in real for row in imitated])
         count = round(self.real * self.batch_size)
-        parts = [(imitated[is_real], count), (imitated[~is_real], self.batch_size - count)]
+        parts = (imitated[is_real], count), (imitated[~is_real], self.batch_size - count)
         return ContrastiveClips(clips, recordings, targets, categories), [
             self._part(rows, size) for rows, size in parts if size
         ]
 
     def _part(self, rows: Indices, count: int) -> tuple[Indices, int]:
-        processes = process_of(self.trainer)["processes"]
+        processes = self.process["processes"]
         most = len(rows) // processes
         if most < 2:
             raise ConfigError(
@@ -240,12 +220,3 @@ class ContrastiveDataModule(RetrievalDataModule):
                 "contrast needs two or more each; give more sounds, or another share of real ones."
             )
         return rows, min(count, most)
-
-
-def _check(real: float, synthesised: bool) -> None:
-    if not 0 <= real <= 1:
-        raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
-    if real < 1 and not synthesised:
-        raise ConfigError(
-            f"real is {real}, but there is nothing else to train on: give sounds or procedural."
-        )

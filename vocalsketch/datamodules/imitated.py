@@ -6,8 +6,9 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -23,7 +24,7 @@ from vocalsketch.features.audio import read_audio
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
-from vocalsketch.voice.imitate import imitated, listen
+from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 from vocalsketch.voice.people import anyone
 
@@ -33,35 +34,12 @@ TABLE = "imitations.csv"
 COLUMNS = ("imitation", "sound", "person", "seed")
 
 
-@dataclass(frozen=True)
-class ImitatedSound:
-    """A sound to imitate."""
-
-    name: str  # under which its imitations are filed
-    file: Path  # where it lies in the corpus that is made
-    folder: Path  # of its imitations
-    people: int  # how many imitate it
-    seed: int  # of all drawing
-
-    def path_of(self, person: int) -> Path:
-        """Return where a person's imitation lies."""
-        return self.folder / f"person{person + 1:02d}.wav"
-
-
-@dataclass(frozen=True)
-class Imitating:
+class Imitating(NamedTuple):
     """What making imitations came to."""
 
     sounds: int  # that have imitations
     imitations: int  # of them, those made before included
-    unusable: dict[str, str] = field(default_factory=dict)  # files that cannot be imitated, and why
-    others: Mapping[str, int] = field(default_factory=dict)  # that are no sounds, by suffix
-
-    def left_out(self) -> Iterator[str]:
-        """Yield a line for each file that cannot be imitated, and one for what is no sound."""
-        yield from (f"not imitated: {name}: {reason}" for name, reason in self.unusable.items())
-        if self.others:
-            yield counted(self.others)
+    left_out: list[str]  # a line for each file that cannot be imitated, one for what is no sound
 
 
 def imitate_folders(
@@ -103,27 +81,33 @@ def imitate_folders(
     if not sounds:
         where = ", ".join(map(str, folders)) or "no folder at all"
         raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
-    todo = [
-        ImitatedSound(file.stem, file, out / "imitations" / file.stem, people, seed)
-        for file in sounds
-    ]
-    made = sorted(_made(todo, jobs or available_cores(), ray, out))
-    refused = {name: reason for name, reason in made if reason}
-    unusable = refused | {
+    jobs = jobs or available_cores()
+    work = partial(_imitate_sound, out=out, people=people, seed=seed)
+    few = len(sounds) < 2 * jobs
+    made = spread(work, sounds, 1 if few else jobs, processes=True, ray=ray, shared=out)
+    told = sorted(tqdm(made, desc="imitations", unit="sound", total=len(sounds)))
+    refused = {file: reason for file, reason in told if reason}
+    for file in refused:
+        file.unlink()
+    usable = [file for file in sounds if file not in refused]
+    if not usable:
+        first = next(iter(refused.values()))
+        raise DatasetError(f"None of {len(sounds)} sounds can be imitated; of the first: {first}")
+    rows = (
+        (_path(out, file, n).relative_to(out), file.relative_to(out), f"person{n + 1:02d}", seed)
+        for file in usable
+        for n in range(people)
+    )
+    write_table(out / TABLE, COLUMNS, rows)
+    unusable = {file.stem: reason for file, reason in refused.items()} | {
         str(folder / path): reason
         for folder, listing in listings.items()
         for path, reason in listing.unusable.items()
     }
-    for each in todo:
-        if each.name in refused:
-            each.file.unlink()
-    usable = [each for each in todo if each.name not in refused]
-    if not usable:
-        first = next(iter(refused.values()))
-        raise DatasetError(f"None of {len(todo)} sounds can be imitated; of the first: {first}")
-    write_table(out / TABLE, COLUMNS, (row for each in usable for row in _rows(out, each)))
+    left_out = [f"not imitated: {name}: {reason}" for name, reason in unusable.items()]
     others = sum((listing.others for listing in listings.values()), Counter())
-    return Imitating(len(usable), len(usable) * people, unusable, others)
+    left_out += [counted(others)] if others else []
+    return Imitating(len(usable), len(usable) * people, left_out)
 
 
 def imitated_corpus(
@@ -149,7 +133,7 @@ def imitated_corpus(
         if not (out / TABLE).exists():
             drawn = {"procedural": procedural, "people": people, "seed": seed}
             made = imitate_folders(paths, out, **drawn, jobs=jobs, ray=ray, most=most)
-            for line in made.left_out():
+            for line in made.left_out:
                 print(line)
     return load_folder(out)
 
@@ -186,41 +170,29 @@ def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
         yield place
 
 
-def _made(
-    todo: Sequence[ImitatedSound], jobs: int, ray: str | None, out: Path
-) -> Iterator[tuple[str, str]]:
-    """Make what is missing; yield each sound's name, and why it cannot be imitated."""
-    jobs = jobs if len(todo) >= 2 * jobs else 1
-    made = spread(_imitate_sound, todo, jobs, processes=True, ray=ray, shared=out)
-    yield from tqdm(made, desc="imitations", unit="sound", total=len(todo))
+def _path(out: Path, file: Path, person: int) -> Path:
+    """Return where a person's imitation of a sound lies."""
+    return out / "imitations" / file.stem / f"person{person + 1:02d}.wav"
 
 
-def _imitate_sound(sound: ImitatedSound) -> tuple[str, str]:
-    """Make what is missing; return the sound's name, and why it cannot be imitated."""
-    missing = [n for n in range(sound.people) if not sound.path_of(n).exists()]
+def _imitate_sound(file: Path, out: Path, people: int, seed: int) -> tuple[Path, str]:
+    """Make what is missing; return the sound, and why it cannot be imitated."""
+    missing = [n for n in range(people) if not _path(out, file, n).exists()]
     if not missing:
-        return sound.name, ""
+        return file, ""
     try:
-        waveform, rate = read_audio(sound.file, seconds=LONGEST)
-        heard = listen(waveform, rate)
+        heard = listen(*read_audio(file, seconds=LONGEST))
     except AudioError as error:
-        return sound.name, str(error)
+        return file, str(error)
     for number in missing:
         # somebody's voice is the same for all sounds, what they do with one is not
-        person = anyone(np.random.default_rng([sound.seed, number]))
-        name = zlib.crc32(sound.name.encode("utf-8", "surrogateescape"))
-        spoken = imitated(heard, person, np.random.default_rng([sound.seed, number, name]))
-        _write_wav(sound.path_of(number), spoken, SAMPLE_RATE)
-    return sound.name, ""
+        person = anyone(np.random.default_rng([seed, number]))
+        name = zlib.crc32(file.stem.encode("utf-8", "surrogateescape"))
+        spoken = imitate(heard, person, np.random.default_rng([seed, number, name]))
+        _write_wav(_path(out, file, number), spoken, SAMPLE_RATE)
+    return file, ""
 
 
 def _write_wav(file: Path, waveform: np.ndarray, rate: int) -> None:
     with written_whole(file) as temporary:
         soundfile.write(temporary, waveform, rate, format="WAV", subtype="PCM_16")
-
-
-def _rows(out: Path, sound: ImitatedSound) -> Iterator[tuple[object, ...]]:
-    source = sound.file.relative_to(out).as_posix()
-    for number in range(sound.people):
-        path = sound.path_of(number).relative_to(out).as_posix()
-        yield path, source, f"person{number + 1:02d}", sound.seed

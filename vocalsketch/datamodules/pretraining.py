@@ -7,18 +7,15 @@ from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import (
+    ClipDataModule,
     Clips,
     LabelledBatch,
     Part,
-    Reading,
-    RowBatchSampler,
-    batch_loader,
-    process_of,
+    row_batches,
 )
 from vocalsketch.datasets.labelled import (
     TEST_SHARE,
@@ -33,31 +30,30 @@ from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_vo
 from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.log_mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.features.store import FeatureStore
+from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
+
+# the parts that a stage needs; every other tests
+PARTS: dict[str, tuple[Part, ...]] = {"fit": ("train", "validation"), "validate": ("validation",)}
 
 
-class ClassificationDataModule(pl.LightningDataModule):
+class ClassificationDataModule(ClipDataModule):
     """Clips of known classes, in parts that train, validate and test.
 
-    A subclass reads a corpus and says which clips belong to which part. Only what a stage needs
-    is read: ``fit`` never opens a clip of the test part.
+    A subclass reads a corpus and says which clips belong to which part. ``fit`` never opens a clip
+    of the test part.
 
     Args:
         front_end: Turns clips into spectrograms.
         batch_size: Clips in a batch of one process.
-        reading: As ``Reading``.
+        reading: As ``ClipDataModule``.
     """
 
     side: ClassVar[Side]  # whose tower its clips pre-train
 
     def __init__(self, front_end: FrontEnd, batch_size: int = 128, **reading: Any) -> None:
-        super().__init__()
+        super().__init__(**reading)
         self.front_end = front_end
         self.batch_size = batch_size
-        self.reading = Reading(**reading)
-        self.seed = self.reading.drawn_from
-        self.store = FeatureStore()
         self._opened: dict[Part, tuple[Clips[LabelledClip], Indices]] = {}
 
     @cached_property
@@ -98,17 +94,17 @@ class ClassificationDataModule(pl.LightningDataModule):
         bad = self._opened[part][0].skipped if part in self._opened else ()
         return {**self.corpus.skipped, **({"unreadable audio": bad} if bad else {})}
 
-    def prepare_data(self) -> None:
-        """Compute the features that the coming stage needs, on one process."""
-        for part in _parts_of(self.trainer.state.fn if self.trainer else "fit"):
-            self._open(part)
-
     def setup(self, stage: str) -> None:
-        """Open the features that the stage needs; without validation clips, fit skips it."""
+        """Open the features that the stage needs; without validation clips, fit skips it.
+
+        Raises:
+            DatasetError: Nothing of a part can be read.
+        """
         if stage == "fit" and self.trainer is not None and not self.validates:
             self.trainer.limit_val_batches = 0  # an empty loader would be warned of
-        for part in _parts_of(stage):
-            self._open(part)
+        for part in PARTS.get(stage, ("test",)):
+            if part not in self._opened and self.parts[part]:
+                self._open(part)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return shuffled batches; the same for the same seed and number of processes."""
@@ -137,21 +133,13 @@ class ClassificationDataModule(pl.LightningDataModule):
 
     def _loader(self, part: Part, order_seed: int | None = None) -> DataLoader[LabelledBatch]:
         clips, labels = self._opened[part]
-        sampler = RowBatchSampler[Indices](
-            len(clips),
-            batch_size=self.batch_size,
-            order_seed=order_seed,
-            **process_of(self.trainer),
-        )
-        return batch_loader(partial(_labelled_batch, clips, labels), sampler, self.reading.workers)
+        draw = partial(row_batches, len(clips), self.batch_size, order_seed)
+        return self.loader(partial(_labelled_batch, clips, labels), draw)
 
     def _open(self, part: Part) -> None:
-        """Open the clips of a part that can be used, unless they are; refuse a part of none."""
-        if part in self._opened or not self.parts[part]:
-            return
         ids = set(self.parts[part])
         wanted = [clip for clip in self.corpus.clips if clip.id in ids]
-        clips = self.reading.open(self.store, self.front_end, wanted)
+        clips = self.open(self.front_end, wanted)
         if not len(clips):
             raise DatasetError(
                 f"None of the {len(wanted)} {part} clips of {self.corpus.root} can be read: "
@@ -163,12 +151,6 @@ class ClassificationDataModule(pl.LightningDataModule):
 
 def _labelled_batch(clips: Clips[LabelledClip], labels: Indices, rows: Indices) -> LabelledBatch:
     return LabelledBatch(clips.read(rows), torch.from_numpy(labels[rows]))
-
-
-def _parts_of(stage: str | None) -> tuple[Part, ...]:
-    if stage == "fit":
-        return "train", "validation"
-    return ("validation",) if stage == "validate" else ("test",)
 
 
 class LanguageDataModule(ClassificationDataModule):
@@ -269,7 +251,7 @@ class UrbanSoundDataModule(ClassificationDataModule):
     def corpus(self) -> LabelledCorpus:
         """The clips of the table; no audio is decoded."""
         root = root_of(self.root, "urban")
-        return load_urbansound8k(root, self.reading.on_bad_audio)
+        return load_urbansound8k(root, self.on_bad_audio)
 
     @cached_property
     def parts(self) -> Mapping[Part, tuple[str, ...]]:

@@ -1,72 +1,36 @@
-"""Data that every retrieval system shares: a corpus, its split and the half that is ranked."""
+"""Data of retrieval systems: a corpus, its split, the half that is ranked, and what trains."""
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from vocalsketch.datamodules.batches import (
     ClipBatch,
+    ClipDataModule,
     Clips,
-    ClipSampler,
+    PairBatch,
+    Pairs,
     Part,
-    Reading,
-    Record,
-    batch_loader,
     clip_batch,
-    process_of,
+    draw_pairs,
+    pair_batch,
+    pair_batches,
+    row_batches,
+    side_batches,
 )
 from vocalsketch.datasets.open import open_corpora
-from vocalsketch.datasets.records import Corpus, Imitation, Sound
+from vocalsketch.datasets.records import Corpus, Imitation
 from vocalsketch.datasets.splits import Split, make_split
-from vocalsketch.domain import Half, Indices, Side
-from vocalsketch.errors import DatasetError
+from vocalsketch.domain import SIDES, Half, Indices, Side
+from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.store import FeatureStore
-
-
-class Pairs(NamedTuple):
-    """Pairs of an imitation and a recording, by row."""
-
-    imitation: Indices  # (pairs,), rows of imitations
-    recording: Indices  # (pairs,), rows of recordings
-    label: NDArray[np.float32]  # (pairs,), 1 where the recording is what was imitated, else 0
-
-    def take(self, rows: Indices) -> "Pairs":
-        """Return the pairs of the given rows."""
-        return Pairs(self.imitation[rows], self.recording[rows], self.label[rows])
-
-
-def draw_pairs(targets: Indices, recordings: int, generator: np.random.Generator) -> Pairs:
-    """Pair each imitation with its target, and with one other recording drawn at random.
-
-    Source: paper, sections IV-D and VI-A (as many negative pairs as positive ones). Of ``targets``,
-    (imitations,) rows of recordings, rows 2i and 2i + 1 of the pairs are the positive and the
-    negative one of imitation i.
-
-    Raises:
-        DatasetError: There is no other recording to draw.
-    """
-    if recordings < 2:
-        raise DatasetError(
-            f"Negative pairs need at least 2 recordings to draw from, found {recordings}."
-        )
-    others = generator.integers(0, recordings - 1, size=len(targets))
-    negatives = others + (others >= targets)
-    return Pairs(
-        np.repeat(np.arange(len(targets)), 2),
-        np.stack([targets, negatives], axis=1).reshape(-1),
-        np.tile(np.array([1.0, 0.0], dtype=np.float32), len(targets)),
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,31 +39,24 @@ class EvaluationSet:
 
     half: Half  # validation (validation imitations among the development sounds) or test
     split: Split  # how the corpus is divided
-    imitations: Clips[Imitation]  # the queries
-    sounds: Clips[Sound]  # the candidates
+    clips: dict[Side, Clips[Any]]  # imitations, the queries, and recordings, the candidates
     targets: Indices  # (queries,), the row of each query's target among the candidates
     pairs: Pairs  # pairs on which the loss is measured
     skipped: tuple[str, ...]  # files left out of the corpus because they could not be used
 
-    @property
-    def clips(self) -> dict[Side, Clips[Any]]:
-        """The clips of each side."""
-        return {"imitation": self.imitations, "recording": self.sounds}
-
     def categories(self) -> Iterator[tuple[str, Indices, Indices]]:
         """Yield each category's name, rows of its queries and rows of its candidates."""
-        of_sounds = np.array([sound.category for sound in self.sounds.records])
+        of_sounds = np.array([sound.category for sound in self.clips["recording"].records])
         of_queries = of_sounds[self.targets]
         for category in sorted(set(of_queries)):
             queries, candidates = of_queries == category, of_sounds == category
             yield str(category), np.flatnonzero(queries), np.flatnonzero(candidates)
 
 
-class RetrievalDataModule(pl.LightningDataModule):
+class RetrievalDataModule(ClipDataModule):
     """A corpus in two halves; evaluates validation imitations or the test half.
 
-    Only what a stage needs is read, and once: ``fit`` and ``validate`` open no file of the test
-    half.
+    ``fit`` and ``validate`` open no file of the test half. A subclass says what trains.
 
     Args:
         root: ``demo``, or a corpus in any layout that holds imitations (docs/corpora.md).
@@ -110,7 +67,7 @@ class RetrievalDataModule(pl.LightningDataModule):
         evaluation_batch_size: Clips embedded at once when evaluating.
         test_root: A second corpus, which only tests.
         second_set: Whether to add the second set of VocalSketch 1.1.
-        reading: As ``Reading``.
+        reading: As ``ClipDataModule``.
     """
 
     def __init__(
@@ -124,32 +81,25 @@ class RetrievalDataModule(pl.LightningDataModule):
         second_set: bool = False,
         **reading: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**reading)
         self.root = root
         self.test_root = test_root
         self.second_set = second_set
         # a front end as default would lend its parameters to another class named in a config
         self.imitation_front_end = imitation_front_end or CQT()
         self.recording_front_end = recording_front_end or CQT()
-        self.imitation_shape = self.imitation_front_end.shape  # (bins, frames)
-        self.recording_shape = self.recording_front_end.shape
+        ends = self.imitation_front_end, self.recording_front_end
+        self.front_ends = dict(zip(SIDES, ends, strict=True))
         self.split_spec = split
         self.evaluation_batch_size = evaluation_batch_size
-        self.reading = Reading(**reading)
-        self.seed = self.reading.drawn_from
-        self.store = FeatureStore()
         self._read: dict[tuple[Side, Part], Clips[Any]] = {}
         self._evaluated: dict[Half, EvaluationSet] = {}
 
     @cached_property
     def corpus(self) -> Corpus:
         """The corpus, read from its tables; no audio is opened."""
-        return open_corpora(
-            self.root,
-            self.test_root,
-            on_bad_audio=self.reading.on_bad_audio,
-            second_set=self.second_set,
-        )
+        options: dict[str, Any] = {"on_bad_audio": self.on_bad_audio}
+        return open_corpora(self.root, self.test_root, second_set=self.second_set, **options)
 
     @cached_property
     def split(self) -> Split:
@@ -164,17 +114,11 @@ class RetrievalDataModule(pl.LightningDataModule):
             "split": self.split.fingerprint,
         }
 
-    def prepare_data(self) -> None:
-        """Compute the features of the half that the coming stage needs, on one process."""
-        stage = self.trainer.state.fn if self.trainer else "fit"
-        self.clips("recording", _half_of(stage))
-        self.clips("imitation", _half_of(stage))
+    def setup(self, stage: str) -> None:
+        """Open the features that the stage needs."""
+        self.evaluation_set(stage)
         if stage == "fit":
             self.clips("imitation", "train")
-
-    def setup(self, stage: str) -> None:
-        """Open the features of the half that the stage needs."""
-        self.evaluation_set(stage)
 
     def evaluation_set(self, stage: str | None) -> EvaluationSet:
         """Return who asks for what among which candidates in a stage (``fit``, ``test``, ...)."""
@@ -184,29 +128,30 @@ class RetrievalDataModule(pl.LightningDataModule):
             imitations, targets = self.with_targets(half)
             missing = tuple(name for names in self.corpus.missing.values() for name in names)
             self._evaluated[half] = EvaluationSet(
-                half=half,
-                split=self.split,
-                imitations=imitations,
-                sounds=sounds,
-                targets=targets,
-                pairs=draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
+                half,
+                self.split,
+                {"imitation": imitations, "recording": sounds},
+                targets,
+                draw_pairs(targets, len(sounds), np.random.default_rng([self.seed, 2])),
                 skipped=(*missing, *sounds.skipped, *imitations.skipped),
             )
         return self._evaluated[half]
 
-    @abstractmethod
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches to train on."""
-
     def val_dataloader(self) -> DataLoader[ClipBatch]:
         """Return the clips of the validation half, each once."""
-        return self._clip_loader("validation")
+        return self._evaluation_loader("validation")
 
     def test_dataloader(self) -> DataLoader[ClipBatch]:
         """Return the clips of the test half, each once."""
-        return self._clip_loader("test")
+        return self._evaluation_loader("test")
 
     predict_dataloader = test_dataloader
+
+    def _evaluation_loader(self, half: Half) -> DataLoader[ClipBatch]:
+        clips = self.evaluation_set(half).clips
+        counts = [len(clips[side]) for side in SIDES]
+        draw = partial(side_batches, counts, batch_size=self.evaluation_batch_size)
+        return self.loader(partial(clip_batch, clips), draw)
 
     def records(self, side: Side, part: Part) -> tuple[Any, ...]:
         """Return a part's imitations, or the sounds of its half; no audio is opened."""
@@ -220,17 +165,12 @@ class RetrievalDataModule(pl.LightningDataModule):
         """Return those of the records that can be used; their features are found or made once.
 
         Raises:
-            AudioError: A file cannot be used and ``on_bad_audio`` is ``error``.
+            AudioError: As ``open``.
         """
         key = (side, part if side == "imitation" else _half_of(part))
         if key not in self._read:
-            self._read[key] = self.readable(side, self.records(side, part))
+            self._read[key] = self.open(self.front_ends[side], self.records(side, part))
         return self._read[key]
-
-    def readable(self, side: Side, records: Sequence[Record]) -> Clips[Record]:
-        """Return which of some records can be used, with their features; likewise."""
-        front_ends = {"imitation": self.imitation_front_end, "recording": self.recording_front_end}
-        return self.reading.open(self.store, front_ends[side], records)
 
     def with_targets(self, part: Part) -> tuple[Clips[Imitation], Indices]:
         """Return the imitations of a part whose sounds can be used too, and (imitations,) rows.
@@ -242,16 +182,6 @@ class RetrievalDataModule(pl.LightningDataModule):
         kept = read.take(n for n, each in enumerate(read.records) if each.sound_id in row)
         return kept, np.array([row[each.sound_id] for each in kept.records], dtype=np.int64)
 
-    def _clip_loader(self, half: Half) -> DataLoader[ClipBatch]:
-        evaluated = self.evaluation_set(half)
-        sampler = ClipSampler(
-            len(evaluated.imitations),
-            len(evaluated.sounds),
-            batch_size=self.evaluation_batch_size,
-            **process_of(self.trainer),
-        )
-        return batch_loader(partial(clip_batch, evaluated.clips), sampler, self.reading.workers)
-
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""
         clips = self.evaluation_set("test").clips[side]
@@ -261,3 +191,68 @@ class RetrievalDataModule(pl.LightningDataModule):
 
 def _half_of(stage: str | None) -> Half:
     return "test" if stage in ("test", "predict") else "validation"
+
+
+class PairsDataModule(RetrievalDataModule):
+    """Positive and negative pairs of a corpus's development sounds (paper, section VI-A).
+
+    Args:
+        root: As ``RetrievalDataModule``.
+        batch_size: Pairs in a batch of one process.
+        grouped: Keep an imitation's positive and negative pair in one batch: faster, since the
+            imitation passes through its tower once for both; false draws pairs independently.
+        redraw: Draw new negative pairs each epoch; false draws them once, as in the paper.
+        options: As ``RetrievalDataModule``.
+    """
+
+    def __init__(
+        self,
+        root: str = "demo",
+        batch_size: int = 128,
+        grouped: bool = True,
+        redraw: bool = False,
+        **options: Any,
+    ) -> None:
+        if batch_size < 2 or (grouped and batch_size % 2):
+            raise ConfigError(
+                f"batch_size is {batch_size}: give an even number of pairs, 2 or more "
+                "(or grouped: false for an odd one)."
+            )
+        super().__init__(root, **options)
+        self.batch_size = batch_size
+        self.how: dict[str, Any] = {"grouped": grouped, "redraw": redraw, "seed": self.seed}
+
+    def train_dataloader(self) -> DataLoader[PairBatch]:
+        """Return batches of pairs; the same for the same seed and number of processes."""
+        recordings = self.clips("recording", "train")
+        imitations, targets = self.with_targets("train")
+        draw = partial(
+            pair_batches, targets, len(recordings), batch_size=self.batch_size, **self.how
+        )
+        return self.loader(partial(pair_batch, imitations, recordings), draw)
+
+
+class ImitationsDataModule(RetrievalDataModule):
+    """The training imitations of a corpus's development sounds (paper, section VI-C).
+
+    What they imitate is not told. Validation and test are those of every retrieval system.
+
+    Args:
+        root: As ``RetrievalDataModule``.
+        batch_size: Imitations in a batch of one process.
+        options: As ``RetrievalDataModule``.
+    """
+
+    def __init__(self, root: str = "demo", batch_size: int = 16, **options: Any) -> None:
+        super().__init__(root, **options)
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader[ClipBatch]:
+        """Return batches of imitations; the same for the same seed and number of processes."""
+        trained = self.clips("imitation", "train")
+
+        def draw(**process: int) -> list[tuple[Side, Indices]]:
+            batches = row_batches(len(trained), self.batch_size, self.seed, **process)
+            return [("imitation", rows) for rows in batches]
+
+        return self.loader(partial(clip_batch, {"imitation": trained}), draw)

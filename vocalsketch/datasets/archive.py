@@ -2,16 +2,14 @@
 
 import gzip
 import hashlib
-import io
 import os
 import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, BinaryIO
+from typing import IO
 
 from tqdm import tqdm
 
@@ -21,7 +19,6 @@ from vocalsketch.files import cache_folder, locked
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
 SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
-_BLOCK = 2**20  # bytes
 _MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
 _DAMAGE = (
     tarfile.TarError,
@@ -29,7 +26,7 @@ _DAMAGE = (
     EOFError,
     zlib.error,
     gzip.BadGzipFile,
-    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # of zipfile: encrypted, or a compression that it does not know
 )
 
 
@@ -48,19 +45,20 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
     try:
         if limit is None:
             limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
-        zipped = archive.suffix.lower() == ".zip"
         left = limit
-        for name, size, content in _zipped(archive) if zipped else _tarred(archive, limit):
+        for name, size, content in _zipped(archive) if _is_zip(archive) else _tarred(archive):
             left -= size + _MEMBER_COST
-            if left < 0:
-                raise _bomb(archive, limit)
-            target = folder / _safe(name, archive)
-            if content is None:
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as file:
-                    shutil.copyfileobj(content, file)
+            why = f"brings it to more than {limit:,} bytes, which no audio does"
+            why = _unsafe(name) or (why if left < 0 else "")
+            if why or content is None:
+                raise DatasetError(
+                    f"{archive.name} holds {name!r}, which {why or 'is a link or a device'}: the "
+                    "archive was refused. Download it again from its source."
+                )
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with content, target.open("wb") as file:
+                shutil.copyfileobj(content, file)
     except _DAMAGE as error:
         raise DatasetError(
             f"{archive} is damaged or cut short ({error}): delete it and download it again."
@@ -70,6 +68,38 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             f"Cannot unpack or read {archive} ({error.strerror or error}): "
             "check its folder and the space left."
         ) from error
+
+
+def _is_zip(archive: Path) -> bool:
+    return archive.suffix.lower() == ".zip"
+
+
+def _zipped(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Yield each file's name, the most bytes that it can hold, and its content; links have none."""
+    with zipfile.ZipFile(archive) as zipped:
+        for info in zipped.infolist():
+            plain = info.external_attr >> 28 in (0, 8)  # the Unix file type, 0 when made elsewhere
+            if not info.is_dir():
+                yield info.filename, info.file_size, zipped.open(info) if plain else None
+
+
+def _tarred(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
+    """Yield likewise the files of a tar, compressed with gzip or not."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if not member.isdir():
+                content = tar.extractfile(member) if member.isfile() else None
+                yield member.name, member.size, content
+        while tar.fileobj is not None and tar.fileobj.read(2**20):  # to the checksum at its end
+            pass
+
+
+def _unsafe(name: str) -> str:
+    """Return why a member's name is none of a file inside its folder; empty where it is."""
+    anywhere = PureWindowsPath(name)  # which takes both / and \ to part folders
+    if PurePosixPath(name).is_absolute() or anywhere.anchor:
+        return "is an absolute path"
+    return "leads out of the folder" if ".." in anywhere.parts else ""
 
 
 def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
@@ -142,80 +172,3 @@ def _top(content: Path, marker: str, files: Sequence[Path]) -> Path:
             "set that was asked for."
         )
     return found[0].parents[len(PurePosixPath(marker).parts) - 1]
-
-
-def _zipped(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
-    """Yield each member's name, the most bytes that it can hold, and a file's content."""
-    with zipfile.ZipFile(archive) as zipped:
-        for info in zipped.infolist():
-            kind = info.external_attr >> 28  # the Unix file type, 0 when made elsewhere
-            if kind not in (0, 4, 8):
-                raise _refused(archive, info.filename, "is a link or a device")
-            if info.flag_bits & 1:
-                raise _refused(archive, info.filename, "is encrypted")
-            if info.is_dir():
-                yield info.filename, 0, None
-            else:
-                with zipped.open(info) as content:
-                    yield info.filename, info.file_size, content
-
-
-def _tarred(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes] | None]]:
-    """Yield likewise the members of a tar, compressed with gzip or not."""
-    with (
-        archive.open("rb") as file,
-        gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else nullcontext(file) as stream,
-    ):
-        # the padding of a tar's blocks is read, and not written
-        limited = _Limited(stream, _bomb(archive, limit), 2 * limit + SMALLEST_LIMIT)  # type: ignore[arg-type]  # reads as one
-        with tarfile.open(fileobj=limited, mode="r|") as tar:
-            for member in tar:
-                if not member.isdir() and not member.isfile():
-                    raise _refused(archive, member.name, "is a link or a device")
-                content = tar.extractfile(member) if member.isfile() else None
-                yield member.name, member.size, content
-        while limited.read(_BLOCK):  # to the checksum at its end
-            pass
-
-
-class _Limited(io.RawIOBase):
-    """A stream that is refused once more was read from it than an honest archive holds.
-
-    A tar's headers may themselves be of any size, and are read into memory before anything of
-    them is known.
-    """
-
-    def __init__(self, stream: BinaryIO, refusal: DatasetError, limit: int) -> None:
-        self._stream, self._refusal, self._left = stream, refusal, limit
-
-    def read(self, size: int = -1) -> bytes:
-        """Read as from the stream."""
-        content = self._stream.read(size)
-        self._left -= len(content)
-        if self._left < 0:
-            raise self._refusal
-        return content
-
-
-def _safe(name: str, archive: Path) -> PurePosixPath:
-    """Return a member's name as a relative path that stays inside its folder."""
-    anywhere = PureWindowsPath(name)  # which takes both / and \ to part folders
-    if PurePosixPath(name).is_absolute() or anywhere.anchor:
-        raise _refused(archive, name, "is an absolute path")
-    if ".." in anywhere.parts or "\0" in name:
-        raise _refused(archive, name, "leads out of the folder")
-    return PurePosixPath(name)
-
-
-def _bomb(archive: Path, limit: int) -> DatasetError:
-    return DatasetError(
-        f"{archive.name} unpacks to more than {limit:,} bytes, which no audio does: "
-        "it was refused. Download it again from its source."
-    )
-
-
-def _refused(archive: Path, name: str, reason: str) -> DatasetError:
-    return DatasetError(
-        f"{archive.name} holds {name!r}, which {reason}: the archive was refused. "
-        "Download it again from its source."
-    )

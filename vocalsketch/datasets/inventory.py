@@ -1,15 +1,15 @@
 """What audio a data set of any layout holds, without decoding it."""
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from vocalsketch.datasets.discovery import Listing, list_audio
 from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus, load_urbansound8k
 from vocalsketch.datasets.open import DEMO, describe, layout_of, open_corpus
-from vocalsketch.datasets.records import FILE_GONE, Corpus, Imitation, Layout, Sound
+from vocalsketch.datasets.records import FILE_GONE, Corpus, Imitation, Sound
 from vocalsketch.datasets.voxforge import LANGUAGES, language_folder, load_voxforge
 from vocalsketch.errors import DatasetError
 
@@ -17,42 +17,26 @@ NO_PART = "sounds in its folder that are no part of it"
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
 
 AudioFile = Sound | Imitation | LabelledClip
+Rows = list[tuple[str, str, AudioFile]]
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The audio of a data set, grouped."""
+    """The audio of a data set."""
 
-    name: str
+    corpus: Corpus | LabelledCorpus
     title: str  # what people call its layout
-    root: Path
     grouped_by: str  # what a group is: ``category``, ``language`` or ``class``
-    # group -> kind (``sounds``, ``imitations`` or ``clips``) -> the records
-    groups: Mapping[str, Mapping[str, Sequence[AudioFile]]]
-    left_out: Mapping[str, tuple[str, ...]]  # what is lacking or not used, by reason
-    notes: tuple[str, ...] = ()  # what else is known of the whole
-    others: Mapping[str, int] = field(default_factory=dict)  # hidden or no sounds, by suffix
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of records that groups hold."""
-        return tuple(dict.fromkeys(kind for group in self.groups.values() for kind in group))
+    files: Rows  # of each its group, its kind (``sounds``, ``imitations`` or ``clips``), its record
+    left_out: Mapping[str, list[str]]  # what is lacking or not used, by reason
+    notes: list[str]  # what else is known of the whole
+    others: Mapping[str, int]  # hidden or no sounds, by suffix
 
     @property
     def damaged(self) -> list[str]:
         """What the data set ought to hold and does not, each with the reason."""
-        return [
-            f"{name}: {reason}"
-            for reason, names in self.left_out.items()
-            if reason in _DAMAGE
-            for name in names
-        ]
-
-    @property
-    def files(self) -> list[AudioFile]:
-        """All records."""
-        groups = self.groups.values()
-        return [record for group in groups for records in group.values() for record in records]
+        reasons = [reason for reason in self.left_out if reason in _DAMAGE]
+        return [f"{name}: {reason}" for reason in reasons for name in self.left_out[reason]]
 
 
 def take_inventory(root: str | Path) -> Inventory:
@@ -61,65 +45,55 @@ def take_inventory(root: str | Path) -> Inventory:
     Raises:
         DatasetError: No data set lies there, or nothing of it is left.
     """
-    title = "the built-in demo corpus"
-    if str(root) != DEMO:
-        layout = layout_of(Path(root))
-        if layout is None:
-            raise DatasetError(describe(Path(root), imitated=False))
-        if layout.load is None:
-            return _of_clips(Path(root), layout)
-        title = layout.title
+    layout = None if str(root) == DEMO else layout_of(Path(root))
+    if layout is None and str(root) != DEMO:
+        raise DatasetError(describe(Path(root), imitated=False))
+    title = layout.title if layout else "the built-in demo corpus"
+    if layout and layout.load is None:
+        voxforge = layout.name == "voxforge"
+        clips = _languages(Path(root)) if voxforge else load_urbansound8k(Path(root), "skip")
+        rows: Rows = [(clip.label, "clips", clip) for clip in clips.clips]
+        grouped_by, note = ("language", "speakers") if voxforge else ("class", "folds")
+        pairs = {(clip.label, clip.group) for clip in clips.clips}
+        counts = Counter(label for label, _ in pairs)
+        if not voxforge:
+            counts = Counter(f"{int(clip.group):2}" for clip in clips.clips)
+        shown = ", ".join(f"{name.strip()} ({count:,})" for name, count in sorted(counts.items()))
+        return _inventory(clips, title, grouped_by, rows, clips.skipped, [f"{note}: {shown}"])
     corpus = open_corpus(root, on_bad_audio="skip")
     category = {sound.id: sound.category for sound in corpus.sounds}
-    records = [(sound.category, "sounds", sound) for sound in corpus.sounds]
-    imitated = [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
+    rows = [(sound.category, "sounds", sound) for sound in corpus.sounds]
+    rows += [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
     classes = {kind for sound in corpus.sounds for kind in sound.classes}
     people = {each.participant for each in corpus.imitations} - {""}
     notes = [f"{len(classes):,} classes"] if classes else []
     notes += [f"{len(people):,} people imitate"] if people else []
-    return _inventory(corpus, title, "category", [*records, *imitated], corpus.missing, notes)
+    return _inventory(corpus, title, "category", rows, corpus.missing, notes)
 
 
-def _of_clips(root: Path, layout: Layout) -> Inventory:
-    if layout.name == "voxforge":
-        present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
-        if not present:
-            raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
-        corpus, grouped_by = load_voxforge(root, present, limit=None), "language"
-        pairs = {(clip.label, clip.group) for clip in corpus.clips}
-        counted, counts = "speakers", Counter(label for label, _ in pairs)
-    else:
-        corpus, grouped_by = load_urbansound8k(root, "skip"), "class"
-        counted, counts = "folds", Counter(f"{int(clip.group):2}" for clip in corpus.clips)
-    shown = ", ".join(f"{name.strip()} ({count:,})" for name, count in sorted(counts.items()))
-    records = [(clip.label, "clips", clip) for clip in corpus.clips]
-    notes = [f"{counted}: {shown}"]
-    return _inventory(corpus, layout.title, grouped_by, records, corpus.skipped, notes)
+def _languages(root: Path) -> LabelledCorpus:
+    present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
+    if not present:
+        raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
+    return load_voxforge(root, present, limit=None)
 
 
 def _inventory(
     corpus: Corpus | LabelledCorpus,
     title: str,
     grouped_by: str,
-    records: Sequence[tuple[str, str, AudioFile]],
+    rows: Rows,
     skipped: Mapping[str, tuple[str, ...]],
-    notes: Sequence[str],
+    notes: list[str],
 ) -> Inventory:
-    """Return the inventory of records, each with its group and kind, and what else lies there."""
-    kinds = dict.fromkeys(kind for _, kind, _ in records)
-    groups = {group: {kind: list[AudioFile]() for kind in kinds} for group, _, _ in records}
-    for group, kind, record in records:
-        groups[group][kind].append(record)
-    used = {os.path.realpath(record.path) for _, _, record in records}
-    root = corpus.root
-    found = list_audio(root) if root.is_dir() else Listing()
-    left_out = defaultdict(list, {reason: list(names) for reason, names in skipped.items()})
+    """Return the inventory with what else lies there."""
+    used = {os.path.realpath(record.path) for _, _, record in rows}
+    found = list_audio(corpus.root) if corpus.root.is_dir() else Listing()
+    left_out = {reason: list(names) for reason, names in skipped.items()}
     for path, reason in found.unusable.items():
-        left_out[reason].append(path)
-    for each in found.files:
-        if os.path.realpath(root / each.path) not in used:
-            left_out[NO_PART].append(each.path)
-    whole = {reason: tuple(names) for reason, names in left_out.items()}
-    return Inventory(
-        corpus.name, title, root, grouped_by, groups, whole, tuple(notes), found.others
-    )
+        left_out.setdefault(reason, []).append(path)
+    paths = [each.path for each in found.files]
+    strays = [path for path in paths if os.path.realpath(corpus.root / path) not in used]
+    if strays:
+        left_out[NO_PART] = strays
+    return Inventory(corpus, title, grouped_by, rows, left_out, notes, found.others)

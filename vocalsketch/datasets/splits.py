@@ -5,9 +5,11 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from vocalsketch.datasets.discovery import composed
 from vocalsketch.datasets.records import Corpus, Sound, named
@@ -37,14 +39,14 @@ class Split:
     test_imitations: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        for side, ids in self._sides().items():
+        for side, ids in self.sides.items():
             if not ids:
                 raise DatasetError(
                     f"Split {self.name!r} of {self.corpus} has no {side.replace('_', ' ')}: "
                     "every sound needs at least two imitations, one to train and one to validate."
                 )
         for kind in ("sounds", "imitations"):
-            counts = Counter(chain(*(ids for side, ids in self._sides().items() if kind in side)))
+            counts = Counter(chain(*(ids for side, ids in self.sides.items() if kind in side)))
             repeated = [identity for identity, count in counts.items() if count > 1]
             if repeated:
                 raise DatasetError(
@@ -55,7 +57,7 @@ class Split:
     @property
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits that are equal where the sides are, whatever the order."""
-        sides = {side: sorted(ids) for side, ids in self._sides().items()}
+        sides = {side: sorted(ids) for side, ids in self.sides.items()}
         content = json.dumps([self.corpus, sides], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -97,7 +99,9 @@ class Split:
                 )
             _check_rankable(corpus, side, [sounds[identity] for identity in targets])
 
-    def _sides(self) -> dict[str, tuple[str, ...]]:
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """The ids of each side, by the side's name."""
         return {key: value for key, value in asdict(self).items() if key not in ("name", "corpus")}
 
 
@@ -115,25 +119,20 @@ def read_manifest(path: Path) -> Split:
     """
     try:
         content = json.loads(read_regular(path))
+        if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+            raise DatasetError(
+                f"{path} is not a split manifest: `vocalsketch data split` makes one."
+            )
+        if content.get("version") != MANIFEST_VERSION:
+            raise DatasetError(
+                f"{path} has manifest version {content.get('version')!r}, this program reads "
+                f"{MANIFEST_VERSION}: make the split again, or use the program that wrote it."
+            )
+        split = TypeAdapter(Split).validate_python(content)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as a split manifest: {error}.") from error
-    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
-        raise DatasetError(f"{path} is not a split manifest: `vocalsketch data split` writes one.")
-    if content.get("version") != MANIFEST_VERSION:
-        raise DatasetError(
-            f"{path} has manifest version {content.get('version')!r}, this program reads "
-            f"{MANIFEST_VERSION}: make the split again, or use the program that wrote it."
-        )
-    sides = {field.name: content.get(field.name) for field in fields(Split)[2:]}
-    bad = [
-        side
-        for side, ids in sides.items()
-        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids)
-    ]
-    if bad:
-        raise DatasetError(f"{path} has no list of ids as {', '.join(bad)}: make the split again.")
-    ids = {side: tuple(map(composed, ids or ())) for side, ids in sides.items()}
-    return Split(str(content.get("name")), str(content.get("corpus")), **ids)
+    sides = {side: tuple(map(composed, ids)) for side, ids in split.sides.items()}
+    return Split(split.name, split.corpus, **sides)
 
 
 def _check_rankable(corpus: Corpus, side: str, sounds: Collection[Sound]) -> None:
@@ -160,67 +159,71 @@ _NINE_IN_TEN = 0.9  # of a sound's imitations train
 Order = Callable[[str], str]  # a sort key of ids
 
 
-def paper_split(corpus: Corpus) -> Split:
-    """Divide as the paper does (section V-A), confirmed by the authors' released arrays.
+def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
+    """Return the split that ``spec`` describes, checked against the corpus.
 
-    Within each category sorted by file name, the first half of the sounds develops and the second
-    tests. Of a development sound's imitations, sorted by file name, the first seven in ten,
-    rounded down (7 of 10 and of 11), train and the others validate.
-    """
-    return _divided(corpus, "paper", _second_half(corpus, str), str)
-
-
-def random_split(corpus: Corpus, seed: int) -> Split:
-    """Divide as ``paper_split`` does, in an order drawn from the seed instead of by file name."""
-    order = _drawn_order(seed)
-    return _divided(corpus, f"random(seed={seed})", _second_half(corpus, order), order)
-
-
-def fold_split(corpus: Corpus, folds: int, fold: int, seed: int) -> Split:
-    """Return one of ``folds`` divisions; over all of them each sound tests once.
-
-    ``fold`` counts from 1; the order of sounds and imitations is drawn from the seed.
+    - ``paper`` (section V-A), confirmed by the authors' released arrays: within each category
+      sorted by file name, the first half of the sounds develops and the second tests. Of a
+      development sound's imitations, sorted by file name, the first seven in ten, rounded down (7
+      of 10 and of 11), train and the others validate.
+    - ``random``: the same in an order drawn from the seed.
+    - ``fold K/N``: one of N divisions, K from 1, in an order drawn from the seed; over all of them
+      each sound tests once.
+    - ``qbv_coarse K`` (or ``K/N``): one of ten folds over concepts, whatever the seed; every sound
+      of a concept, its first class or itself where no classes are known, stands on one side. Where
+      participants are known, those who test do not train.
+    - ``qvim``, ``qbv_fine`` or ``corpora``, of two joined corpora: the first develops, the second
+      tests.
+    - the path of a manifest.
 
     Raises:
-        ConfigError: There is no such fold.
+        ConfigError: ``spec`` is none of these, or there is no such fold.
+        DatasetError: The corpus cannot be divided so: a side would hold fewer than two sounds of a
+            category, nobody would be left to train on, or a participant stands in both corpora.
     """
-    _check_fold(fold, folds)
+    numbers = re.fullmatch(r"(fold|qbv_coarse) (\d+)(?:/(\d+))?", str(spec))
+    how, fold, folds = numbers.groups() if numbers else (str(spec), "", None)
     order = _drawn_order(seed)
-    categories = _ordered(corpus, order)
-    tested = {sound for sounds in categories for sound in sounds[fold - 1 :: folds]}
-    return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
+    if how in (*PROTOCOLS, "corpora"):
+        return _of_two(corpus, how)
+    if how == "qbv_coarse":
+        return _of_concepts(corpus, int(fold), int(folds or COARSE_FOLDS))
+    if corpus.held_out and not Path(spec).is_file():
+        raise ConfigError(f"split: {spec} divides one corpus: two are divided by 'corpora'.")
+    if how == "paper":
+        return _divided(corpus, how, _second_half(corpus, str), str)
+    if how == "random":
+        return _divided(corpus, f"random(seed={seed})", _second_half(corpus, order), order)
+    if how == "fold" and folds:
+        ordered = _ordered(corpus, order)
+        tested = {each for sounds in ordered for each in _tested(sounds, int(fold), int(folds))}
+        return _divided(corpus, f"fold {fold} of {folds} (seed={seed})", tested, order)
+    if not Path(spec).is_file():
+        raise ConfigError(
+            f"split: {str(spec)!r} is neither 'paper', 'random' nor 'fold K/N', "
+            "'qbv_coarse K', 'qvim', 'qbv_fine' nor 'corpora', and no manifest lies there."
+        )
+    split = read_manifest(Path(spec))
+    split.check(corpus)
+    return split
 
 
-def coarse_split(corpus: Corpus, fold: int, folds: int = COARSE_FOLDS) -> Split:
-    """Return one of ten folds over concepts; every sound of a concept stands on one side.
-
-    A concept is a sound's first class, or the sound itself where no classes are known. The folds do
-    not depend on a seed. Where participants are known, those who test do not train.
-
-    Raises:
-        ConfigError: There is no such fold.
-    """
-    _check_fold(fold, folds)
+def _of_concepts(corpus: Corpus, fold: int, folds: int) -> Split:
     order = _drawn_order(0)
     concept = {sound.id: (sound.classes or (sound.id,))[0] for sound in corpus.sounds}
-    tests = set(sorted(set(concept.values()), key=order)[fold - 1 :: folds])
+    tests = set(_tested(sorted(set(concept.values()), key=order), fold, folds))
     tested = {sound for sound, kind in concept.items() if kind in tests}
     people = _people(corpus, tested)
-    imitations = corpus.imitations
     kept = [
-        each for each in imitations if each.sound_id in tested or each.participant not in people
+        each
+        for each in corpus.imitations
+        if each.sound_id in tested or each.participant not in people
     ]
     left = replace(corpus, imitations=tuple(kept))
     return _divided(left, f"qbv_coarse {fold} of {folds}", tested, order, _NINE_IN_TEN)
 
 
-def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
-    """Return the split of two joined corpora: the first develops, the second tests.
-
-    Raises:
-        ConfigError: The corpus is not two joined ones.
-        DatasetError: They are not the protocol's, or a participant stands in both.
-    """
+def _of_two(corpus: Corpus, name: str) -> Split:
     if not corpus.held_out:
         raise ConfigError(f"split: {name} needs two corpora: set test_root to the one that tests.")
     trains, tests = PROTOCOLS.get(name, corpus.name.split("+"))
@@ -237,42 +240,6 @@ def corpora_split(corpus: Corpus, name: str = "corpora") -> Split:
             "Leave their imitations out of one corpus."
         )
     return _divided(corpus, name, corpus.held_out, _drawn_order(0), _NINE_IN_TEN)
-
-
-def make_split(corpus: Corpus, spec: str | Path, seed: int = 0) -> Split:
-    """Return the split that ``spec`` describes, checked against the corpus.
-
-    ``paper``, ``random``, ``fold K/N``, ``qbv_coarse K`` (or ``K/N``), or the path of a manifest;
-    of two joined corpora ``qvim``, ``qbv_fine`` or ``corpora``. The seed is for ``random`` and
-    ``fold``.
-
-    Raises:
-        ConfigError: ``spec`` is none of these.
-        DatasetError: The corpus cannot be divided so: a side would hold fewer than two sounds of a
-            category, or nobody would be left to train on.
-    """
-    if spec in (*PROTOCOLS, "corpora"):
-        return corpora_split(corpus, str(spec))
-    numbers = re.fullmatch(r"(fold|qbv_coarse) (\d+)(?:/(\d+))?", str(spec))
-    how, fold, folds = numbers.groups() if numbers else ("", 0, None)
-    if how == "qbv_coarse":
-        return coarse_split(corpus, int(fold), int(folds or COARSE_FOLDS))
-    if corpus.held_out and not Path(spec).is_file():
-        raise ConfigError(f"split: {spec} divides one corpus: two are divided by 'corpora'.")
-    if spec == "paper":
-        return paper_split(corpus)
-    if spec == "random":
-        return random_split(corpus, seed)
-    if how == "fold" and folds:
-        return fold_split(corpus, folds=int(folds), fold=int(fold), seed=seed)
-    if not Path(spec).is_file():
-        raise ConfigError(
-            f"split: {str(spec)!r} is neither 'paper', 'random' nor 'fold K/N', "
-            "'qbv_coarse K', 'qvim', 'qbv_fine' nor 'corpora', and no manifest lies there."
-        )
-    split = read_manifest(Path(spec))
-    split.check(corpus)
-    return split
 
 
 def _ordered(corpus: Corpus, order: Order) -> Collection[list[str]]:
@@ -322,9 +289,11 @@ def _divided(
     )
 
 
-def _check_fold(fold: int, folds: int) -> None:
+def _tested(ids: list[str], fold: int, folds: int) -> list[str]:
+    """Return those ids, in an order, that a fold tests."""
     if folds < 2 or not 1 <= fold <= folds:
         raise ConfigError(f"Fold {fold} of {folds} does not exist: choose 1 to N of at least 2.")
+    return ids[fold - 1 :: folds]
 
 
 def _drawn_order(seed: int) -> Order:

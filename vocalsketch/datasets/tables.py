@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -13,24 +12,6 @@ from vocalsketch.files import read_regular
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 HEADER_WITHIN = 5  # rows: a title or Excel's "sep=;" may stand above the header
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """How a table is read, and the header that was found so."""
-
-    encoding: str
-    separator: str
-    line: int  # the header's row, from 1
-    header: list[str]
-
-    def column(self, name: str) -> int | None:
-        """Return where a column stands, whatever its capitals."""
-        keys = [cell.strip().casefold() for cell in self.header]
-        return keys.index(name.casefold()) if name.casefold() in keys else None
-
-    def __str__(self) -> str:
-        return f"read as {self.encoding.upper()}, cells parted by {SEPARATORS[self.separator]}"
 
 
 def read_rows(
@@ -48,22 +29,43 @@ def read_rows(
         DatasetError: The file is missing, lacks a column, or a row ends before its columns do.
     """
     text, encoding = read_text(path)
-    reading = _best_reading(text, encoding, columns)
-    lacking = [name for name in columns if reading.column(name) is None]
-    if lacking:
-        found = ", ".join(map(repr, filter(None, reading.header))) or "none"
-        raise DatasetError(
-            f"{path} has no column {', '.join(map(repr, lacking))}; it has {found} "
-            f"({reading}). Add it, or save the table as CSV in UTF-8."
-        )
-    places = {name: reading.column(name) for name in (*columns, *optional)}
-    table = csv.reader(io.StringIO(text, newline=None), delimiter=reading.separator)
+    wanted = [name.casefold() for name in (*columns, *optional)]
+    required = set(wanted[: len(columns)])
+
+    def fit(reading: tuple[str, int, list[str]]) -> tuple[int, int]:
+        _, line, header = reading
+        return len(required & {*map(str.casefold, header)}), len(header) if line == 1 else 0
+
     try:
-        for row in islice(table, reading.line, None):
+        separator, line, header = max(_headers(text), key=fit)
+        keys = [name.casefold() for name in header]
+        lacking = [repr(name) for name in columns if name.casefold() not in keys]
+        if lacking:
+            found = ", ".join(map(repr, filter(None, header))) or "none"
+            raise DatasetError(
+                f"{path} has no column {', '.join(lacking)}; it has {found} (read as "
+                f"{encoding.upper()}, cells parted by {SEPARATORS[separator]}). Add it, or save "
+                "the table as CSV in UTF-8."
+            )
+        places = {
+            name: keys.index(key) if key in keys else None
+            for name, key in zip((*columns, *optional), wanted, strict=True)
+        }
+        table = csv.reader(io.StringIO(text, newline=None), delimiter=separator)
+        for row in islice(table, line, None):
             if any(cell.strip() for cell in row):
                 yield table.line_num, _named(path, table.line_num, row, places)
     except csv.Error as error:
-        raise DatasetError(f"{path}, line {table.line_num}: {error}. Repair it.") from error
+        raise DatasetError(f"{path} is no table ({error}). Repair it.") from error
+
+
+def _headers(text: str) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield what may be the header: how cells are parted, its row, from 1, and its cells."""
+    for separator in SEPARATORS:
+        rows = csv.reader(io.StringIO(text, newline=None), delimiter=separator)
+        for line, row in enumerate(islice(rows, HEADER_WITHIN), start=1):
+            yield separator, line, [cell.strip() for cell in row]
+    yield ",", 1, []
 
 
 def why_no_table(path: Path, columns: Sequence[str]) -> str:
@@ -114,39 +116,15 @@ def encoding_of(content: bytes) -> str:
     return encoding
 
 
-def _decoded_line(line: bytes) -> str:
-    for encoding in ("utf-8", "windows-1252"):
-        try:
-            return line.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return line.decode("latin-1")
-
-
-def _best_reading(text: str, encoding: str, columns: Sequence[str]) -> _Reading:
-    """Return the separator and header row by which most of the columns, then most cells, appear."""
-    readings = [_Reading(encoding, ",", 1, [])]
-    for separator in SEPARATORS:
-        table = csv.reader(io.StringIO(text, newline=None), delimiter=separator)
-        try:
-            rows = list(islice(table, HEADER_WITHIN))
-        except csv.Error:
-            continue
-        readings += [
-            _Reading(encoding, separator, line, row) for line, row in enumerate(rows, start=1)
-        ]
-
-    def fit(reading: _Reading) -> tuple[int, int]:
-        found = sum(reading.column(name) is not None for name in columns)
-        return found, len(reading.header) if reading.line == 1 else 0
-
-    return max(readings, key=fit)
-
-
 def _named(path: Path, line: int, row: list[str], places: dict[str, int | None]) -> dict[str, str]:
-    values = {}
-    for column, place in places.items():
-        if place is not None and place >= len(row):
-            raise DatasetError(f"{path}, line {line} ends before its column {column!r}. Repair it.")
-        values[column] = "" if place is None else row[place].strip()
-    return values
+    short = [name for name, place in places.items() if place is not None and place >= len(row)]
+    if short:
+        raise DatasetError(f"{path}, line {line} ends before its column {short[0]!r}. Repair it.")
+    return {name: "" if at is None else row[at].strip() for name, at in places.items()}
+
+
+def _decoded_line(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("windows-1252", errors="replace")

@@ -37,8 +37,6 @@ LARGEST_SEED = 2**32 - 1  # that NumPy takes
 LINKS = (
     "imitation_front_end",
     "recording_front_end",
-    "imitation_shape",
-    "recording_shape",
     "input_shape",
     "classes",
 )

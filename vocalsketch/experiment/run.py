@@ -105,7 +105,7 @@ def _fit(cli: ExperimentCLI) -> None:
         check_fits(resumed, cli.model)
         refuse_another_split(resumed, cli.datamodule, goes_on=True)
     elif isinstance(cli.model, RetrievalTask):
-        cli.model.check_start()
+        cli.model.begin_training()
     _describe(cli)
     best = _train(cli, resumed)
     if once:

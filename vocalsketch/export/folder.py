@@ -23,7 +23,7 @@ from vocalsketch.files import made_whole
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.systems import System
 from vocalsketch.systems.system import Floats
-from vocalsketch.voice.imitate import imitate
+from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
 from vocalsketch.voice.people import anyone
 
@@ -67,7 +67,7 @@ def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Clips]:
     for _ in range(number):
         sound = procedural_sound(rng)
         heard = {
-            "imitation": (imitate(sound, anyone(rng), rng, SAMPLE_RATE), VOICE_RATE),
+            "imitation": (imitate(listen(sound, SAMPLE_RATE), anyone(rng), rng), VOICE_RATE),
             "recording": (sound, SAMPLE_RATE),
         }
         for side in SIDES:

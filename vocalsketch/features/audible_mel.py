@@ -1,4 +1,4 @@
-"""A log-mel spectrogram of what is audible in a clip, as the dual encoder hears it."""
+"""Mel spectrograms of what is audible in a clip: the dual encoder's, and aisfx's."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from vocalsketch.features.front_end import decibels, squared
+from vocalsketch.features.front_end import decibels
 from vocalsketch.features.level import SILENCE
-from vocalsketch.features.mel import MelFrontEnd
+from vocalsketch.features.mel import Array, MelFrontEnd, triangles
 
 AT_ONCE = 4  # clips: the spectra of more leave a processor's cache, which takes twice as long
+GAIN = 10_000.0  # log10(1 + 10,000 power)
+HIGHEST = 9.457798957824707  # of all spectrograms that aisfx's network was trained on
 
 
 @dataclass
@@ -25,20 +27,11 @@ class AudibleMel(MelFrontEnd):
     done after augmentation.
 
     Args:
-        sample_rate: Of the waveforms, Hz.
-        seconds: The most of a clip that is looked at.
-        window: Samples in a window.
         hop_length: Samples between frames.
-        bands: Number of mel bands.
-        minimum_frequency: Lower end of the lowest band, Hz.
-        maximum_frequency: Upper end of the highest band, Hz.
         top_db: Range below the maximum that is kept, dB.
         audible: Frames at the beginning whose loudest band lies further than this below the clip's
             loudest, dB, are cut: people's recordings begin with breath and clicks.
         decay: Likewise at the end, where sounds die away.
-
-    Raises:
-        ConfigError: A parameter is out of range.
     """
 
     VERSION: ClassVar[int] = 3
@@ -48,10 +41,10 @@ class AudibleMel(MelFrontEnd):
     sample_rate: int = 16_000
     seconds: float = 5.0
     window: int = 512
-    hop_length: int = 160
     bands: int = 64
     minimum_frequency: float = 50.0
     maximum_frequency: float = 8_000.0
+    hop_length: int = 160
     top_db: float = 80.0
     audible: float = 20.0
     decay: float = 30.0
@@ -61,12 +54,14 @@ class AudibleMel(MelFrontEnd):
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
 
-    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
-        """Return a sound whose standardised features come close; phases are the seed's at first."""
-        from vocalsketch.features.inversion import from_mel, magnitudes
+    @property
+    def transform_points(self) -> int:
+        """Two windows, which lays bins so close that every band hears one."""
+        return 2 * self.window
 
-        heard, filters = magnitudes(features, self.top_db), self._filters().T
-        return from_mel(heard, filters, self._points, self.window, self.hop_length, seed)
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
+        """Return a sound whose standardised features come close."""
+        return self.sound_of(features, self.top_db, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0 and ``top_db``, (clips, bands, frames)."""
@@ -87,12 +82,7 @@ class AudibleMel(MelFrontEnd):
         return torch.cat(powers)
 
     def _first_frames(self, waveforms: Tensor, count: int) -> Tensor:
-        padded = functional.pad(waveforms, (self.window // 2, self.window))
-        windows = padded.unfold(1, self.window, self.hop_length)[:, :count]
-        windows = windows * self.constant("analysis", self._hann, waveforms)
-        power = squared(torch.fft.rfft(windows, n=self._points))
-        bands: Tensor = power @ self.constant("filters", self._filters, waveforms)
-        return bands.transpose(1, 2)
+        return self.band_power(functional.pad(waveforms, (self.window // 2, self.window)), count)
 
     def _trimmed(self, values: Tensor, levels: Tensor) -> Tensor:
         """Begin with the first frame whose level is audible; what follows the last one is 0."""
@@ -102,15 +92,46 @@ class AudibleMel(MelFrontEnd):
         taken = (place + first).clamp(max=frames - 1)[:, None, :].expand_as(levels)
         return values.gather(2, taken) * (place < count)[:, None, :]
 
-    def _hann(self) -> NDArray[np.float64]:
-        return np.hanning(self.window + 1)[:-1]
+
+@dataclass
+class CompressedMel(AudibleMel):
+    """Power in mel bands of a clip whose peak is 1, compressed to between 0 and about 1.
+
+    Source: aisfx 0.1.2, by its librosa (Ma and Lerch, ISMIR 2022); the network itself was trained
+    on Essentia's, which is alike. Bands are HTK's, each the mean of what it hears. Silence at both
+    ends is cut as ``AudibleMel`` cuts it; an ``audible`` of ``top_db`` or more cuts nothing.
+    """
+
+    VERSION: ClassVar[int] = 1
+    HTK = True
+
+    sample_rate: int = 44_100
+    window: int = 2_048
+    bands: int = 96
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = 22_050.0
+    hop_length: int = 1_024
+
+    def inverted(self, features: Tensor, seed: int = 0) -> None:
+        """Return no sound: there is no way back."""
+
+    def spectrogram(self, waveforms: Tensor) -> Tensor:
+        """Return (clips, bands, frames), 0 of silence."""
+        peaks = waveforms.abs().amax(1, keepdim=True)
+        power = self._power(waveforms / torch.where(peaks > 0, peaks, torch.ones_like(peaks)))
+        compressed = (1 + GAIN * power).log10() / HIGHEST
+        return self._trimmed(compressed, decibels(power, self.top_db))
 
     @property
-    def _points(self) -> int:
-        return 2 * self.window  # lays the transform's bins so close that every band hears one
+    def transform_points(self) -> int:
+        """One window."""
+        return self.window
 
-    def _filters(self) -> NDArray[np.float64]:
-        return self.mel_filters(self._points).T
+    def filters(self) -> Array:
+        """Return triangles that each sum to 1, (bands, points // 2 + 1)."""
+        heard = triangles(np.fft.rfftfreq(self.window, 1 / self.sample_rate), self.edges())
+        sums = heard.sum(1, keepdims=True)
+        return np.asarray(heard / np.where(sums > 0, sums, 1))
 
 
 def audible_part(levels: Tensor, audible: float, decay: float) -> tuple[Tensor, Tensor]:

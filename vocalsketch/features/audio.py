@@ -1,8 +1,9 @@
 """Reading audio: what libsndfile or FFmpeg know, as mono float32 at the rate that is asked for."""
 
+import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -96,6 +97,16 @@ def check_audio(source: Path | BinaryIO, name: str) -> None:
         pass
 
 
+def read_header(source: Path | BinaryIO, name: str) -> tuple[float, int, int]:
+    """Return length in seconds, sample rate in Hz, and number of channels; nothing is decoded.
+
+    Raises:
+        AudioError: The header cannot be read.
+    """
+    with opened_audio(source, name) as audio:
+        return audio.frames / audio.samplerate, audio.samplerate, audio.channels
+
+
 def resampled(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """Return a float32 waveform (samples,) at another rate: soxr's high quality, 20 bit."""
     if rate == target_rate:
@@ -167,6 +178,18 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
         raise AudioError(f"{path}: {why}") from error
 
 
+def content_id(stream: BinaryIO) -> str:
+    """Return a hash of all bytes of a stream, 32 hexadecimal digits: what a cached feature is of.
+
+    Raises:
+        AudioError: The stream cannot be read.
+    """
+    try:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:32]  # type: ignore[arg-type]  # a file
+    except OSError as error:
+        raise AudioError(f"{stream.name}: cannot be read ({error.strerror or error}).") from error
+
+
 @contextmanager
 def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iterator[Audio]:
     """Open audio for decoding; its format is told by its content, never by its name.
@@ -202,50 +225,37 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
     refused = None
     if not known.foreign:
         try:
-            return soundfile.SoundFile(_readable(source, known.patches), closefd=False)
+            return soundfile.SoundFile(_readable(source), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
     from vocalsketch.features.containers import Container
 
     try:
-        return Container(cast("BinaryIO", _Stream(source, known.patches)), name, whole)
+        return Container(cast("BinaryIO", _Stream(source)), name, whole)
     except AudioError:
         if refused is None or "not recognised" in _reason(refused):
             raise
         raise refused from None
 
 
-def _readable(source: BinaryIO, patches: Mapping[int, bytes]) -> "int | _Stream":
+def _readable(source: BinaryIO) -> "int | _Stream":
     """Return what libsndfile reads: the descriptor of a file, or else calls of a stream's methods.
 
     Each call of a method waits for Python's lock, and threads that decode wait for one another.
     """
-    if isinstance(source, FileIO) and os.name == "posix" and not patches:
-        return source.fileno()
-    return _Stream(source, patches)
+    descriptor = isinstance(source, FileIO) and os.name == "posix"
+    return source.fileno() if descriptor else _Stream(source)
 
 
 class _Stream:
     """A stream as libsndfile needs it: without a name to guess from, and deaf to senseless seeks.
 
-    In damaged files it seeks before the beginning, and an exception cannot pass through it. The
-    bytes of ``patches``, by position, are read in place of what is there.
+    In damaged files it seeks before the beginning, and an exception cannot pass through it.
     """
 
-    def __init__(self, stream: BinaryIO, patches: Mapping[int, bytes]) -> None:
-        self._stream, self._patches = stream, patches
-        self.tell = stream.tell
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, patched."""
-        start = self.tell()
-        content = self._stream.read(size)
-        for at, patch in self._patches.items():
-            first, last = max(at, start), min(at + len(patch), start + len(content))
-            if first < last:
-                before, behind = content[: first - start], content[last - start :]
-                content = before + patch[first - at : last - at] + behind
-        return content
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.read, self.tell = stream.read, stream.tell
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek where that is possible; return the position, whence libsndfile sees a failure."""

@@ -52,8 +52,8 @@ class CQT(FrontEnd):
     top_db: float = 80.0
 
     def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds", "minimum_frequency", "bins", "top_db")
-        check_positive(self, "bins_per_octave", "hop_length")
+        super().__post_init__()
+        check_positive(self, "minimum_frequency", "bins", "bins_per_octave", "hop_length", "top_db")
         if self.scaling not in ("db", "magnitude"):
             raise ConfigError(f"CQT: scaling is {self.scaling!r}: choose db or magnitude.")
         octaves = (self.bins - 1) / self.bins_per_octave

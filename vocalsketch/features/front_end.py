@@ -56,6 +56,9 @@ class FrontEnd(nn.Module, ABC):
         cls.__eq__ = object.__eq__  # type: ignore[method-assign]
         cls.__hash__ = object.__hash__  # type: ignore[method-assign]
 
+    def __post_init__(self) -> None:
+        check_positive(self, "sample_rate", "seconds")
+
     @property
     @abstractmethod
     def shape(self) -> tuple[int, int]:
@@ -132,9 +135,6 @@ class Waveform(FrontEnd):
 
     sample_rate: int
     seconds: float
-
-    def __post_init__(self) -> None:
-        check_positive(self, "sample_rate", "seconds")
 
     @property
     def shape(self) -> tuple[int, int]:

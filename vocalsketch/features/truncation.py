@@ -1,7 +1,7 @@
 """How long a file's header says that its audio is, held against how much is there.
 
-Decoders go by the header. Where it is wrong (a recorder died, a pipe did not know, files were
-joined) a corrected one is read in its place; where audio is missing, that is said.
+libsndfile goes by the header. Where it is wrong (a recorder died, a pipe did not know, files were
+joined) FFmpeg decodes to the end; where audio is missing, that is said.
 
 MP3: encoders leave a tag in the first frame, in the layout of the Xing SDK's ``GetXingHeader``:
 ``Xing`` or ``Info`` after the side information, flags, and by these the numbers of frames and of
@@ -9,7 +9,6 @@ bytes. Ogg: a page's header says how long the page is (RFC 3533, section 6).
 """
 
 import struct
-from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, NamedTuple
 
 FIRST_FRAME = 4 + 2 + 32  # bytes: header, checksum and the longest side information
@@ -20,14 +19,12 @@ MOST_CHUNKS = 1_000  # a file of more is no audio
 UNKNOWN = ((0x7FFF_0000, 0x8000_FFFF), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """What is known of a file's length before it is decoded."""
 
     stated: int = 0  # bytes of audio by the header; 0 where it is not known
     there: int = 0  # bytes of audio that are there
     cut: str = ""  # how a compressed file is known to be cut short; empty where it is not
-    patches: dict[int, bytes] = field(default_factory=dict)  # what the header ought to have there
     foreign: bool = False  # whether libsndfile would play a part only
 
 
@@ -72,7 +69,7 @@ def extent(stream: BinaryIO) -> Extent:
         return _of_mp3(stream, size, _id3_size(beginning))
     if beginning.startswith(b".snd") and len(beginning) == 16:
         start, stated = struct.unpack(">2I", beginning[4:12])
-        return _of_bytes(stream, size, start, stated, {8: 4}, LAYOUTS[b"caff"])
+        return _of_bytes(stream, size, start, stated)
     layout = LAYOUTS.get(beginning[:4])
     return _of_chunks(stream, size, layout) if layout else Extent()
 
@@ -90,30 +87,18 @@ def _of_chunks(stream: BinaryIO, size: int, layout: Chunks) -> Extent:
         if header.startswith(b"ds64"):
             long_size = start + 8
         if header.startswith((b"data", b"SSND")):
-            fields = {at + layout.name: layout.size}
             if long_size and length == 0xFFFF_FFFF:
                 stream.seek(long_size)
                 length = int.from_bytes(stream.read(8), layout.order)
-                fields = {long_size: 8, long_size - 8: 8}
-            elif layout.counted:
-                fields |= {16: 8}
-            return _of_bytes(stream, size, start, length, fields, layout)
+            return _of_bytes(stream, size, start, length, layout.aligned)
         at = start + -(-max(0, length) // layout.aligned) * layout.aligned
     return Extent()
 
 
-def _of_bytes(
-    stream: BinaryIO,
-    size: int,
-    start: int,
-    stated: int,
-    fields: dict[int, int],
-    layout: Chunks,
-) -> Extent:
-    """Judge a stated length of audio that begins somewhere; ``fields`` are to hold the real one."""
+def _of_bytes(stream: BinaryIO, size: int, start: int, stated: int, aligned: int = 1) -> Extent:
+    """Judge a stated length of audio that begins somewhere."""
     there = max(0, size - start)
-    counted, padded = layout.counted, -(-max(0, stated) // layout.aligned) * layout.aligned
-    stream.seek(min(size, start + padded))
+    stream.seek(min(size, start - (-max(0, stated) // aligned) * aligned))
     follows = stream.read(4)
     if follows == b"RIFF":
         return Extent(stated, there, cut="another file is joined to it, which would not be heard")
@@ -121,14 +106,7 @@ def _of_bytes(
     padding = stated > 0 and not any(follows)
     unknown = stated < there and not named and not padding
     unknown |= stated > there and any(low <= stated <= high for low, high in UNKNOWN)
-    if not unknown and stated <= there:
-        return Extent(stated, stated)
-    first, *others = fields.items()
-    patches = {first[0]: (there + counted).to_bytes(first[1], layout.order)}
-    patches |= {
-        at: (size - (0 if counted else 8)).to_bytes(width, layout.order) for at, width in others
-    }
-    return Extent(there if unknown else stated, there, patches=patches)
+    return Extent(foreign=True) if unknown else Extent(stated, min(stated, there))
 
 
 def _of_mp3(stream: BinaryIO, size: int, start: int) -> Extent:

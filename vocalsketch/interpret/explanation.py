@@ -1,8 +1,7 @@
 """Why a recording scores as it does for an imitation, and the page that shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,10 +14,9 @@ from torch import Tensor
 
 from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import ConfigError
-from vocalsketch.features.audio import MARGIN, clip_of, read_audio
+from vocalsketch.features.audio import clip_of
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page
-from vocalsketch.interpret.pattern import wav
+from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page, wav
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.systems import System
 
@@ -28,27 +26,7 @@ STEPS_AT_ONCE = 32
 Waveform = NDArray[np.float32]
 
 
-def explain(system: System, query: Path, sound: Path) -> tuple[str, str]:
-    """Return an HTML page on why two audio files score as they do, and the score in words.
-
-    Raises:
-        AudioError: A file cannot be read.
-        ConfigError: As ``attribute``.
-    """
-    paths: dict[Side, Path] = {"imitation": query, "recording": sound}
-    read = {
-        side: read_audio(paths[side], seconds=system.front_ends[side].seconds + MARGIN)
-        for side in SIDES
-    }
-    names = {side: path.name for side, path in paths.items()}
-    html = explain_waveforms([("the system", system)], read, names)
-    with torch.no_grad():
-        clips = [torch.from_numpy(clip_of(*read[side], system.front_ends[side])) for side in SIDES]
-        heard = [system.hear(side, clip[None]) for side, clip in zip(SIDES, clips, strict=True)]
-        return html, in_words(float(system.score(*heard)), system.kind)
-
-
-def explain_waveforms(
+def explain(
     systems: Sequence[tuple[str, System]],
     clips: Mapping[Side, tuple[Waveform, int]],
     names: Mapping[Side, str],
@@ -72,41 +50,35 @@ def explain_waveforms(
     return page("explanation.html.j2", **told)
 
 
+def scored(system: System, clips: Mapping[Side, tuple[Waveform, int]]) -> str:
+    """Return in words how a system scores a sound."""
+    with torch.no_grad():
+        cut = (torch.from_numpy(clip_of(*clips[s], system.front_ends[s]))[None] for s in SIDES)
+        return in_words(float(system.score(*map(system.hear, SIDES, cut))), system.kind)
+
+
 def _explained(
     system: System, clips: Mapping[Side, tuple[Waveform, int]], heading: str
-) -> list[tuple[str, "Attribution", dict[Side, tuple[bytes, bytes]]]]:
-    """Return of a system, or of each of its parts, heading, contributions, pictures and clips."""
+) -> Iterator[tuple[str, "Attribution", dict[Side, tuple[bytes, bytes]]]]:
+    """Yield of a system, or of each of its parts, heading, contributions, pictures and clips."""
     ends, parts = system.front_ends, system.parts()
     own = {side: clip_of(*clips[side], ends[side]) for side in SIDES}
-    if parts:
+    for number, part in enumerate(parts, start=1):
         cut = {side: (own[side], ends[side].sample_rate) for side in SIDES}
-        return [
-            each
-            for number, part in enumerate(parts, start=1)
-            for each in _explained(part, cut, f"{heading}: part {number} of {len(parts)}")
-        ]
+        yield from _explained(part, cut, f"{heading}: part {number} of {len(parts)}")
+    if parts:
+        return
     with torch.no_grad():
         features = {side: ends[side](torch.from_numpy(own[side])[None])[0] for side in SIDES}
     found = attribute(system, features)
-    return [(heading, found, _drawn(ends, own, features, found))]
-
-
-def _drawn(
-    front_ends: Mapping[Side, FrontEnd],
-    clips: Mapping[Side, Waveform],
-    features: Mapping[Side, Tensor],
-    found: "Attribution",
-) -> dict[Side, tuple[bytes, bytes]]:
-    """Return of each side the picture (PNG), and what the system heard (wav)."""
-    parts = found.contributions
-    limit = max(float(np.percentile(part.abs().numpy(), 99.5)) for part in parts.values()) or 1.0
+    each = found.contributions
+    limit = max(float(np.percentile(each[side].abs().numpy(), 99.5)) for side in SIDES) or 1.0
     drawn = {}
-    for side, part in parts.items():
-        front_end = front_ends[side]
-        clip = clips[side][: round(front_end.hop * front_end.shape[1])]
-        picture = as_png(_figure(features[side], part, front_end, limit))
-        drawn[side] = picture, wav(clip, front_end.sample_rate)
-    return drawn
+    for side, end in ends.items():
+        clip = own[side][: round(end.hop * end.shape[1])]
+        picture = as_png(_figure(features[side], each[side], end, limit))
+        drawn[side] = picture, wav(clip, end.sample_rate)
+    yield heading, found, drawn
 
 
 def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limit: float) -> Figure:

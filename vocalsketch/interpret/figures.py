@@ -1,12 +1,12 @@
-"""Figures 7, 8 and 9 of the paper, a picture of each pattern, and pages of them."""
+"""Spectrograms drawn over seconds and hertz, and pages in which pictures and sounds stand."""
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import soundfile
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,74 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.layers import Part
-from vocalsketch.interpret.pattern import Pattern, Portrait
 
 INK = "#24292e"
 RESOLUTION = 110  # dots per inch of a PNG
-UNITS_SHOWN = 4  # of each layer in a figure, as in the paper; the page shows all
-NUMBERS: dict[Part, str] = {"imitation": "figure7", "recording": "figure8", "pair": "figure9"}
 TICKS = 5  # of frequency, at most
 ROUND_HERTZ = (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
+INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 STYLE: Any = {  # matplotlib types its keys one by one
     "svg.hashsalt": "vocalsketch",  # the same figure, the same file
     "svg.fonttype": "none",
     "font.size": 8,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    **dict.fromkeys(INKED, INK),
 }
-
-
-def gallery_figure(columns: Sequence[Sequence[Portrait]]) -> Figure:
-    """Draw the patterns that see one part: figure 7, 8 or 9; checkpoints stand side by side.
-
-    Args:
-        columns: Of one or two checkpoints the portraits of the layers that see the part, the same
-            layers and units of each.
-    """
-    pairs = columns[0][0].layer.part == "pair"  # of which a unit is a row, else a layer
-    grids = [_rows(portraits, pairs) for portraits in columns]
-    rows, across = len(grids[0]), 2 if pairs else max(map(len, grids[0]))
-    with mpl.rc_context(STYLE):
-        size = (0.3 + 2.1 * across * len(columns), 0.5 + 1.85 * rows)
-        figure = Figure(figsize=size, layout="constrained")
-        places = figure.subfigures(1, len(columns), wspace=0.04, squeeze=False)[0]
-        for place, portraits, grid in zip(places, columns, grids, strict=True):
-            subject = portraits[0].subject
-            place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
-            axes = place.subplots(rows, across, squeeze=False)
-            for free, patterns in zip(map(iter, axes), grid, strict=True):
-                for pattern in patterns:
-                    _draw_pattern(free, pattern)
-                for empty in free:
-                    empty.set_axis_off()
-    return figure
-
-
-def _rows(portraits: Sequence[Portrait], pairs: bool) -> list[list[Pattern]]:
-    shown = [portrait.patterns[:UNITS_SHOWN] for portrait in portraits]
-    return [[pattern] for patterns in shown for pattern in patterns] if pairs else shown
-
-
-def pattern_figure(pattern: Pattern) -> Figure:
-    """Draw one pattern, one picture for each input, and the curve of its ascent."""
-    front_ends, sides = pattern.layer.front_ends, pattern.layer.sides
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.9 * len(sides) + 2.2, 2.1), layout="constrained")
-        widths = [2.9] * len(sides) + [2.2]
-        *axes, last = figure.subplots(1, len(widths), width_ratios=widths)
-        inputs = zip(axes, pattern.spectrograms, front_ends, sides, strict=True)
-        for each, spectrogram, front_end, side in inputs:
-            draw_spectrogram(each, spectrogram, front_end)
-            each.set_title(side)
-        last.plot(np.arange(1, len(pattern.curve) + 1), pattern.curve, color="#2c6cb0", lw=1)
-        last.set_xlabel("step")
-        last.set_title("activation (leaky)")
-        last.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: Any) -> None:
@@ -90,21 +34,21 @@ def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: A
     bins, frames = picture.shape
     if "vmin" not in style:
         low, high = np.percentile(picture, (0.5, 99.5))
-        style = {"vmin": low, "vmax": high if high > low else low + 1, "cmap": "gray", **style}
+        style = {"vmin": low, "vmax": high if high > low else low + 1, "cmap": "gray"}
+    end = frames * front_end.hop / front_end.sample_rate
     axes.imshow(
         picture,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        extent=(0, frames * front_end.hop / front_end.sample_rate, -0.5, bins - 0.5),
+        extent=(0, end, -0.5, bins - 0.5),
         **style,
     )
     centres = front_end.frequencies()
     if centres is not None:
         ticks = _frequency_ticks(centres)
         axes.set_yticks(list(ticks.values()), [f"{hertz:,}" for hertz in ticks])
-    axes.set_xlabel("s")
-    axes.set_ylabel("bin" if centres is None else "Hz")
+    axes.set(xlabel="s", ylabel="bin" if centres is None else "Hz")
 
 
 def _frequency_ticks(centres: NDArray[np.float64]) -> dict[int, float]:
@@ -134,6 +78,13 @@ def as_svg(figure: Figure) -> str:
     return target.getvalue()
 
 
+def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    """Return a waveform (samples,) in [-1, 1] as a wav file of 16 bits."""
+    target = io.BytesIO()
+    soundfile.write(target, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return target.getvalue()
+
+
 def page(template: str, **values: object) -> str:
     """Return an HTML page that needs no other file: pictures and sounds stand in it as base64."""
     environment = Environment(
@@ -145,21 +96,3 @@ def page(template: str, **values: object) -> str:
     )
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return environment.get_template(template).render(values)
-
-
-def _draw_pattern(places: Iterator[Axes], pattern: Pattern) -> None:
-    """Draw a pattern; labels stand at the grid's edge, hertz at both sides of a pair."""
-    layer = pattern.layer
-    inputs = zip(pattern.spectrograms, layer.front_ends, layer.sides, places, strict=False)
-    for spectrogram, front_end, side, axes in inputs:
-        draw_spectrogram(axes, spectrogram, front_end)
-        of_pair = f", {side}" if layer.part == "pair" else ""
-        axes.set_title(f"{layer.name}, unit {pattern.unit}{of_pair}", fontsize=8)
-        grid = axes.get_subplotspec()
-        if not of_pair:
-            axes.label_outer()
-        elif grid is not None and not grid.is_last_row():
-            axes.set_xlabel("")
-            axes.tick_params(labelbottom=False)
-        if pattern.dead:
-            axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", color="#d1242f")

@@ -1,33 +1,27 @@
-"""Everything that `vocalsketch visualize` writes: figures, sounds and the page."""
+"""Everything that `vocalsketch visualize` writes: figures 7, 8 and 9, sounds and the page."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from vocalsketch.files import write_bytes, write_text
-from vocalsketch.interpret.ascent import AscentSettings
-from vocalsketch.interpret.figures import (
-    NUMBERS,
-    as_png,
-    as_svg,
-    gallery_figure,
-    page,
-    pattern_figure,
-)
-from vocalsketch.interpret.layers import PARTS
-from vocalsketch.interpret.pattern import Pattern, Portrait, Sounds, sounds_of
+from vocalsketch.interpret.ascent import AscentSettings, Pattern, Portrait, Sounds, sounds_of
+from vocalsketch.interpret.figures import STYLE, as_png, as_svg, draw_spectrogram, page
+from vocalsketch.interpret.layers import Part
+from vocalsketch.interpret.subject import Subject
 from vocalsketch.retrieval.results import corpus_tag
 
-
-@dataclass(frozen=True)
-class Written:
-    """What was written."""
-
-    page: Path  # the page
-    figures: tuple[Path, ...]  # PNG files
-    sounds: tuple[Path, ...]  # wav files
+UNITS_SHOWN = 4  # of each layer in a figure, as in the paper; the page shows all
+STEMS: dict[Part, str] = {
+    "imitation": "figure7_imitation_tower",
+    "recording": "figure8_recording_tower",
+    "pair": "figure9_pairs",
+}
 
 
 def write_gallery(
@@ -37,28 +31,27 @@ def write_gallery(
     *,
     compared_with: str = "",
     seed: int = 0,
-) -> Written:
-    """Draw, sonify and write the patterns of one or two checkpoints.
+) -> list[Path]:
+    """Draw, sonify and write the patterns of one or two checkpoints; return the figures (PNG).
 
     Args:
         columns: The portraits of each checkpoint, of the same layers and units.
-        out: Folder; made where it is not there.
+        out: Folder; made where it is not there. The page in it is ``page.html``.
         settings: How the patterns were found, for the page.
         compared_with: The corpus of the clips that they were; empty if none.
         seed: Of the patterns, and of the phases of the sounds.
     """
-    figures = tuple(_write_figures(columns, out))
-    sounds: list[Path] = []
     shown = [portrait for of_layer in zip(*columns, strict=True) for portrait in of_layer]
     sections: list[tuple[Portrait, list[tuple[Pattern, bytes, Sounds | None]]]] = []
-    total = sum(len(portrait.patterns) for portrait in shown)
-    with tqdm(total=total, desc="sounds", unit="pattern") as bar:
+    with tqdm(
+        total=sum(len(each.patterns) for each in shown), desc="sounds", unit="pattern"
+    ) as bar:
         for portrait in shown:
             cards = []
             for pattern in portrait.patterns:
                 heard = sounds_of(pattern, portrait.subject.device, seed)
                 if heard:
-                    sounds += _write_sounds(out / "sounds" / portrait.subject.name, pattern, heard)
+                    _write_sounds(out / "sounds" / portrait.subject.name, pattern, heard)
                 cards.append((pattern, as_png(pattern_figure(pattern)), heard))
                 bar.update()
             sections.append((portrait, cards))
@@ -75,69 +68,105 @@ def write_gallery(
         sections=sections,
     )
     write_text(out / "page.html", html)
-    return Written(out / "page.html", figures, tuple(sounds))
+    return list(_write_figures(columns, out))
 
 
-def track(portraits: Sequence[Portrait], written: Written, folder: Path) -> None:
-    """Log what was written as media of a W&B run; a failure is said once and stops nothing.
+def track(subjects: Sequence[Subject], figures: Sequence[Path], folder: Path) -> None:
+    """Log figures and the folder's page to W&B; a failure is said once and stops nothing."""
+    import wandb  # which few ask for
 
-    Args:
-        portraits: What was visualised.
-        written: The files.
-        folder: Where W&B keeps its own.
-    """
-    from vocalsketch.callbacks.wandb_tracker import WandbTracker  # which few ask for
+    from vocalsketch.callbacks.wandb_tracker import WandbTracker
 
-    subjects = dict.fromkeys(portrait.subject for portrait in portraits)
     tracker = WandbTracker(
         name="visualize " + ", ".join(subject.name for subject in subjects),
         tags=list(dict.fromkeys(f"corpus={subject.corpus}" for subject in subjects)),
         job_type="visualize",
         save_dir=str(folder),
     )
-    tracker.safely(lambda: tracker.experiment.log(_media(portraits, written)))
+    html = (folder / "page.html").read_text(encoding="utf-8")
+    media: dict[str, object] = {f"visualize/{p.stem}": wandb.Image(str(p)) for p in figures}
+    media["visualize/page"] = wandb.Html(html, inject=False)
+    tracker.safely(lambda: tracker.experiment.log(media))
     tracker.finish()
-
-
-def _media(portraits: Sequence[Portrait], written: Written) -> dict[str, object]:
-    import wandb
-
-    sounds = wandb.Table(columns=["checkpoint", "pattern", "sound"])
-    for path in written.sounds:
-        sounds.add_data(path.parent.name, path.stem, wandb.Audio(str(path)))
-    activations = wandb.Table(
-        columns=["checkpoint", "part", "layer", "unit", "activation", "highest noise", "dead"]
-    )
-    for portrait in portraits:
-        name, layer = portrait.subject.name, portrait.layer
-        for each in portrait.patterns:
-            reached = each.activation, float(each.noise.max()), each.dead
-            activations.add_data(name, layer.part, layer.name, each.unit, *reached)
-    html = written.page.read_text(encoding="utf-8")
-    return {
-        **{f"visualize/{path.stem}": wandb.Image(str(path)) for path in written.figures},
-        "visualize/sounds": sounds,
-        "visualize/activations": activations,
-        "visualize/page": wandb.Html(html, inject=False),
-    }
 
 
 def _write_figures(columns: Sequence[Sequence[Portrait]], out: Path) -> Iterator[Path]:
     """Write figure 7, 8 and 9, as far as there are patterns for them; yield the PNG files."""
-    for part in PARTS:
+    for part, stem in STEMS.items():
         of_part = [[each for each in mine if each.layer.part == part] for mine in columns]
         if of_part[0]:
             figure = gallery_figure(of_part)
-            stem = NUMBERS[part] + ("_pairs" if part == "pair" else f"_{part}_tower")
             write_text(out / f"{stem}.svg", as_svg(figure))
             write_bytes(out / f"{stem}.png", as_png(figure))
             yield out / f"{stem}.png"
 
 
-def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> Iterator[Path]:
+def _write_sounds(folder: Path, pattern: Pattern, heard: Sounds) -> None:
     layer = pattern.layer
     for side, data in zip(layer.sides, heard.files, strict=True):
         of_pair = f"_{side}" if layer.part == "pair" else ""
         name = f"{layer.part}_{layer.name}_{pattern.unit:03d}{of_pair}.wav"
         write_bytes(folder / name, data)
-        yield folder / name
+
+
+def gallery_figure(columns: Sequence[Sequence[Portrait]]) -> Figure:
+    """Draw the patterns that see one part: figure 7, 8 or 9; checkpoints stand side by side.
+
+    Args:
+        columns: Of one or two checkpoints the portraits of the layers that see the part, the same
+            layers and units of each.
+    """
+    pairs = columns[0][0].layer.part == "pair"  # of which a unit is a row, else a layer
+    grids = [[portrait.patterns[:UNITS_SHOWN] for portrait in column] for column in columns]
+    if pairs:
+        grids = [[[pattern] for patterns in grid for pattern in patterns] for grid in grids]
+    rows, across = len(grids[0]), 2 if pairs else max(map(len, grids[0]))
+    with mpl.rc_context(STYLE):
+        size = (0.3 + 2.1 * across * len(columns), 0.5 + 1.85 * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        places = figure.subfigures(1, len(columns), wspace=0.04, squeeze=False)[0]
+        for place, portraits, grid in zip(places, columns, grids, strict=True):
+            subject = portraits[0].subject
+            place.suptitle(f"{subject.name} (corpus={subject.corpus})", fontsize=9)
+            axes = place.subplots(rows, across, squeeze=False)
+            for free, patterns in zip(map(iter, axes), grid, strict=True):
+                for pattern in patterns:
+                    _draw_pattern(free, pattern)
+                for empty in free:
+                    empty.set_axis_off()
+    return figure
+
+
+def pattern_figure(pattern: Pattern) -> Figure:
+    """Draw one pattern, one picture for each input, and the curve of its ascent."""
+    front_ends, sides = pattern.layer.front_ends, pattern.layer.sides
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.9 * len(sides) + 2.2, 2.1), layout="constrained")
+        widths = [2.9] * len(sides) + [2.2]
+        *axes, last = figure.subplots(1, len(widths), width_ratios=widths)
+        inputs = zip(axes, pattern.spectrograms, front_ends, sides, strict=True)
+        for each, spectrogram, front_end, side in inputs:
+            draw_spectrogram(each, spectrogram, front_end)
+            each.set_title(side)
+        last.plot(np.arange(1, len(pattern.curve) + 1), pattern.curve, color="#2c6cb0", lw=1)
+        last.set(xlabel="step", title="activation (leaky)")
+        last.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _draw_pattern(places: Iterator[Axes], pattern: Pattern) -> None:
+    """Draw a pattern; labels stand at the grid's edge, hertz at both sides of a pair."""
+    layer = pattern.layer
+    inputs = zip(pattern.spectrograms, layer.front_ends, layer.sides, places, strict=False)
+    for spectrogram, front_end, side, axes in inputs:
+        draw_spectrogram(axes, spectrogram, front_end)
+        of_pair = f", {side}" if layer.part == "pair" else ""
+        axes.set_title(f"{layer.name}, unit {pattern.unit}{of_pair}", fontsize=8)
+        grid = axes.get_subplotspec()
+        if not of_pair:
+            axes.label_outer()
+        elif grid is not None and not grid.is_last_row():
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
+        if pattern.dead:
+            axes.text(0.5, 0.5, "dead", transform=axes.transAxes, ha="center", color="#d1242f")

@@ -19,7 +19,6 @@ from torch.nn.modules.module import register_module_forward_hook
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.ascent import Inputs
 
 Part = Literal["imitation", "recording", "pair"]
 PARTS: tuple[Part, ...] = ("imitation", "recording", "pair")
@@ -28,6 +27,7 @@ CLIPS_AT_ONCE = 32
 PROBES = 2  # clips of noise that are sent through once, to see which layers there are
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+Inputs = tuple[Tensor, ...]
 Network = Any  # a module with front_ends and embed of a side, or of both and then with score
 
 
@@ -90,31 +90,26 @@ class Layer:
         bin_, frame = (bins // 2, frames // 2) if self.position == "centre" else self.position
         return response[..., bin_, frame]
 
-    def drawn_units(self, count: int, seed: int) -> tuple[int, ...]:
-        """Draw ``count`` different units, in rising order (the paper draws four).
+    def chosen_units(
+        self, count: int, seed: int, only: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """Return units asked for by number, each once, or ``count`` drawn in rising order.
 
         Raises:
-            ConfigError: There are not so many.
+            ConfigError: There is no such unit, or there are not so many.
         """
+        if only is not None:
+            for unit in only:
+                if not 0 <= unit < self.units:
+                    there = f"its units are 0 to {self.units - 1}"
+                    raise ConfigError(f"There is no unit {unit} in {self.name}: {there}.")
+            return tuple(dict.fromkeys(only))
         if not 1 <= count <= self.units:
             raise ConfigError(
                 f"units is {count}, but {self.name} has {self.units}: ask for 1 to {self.units}."
             )
         generator = torch.Generator().manual_seed(seed)
         return tuple(sorted(torch.randperm(self.units, generator=generator)[:count].tolist()))
-
-    def checked_units(self, units: Sequence[int]) -> tuple[int, ...]:
-        """Return units that were asked for by number, each once.
-
-        Raises:
-            ConfigError: There is no such unit.
-        """
-        for unit in units:
-            if not 0 <= unit < self.units:
-                raise ConfigError(
-                    f"There is no unit {unit} in {self.name}: its units are 0 to {self.units - 1}."
-                )
-        return tuple(dict.fromkeys(units))
 
 
 def layers_of(network: Network) -> tuple[Layer, ...]:
@@ -284,15 +279,9 @@ def _first_response(
     conv: nn.Conv2d, rest: Sequence[nn.Module], units: Tensor, features: Tensor
 ) -> Tensor:
     """Return responses of a layer of one channel: the clips are channels, each under a kernel."""
-    bias = None if conv.bias is None else conv.bias[units]
+    bias, count = None if conv.bias is None else conv.bias[units], len(units)
     made = functional.conv2d(
-        features[None],
-        conv.weight[units],
-        bias,
-        conv.stride,
-        conv.padding,
-        conv.dilation,
-        groups=len(units),
+        features[None], conv.weight[units], bias, conv.stride, conv.padding, conv.dilation, count
     )
     for module in rest:
         own = {name: each[units] for name, each in module.state_dict().items() if each.ndim}

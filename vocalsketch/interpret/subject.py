@@ -1,5 +1,6 @@
 """A trained network to be looked into, whatever model its checkpoint holds."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,14 +111,14 @@ def load_subject(path: Path) -> Subject:
     made, weights = read_saved(path)
     folder = path.resolve().parent
     name = folder.parent.name if folder.name == "checkpoints" else folder.name or path.stem
+    network: Network
     with description_used(path):
         described = made["description"]
         if "classes" in described:
             network = _pretrained(path, described, weights)
-            subject = Subject(name, network, str(made["provenance"]["corpus"]))
         else:
-            system = load_system(path)
-            subject = Subject(name, system, system.corpus)
+            network = load_system(path)
+        subject = Subject(name, network, str(made["provenance"].get("corpus", "")))
     if not subject.layers:
         raise CheckpointError(
             f"{path} holds {described['system']!r}, which has no layers whose units could be "
@@ -147,8 +148,7 @@ def load_subjects(
         names = [subject.name for subject in subjects]
         if len(set(names)) < len(names):
             names = [f"{name} {number}" for number, name in enumerate(names, start=1)]
-    plain = ["".join(c if c.isalnum() or c in " -_.()" else "_" for c in name) for name in names]
-    plain = [name.strip(" .") for name in plain]
+    plain = [re.sub(r"[^\w .()-]", "_", name).strip(" .") for name in names]  # they name folders
     if len(plain) != len(paths) or not all(plain) or len(set(plain)) < len(plain):
         raise ConfigError(f"names are {list(names)}: give {len(paths)} that differ.")
     return [

@@ -18,8 +18,14 @@ import torch
 
 from vocalsketch.datasets.discovery import FoundFile
 from vocalsketch.errors import AudioError, DatasetError, StorageError
-from vocalsketch.features.audio import MARGIN, clip_of, opened_audio, opened_file, read_audio
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import (
+    MARGIN,
+    clip_of,
+    content_id,
+    opened_audio,
+    opened_file,
+    read_audio,
+)
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.search.library import Row, tags_of
 from vocalsketch.search.remote import send

@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vocalsketch.errors import StorageError
-from vocalsketch.features.audio import opened_file
-from vocalsketch.features.contents import content_id
+from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import read_regular, write_text, written_whole
 
 FORMAT = 3  # raised when a reader of the old layout could not read the new one

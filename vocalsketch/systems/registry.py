@@ -26,12 +26,12 @@ SYSTEMS = {
 }
 FRONT_ENDS = {
     "AudibleMel": "vocalsketch.features.audible_mel.AudibleMel",
-    "CompressedMel": "vocalsketch.features.compressed_mel.CompressedMel",
+    "CompressedMel": "vocalsketch.features.audible_mel.CompressedMel",
     "CQT": "vocalsketch.features.cqt.CQT",
-    "LogMel": "vocalsketch.features.log_mel.LogMel",
-    "ImitationLogMel": "vocalsketch.features.log_mel.ImitationLogMel",
-    "PreemphasisedMel": "vocalsketch.features.preemphasised_mel.PreemphasisedMel",
-    "RecordingLogMel": "vocalsketch.features.log_mel.RecordingLogMel",
+    "LogMel": "vocalsketch.features.mel.LogMel",
+    "ImitationLogMel": "vocalsketch.features.mel.ImitationLogMel",
+    "PreemphasisedMel": "vocalsketch.features.mel.PreemphasisedMel",
+    "RecordingLogMel": "vocalsketch.features.mel.RecordingLogMel",
     "Waveform": "vocalsketch.features.front_end.Waveform",
     "ContourFeatures": "vocalsketch.features.contours.ContourFeatures",
 }

@@ -1,8 +1,9 @@
 """Pre-training of a tower by classification (paper, sections V-A and V-B)."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,15 +12,48 @@ from numpy.typing import NDArray
 from pytorch_lightning.cli import OptimizerCallable
 from rich.table import Table
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torch.nn import functional
+from torchmetrics.classification import MulticlassConfusionMatrix
 
 from vocalsketch.datamodules.batches import LabelledBatch
 from vocalsketch.models import TowerGeometry
 from vocalsketch.models.tower import Classifier
-from vocalsketch.tasks.losses import LOSSES, LossName, with_keras_decay
+from vocalsketch.tasks.retrieval import with_keras_decay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+LossName = Literal["softmax", "sum_normalised_sigmoid"]
+
+KERAS_EPSILON = 1e-7
+
+
+def sum_normalised_sigmoid(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return categorical cross-entropy on sigmoid units, as Keras computes it.
+
+    The paper (figures 4 and 5) draws sigmoid outputs under a categorical cross-entropy. Keras
+    divides them by their sum and keeps the quotients between 1e-7 and 1 - 1e-7:
+    ``p = sigmoid(z) / sum(sigmoid(z)); loss = -log(clip(p[label]))``. It is computed in logarithms
+    here, so that units far below zero keep their gradients.
+
+    Args:
+        logits: (clips, classes).
+        labels: (clips,), indices of classes.
+
+    Returns:
+        The mean over clips.
+    """
+    shares = functional.logsigmoid(logits)
+    shares = shares - torch.logsumexp(shares, dim=1, keepdim=True)
+    own = shares.gather(1, labels.unsqueeze(1))
+    return -own.clamp(math.log(KERAS_EPSILON), math.log(1 - KERAS_EPSILON)).mean()
+
+
+LOSSES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
+    "softmax": functional.cross_entropy,
+    "sum_normalised_sigmoid": sum_normalised_sigmoid,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,9 +204,8 @@ class ClassificationTask(pl.LightningModule):
         self.criterion = LOSSES[loss]
         self.optimizer = optimizer
         self.learning_rate_decay = learning_rate_decay
-        count = len(self.classes)
-        self.train_accuracy = MulticlassAccuracy(count, average="micro")
-        self.counts = MulticlassConfusionMatrix(count)  # of the evaluation that runs
+        # of the evaluation that runs
+        self.counts = MulticlassConfusionMatrix(len(self.classes))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (clips, bins, frames) to logits (clips, classes)."""
@@ -183,9 +216,9 @@ class ClassificationTask(pl.LightningModule):
         """Return the mean loss of a batch."""
         logits = self(batch.features)
         loss = self.criterion(logits.float(), batch.labels)
-        self.train_accuracy(logits, batch.labels)
         self._log("train/loss", loss, batch)
-        self.log("train/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        right = logits.argmax(dim=1) == batch.labels
+        self._log("train/accuracy", right.float().mean(), batch)
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -241,12 +274,5 @@ class ClassificationTask(pl.LightningModule):
         return "test" if self.trainer.testing else "val"
 
     def _log(self, name: str, value: Tensor, batch: LabelledBatch) -> None:
-        self.log(
-            name,
-            value,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=len(batch.labels),
-            sync_dist=True,
-        )
+        options: dict[str, Any] = {"on_step": False, "on_epoch": True, "sync_dist": True}
+        self.log(name, value, prog_bar=True, batch_size=len(batch.labels), **options)

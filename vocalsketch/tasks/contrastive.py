@@ -2,29 +2,66 @@
 
 import math
 import warnings
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor, nn
+from torch.nn import functional
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.datasets.weights import CREDIT
-from vocalsketch.domain import Side
-from vocalsketch.errors import ConfigError
+from vocalsketch.domain import SIDES, Side
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.augmentation import Augmentation, SpecAugment
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.encoder import Encoder, EncoderGeometry
 from vocalsketch.systems.checkpoints import load_system
 from vocalsketch.systems.dual_encoder import DualEncoder, View
-from vocalsketch.tasks.losses import contrastive_loss, triplet_loss
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 NO_RIVAL = -1e4  # a logit that no softmax notices
 HOTTEST = 100.0  # the inverse of the lowest temperature; below it training diverges
+
+
+def contrastive_loss(logits: Tensor, positive: Tensor, *, symmetric: bool = True) -> Tensor:
+    """Return the normalised temperature-scaled cross-entropy of a batch (NT-Xent).
+
+    Each imitation is to have a higher logit with its sound than with all others, and, symmetric,
+    each sound with each of its imitations. Several imitations of one sound are no rivals of each
+    other: a row's loss is the mean over its positives.
+
+    Args:
+        logits: Similarities over the temperature, (imitations, sounds).
+        positive: Whether a sound is the one imitated, (imitations, sounds); one or more a row.
+        symmetric: Whether both directions count, each half.
+    """
+    marked = positive.to(logits.dtype)
+
+    def one_way(axis: int) -> Tensor:
+        counts = marked.sum(axis)
+        found = counts > 0  # a sound without an imitation here has nothing to find
+        total = (functional.log_softmax(logits, axis) * marked).sum(axis)
+        return -(total[found] / counts[found]).mean()
+
+    return (one_way(1) + one_way(0)) / 2 if symmetric else one_way(1)
+
+
+def triplet_loss(similarities: Tensor, positive: Tensor, rivals: Tensor, margin: float) -> Tensor:
+    """Return how far the hardest rival comes within a margin of each imitation's sound.
+
+    Args:
+        similarities: Cosines, (imitations, sounds).
+        positive: Whether a sound is the one imitated, likewise.
+        rivals: Whether a sound may be a hard negative, such as those of the same category.
+        margin: In cosine.
+    """
+    right = similarities.masked_fill(~positive, -torch.inf).amax(1)
+    wrong = similarities.masked_fill(positive | ~rivals, -torch.inf).amax(1)
+    gaps = (wrong - right + margin).clamp(min=0)
+    return torch.where(torch.isfinite(gaps), gaps, torch.zeros_like(gaps)).mean()
 
 
 class ContrastiveTask(RetrievalTask):
@@ -92,17 +129,14 @@ class ContrastiveTask(RetrievalTask):
             raise ConfigError(f"temperature is {temperature}: give {1 / HOTTEST} or more.")
         if not 0 < warm_up < 1:
             raise ConfigError(f"warm_up is {warm_up}: give more than 0 and less than 1.")
-        if triplet < 0:
-            raise ConfigError(f"triplet is {triplet}: give 0 or more.")
+        refuse_below(0, triplet=triplet)
         if not 0 <= last_rate <= 1:
             raise ConfigError(f"last_rate is {last_rate}: give a share from 0 to 1.")
         if (backbone_weights or freeze_backbone) and not encoder.backbone:
             name = "backbone_weights" if backbone_weights else "freeze_backbone"
             raise ConfigError(f"{name} needs encoder.backbone, such as mn10 or aisfx.")
-        front_ends: dict[Side, FrontEnd] = {
-            "imitation": imitation_front_end or AudibleMel(),
-            "recording": recording_front_end or AudibleMel(),
-        }
+        ends = imitation_front_end or AudibleMel(), recording_front_end or AudibleMel()
+        front_ends = dict(zip(SIDES, ends, strict=True))
         super().__init__(DualEncoder(front_ends, encoder, shared, frames, pooling, view))
         if freeze_backbone:
             for each in self.system.encoders.values():
@@ -114,38 +148,23 @@ class ContrastiveTask(RetrievalTask):
         self.triplet = triplet
         self.margin = margin
         self.mask_classes = mask_classes
-        self.augmentation: dict[Side, Augmentation | SpecAugment | None] = {
-            "imitation": imitation_augmentation,
-            "recording": recording_augmentation,
-        }
+        changes = imitation_augmentation, recording_augmentation
+        self.augmentation = dict(zip(SIDES, changes, strict=True))
         self.optimizer = optimizer
         self.warm_up = warm_up
         self.last_rate = last_rate
         self.backbone_weights = backbone_weights
         self.start = start
 
-    def check_start(self) -> None:
-        """Check that what a training begins with is there, and is of this system.
+    def begin_training(self) -> None:
+        """Take over the weights that a training begins with.
 
         Raises:
-            CheckpointError: It is not.
+            CheckpointError: They are not there, or not of this system.
         """
         if self.start is not None:
-            self.system.require(self.start, load_system(self.start).description())
-        elif self.backbone_weights:
-            deepcopy(self.system).load_backbone(Path(self.backbone_weights))
-        elif backbone := self.system.geometry.backbone:
-            warnings.warn(
-                f"{backbone} begins with random weights, not with published ones: `vocalsketch "
-                f"data download {backbone} --out FILE` fetches these, and "
-                "model.init_args.backbone_weights names the file.",
-                stacklevel=1,
-            )
-
-    def begin_training(self) -> None:
-        """Take over the weights that a training begins with."""
-        if self.start is not None:
             begun = load_system(self.start)
+            self.system.require(self.start, begun.description())
             self.system.load_state_dict(begun.state_dict())
             self.system.provenance = {
                 key: value for key, value in begun.provenance.items() if key == "licence"
@@ -155,6 +174,13 @@ class ContrastiveTask(RetrievalTask):
             self.system.provenance["started_from"] = self.system.fingerprint
             if self.system.geometry.backbone == "aisfx":
                 self.system.provenance["licence"] = CREDIT
+        elif backbone := self.system.geometry.backbone:
+            warnings.warn(
+                f"{backbone} begins with random weights, not with published ones: `vocalsketch "
+                f"data download {backbone} --out FILE` fetches these, and "
+                "model.init_args.backbone_weights names the file.",
+                stacklevel=1,
+            )
 
     def training_step(self, batch: ContrastiveBatch) -> Tensor:
         """Return the batch's loss, over the clips of all processes."""

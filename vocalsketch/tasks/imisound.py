@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vocalsketch.datamodules.batches import ClipBatch
+from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
@@ -56,18 +57,10 @@ class ImisoundTask(RetrievalTask):
     ) -> None:
         if layer_epochs < 0:
             raise ConfigError(f"layer_epochs is {layer_epochs}: give 0 or more.")
+        ends = imitation_front_end or CQT(), recording_front_end or CQT()
+        front_ends = dict(zip(SIDES, ends, strict=True))
         super().__init__(
-            Imisound(
-                {
-                    "imitation": imitation_front_end or CQT(),
-                    "recording": recording_front_end or CQT(),
-                },
-                hidden,
-                activation,
-                patch_frames,
-                patch_hop,
-                delta_width,
-            )
+            Imisound(front_ends, hidden, activation, patch_frames, patch_hop, delta_width)
         )
         self.layer_epochs = layer_epochs
         self.optimizer = optimizer
@@ -90,10 +83,8 @@ class ImisoundTask(RetrievalTask):
     @property
     def layer_alone(self) -> int | None:
         """The layer that the running epoch trains alone; None where it trains the whole."""
-        layer = self.current_epoch // self.layer_epochs if self.layer_epochs else 0
-        return (
-            layer if self.layer_epochs and layer < len(self.system.autoencoder.encoders) else None
-        )
+        alone = self.layer_epochs * len(self.system.autoencoder.encoders)
+        return self.current_epoch // self.layer_epochs if self.current_epoch < alone else None
 
     def sounding(self, spectrograms: Tensor) -> Tensor:
         """Return the patches of all clips that come before the padding, (patches, values)."""

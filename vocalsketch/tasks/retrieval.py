@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.datamodules.retrieval import EvaluationSet, RetrievalDataModule
@@ -19,6 +20,7 @@ from vocalsketch.systems.checkpoints import description_used
 from vocalsketch.systems.system import System
 
 Embeddings = dict[Side, Tensor]
+Heard = dict[Side, list[tuple[Tensor, Tensor]]]  # of each batch the rows and their embeddings
 # of a checkpoint's provenance: what it began from, and whose that was
 BEGINNINGS = ("transferred", "started_from", "licence")
 
@@ -36,7 +38,6 @@ class RetrievalTask(pl.LightningModule):
     def __init__(self, system: System) -> None:
         super().__init__()
         self.system = system
-        self.resumed = False
         self.begin_evaluation()
 
     @property
@@ -45,22 +46,13 @@ class RetrievalTask(pl.LightningModule):
         data = cast("RetrievalDataModule", self.trainer.datamodule)  # type: ignore[attr-defined]  # set by fit
         return data.evaluation_set(self.trainer.state.fn)
 
-    def check_start(self) -> None:
-        """Check that what a training begins from is there, before anything is computed."""
-
     def begin_training(self) -> None:
-        """Take over what a training begins from."""
-
-    def on_fit_start(self) -> None:
-        """Begin, unless the training is resumed."""
-        if not self.resumed:
-            self.begin_training()
+        """Take over what a training begins from; called for one that is not resumed."""
 
     def begin_evaluation(self) -> None:
         """Forget what the last evaluation came to."""
-        self._held: Embeddings = {}
-        self._seen: Embeddings = {}
-        self._gathered = False
+        self._heard: Heard = {side: [] for side in SIDES}
+        self._embeddings: Embeddings | None = None
         self._scores: list[CategoryScores] | None = None
 
     on_validation_epoch_start = begin_evaluation
@@ -73,10 +65,7 @@ class RetrievalTask(pl.LightningModule):
         waveforms = self.system.front_ends[batch.side].cached == "waveform"
         heard = self.system.hear if waveforms else self.system.embed
         embeddings = heard(batch.side, batch.features).float()
-        if batch.side not in self._held:
-            self._allocate(batch.side, embeddings.shape[1])
-        self._held[batch.side][batch.rows] = embeddings
-        self._seen[batch.side][batch.rows] = 1.0
+        self._heard[batch.side].append((batch.rows.cpu(), embeddings.cpu()))
 
     test_step = validation_step
 
@@ -91,21 +80,29 @@ class RetrievalTask(pl.LightningModule):
         Every process must call this. None where the clips were not all evaluated, as under
         ``fast_dev_run`` or ``limit_val_batches``: a ranking among some is not a result.
         """
-        if not self._gathered and self.trainer.world_size > 1:
-            self._gather()
-        self._gathered = True
-        complete = all(side in self._seen and bool((self._seen[side] > 0).all()) for side in SIDES)
-        return self._held if complete else None
+        if self._embeddings is None:
+            of_processes = [self._heard]
+            if self.trainer.world_size > 1:
+                of_processes *= self.trainer.world_size
+                torch.distributed.all_gather_object(of_processes, self._heard)
+            embeddings: Embeddings = {}
+            for side, clips in self.evaluation_set.clips.items():
+                batches = [batch for heard in of_processes for batch in heard[side]]
+                if sum(len(rows) for rows, _ in batches) < len(clips):
+                    return None
+                rows, values = map(torch.cat, zip(*batches, strict=True))
+                embeddings[side] = values[rows.argsort()].to(self.device)
+            self._embeddings = embeddings
+        return self._embeddings
 
     @torch.no_grad()
     def category_scores(self) -> list[CategoryScores] | None:
         """Score each category's queries against its candidates; None where clips are missing."""
         embeddings = self.embeddings()
         if embeddings is not None and self._scores is None:
-            evaluated = self.evaluation_set
             self._scores = [
-                self._scores_of(evaluated, category, queries, candidates, embeddings)
-                for category, queries, candidates in evaluated.categories()
+                self._scores_of(*category, embeddings)
+                for category in self.evaluation_set.categories()
             ]
         return self._scores
 
@@ -118,7 +115,7 @@ class RetrievalTask(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the checkpoint is of this system, and remember what its training began from.
+        """Check that the checkpoint is of this system; take over what its training began from.
 
         Raises:
             CheckpointError: It is of another; the first key that differs is named.
@@ -127,48 +124,36 @@ class RetrievalTask(pl.LightningModule):
             self.system.require("The checkpoint", checkpoint["vocalsketch"]["description"])
             held = checkpoint["vocalsketch"]["provenance"]
             self.system.provenance = {key: held[key] for key in BEGINNINGS if key in held}
-        self.resumed = True
-
-    def _allocate(self, side: Side, width: int) -> None:
-        clips = len(self.evaluation_set.clips[side])
-        self._held[side] = torch.zeros(clips, width, device=self.device)
-        self._seen[side] = torch.zeros(clips, device=self.device)
-
-    def _gather(self) -> None:
-        """Add up what the processes hold: each clip is another process's row of zeros."""
-        here = [self._held[side].shape[1] if side in self._held else 0 for side in SIDES]
-        widths = cast("Tensor", self.all_gather(torch.tensor(here, device=self.device)))
-        for side, width in zip(SIDES, widths.reshape(-1, len(SIDES)).amax(0).tolist(), strict=True):
-            if not width:
-                continue  # no process has seen that side
-            if side not in self._held:
-                self._allocate(side, width)
-            for held in (self._held, self._seen):
-                total = self.trainer.strategy.reduce(held[side], reduce_op="sum")
-                held[side] = cast("Tensor", total)
 
     def _scores_of(
-        self,
-        evaluated: EvaluationSet,
-        category: str,
-        queries: Indices,
-        candidates: Indices,
-        embeddings: Embeddings,
+        self, category: str, queries: Indices, candidates: Indices, embeddings: Embeddings
     ) -> CategoryScores:
+        evaluated = self.evaluation_set
         scores = self.system.score(
             embeddings["imitation"][torch.from_numpy(queries)],
             embeddings["recording"][torch.from_numpy(candidates)],
         )
-        column = {int(sound): index for index, sound in enumerate(candidates)}
-        kinds = tuple(evaluated.sounds.records[sound].classes for sound in candidates)
+        asked, sounds = (evaluated.clips[side].records for side in SIDES)
+        kinds = tuple(sounds[sound].classes for sound in candidates)
         return CategoryScores(
             category,
-            tuple(evaluated.imitations.records[query].id for query in queries),
-            tuple(evaluated.sounds.records[sound].id for sound in candidates),
-            np.array([column[int(target)] for target in evaluated.targets[queries]]),
+            tuple(asked[query].id for query in queries),
+            tuple(sounds[sound].id for sound in candidates),
+            np.searchsorted(candidates, evaluated.targets[queries]),
             scores.double().cpu().numpy(),
             kinds if any(kinds) else (),
         )
+
+
+def with_keras_decay(optimizer: Optimizer, decay: float) -> Any:
+    """Return what ``configure_optimizers`` does: the optimizer, decayed as Keras does if asked.
+
+    After ``step`` steps the rate is initial / (1 + decay * step).
+    """
+    if not decay:
+        return optimizer
+    schedule = LambdaLR(optimizer, lambda step: 1.0 / (1.0 + decay * step))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class TwoDFTTask(RetrievalTask):
@@ -184,11 +169,8 @@ class TwoDFTTask(RetrievalTask):
         imitation_front_end: FrontEnd | None = None,
         recording_front_end: FrontEnd | None = None,
     ) -> None:
-        front_ends: dict[Side, FrontEnd] = {
-            "imitation": imitation_front_end or CQT(),
-            "recording": recording_front_end or CQT(),
-        }
-        super().__init__(TwoDFT(front_ends))
+        ends = imitation_front_end or CQT(), recording_front_end or CQT()
+        super().__init__(TwoDFT(dict(zip(SIDES, ends, strict=True))))
         self.automatic_optimization = False  # which would ask for an optimizer
 
     def training_step(self, batch: ClipBatch) -> None:

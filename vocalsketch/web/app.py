@@ -140,9 +140,8 @@ class _Pages:
     can_reveal: bool
 
     def __post_init__(self) -> None:
-        cores = available_cores()  # more at once would only wait in turn
-        self.searches = anyio.CapacityLimiter(cores)
-        self.drawings = anyio.CapacityLimiter(max(1, cores // 2))  # what was found comes first
+        # more at once would slow each other down; who comes first is served first
+        self.turns = anyio.CapacityLimiter(available_cores())
         self.router = APIRouter()
         get, post = self.router.get, self.router.post
         get("/state")(self.state)
@@ -215,7 +214,7 @@ class _Pages:
         self, systems: Systems, limits: Limits, wish: Wish, recording: bytes, place: Place
     ) -> str:
         # Imported here because it draws: most visitors only search.
-        from vocalsketch.interpret.explanation import explain_waveforms
+        from vocalsketch.interpret.explanation import explain
 
         waveform, rate = query_of(systems, wish.similar_to, recording, limits)
         target, target_rate = sound_of(systems, place)
@@ -228,7 +227,7 @@ class _Pages:
             for index in systems.searcher(wish.system).indexes
             if index.library == systems.library(place.library).library
         ]
-        return explain_waveforms(
+        return explain(
             [(index.name, index.system) for index in searched],
             {"imitation": (prepared(waveform, rate), rate), "recording": (target, target_rate)},
             names,
@@ -267,12 +266,12 @@ class _Pages:
             file = self._file(place)
             return make(file, file.stat().st_mtime_ns, place.start)
 
-        return await anyio.to_thread.run_sync(made, limiter=self.drawings)
+        return await anyio.to_thread.run_sync(made, limiter=self.turns)
 
     async def _in_turn(self, work: Callable[..., Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
         return await anyio.to_thread.run_sync(
-            lambda: work(self.libraries.now(), limits=self.limits), limiter=self.searches
+            lambda: work(self.libraries.now(), limits=self.limits), limiter=self.turns
         )
 
 

@@ -45,7 +45,7 @@ def peak(sound: Curve) -> float:
     return float(np.abs(sound).max())
 
 
-# Category -> name -> what makes the sound; class -> what makes it; what stand_ins.Language has
+# Category -> name -> what makes the sound; class -> what makes it; what corpora.Language has
 CATALOGUE, SCENES, LANGUAGES = recipes("recipes.yaml")
 _NUMPY = "arange clip cos cumsum exp flatnonzero geomspace maximum sin sort std tanh where"
 _WORDS: dict[str, Callable[..., Any]] = {

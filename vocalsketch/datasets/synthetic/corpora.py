@@ -1,0 +1,316 @@
+"""Built-in stand-ins for the data sets, synthesised from a seed, made once in the cache folder.
+
+Each root holds a file ``DEMO`` that says so. No human voice and no recorded sound is in them:
+a result on them says that the program works, never how well a method does. A StorageError says that
+the cache folder cannot be written.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage, signal
+
+from vocalsketch.datasets.records import DEMO_MARKER
+from vocalsketch.datasets.synthetic import sounds
+from vocalsketch.datasets.synthetic.sounds import (
+    CATALOGUE,
+    SCENES,
+    generator,
+    made,
+    made_together,
+    recording,
+    write_wav,
+)
+from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, hiss
+from vocalsketch.files import cache_folder, locked, made_whole, write_table
+from vocalsketch.voice import listening
+from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
+from vocalsketch.voice.listening import Frames
+from vocalsketch.voice.people import Articulation, Person, imitation, person, utter
+
+VERSION = 1  # of the bytes: raised whenever they change, so that an older cache is left aside
+PEOPLE = 12
+IMITATIONS = 10  # of each sound
+SPEAKERS = 6  # of each language
+CLIPS = 4  # of each speaker
+SOURCES = 6  # recordings of each class of city sounds
+SLICES = 2  # clips of each recording
+FOLDS = 10
+RATES = 44_100, 44_100, 48_000, 22_050, 96_000, 16_000  # hz, drawn from for each recording
+NOTICE = (
+    "Made by vocalsketch: every sound is synthesised and every imitation comes from a model of a\n"
+    "voice. No human being imitated anything here. Results on it say that the program works, and\n"
+    "nothing about how well a method understands people.\n"
+)
+LANGUAGES_NOTICE = (
+    "Made by vocalsketch: no language is spoken here. Each folder holds syllables without\n"
+    "meaning, in a rhythm, with vowels and with a melody of its own, from a model of a voice.\n"
+)
+URBAN_NOTICE = "Made by vocalsketch: every sound here is synthesised. This is not UrbanSound8K.\n"
+
+
+def demo_corpus() -> Path:
+    """Return the root of the demo corpus, in the layout of VocalSketch v1.0.4.
+
+    Four categories of 24 sounds (44.1 kHz) with 10 imitations each (16 kHz), about 105 MB.
+    """
+    return made_once(f"vocalsketch-{VERSION}", write_corpus)
+
+
+def demo_languages() -> Path:
+    """Return the root of the language stand-ins, in the layout of VoxForge.
+
+    Seven 'languages' of 6 speakers with 4 clips each, 16 kHz, 2 to 4 s.
+    """
+    return made_once(f"voxforge-{VERSION}", write_languages)
+
+
+def demo_urban() -> Path:
+    """Return the root of the city-sound stand-ins, in the layout of UrbanSound8K.
+
+    Ten classes of 12 clips over ten folds, 16 to 96 kHz, 1.5 to 4 s.
+    """
+    return made_once(f"urbansound8k-{VERSION}", write_urban)
+
+
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder ``name`` of the demo data; ``make`` fills it if it is not there yet.
+
+    Several processes may ask at once: one makes it, in a folder beside it that gets its name when
+    it is whole, and the others wait. What one left behind that was killed is removed.
+
+    Raises:
+        StorageError: The cache folder cannot be written.
+    """
+    target = cache_folder() / "demo" / name
+    marker = target / DEMO_MARKER
+    if marker.is_file():
+        return target
+    with locked(target.with_name(f".{name}.lock"), "", wait=-1):
+        if not marker.is_file():
+            # by a broken copy or a hand; by killed processes
+            for left in (target, *target.parent.glob(f".{name}.*")):
+                shutil.rmtree(left, ignore_errors=True)
+            with made_whole(target) as folder:
+                make(folder)
+    return target
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sound of the catalogue with the ids it has in the tables."""
+
+    category: str
+    name: str
+    sound_id: int
+    label_id: int
+    imitation_ids: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def subset(self) -> str:
+        """The category as VocalSketch's tables of recordings and imitations spell it."""
+        return "everyday sounds" if self.category == "everyday" else self.category
+
+    @property
+    def imitators(self) -> list[int]:
+        """Who imitates the sound: so many people, none twice."""
+        rng = generator("imitators", self.name)
+        return [int(number) for number in rng.permutation(PEOPLE)[:IMITATIONS]]
+
+
+def items() -> tuple[Item, ...]:
+    """Return every sound of the demo with its ids, sixteen digits as in VocalSketch."""
+    rng = generator("ids")
+    names = [(category, name) for category in CATALOGUE for name in CATALOGUE[category]]
+    ids = rng.integers(4_500_000_000_000_000, 6_750_000_000_000_000, (len(names), 2 + IMITATIONS))
+    return tuple(
+        Item(category, name, int(row[0]), int(row[1]), tuple(int(each) for each in row[2:]))
+        for (category, name), row in zip(names, ids, strict=True)
+    )
+
+
+def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
+    """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
+    chosen = items() if chosen is None else chosen
+    people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
+    make = partial(_make_item, folder, people)
+    write_table(
+        folder / "sound_labels.csv",
+        ("id", "label", "audio_concept_subset"),
+        ((item.label_id, item.label, item.category) for item in chosen),
+    )
+    write_table(
+        folder / "sound_recordings.csv",
+        ("id", "filename", "sound_label", "sound_label_id", "audio_concept_subset"),
+        (
+            (item.sound_id, f"{item.name}.wav", item.label, item.label_id, item.subset)
+            for item in chosen
+        ),
+    )
+    columns = (
+        "id filename stimulus_type included draft training participant_id sound_label "
+        "sound_label_id sound_recording sound_recording_id audio_concept_subset"
+    )
+    rows = (row for item in chosen for row in _imitation_rows(item, people))
+    write_table(folder / "vocal_imitations.csv", columns.split(), rows)
+    made_together(make, chosen, "demo corpus", "sound")
+    (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
+
+
+def _make_item(folder: Path, people: list[Person], item: Item) -> None:
+    waveform = recording(item.category, item.name)
+    write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
+    heard = listening.heard(signal.resample_poly(waveform, VOICE_RATE // 100, SAMPLE_RATE // 100))
+    included = folder / "vocal_imitations" / "included"
+    for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
+        sung = imitation(people[number], heard, generator("imitation", item.name, str(number)))
+        write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
+
+
+def _imitation_rows(item: Item, people: list[Person]) -> Iterable[tuple[object, ...]]:
+    for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
+        told = f"{item.label} - {imitation_id}.wav", "sound recording", True, False, False
+        sound = item.label, item.label_id, f"{item.name}.wav", item.sound_id, item.subset
+        yield imitation_id, *told, people[number].name, *sound
+
+
+@dataclass(frozen=True)
+class Language:
+    """What tells one stand-in from another."""
+
+    rate: float  # syllables per second
+    long: float  # factor on the length of the first syllable of a word
+    vowels: dict[str, float]  # places on ``voice.VOWELS``'s axis, by letter
+    hissing: float  # share of syllables that begin with a fricative, not a voiced consonant
+    frication: float  # its centre, Hz
+    melody: Sequence[float]  # octaves above the speaker's pitch, syllable by syllable of a word
+
+
+LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
+
+
+def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write submissions, told by language and number (all if left out), and last the marker.
+
+    They lie in ``<language>/<speaker>-<date>-<code>``.
+    """
+    if submissions is None:
+        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
+    made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
+    (folder / DEMO_MARKER).write_text(LANGUAGES_NOTICE, encoding="utf-8")
+
+
+def _make_submission(folder: Path, told: tuple[str, int]) -> None:
+    name, number = told
+    rng = generator("language", name, str(number))
+    speaker = person(number, rng)
+    code = "".join(chr(97 + letter) for letter in rng.integers(0, 26, 3))
+    date = f"20{rng.integers(7, 18):02d}{rng.integers(1, 13):02d}{rng.integers(1, 29):02d}"
+    submission = folder / name / f"{name}{speaker.name}-{date}-{code}"
+    for place in range(1, CLIPS + 1):
+        waveform = clip(LANGUAGES[name], speaker, rng)
+        write_wav(submission / "wav" / f"{name}-{place:04d}.wav", waveform, VOICE_RATE)
+
+
+def clip(language: Language, speaker: Person, rng: np.random.Generator) -> Frames:
+    """Return a clip's waveform at 16 kHz: words for 2 to 4 seconds."""
+    frames = round(100 * rng.uniform(2.0, 3.8))
+    contours: list[Frames] = []
+    while sum(contour.shape[1] for contour in contours) < frames:
+        contours.append(word(language, rng))
+    pitch, level, voicing, vowel, frication = np.concatenate(contours, axis=1)[:, :frames]
+    smooth = 1.5  # frames: the tongue does not jump
+    falling = np.linspace(0.1, -0.15, frames)
+    octaves = ndimage.gaussian_filter1d(pitch, 3.0) + falling + 0.35 * speaker.reach
+    spoken = utter(
+        speaker,
+        Articulation(
+            pitch=speaker.lowest * 2.0**octaves,
+            level=ndimage.gaussian_filter1d(level, smooth),
+            voicing=ndimage.gaussian_filter1d(voicing, smooth),
+            vowel=ndimage.gaussian_filter1d(vowel, smooth),
+            frication=frication,
+        ),
+        rng,
+    )
+    noise = 10.0 ** (rng.uniform(-60.0, -40.0) / 20.0) * rng.standard_normal(len(spoken))
+    noisy = spoken + noise
+    return np.asarray(rng.uniform(0.3, 0.9) * noisy / np.abs(noisy).max())
+
+
+def word(language: Language, rng: np.random.Generator) -> Frames:
+    """Return a word's pitch (octaves), level, voicing, vowel and frication, (5, frames)."""
+    parts = []
+    for place, height in enumerate(language.melody):
+        vowel = language.vowels[str(rng.choice(list(language.vowels)))]
+        hissing = rng.random() < language.hissing
+        length = (language.long if place == 0 else 1.0) / language.rate * rng.uniform(0.88, 1.12)
+        frames = max(round(100 * length), 4)
+        onset = np.arange(frames) < 0.35 * frames
+        pitch = np.full(frames, height + rng.normal(0.0, 0.03))
+        level = np.where(onset, -14.0 if hissing else -18.0, 0.0)
+        voicing = np.where(onset & hissing, 0.0, 1.0)
+        rest = np.full(frames, vowel), np.full(frames, language.frication)
+        parts.append(np.stack([pitch, level, voicing, *rest]))
+    return np.concatenate(parts, axis=1)
+
+
+def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
+    """Write recordings, told by class and number (all if left out), the table, and a marker."""
+    if recordings is None:
+        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
+    make = partial(_make_recording, folder)
+    rows = [
+        row
+        for own in made_together(make, recordings, "demo city sounds", "recording")
+        for row in own
+    ]
+    columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
+    write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
+    (folder / DEMO_MARKER).write_text(URBAN_NOTICE, encoding="utf-8")
+
+
+def fold(class_id: int, source: int) -> int:
+    """Return the fold of a recording, 1 to 10: each holds as many recordings as any other."""
+    return (3 * class_id + source) % FOLDS + 1
+
+
+def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, ...]]:
+    """Write the clips of one recording, all in one fold, and return their rows."""
+    name, source = told
+    rng = generator("urban", name, str(source))
+    recording_id = int(rng.integers(10_000, 250_000))
+    class_id = list(SCENES).index(name)
+    number = fold(class_id, source)
+    rate, salience = int(rng.choice(RATES)), int(rng.integers(1, 3))
+    start = 0.0
+    rows: list[tuple[object, ...]] = []
+    for place in range(SLICES):
+        seconds = round(float(rng.uniform(1.5, 4.0)), 2)
+        file_name = f"{recording_id}-{class_id}-0-{place}.wav"
+        scene = _in_the_street(made(SCENES[name], rng, seconds=seconds), salience, rng)
+        shared = gcd(rate, SAMPLE_RATE)
+        scene = signal.resample_poly(scene, rate // shared, SAMPLE_RATE // shared)
+        scene *= rng.uniform(0.2, 0.9) / np.abs(scene).max()
+        write_wav(folder / "audio" / f"fold{number}" / file_name, scene, rate)
+        end = start + seconds
+        rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
+        start = round(end, 2)
+    return rows
+
+
+def _in_the_street(sound: Curve, salience: int, rng: np.random.Generator) -> Curve:
+    """Return the sound over traffic: faint for salience 1 (foreground), near for 2."""
+    traffic = hiss(np.ones(len(sound)), rng.uniform(200, 500), 3.0, rng)
+    level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
+    return np.asarray(sound / sound.std() + level * traffic / traffic.std())
