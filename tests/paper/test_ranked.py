@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.experiment.ranking import rank
+from vocalsketch.experiment.run import rank
 from vocalsketch.features.audio import load_clip
 from vocalsketch.paper import ranked
 from vocalsketch.retrieval.scores import Scores

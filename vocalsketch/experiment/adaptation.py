@@ -17,8 +17,7 @@ from vocalsketch.datasets.folder import CSV_COLUMNS, load_csv, load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.splits import Split, read_manifest, write_manifest
 from vocalsketch.errors import ConfigError, DatasetError, refuse_below
-from vocalsketch.experiment.ranking import rank
-from vocalsketch.experiment.run import run_experiment
+from vocalsketch.experiment.run import rank, run_experiment
 from vocalsketch.files import make_folder, write_table, write_text
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.checkpoints import SAVED

@@ -22,8 +22,7 @@ from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import read_mapping, remedy
 from vocalsketch.experiment.refusals import is_raised_by, refusals_explained
-from vocalsketch.experiment.resumption import WholeCheckpoints
-from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
+from vocalsketch.experiment.run_folder import RunFolder, WholeCheckpoints, choose_run_folder
 from vocalsketch.systems.registry import EXTENSIONS, extensions
 
 # what is about a run as a whole

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vocalsketch.experiment.ranking import rank
+from vocalsketch.experiment.run import rank
 from vocalsketch.jobs.run import as_process
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import System, load_system
