@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 
 from vocalsketch.errors import AudioError
 from vocalsketch.experiment import run_experiment
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, best_trial, read_definition
 from vocalsketch.sweep.report import export, summarise
+from vocalsketch.sweep.run import checked
 from vocalsketch.sweep.trial import Objective
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
