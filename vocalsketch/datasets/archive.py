@@ -46,7 +46,8 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
         if limit is None:
             limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
         left = limit
-        for name, size, content in _zipped(archive) if _is_zip(archive) else _tarred(archive):
+        members = _zipped if archive.suffix.lower() == ".zip" else _tarred
+        for name, size, content in members(archive):
             left -= size + _MEMBER_COST
             why = f"brings it to more than {limit:,} bytes, which no audio does"
             why = _unsafe(name) or (why if left < 0 else "")
@@ -68,10 +69,6 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             f"Cannot unpack or read {archive} ({error.strerror or error}): "
             "check its folder and the space left."
         ) from error
-
-
-def _is_zip(archive: Path) -> bool:
-    return archive.suffix.lower() == ".zip"
 
 
 def _zipped(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:

@@ -70,7 +70,12 @@ def load_voxforge(
         clips += usable[:limit]
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
-        raise _nothing_usable(root, empty, listed)
+        passed = "; ".join(f"{len(names)} x {reason}" for reason, names in listed.items())
+        raise DatasetError(
+            f"No usable clip of {', '.join(empty)} in {root} (passed over: {passed or 'nothing'}). "
+            "Give the folder that holds one folder per language, name only languages that it has, "
+            "or run: vocalsketch data download voxforge"
+        )
     clips.sort(key=lambda clip: clip.id)
     name = name_at(root, VOXFORGE.name)
     return LabelledCorpus(name, root, tuple(languages), tuple(clips), listed)
@@ -147,19 +152,6 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
     if not found:
         skipped["no audio folder, or nothing in it"].append(f"{language}/{submission.name}")
     return list(clips.values())
-
-
-def _nothing_usable(
-    root: Path, empty: list[str], skipped: dict[str, tuple[str, ...]]
-) -> DatasetError:
-    present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    passed = "; ".join(f"{len(names)} x {reason}" for reason, names in skipped.items())
-    return DatasetError(
-        f"No usable clip of {', '.join(empty)} in {root} (folders found: "
-        f"{', '.join(present) or 'none'}; passed over: {passed or 'nothing'}). "
-        "Give the folder that holds one folder per language, name only languages that it has, "
-        "or run: vocalsketch data download voxforge"
-    )
 
 
 VOXFORGE = Layout(

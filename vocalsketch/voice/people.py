@@ -58,11 +58,18 @@ def utter(person: Person, articulation: Articulation, rng: np.random.Generator) 
     voicing = sampled(articulation.voicing, samples)
     pulses = glottal_pulses(person, phase(person, sampled(articulation.pitch, samples), rng))
     breath = rng.standard_normal(samples)
-    vowel = _shaped(
-        voicing * (pulses + 0.15 * person.breathiness * breath), _vowel_tract(person, articulation)
-    )
+    place = _framed(articulation.vowel)
+    formants = [np.interp(place, np.arange(len(VOWELS)), VOWELS[:, order]) for order in range(3)]
+    formants.append(np.full(len(place), FOURTH_FORMANT))
+    frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
+    tract = np.ones((len(frequency), len(place)))
+    for formant, bandwidth in zip(formants, BANDWIDTHS, strict=True):
+        centre = (formant * person.tract)[None, :]
+        turned = centre**2 - frequency**2
+        tract *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
+    vowel = _shaped(voicing * (pulses + 0.15 * person.breathiness * breath), tract)
     centre = _framed(articulation.frication)[None, :]  # of a noise made at a narrow place
-    frequency = np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None], 30.0)
+    frequency = np.maximum(frequency, 30.0)
     gain = np.exp(-0.5 * (np.log2(frequency / centre) / 0.6) ** 2) + 0.02
     friction = _shaped((1.0 - voicing) * breath, gain)
     balanced = voicing * levelled(vowel) + (1.0 - voicing) * levelled(friction)
@@ -88,20 +95,6 @@ def glottal_pulses(person: Person, periods: Frames) -> Frames:
     opened = periods % 1.0 / person.openness
     # The flow t^2 (1 - t) has the derivative 2t - 3t^2, with its corner at the closure.
     return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
-
-
-def _vowel_tract(person: Person, articulation: Articulation) -> Frames:
-    """Return the gain of the vocal tract, (bins, frames of ``_shaped``)."""
-    vowel = _framed(articulation.vowel)
-    formants = [np.interp(vowel, np.arange(len(VOWELS)), VOWELS[:, order]) for order in range(3)]
-    formants.append(np.full(len(vowel), FOURTH_FORMANT))
-    frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
-    gain = np.ones((len(frequency), len(vowel)))
-    for formant, bandwidth in zip(formants, BANDWIDTHS, strict=True):
-        centre = (formant * person.tract)[None, :]
-        turned = centre**2 - frequency**2
-        gain *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
-    return gain
 
 
 def _framed(contour: Frames) -> Frames:
