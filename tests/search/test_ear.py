@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE
 from vocalsketch.features.audio import clip_of
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.ear import ear_of

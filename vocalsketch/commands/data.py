@@ -15,7 +15,7 @@ from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import AudioFile, Inventory
+    from vocalsketch.datasets.open import AudioFile, Inventory
 
 IDS_SHOWN = 10
 DOWNLOADS = (
@@ -43,7 +43,7 @@ def _info(arguments: argparse.Namespace) -> int:
     import pandas as pd
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
     from vocalsketch.features.audio import read_header
 
     inventory = take_inventory(arguments.root)
@@ -89,7 +89,7 @@ def _print_left_out(inventory: "Inventory") -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
 
     jobs = available_cores() if arguments.jobs is None else arguments.jobs
     if jobs < 1:

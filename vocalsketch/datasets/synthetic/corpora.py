@@ -20,14 +20,15 @@ from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
 from vocalsketch.datasets.synthetic.sounds import (
     CATALOGUE,
+    SAMPLE_RATE,
     SCENES,
     generator,
+    hiss,
     made,
     made_together,
     recording,
     write_wav,
 )
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, hiss
 from vocalsketch.files import cache_folder, locked, made_whole, write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
