@@ -42,8 +42,7 @@ def load_voxforge(
     No audio is decoded. Archives that are not unpacked yet are unpacked beside themselves, or in
     the cache folder where nothing can be written there. The order of languages gives the class
     indices. Of more than ``limit`` clips of a language (None: no limit) the seed chooses, round the
-    speakers, one clip each, so that as many people as possible are heard, and for each language on
-    its own.
+    speakers, one clip each, so that as many people as possible are heard.
 
     Raises:
         ConfigError: ``languages`` is empty or names one twice, or ``limit`` is below 1.
@@ -84,10 +83,8 @@ def load_voxforge(
 def speaker_of(submission: str) -> str:
     """Return the speaker's name: what stands before the first ``-`` of a submission's name.
 
-    'anonymous' is no person: very many people sent in under that name. As one speaker they would
-    all have to stand on the same side of a split and upset its shares, so each anonymous
-    submission counts as a speaker of its own. That one person sent in two anonymous submissions,
-    which a split may then part, cannot be known.
+    'anonymous' is no person: very many people sent in under that name, and would all have to stand
+    on the same side of a split. So each anonymous submission counts as a speaker of its own.
     """
     speaker = submission.partition("-")[0]
     anonymous = speaker.casefold().startswith(_ANONYMOUS)

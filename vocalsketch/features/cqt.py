@@ -99,8 +99,7 @@ class CQT(FrontEnd):
 
         Filtering is a product of spectra. Keeping one sample per hop of a filter's output folds
         its spectrum: with a transform of rows x columns points, columns of them hops, all rows are
-        summed. Filter and fold are together one small matrix product per column, and the result
-        is exact.
+        summed. Both are together one small matrix product per column, and exact.
         """
         kernels = self.constant("kernels", self._kernels, waveforms)  # (columns, rows, bins)
         columns, rows, _ = kernels.shape

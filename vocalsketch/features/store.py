@@ -1,9 +1,4 @@
-"""The feature store: each clip's features are computed once and kept on disk.
-
-``FeatureStore().fill(paths, front_end)`` computes what is missing with all cores and returns a
-``FeatureTable``; ``table[path]`` is one clip's features and ``table.stack(paths)`` an array of
-(clips, bins, frames).
-"""
+"""The feature store: each clip's features are computed once and kept on disk."""
 
 import json
 import math
@@ -123,8 +118,7 @@ class FeatureTable:
     """Features by audio file, read from the store as needed; it may be pickled.
 
     They are (bins, frames) float32; of a front end that caches waveforms these, (samples,).
-    What reads them raises a KeyError for a source that is not in the table, and a StorageError
-    where a file was removed since the table was made.
+    Reading raises a StorageError where a file was removed since the table was made.
 
     Attributes:
         shape: Of one clip's.
