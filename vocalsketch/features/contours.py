@@ -26,7 +26,7 @@ class ContourFeatures(FrontEnd):
 
     Loudness, pitch, periodicity and brightness as ``voice.listening`` hears them, each at
     ``POINTS`` equal distances in time from the first to the last audible frame; mean and deviation
-    there of ``BANDS`` mel bands in dB; log duration. Silence after a clip's end makes no difference.
+    there of ``BANDS`` mel bands in dB; log duration. Silence after a clip's end is not heard.
     """
 
     VERSION: ClassVar[int] = 2
