@@ -1,7 +1,7 @@
 """The registry of layouts: what lies at a path, what it lacks, and the corpus or clips in it."""
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -50,9 +50,6 @@ LAYOUTS = (
 
 NO_PART = "sounds in its folder that are no part of it"
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
-
-AudioFile = Sound | Imitation | LabelledClip
-Rows = list[tuple[str, str, AudioFile]]
 
 
 def layout_of(root: Path) -> Layout | None:
@@ -127,7 +124,16 @@ def join(development: Corpus, test: Corpus) -> Corpus:
                 f"{whole.root} ({whole.name}) includes {part.name}, which {part.root} is: sounds "
                 "that train would be tested. Choose another corpus for one side."
             )
-    first, second = _prefixed(development, development.name), _prefixed(test, test.name)
+
+    def prefixed(corpus: Corpus, prefix: str) -> Corpus:
+        sounds = [replace(each, id=f"{prefix}/{each.id}") for each in corpus.sounds]
+        imitations = [
+            replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
+            for each in corpus.imitations
+        ]
+        return replace(corpus, sounds=tuple(sounds), imitations=tuple(imitations))
+
+    first, second = prefixed(development, development.name), prefixed(test, test.name)
     here, there = ({s.path.resolve() for s in each.sounds} for each in (first, second))
     if here & there or first.name == second.name != "folder":
         raise DatasetError(
@@ -135,7 +141,7 @@ def join(development: Corpus, test: Corpus) -> Corpus:
             "Give test_root another corpus, or divide one corpus by its split."
         )
     if first.name == second.name:
-        second = _prefixed(test, f"{test.name}-2")
+        second = prefixed(test, f"{test.name}-2")
     reasons = first.missing | second.missing
     return Corpus(
         f"{development.name}+{test.name}",
@@ -144,17 +150,6 @@ def join(development: Corpus, test: Corpus) -> Corpus:
         first.imitations + second.imitations,
         {each: first.missing.get(each, ()) + second.missing.get(each, ()) for each in reasons},
         held_out=frozenset(sound.id for sound in second.sounds),
-    )
-
-
-def _prefixed(corpus: Corpus, prefix: str) -> Corpus:
-    return replace(
-        corpus,
-        sounds=tuple(replace(each, id=f"{prefix}/{each.id}") for each in corpus.sounds),
-        imitations=tuple(
-            replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
-            for each in corpus.imitations
-        ),
     )
 
 
@@ -217,10 +212,9 @@ class Inventory:
 
     corpus: Corpus | LabelledCorpus
     title: str  # what people call its layout
-    grouped_by: str  # what a group is: ``category``, ``language`` or ``class``
-    files: Rows  # of each its group, its kind (``sounds``, ``imitations`` or ``clips``), its record
+    # of each its category or class, its kind (``sounds``, ``imitations`` or ``clips``), its record
+    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
     left_out: Mapping[str, list[str]]  # what is lacking or not used, by reason
-    notes: list[str]  # what else is known of the whole
     others: Mapping[str, int]  # hidden or no sounds, by suffix
 
     @property
@@ -231,60 +225,39 @@ class Inventory:
 
 
 def take_inventory(root: str | Path) -> Inventory:
-    """List the audio of a data set of any layout; absent files are listed too.
+    """List the audio of a data set of any layout without decoding it; absent files are listed too.
 
     Raises:
         DatasetError: No data set lies there, or nothing of it is left.
     """
-    layout = None if str(root) == DEMO else layout_of(Path(root))
-    if layout is None and str(root) != DEMO:
-        raise DatasetError(describe(Path(root), imitated=False))
-    title = layout.title if layout else "the built-in demo corpus"
-    if layout and layout.load is None:
-        voxforge = layout.name == "voxforge"
-        clips = _languages(Path(root)) if voxforge else load_urbansound8k(Path(root), "skip")
-        rows: Rows = [(clip.label, "clips", clip) for clip in clips.clips]
-        grouped_by, note = ("language", "speakers") if voxforge else ("class", "folds")
-        pairs = {(clip.label, clip.group) for clip in clips.clips}
-        counts = Counter(label for label, _ in pairs)
-        if not voxforge:
-            counts = Counter(f"{int(clip.group):2}" for clip in clips.clips)
-        shown = ", ".join(f"{name.strip()} ({count:,})" for name, count in sorted(counts.items()))
-        return _inventory(clips, title, grouped_by, rows, clips.skipped, [f"{note}: {shown}"])
-    corpus = open_corpus(root, on_bad_audio="skip")
-    category = {sound.id: sound.category for sound in corpus.sounds}
-    rows = [(sound.category, "sounds", sound) for sound in corpus.sounds]
-    rows += [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
-    classes = {kind for sound in corpus.sounds for kind in sound.classes}
-    people = {each.participant for each in corpus.imitations} - {""}
-    notes = [f"{len(classes):,} classes"] if classes else []
-    notes += [f"{len(people):,} people imitate"] if people else []
-    return _inventory(corpus, title, "category", rows, corpus.missing, notes)
-
-
-def _languages(root: Path) -> LabelledCorpus:
-    present = [name for name in LANGUAGES if language_folder(root, name).is_dir()]
-    if not present:
-        raise DatasetError(f"{root} has no folder of a language: {', '.join(LANGUAGES)}.")
-    return load_voxforge(root, present, limit=None)
-
-
-def _inventory(
-    corpus: Corpus | LabelledCorpus,
-    title: str,
-    grouped_by: str,
-    rows: Rows,
-    skipped: Mapping[str, tuple[str, ...]],
-    notes: list[str],
-) -> Inventory:
-    """Return the inventory with what else lies there."""
-    used = {os.path.realpath(record.path) for _, _, record in rows}
-    found = list_audio(corpus.root) if corpus.root.is_dir() else Listing()
-    left_out = {reason: list(names) for reason, names in skipped.items()}
-    for path, reason in found.unusable.items():
-        left_out.setdefault(reason, []).append(path)
-    paths = [each.path for each in found.files]
-    strays = [path for path in paths if os.path.realpath(corpus.root / path) not in used]
-    if strays:
-        left_out[NO_PART] = strays
-    return Inventory(corpus, title, grouped_by, rows, left_out, notes, found.others)
+    path = root_of(root)
+    layout = layout_of(path)
+    if layout is None:
+        raise DatasetError(describe(path, imitated=False))
+    clips = None
+    if layout.name == VOXFORGE.name:
+        present = [name for name in LANGUAGES if language_folder(path, name).is_dir()]
+        clips = load_voxforge(path, present, limit=None)
+    elif layout.load is None:
+        clips = load_urbansound8k(path, "skip")
+    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
+    corpus: Corpus | LabelledCorpus
+    if clips is not None:
+        corpus = clips
+        files = [(clip.label, "clips", clip) for clip in clips.clips]
+        missing = clips.skipped
+    else:
+        corpus = imitated = open_corpus(path, on_bad_audio="skip")
+        category = {sound.id: sound.category for sound in imitated.sounds}
+        files = [(sound.category, "sounds", sound) for sound in imitated.sounds]
+        files += [(category[each.sound_id], "imitations", each) for each in imitated.imitations]
+        missing = imitated.missing
+    used = {os.path.realpath(record.path) for _, _, record in files}
+    found = list_audio(path) if path.is_dir() else Listing()
+    left_out = defaultdict(list, {reason: list(names) for reason, names in missing.items()})
+    for name, reason in found.unusable.items():
+        left_out[reason].append(name)
+    for each in found.files:
+        if os.path.realpath(path / each.path) not in used:
+            left_out[NO_PART].append(each.path)
+    return Inventory(corpus, layout.title, files, left_out, found.others)
