@@ -176,7 +176,17 @@ def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
         vowel=np.clip(1.1 * (brightness - 2.0), 0.0, 4.0),
         frication=np.clip(55.0 * 2.0 ** (0.8 * brightness + 1.4), 500.0, 6_500.0),
     )
-    return _recorded(utter(person, articulation, rng), rng)
+    spoken = utter(person, articulation, rng)
+    # as a cheap microphone in a small room takes it down
+    tail = rng.standard_normal(round(0.12 * SAMPLE_RATE))
+    tail *= np.exp(-np.arange(len(tail)) / (rng.uniform(0.01, 0.03) * SAMPLE_RATE))
+    tail *= rng.uniform(0.02, 0.1)
+    tail[0] = 1.0
+    pauses = rng.uniform(0.02, 0.1, 2) * SAMPLE_RATE
+    room = signal.fftconvolve(np.pad(spoken, (round(pauses[0]), round(pauses[1]))), tail)
+    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(room)), 0.7)
+    room = room / np.abs(room).max() + 10.0 ** (rng.uniform(-60, -42) / 20.0) * noise
+    return np.asarray(10.0 ** (rng.uniform(-14, -1) / 20.0) * room / np.abs(room).max())
 
 
 def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:
@@ -205,16 +215,3 @@ def _drift(frames: int, size: float, rng: np.random.Generator) -> Frames:
     """Return a slow random motion of standard deviation ``size``."""
     knots = rng.normal(0.0, size, max(frames // 40, 2) + 1)
     return np.interp(np.linspace(0, len(knots) - 1, frames), np.arange(len(knots)), knots)
-
-
-def _recorded(spoken: Frames, rng: np.random.Generator) -> Frames:
-    """Return the voice as a cheap microphone in a small room takes it down."""
-    tail = rng.standard_normal(round(0.12 * SAMPLE_RATE))
-    tail *= np.exp(-np.arange(len(tail)) / (rng.uniform(0.01, 0.03) * SAMPLE_RATE))
-    tail *= rng.uniform(0.02, 0.1)
-    tail[0] = 1.0
-    pauses = rng.uniform(0.02, 0.1, 2) * SAMPLE_RATE
-    room = signal.fftconvolve(np.pad(spoken, (round(pauses[0]), round(pauses[1]))), tail)
-    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(room)), 0.7)
-    room = room / np.abs(room).max() + 10.0 ** (rng.uniform(-60, -42) / 20.0) * noise
-    return np.asarray(10.0 ** (rng.uniform(-14, -1) / 20.0) * room / np.abs(room).max())
