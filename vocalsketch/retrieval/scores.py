@@ -203,11 +203,11 @@ def refuse_different_queries(one: Scores, other: Scores) -> None:
         mine, theirs = getattr(one, what), getattr(other, what)
         if mine != theirs:
             raise ConfigError(f"{pair}: their {what} differs, {mine!r} and {theirs!r}")
-    names = ([each.category for each in scores.categories] for scores in (one, other))
-    compared: list[tuple[str, Any, Any]] = [("categories", *names)]
+    mine, theirs = ([each.category for each in scores.categories] for scores in (one, other))
+    compared: list[tuple[str, Any, Any]] = [("categories", mine, theirs)]
     compared += [
-        (f"{what} in {mine.category}", getattr(mine, what), getattr(theirs, what))
-        for mine, theirs in zip(one.categories, other.categories, strict=False)
+        (f"{what} in {a.category}", getattr(a, what), getattr(b, what))
+        for a, b in zip(one.categories, other.categories, strict=False)
         for what in ("queries", "candidates", "targets")
     ]
     for what, ours, others in compared:
