@@ -95,7 +95,7 @@ class Index:
                 found.address = remote.address
                 return found
         if address or (Path(folder) / "_versions").is_dir():
-            from vocalsketch.search.lance_index import LanceIndex
+            from vocalsketch.search.lance import LanceIndex
 
             return LanceIndex(folder, library, threads)
         return cls(folder, library, threads)

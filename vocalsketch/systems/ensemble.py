@@ -175,6 +175,7 @@ class Ensemble(System):
                 yield member, weight, asked, found / weight if self.inner_product else found
 
 
+@torch.enable_grad()
 def _unlikelihood(
     weights: NDArray[np.float64], categories: Sequence[tuple[Tensor, Tensor]]
 ) -> tuple[float, NDArray[np.float64]]:
