@@ -114,9 +114,10 @@ def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[
             "or a front end of more bands."
         )
     first, *others = geometry.filters
-    stages: list[nn.Module] = [stage(channels, first, 5, geometry.batch_norm, stride=2)]
+    norm = nn.BatchNorm2d if geometry.batch_norm else None
+    stages: list[nn.Module] = [stage(channels, first, 5, stride=2, norm=norm)]
     for before, after in zip(geometry.filters, others, strict=False):
-        stages += [stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
+        stages += [stage(before, after, 3, norm=norm), nn.MaxPool2d(2)]
     return nn.Sequential(*stages), geometry.filters[-1] * rows
 
 
@@ -174,13 +175,13 @@ class MobileNet(nn.Sequential):
     def __init__(self, name: str, channels: int = 1) -> None:
         width = int(name.removeprefix("mn")) / 10
         before = _whole(STEM * width)
-        layers: list[nn.Module] = [_convolution(channels, before, 3, nn.Hardswish, stride=2)]
+        layers: list[nn.Module] = [convolution(channels, before, 3, nn.Hardswish, stride=2)]
         for kernel, expanded, filters, squeeze, swish, stride in BLOCKS:
             sizes = before, _whole(expanded * width), _whole(filters * width)
             activation = nn.Hardswish if swish else nn.ReLU
             layers.append(_Block(sizes, kernel, stride, activation, squeeze=squeeze))
             before = sizes[-1]
-        super().__init__(*layers, _convolution(before, WIDENING * before, 1, nn.Hardswish))
+        super().__init__(*layers, convolution(before, WIDENING * before, 1, nn.Hardswish))
         self.values = WIDENING * before
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -210,12 +211,12 @@ class _Block(nn.Module):
     ) -> None:
         super().__init__()
         before, expanded, after = sizes
-        filtered = _convolution(expanded, expanded, kernel, activation, stride, groups=expanded)
+        filtered = convolution(expanded, expanded, kernel, activation, stride, groups=expanded)
         self.block = nn.Sequential(
-            *([_convolution(before, expanded, 1, activation)] if expanded != before else []),
+            *([convolution(before, expanded, 1, activation)] if expanded != before else []),
             filtered,
             *([_Excitation(expanded)] if squeeze else []),
-            _convolution(expanded, after, 1),
+            convolution(expanded, after, 1, None),
         )
         self.residual = stride == 1 and before == after
 
@@ -240,21 +241,22 @@ class _Excitation(nn.Module):
         return weighed
 
 
-def _convolution(
+def stage(
     before: int,
     after: int,
     kernel: int,
-    activation: type[nn.Module] | None = None,
+    activation: type[nn.Module] | None = nn.ReLU,
     stride: int = 1,
     groups: int = 1,
+    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
 ) -> nn.Sequential:
-    norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
-    layers = [
-        nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=False),
-        norm(after),
-        *([activation()] if activation else []),
-    ]
-    return nn.Sequential(*layers)
+    """Return a convolution, and where asked for a normalisation and an activation."""
+    conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=norm is None)
+    normed = [norm(after)] if norm else []
+    return nn.Sequential(conv, *normed, *([activation()] if activation else []))
+
+
+convolution = partial(stage, norm=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01))
 
 
 def _whole(channels: float) -> int:
@@ -304,16 +306,6 @@ class Cnn9(nn.Sequential):
         return {
             own(name): value.mT if value.dim() == 4 else value for name, value in weights.items()
         }
-
-
-def stage(
-    before: int, after: int, kernel: int, norm: bool = True, stride: int = 1
-) -> nn.Sequential:
-    """Return a convolution, batch normalisation where asked for, and a ReLU."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=not norm)
-    ]
-    return nn.Sequential(*layers, *([nn.BatchNorm2d(after)] if norm else []), nn.ReLU())
 
 
 BACKBONES: Mapping[str, Callable[[int], MobileNet | Cnn9]] = {  # by name, of so many channels
