@@ -1,4 +1,4 @@
-"""Published sets of vocal imitations beside VocalSketch.
+"""Sets of vocal imitations beside VocalSketch: published ones, and people's own.
 
 - VimSketch: VocalSketch and the Vocal Imitation Set in one, 12,543 imitations of 542 sounds.
   Zenodo record 2596911, CC BY 4.0. B. Kim, M. Cartwright, F. Pishdadian and B. Pardo, 2019,
@@ -9,7 +9,7 @@
 - QVIM-dev: the development set of the AES AIMLA challenge 2025; its licence is on its page.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +18,6 @@ from vocalsketch.datasets.records import (
     ALONE,
     ONE_CATEGORY,
     Corpus,
-    Imitation,
     Layout,
     OnBadAudio,
     Sound,
@@ -26,7 +25,7 @@ from vocalsketch.datasets.records import (
     single_categories,
 )
 from vocalsketch.datasets.tables import read_rows, read_text
-from vocalsketch.datasets.vocalsketch import ONE_ROW, rows_of_the_task
+from vocalsketch.datasets.vocalsketch import rows_of_the_task
 
 VIMSKETCH_TABLES = {
     "references": "reference_file_names.csv",
@@ -43,6 +42,8 @@ _COLUMNS = ("imitation_filename", "reference_filename")
 QVIM_TABLE = "DEV Dataset.csv"
 QUERIES = ("Query 1", "Query 2", "Query 3")
 
+CSV_COLUMNS = ("imitation", "sound", "category")
+
 
 def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of VimSketch.
@@ -52,27 +53,25 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     Every sound is ranked among all.
     """
     tree = Tree(root, on_bad_audio)
-    sounds: dict[str, Sound] = {}
     known = set()
     for name, path in _listed("references", tree):
         key = _key(name)
         known.add(key)
-        if key in sounds:
-            both = f"{sounds[key].id}, {name}"
+        if key in tree.sounds:
+            both = f"{tree.sounds[key].id}, {name}"
             tree.fault("has several references of one key", both, "Keep one of each.")
         elif path is not None:
             kind = class_of(key)
-            sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
-    imitations = {}
+            tree.sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
     for name, path in _listed("vocal_imitations", tree):
-        if _key(name) not in known:
+        key = _key(name)
+        if key not in known:
             remedy = "Restore their references, or leave them out of the table and the folder."
             tree.fault("has imitations of nothing", name, remedy)
-        elif name in imitations:
-            tree.fault("names imitations twice", name, ONE_ROW)
-        elif path is not None and _key(name) in sounds:
-            imitations[name] = Imitation(name, path, sounds[_key(name)].id)
-    return tree.corpus(VIMSKETCH.name, sounds.values(), imitations.values())
+        elif key in tree.sounds:
+            table = VIMSKETCH_TABLES["vocal_imitations"]
+            tree.imitated(name, path, tree.sounds[key].id, table=table)
+    return tree.corpus(VIMSKETCH.name)
 
 
 def class_of(key: str) -> str:
@@ -112,24 +111,18 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
     about ten of which one was imitated. A class of a single recording is left out and listed.
     """
     tree = Tree(root, on_bad_audio)
-    sounds = {sound.id: sound for sound in _recordings(tree)}
-    imitations: dict[str, Imitation] = {}
+    recordings = list(_recordings(tree))
+    alone = set(single_categories(recordings))
+    tree.sounds = {each.id: each for each in recordings if each.category not in alone}
     for row in rows_of_the_task(tree.place(IMITATIONS), _COLUMNS):
         name, reference = composed(row["imitation_filename"]), row["reference_filename"]
-        target = None
-        if reference:
-            target = tree.audio(f"{REFERENCES}/{reference}")
-        else:
+        target = tree.audio(f"{REFERENCES}/{reference}") if reference else None
+        if not reference:
             tree.fault("has imitations of nothing", name, f"Restore their rows of {IMITATIONS}.")
         path = tree.audio(f"vocal_imitations/included/{name}")
-        if name in imitations:
-            tree.fault(f"names imitations twice in {IMITATIONS}", name, ONE_ROW)
-        if path is not None and target is not None:
-            sound_id = composed(target.name)
-            imitations[name] = Imitation(name, path, sound_id, row["participant_id"])
-    alone = set(single_categories(sounds.values()))
-    kept = [sound for sound in sounds.values() if sound.category not in alone]
-    return tree.corpus(VOCAL_IMITATION_SET.name, kept, imitations.values(), {ALONE: alone})
+        sound_id = composed(target.name) if target else ""
+        tree.imitated(name, path, sound_id, row["participant_id"], IMITATIONS)
+    return tree.corpus(VOCAL_IMITATION_SET.name, {ALONE: alone})
 
 
 def _recordings(tree: Tree) -> Iterator[Sound]:
@@ -156,8 +149,6 @@ def _recordings(tree: Tree) -> Iterator[Sound]:
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant."""
     tree = Tree(root, on_bad_audio)
-    sounds: dict[str, Sound] = {}
-    imitations: dict[str, Imitation] = {}
 
     def located(folder: str, name: str, line: int) -> tuple[str, Path | None]:
         path = tree.audio(f"{folder}/{name}", f" ({QVIM_TABLE}, line {line})")
@@ -171,14 +162,100 @@ def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         item, path = located("Items", f"{kind}/{row['Items']}", line)
         if path is not None:
             label = row["Label"] or PurePosixPath(item).stem
-            sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
+            tree.sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
         for cell in filter(None, (row[column] for column in QUERIES)):
             query, path = located("Queries", f"{kind}/{cell}", line)
-            if query in imitations:
-                tree.fault(f"names queries twice in {QVIM_TABLE}", query, "Keep one cell of each.")
-            if path is not None:
-                imitations[query] = Imitation(query, path, item)
-    return tree.corpus(QVIM.name, sounds.values(), imitations.values())
+            tree.imitated(query, path, item, table=QVIM_TABLE)
+    return tree.corpus(QVIM.name)
+
+
+def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read one's own sounds and imitations of them.
+
+    They lie in ``sounds/x.wav`` or ``sounds/<category>/x.wav`` and ``imitations/<sound
+    stem>/*.wav``, in any format that is decoded.
+    """
+    tree = Tree(root, on_bad_audio)
+    _read_sounds(tree)
+    _read_imitations(tree)
+    if not tree.imitations:
+        how = "put audio into imitations/<sound>/"
+        tree.fault("holds no imitation", how, "Such a folder is named after the sound's file.")
+    return tree.corpus("folder")
+
+
+def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
+    """Read the sounds and imitations that a table names, one imitation in a row.
+
+    The columns are imitation, sound and category; paths are relative to the table itself.
+    """
+    tree = Tree(table, on_bad_audio)
+    categories: dict[str, str] = {}
+
+    def located(name: str) -> tuple[str, Path | None]:
+        path = tree.find(name)
+        identity = tree.identity(name, path)
+        if path is None:
+            tree.gone(identity)
+        return identity, path
+
+    for line, row in read_rows(table, CSV_COLUMNS):
+        empty = [column for column, value in row.items() if not value]
+        for column in empty:
+            tree.fault("has empty cells", f"line {line}: {column} is empty", "Fill them in.")
+        if empty:
+            continue
+        name, path = located(row["sound"])
+        category = categories.setdefault(name, row["category"])
+        if category != row["category"]:
+            of = f"line {line} puts {name!r} into {row['category']!r}, an earlier one into "
+            remedy = "Give each sound one category."
+            tree.fault("gives sounds two categories", f"{of}{category!r}", remedy)
+        if path is not None:
+            tree.sounds[name] = Sound(name, path, category, PurePosixPath(name).stem)
+        imitation, path = located(row["imitation"])
+        tree.imitated(imitation, path, name, table=f"{table.name} (line {line})")
+    return tree.corpus("folder")
+
+
+def _audio_files(tree: Tree, name: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Yield each audio file of a folder and the names that lead to it from there."""
+    folder = tree.place(name)
+    for path in audio_in(folder):
+        yield path, tuple(map(composed, path.relative_to(folder).parts))
+
+
+def _read_sounds(tree: Tree) -> None:
+    same_stem: dict[str, list[Sound]] = defaultdict(list)
+    for path, parts in _audio_files(tree, "sounds"):
+        if len(parts) > 2:
+            remedy = "Sounds lie in sounds/ or in sounds/<category>/. Move them."
+            tree.fault("holds sounds that lie too deep", "/".join(parts), remedy)
+            continue
+        category = parts[0] if len(parts) == 2 else ONE_CATEGORY
+        stem = PurePosixPath(parts[-1]).stem
+        same_stem[stem].append(Sound(parts[-1], path, category, stem))
+    for stem, sounds in same_stem.items():
+        tree.sounds[stem] = sounds[0]
+        if len(sounds) > 1:
+            folder = tree.place("sounds")
+            files = ", ".join(sorted(str(sound.path.relative_to(folder)) for sound in sounds))
+            which = f"imitations/{stem} could mean any of {files}"
+            remedy = "Give each sound a name of its own."
+            tree.fault("has several sounds of one name", which, remedy)
+
+
+def _read_imitations(tree: Tree) -> None:
+    times = Counter(stem.casefold() for stem in tree.sounds)
+    alike = {stem.casefold(): sound for stem, sound in tree.sounds.items()}
+    for path, parts in _audio_files(tree, "imitations"):
+        key = parts[0].casefold()
+        sound = tree.sounds.get(parts[0]) or (alike[key] if times[key] == 1 else None)
+        if len(parts) == 2 and sound:
+            tree.imitated("/".join(parts), path, sound.id)
+        else:
+            remedy = "Imitations lie in imitations/<name of the sound's file without its ending>/."
+            tree.fault("holds in imitations/ what matches no sound", parts[0], remedy)
 
 
 VIMSKETCH = Layout(
@@ -207,4 +284,20 @@ QVIM = Layout(
     tree=f"ROOT/{QVIM_TABLE}, ROOT/Items/<class>/<item> and ROOT/Queries/<class>/<query>",
     needs=((QVIM_TABLE,), ("Items/",), ("Queries/",)),
     load=load_qvim,
+)
+FOLDER = Layout(
+    name="folder",
+    title="a folder of one's own",
+    tree="ROOT/sounds/<sound>.wav or ROOT/sounds/<category>/<sound>.wav, and "
+    "ROOT/imitations/<sound>/<any name>.wav",
+    needs=(("sounds/",), ("imitations/",)),
+    load=load_folder,
+)
+CSV = Layout(
+    name="csv",
+    title="a table of one's own",
+    tree="a .csv file with the columns imitation, sound and category, its paths relative to itself",
+    needs=((f"the columns {', '.join(CSV_COLUMNS)}",),),
+    columns=CSV_COLUMNS,
+    load=load_csv,
 )
