@@ -1,7 +1,7 @@
 """Fixtures that every test may use."""
 
-import importlib
 import gc
+import importlib
 import itertools
 import os
 import signal
