@@ -14,13 +14,7 @@ from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
 from vocalsketch.search.query import HeardPart, heard_part, prepared
 from vocalsketch.search.segment import Floats
-from vocalsketch.search.shard import (
-    Aligned,
-    Candidate,
-    Hit,
-    Scores,
-    Shard,
-)
+from vocalsketch.search.shard import Aligned, Candidate, Hit, Scores, Shard, fused
 
 SCORES_AT_ONCE = 2**22  # of all queries that are scored together, 16 MB; of one query, if more
 
