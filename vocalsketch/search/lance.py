@@ -66,10 +66,6 @@ class LanceIndex(Index):
     index a query takes its nearest windows by compressed embeddings, and those are ranked exactly.
 
     Its arguments are those of ``Index``, or an address such as ``s3://bucket/sounds``.
-
-    Raises:
-        StorageError: It cannot be reached, or is no whole dataset of this kind.
-        ConfigError: pylance is not installed.
     """
 
     def __init__(
@@ -218,9 +214,8 @@ def export_lance(
         Whether there is a vector index: whether searches are approximate.
 
     Raises:
-        ConfigError: The system has no such score, the indexes do not go together, something is
-            there already, or pylance is not installed.
-        StorageError: The address cannot be reached or written.
+        ConfigError: The system has no such score, the indexes do not go together, or something is
+            there already.
     """
     first = Searcher(indexes).indexes[0]
     if not first.system.inner_product:

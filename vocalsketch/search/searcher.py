@@ -57,8 +57,6 @@ class Searcher:
 
         Raises:
             StorageError: None can be opened; with ``fuse``, one cannot.
-            CheckpointError: A system is missing, or not the one that made its index.
-            ConfigError: They do not go together.
         """
         indexes, missing = [], {}
         for folder in folders:

@@ -58,13 +58,7 @@ class Candidate(NamedTuple):
 class Shard:
     """One library's rows as a search ranks them, by one system or by the product of several.
 
-    Args:
-        indexes: Of the library.
-        orders: For each, as ``fused`` returns them.
-        wishes: What narrows or weighs the rows.
-
-    Raises:
-        ConfigError: Words are given, and the system's scores are no likelihoods.
+    Its indexes have orders as ``fused`` returns them.
     """
 
     def __init__(
