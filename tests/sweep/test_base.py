@@ -59,7 +59,7 @@ def test_a_key_of_a_class_that_is_searched_is_known(study_file: Callable[..., Pa
     [
         (
             {"model.init_args.droput": {"type": "float", "low": 0, "high": 1}},
-            "The nearest is 'model.init_args.dropout'",
+            "did you mean 'model.init_args.dropout'",
         ),
         (
             {**MOMENTUM, "optimizer": {**MOMENTUM["optimizer"], "choices": ["torch.optim.Adam"]}},

@@ -201,9 +201,7 @@ def test_a_trial_beyond_the_total_trains_nothing(
 def test_an_objective_that_is_not_logged_names_those_that_are(
     study: optuna.Study, untracked: Definition, tmp_path: Path
 ) -> None:
-    other = dataclasses.replace(
-        untracked, objective={"metric": "val/mrrr", "direction": "maximize"}
-    )
+    other = dataclasses.replace(untracked, objective="val/mrrr")
     with pytest.raises(StudyError, match="choose val/loss, val/mrr"):
         run(study, other, tmp_path, Runs())
 

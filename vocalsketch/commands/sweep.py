@@ -166,7 +166,7 @@ def _print_best(study: "Study", definition: "Definition") -> int:
 
     trial, seeds = best_trial(study), definition.seeds
     print(
-        f"best trial {trial.number}: {definition.metric} {trial.value:.4f} "
+        f"best trial {trial.number}: {definition.objective} {trial.value:.4f} "
         f"(validation half, {seeds} seed{'s' * (seeds > 1)}, {corpus_tag(definition.corpus)})"
     )
     for name, value in trial.params.items():

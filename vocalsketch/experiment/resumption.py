@@ -1,7 +1,6 @@
 """Going on with a run that was interrupted, killed or ended before its evaluation."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytorch_lightning as pl
 import yaml
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch.optim import Optimizer
 
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.splits import read_manifest
@@ -99,25 +97,6 @@ def refuse_another_split(checkpoint: Path, data: pl.LightningDataModule, *, goes
             f"({now.fingerprint}), which may test what trained: give --data.init_args.split "
             f"{shlex.quote(str(kept))} and the same corpus, or begin a new run."
         )
-
-
-def check_optimizers(path: Path, optimizers: Sequence[Optimizer]) -> None:
-    """Check that the optimizers' state, loaded from a checkpoint, is of optimizers of their kind.
-
-    Torch takes any that has as many groups and weights, and fails in the first step.
-
-    Raises:
-        CheckpointError: A value is missing that such an optimizer has.
-    """
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            missing = sorted(optimizer.defaults.keys() - group.keys())
-            if missing:
-                raise CheckpointError(
-                    f"{path} is of another optimizer: for {type(optimizer).__name__} it lacks "
-                    f"{', '.join(missing)}. Use the optimizer that the run began with (config.yaml "
-                    "in its folder), or begin a new run."
-                )
 
 
 def changes(folder: RunFolder, config: str) -> list[str]:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,11 +12,12 @@ from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.config import Tree, assigned, values_of, write_tree
+from vocalsketch.experiment.config import Tree, assigned, remedy, values_of, write_tree
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
 from vocalsketch.experiment.refusals import without_noise
 from vocalsketch.files import write_text
 from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.space import Choices, Space
 
 
 def checked(definition: Definition, *, prepare: bool = True) -> Definition:
@@ -33,14 +36,18 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         raise ConfigError(f"The base config does not validate: {error}") from error
     space = definition.parameters
     keys = _keys(cli)
-    for key, classes in space.class_choices().items():
+    for key, choice in _classes(space):
         if key in keys:
-            for choice in classes:
-                try:
-                    keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
-                except ConfigError as error:
-                    raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
-    space.check_keys(keys)
+            try:
+                keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
+            except ConfigError as error:
+                raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
+    for name, parameter in space.parameters.items():
+        if parameter.key not in keys:
+            raise ConfigError(
+                f"Parameter {name!r} sets {parameter.key!r}, a key that the base config does not "
+                f"have: {remedy(parameter.key, keys)}"
+            )
     data = cli.datamodule
     if not isinstance(data, RetrievalDataModule):
         raise ConfigError(
@@ -49,8 +56,8 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         )
     categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
     known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
-    if definition.metric not in known:
-        raise ConfigError(f"objective is {definition.metric!r}: choose {', '.join(known)}.")
+    if definition.objective not in known:
+        raise ConfigError(f"objective is {definition.objective!r}: choose {', '.join(known)}.")
     loggers = cli.trainer.loggers
     found = dataclasses.replace(
         definition,
@@ -88,6 +95,13 @@ def corpus_of(definition: Definition) -> Corpus:
     """Return the corpus of a study."""
     corpus: Corpus = _parsed(definition.config).datamodule.corpus
     return corpus
+
+
+def _classes(space: Space) -> Iterator[tuple[str, Any]]:
+    """Yield each searched ``class_path`` key with each of the classes that it may name."""
+    for each in space.parameters.values():
+        if each.key.endswith("class_path") and isinstance(each, Choices):
+            yield from ((each.key, choice) for choice in each.choices)
 
 
 def _keys(cli: ExperimentCLI) -> set[str]:

@@ -10,9 +10,8 @@ import matplotlib as mpl
 import optuna
 from matplotlib import pyplot as plt
 from omegaconf import OmegaConf
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from optuna.visualization.matplotlib import plot_optimization_history
-from pandas import DataFrame
 from rich.table import Table
 
 from vocalsketch.callbacks.results import show_picture
@@ -26,7 +25,7 @@ from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.base import check_one_split, corpus_of
 from vocalsketch.sweep.definition import Definition, best_trial
 from vocalsketch.sweep.trial import track
-from vocalsketch.sweep.trials import REASON, experimental, first_attempt, take_tally
+from vocalsketch.sweep.trials import experimental, first_attempt, take_tally
 
 RESULTS = "results_test.json"
 MACRO = "macro mean"
@@ -39,7 +38,7 @@ def export(definition: Definition, trial: FrozenTrial) -> str:
     tree = definition.parameters.applied(definition.config, values)
     seeds = f"{definition.seeds} seed" + ("s" if definition.seeds > 1 else "")
     return (
-        f"# Trial {trial.number} of study {definition.name}: {definition.metric} "
+        f"# Trial {trial.number} of study {definition.name}: {definition.objective} "
         f"{trial.value:.4f}, {seeds},\n"
         f"# on the validation half, {corpus_tag(definition.corpus)}.\n"
         "# The best of many is lucky too: `vocalsketch sweep best STUDY --retrain 10` says what\n"
@@ -117,7 +116,8 @@ def summarise(study: optuna.Study, definition: Definition) -> Path | None:
     trials = study.get_trials(deepcopy=False)
     history, config = folder / "report" / "history.png", folder / "best.yaml"
     write_history(study, definition, history)
-    write_trials(trials, folder / "report" / "trials.csv")
+    with written_whole(folder / "report" / "trials.csv") as temporary:
+        study.trials_dataframe().to_csv(temporary, index=False)
     write_text(config, export(definition, best))
     found = {"trial": best.number, "value": best.value, "parameters": best.params}
     summary: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
@@ -140,27 +140,10 @@ def summarise(study: optuna.Study, definition: Definition) -> Path | None:
 
 def write_history(study: optuna.Study, definition: Definition, path: Path) -> None:
     """Draw the value of each complete trial, and the best up to it, into a PNG file."""
-    target = f"{definition.metric}, validation half"
+    target = f"{definition.objective}, validation half"
     with mpl.rc_context(), experimental():  # Optuna's drawing changes the style
         axes = plot_optimization_history(study, target_name=target)
         axes.set_title(f"{definition.name}, {corpus_tag(definition.corpus)}")
         with written_whole(path) as temporary:
             plt.savefig(temporary, format="png", dpi=RESOLUTION)
         plt.close()
-
-
-def write_trials(trials: list[FrozenTrial], path: Path) -> None:
-    """Write a row for each trial: state, value, seconds, reason and parameters."""
-    rows = [
-        {
-            "trial": trial.number,
-            "state": trial.state.name.lower(),
-            "value": trial.value if trial.state == TrialState.COMPLETE else None,
-            "seconds": None if trial.duration is None else trial.duration.total_seconds(),
-            "reason": trial.user_attrs.get(REASON),
-            **trial.params,
-        }
-        for trial in trials
-    ]
-    with written_whole(path) as temporary:
-        DataFrame(rows, dtype=object).to_csv(temporary, index=False)

@@ -209,7 +209,7 @@ class Objective:
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
         parameters = self.space.suggest(trial)
         tree = self.space.applied(self.definition.config, parameters)
-        folder, metric = trial_folder(self.definition.folder, first), self.definition.metric
+        folder, metric = trial_folder(self.definition.folder, first), self.definition.objective
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds
         for seed in [each for each in seeds if str(each) not in values]:
