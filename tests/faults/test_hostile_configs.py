@@ -14,8 +14,8 @@ import yaml
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.config import read_mapping
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import read_definition
+from vocalsketch.sweep.run import checked
 
 Change = Callable[[dict[str, Any], Any], object]
 DDP = "pytorch_lightning.strategies.DDPStrategy"

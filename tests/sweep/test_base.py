@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import read_definition
+from vocalsketch.sweep.run import checked
 
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "sweeps").glob("*.yaml"))
 OPTIMIZER = "model.init_args.optimizer"

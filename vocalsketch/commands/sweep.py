@@ -92,7 +92,8 @@ def _best(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import write_text
     from vocalsketch.jobs.job import choose_slots
     from vocalsketch.sweep.definition import best_trial
-    from vocalsketch.sweep.report import export, retrain, retrained_table
+    from vocalsketch.sweep.report import export, retrained_table
+    from vocalsketch.sweep.run import retrain
 
     if arguments.retrain is not None and arguments.retrain < 1:
         raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")

@@ -4,6 +4,7 @@ import argparse
 import inspect
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,7 @@ from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import read_mapping, remedy
 from vocalsketch.experiment.refusals import is_raised_by, refusals_explained
-from vocalsketch.experiment.resumption import WholeCheckpoints
-from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
+from vocalsketch.experiment.run_folder import RunFolder, WholeCheckpoints, choose_run_folder
 from vocalsketch.systems.registry import EXTENSIONS, extensions
 
 # what is about a run as a whole
@@ -124,7 +124,8 @@ class ExperimentCLI(LightningCLI):
             raise
         finally:
             if not hasattr(self, "trainer") and self.config.run_dir is None:
-                self.folder.drop_if_empty()
+                with suppress(OSError):  # of a folder that holds something
+                    self.folder.path.rmdir()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""

@@ -1,4 +1,4 @@
-"""Running one experiment: train, then rank both halves with the best checkpoint."""
+"""Running one experiment: train, then rank both halves with the best checkpoint, or only rank."""
 
 import os
 import shlex
@@ -14,9 +14,15 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
+from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.wandb_tracker import trackers
-from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
+from vocalsketch.datamodules import (
+    ClassificationDataModule,
+    ImitationsDataModule,
+    RetrievalDataModule,
+)
 from vocalsketch.datamodules.batches import Part
+from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
@@ -26,15 +32,16 @@ from vocalsketch.experiment.refusals import (
     refusals_explained,
     without_noise,
 )
-from vocalsketch.experiment.resumption import (
+from vocalsketch.experiment.run_folder import (
+    CHOSEN,
     best_of,
     changes,
     checkpoint_to_go_on_from,
     refuse_another_split,
     stopped_early,
 )
-from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.systems import System
 from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.classification import Confusion
@@ -222,3 +229,44 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
         print(f"Saved in {cli.folder.path}")
     for folder in (shlex.quote(str(each)) for each in offline):
         print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync {folder}`.")
+
+
+@without_noise()
+def rank(
+    folder: Path,
+    name: str,
+    system: System,
+    root: str,
+    split: str,
+    on_bad_audio: OnBadAudio,
+    test_root: str | None = None,
+    *,
+    half: Half = "test",
+) -> Results:
+    """Rank a half of a corpus, write the results into a folder and return them.
+
+    The system stands in them under ``name``; ``root``, ``split``, ``on_bad_audio`` and
+    ``test_root`` are as of a data module.
+
+    Raises:
+        VocalSketchError: Bad input, whatever it is.
+    """
+    data = ImitationsDataModule(
+        root,
+        imitation_front_end=system.front_ends["imitation"],
+        recording_front_end=system.front_ends["recording"],
+        split=split,
+        on_bad_audio=on_bad_audio,
+        test_root=test_root,
+    )
+    writer = ResultsWriter(folder, name)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[writer],
+    )
+    evaluate = trainer.test if half == "test" else trainer.validate
+    evaluate(RetrievalTask(system), data, verbose=False)
+    return writer.written[half]
