@@ -27,7 +27,7 @@ from vocalsketch.systems import load_system
 from vocalsketch.web.libraries import Libraries
 
 lance = pytest.importorskip("lance")
-export_lance = pytest.importorskip("vocalsketch.search.lance_export").export_lance
+export_lance = pytest.importorskip("vocalsketch.search.lance").export_lance
 
 CROWD = 600  # rows of which a vector index is made
 QUERY = chirp(1, 0.7).astype(np.float32), RATE

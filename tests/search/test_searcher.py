@@ -465,7 +465,7 @@ def test_a_system_of_ones_own_is_indexed_and_searched(
 def test_searching_loads_no_training() -> None:
     code = (
         "import sys, vocalsketch.search as search; [getattr(search, n) for n in search.__all__]\n"
-        "import vocalsketch.search.desktop\n"
+        "import vocalsketch.search.query\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pytorch_lightning', 'pandas')"
         " or m.startswith(('vocalsketch.datamodules', 'vocalsketch.tasks'))))"
     )

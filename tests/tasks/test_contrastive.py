@@ -19,9 +19,8 @@ from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.mel import PreemphasisedMel
-from vocalsketch.models import backbones
-from vocalsketch.models.backbones import MobileNet
-from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models import encoder
+from vocalsketch.models.encoder import EncoderGeometry, MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.tasks import ContrastiveTask
 
@@ -118,7 +117,7 @@ def test_every_config_goes_on_bit_for_bit(
     for variable in ("VOCALSKETCH_ROOT", "VIMSKETCH_ROOT", "QVIM_ROOT"):
         monkeypatch.setenv(variable, root)
     settings = yaml.safe_load(shipped.read_text().replace("mn10", "mn01"))
-    monkeypatch.setattr(backbones, "CNN9_FILTERS", (2, 2, 2, 2))
+    monkeypatch.setattr(encoder, "CNN9_FILTERS", (2, 2, 2, 2))
     settings["data"]["init_args"] |= {"batch_size": 2, "split": "paper", "jobs": 1}
     settings["data"]["init_args"].pop("test_root", None)
     settings["trainer"] |= {"max_epochs": 2, "logger": False, "enable_progress_bar": False}
@@ -328,10 +327,10 @@ def test_a_frozen_backbone_stays_and_is_credited(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights and running means stay those of the release; the projection learns."""
-    monkeypatch.setattr(backbones, "CNN9_FILTERS", (2, 2, 2, 2))
+    monkeypatch.setattr(encoder, "CNN9_FILTERS", (2, 2, 2, 2))
     released = {
         f"embedding_net.conv_block{block}.{kind}{number}.{name}": value
-        for block, maps in enumerate(backbones.Cnn9(), start=1)
+        for block, maps in enumerate(encoder.Cnn9(), start=1)
         for number, pair in enumerate(maps[:2], start=1)
         for kind, layer in (("conv", pair[0]), ("bn", pair[1]))
         for name, value in layer.state_dict().items()
@@ -352,6 +351,6 @@ def test_a_frozen_backbone_stays_and_is_credited(
         for name, value in held["state_dict"].items()
         if name.startswith(prefix)
     }
-    assert_alike(found, backbones.Cnn9.released(released))
+    assert_alike(found, encoder.Cnn9.released(released))
     assert len(held["optimizer_states"][0]["state"]) == 4  # weight and bias of two projections
     assert "Ma and Lerch" in held["vocalsketch"]["provenance"]["licence"]

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError, StorageError
-from vocalsketch.features.audio import clip_of
 from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.query import Waveform
@@ -95,7 +94,7 @@ class Index:
                 found.address = remote.address
                 return found
         if address or (Path(folder) / "_versions").is_dir():
-            from vocalsketch.search.lance_index import LanceIndex
+            from vocalsketch.search.lance import LanceIndex
 
             return LanceIndex(folder, library, threads)
         return cls(folder, library, threads)
@@ -186,17 +185,8 @@ class Index:
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries as imitations: (queries, width)."""
-        if isinstance(self.listener, Ear):
-            return np.stack([self.listener.embed(waveform, rate) for waveform, rate in queries])
-        import torch
-
-        front_end = self.system.front_ends["imitation"]
-        clips = [clip_of(waveform, rate, front_end) for waveform, rate in queries]
         # one by one: a batch of another size would change an embedding's last bits
-        with torch.inference_mode():
-            heard = [self.system.hear("imitation", torch.from_numpy(clip)[None]) for clip in clips]
-        embeddings: Floats = torch.cat(heard).float().numpy()
-        return embeddings
+        return np.stack([self.listener.hear_query(waveform, rate) for waveform, rate in queries])
 
     def scores(
         self,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack
@@ -214,17 +215,15 @@ def _fused(indexes: Sequence[Index]) -> list[Rows | None]:
 
 def _check_different(indexes: Sequence[Index]) -> None:
     """Refuse shards that are not of different libraries by one system."""
-    for number, other in enumerate(indexes[1:], start=1):
-        one = indexes[0]
+    for one, other in combinations(indexes, 2):
         if one.fingerprint != other.fingerprint:
             raise ConfigError(
                 f"{one.folder} and {other.folder} cannot be searched as shards: they are of "
                 "different systems. Indexes of one library by several systems are fused with "
                 "--fuse (fuse=True)."
             )
-        for earlier in indexes[:number]:
-            if earlier.library.resolve() == other.library.resolve():
-                raise ConfigError(
-                    f"{earlier.folder} and {other.folder} are of one library, {other.library}, by "
-                    "one system: give one of them."
-                )
+        if one.library.resolve() == other.library.resolve():
+            raise ConfigError(
+                f"{one.folder} and {other.folder} are of one library, {other.library}, by one "
+                "system: give one of them."
+            )

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import FORBIDDEN, Tower, TowerGeometry, fast_tower
+from vocalsketch.models.tower import FORBIDDEN, MetricHead, Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.system import Floats, Scorer, System, filled
 
 Sharing = Literal["tied", "partial", "untied"]

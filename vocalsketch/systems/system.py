@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.audio import ClipShape
+from vocalsketch.features.audio import ClipShape, clip_of
 from vocalsketch.features.front_end import FrontEnd, levelled
 from vocalsketch.files import write_bytes
 from vocalsketch.spread.threads import available_cores, lasting_pool
@@ -104,6 +104,13 @@ class System(nn.Module, ABC):
     def hear(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips (clips, samples) at the side's sample rate to embeddings (clips, width)."""
         return self.embed(side, self.front_ends[side](waveforms))
+
+    @torch.inference_mode()
+    def hear_query(self, waveform: Floats, rate: int) -> Floats:
+        """Return the embedding (width,) of an imitation (samples,) at any rate."""
+        clip = clip_of(waveform, rate, self.front_ends["imitation"])
+        heard: Floats = self.hear("imitation", torch.from_numpy(clip)[None])[0].float().numpy()
+        return heard
 
     def clip_shape(self, side: Side) -> ClipShape:
         """Return what clips ``hear_cut`` is given."""
