@@ -128,12 +128,7 @@ class FrontEnd(nn.Module, ABC):
 
 @dataclass
 class Waveform(FrontEnd):
-    """The waveform itself, one bin of as many frames as there are samples.
-
-    Args:
-        sample_rate: Of the waveforms, Hz.
-        seconds: Length of the clip.
-    """
+    """The waveform itself, one bin of as many frames as there are samples."""
 
     VERSION: ClassVar[int] = 1
     standardise = False
