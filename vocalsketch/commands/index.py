@@ -35,7 +35,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Index
-    from vocalsketch.search.lance_export import EXACT_BELOW, export_lance
+    from vocalsketch.search.lance import EXACT_BELOW, export_lance
 
     indexes = [Index.open(each) for each in arguments.indexes]
     if export_lance(indexes, arguments.out):

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
-from vocalsketch.datasets.folder import CSV_COLUMNS, load_csv, load_folder
+from vocalsketch.datasets.imitation_sets import CSV_COLUMNS, load_csv, load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.splits import Split, read_manifest, write_manifest
 from vocalsketch.errors import ConfigError, DatasetError, refuse_below

@@ -1,7 +1,7 @@
 """What is printed and saved of an evaluated half: measures per category, every query's rank."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -59,17 +59,15 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     """
     if not scores.categories:
         raise VocalSketchError(f"No category in the {scores.half} half: there is nothing to rank.")
+    draws, categories = [], {}
     for each in scores.categories:
         if not each.queries:
             raise VocalSketchError(
                 f"No query in category {each.category!r}: leave it out, or add imitations."
             )
-    values = [measured(each) for each in scores.categories]
-    draws = [_resampled(each, own) for each, own in zip(scores.categories, values, strict=True)]
-    categories = {
-        each.category: _category_result(each, own, drawn)
-        for each, own, drawn in zip(scores.categories, values, draws, strict=True)
-    }
+        values = measured(each)
+        draws.append(_resampled(each, values))
+        categories[each.category] = _category_result(each, values, draws[-1])
     return {
         "format": FORMAT,
         "corpus": scores.corpus,
@@ -79,7 +77,10 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
         "system": scores.system,
         "categories": categories,
         "macro": {
-            **{key: _mean(key, categories) for key in (*MEASURES, "chance", "ndcg_chance")},
+            **{
+                key: float(np.mean([each[key] for each in categories.values()]))
+                for key in (*MEASURES, "chance", "ndcg_chance")
+            },
             "intervals": _intervals(np.mean(draws, axis=0)),
         },
         "skipped": list(skipped),
@@ -144,10 +145,6 @@ def _category_result(category: CategoryScores, values: Floats, draws: Floats) ->
         "ndcg_chance": ndcg_chance,
         "intervals": _intervals(draws),
     }
-
-
-def _mean(key: str, categories: Mapping[str, Result]) -> float:
-    return float(np.mean([each[key] for each in categories.values()]))
 
 
 def _resampled(category: CategoryScores, values: Floats) -> Floats:

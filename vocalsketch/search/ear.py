@@ -42,8 +42,8 @@ class Ear:
         """Return what the model is given, as a system does."""
         return self._shape
 
-    def embed(self, waveform: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-        """Return a query's embedding, (width,)."""
+    def hear_query(self, waveform: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
+        """Return a query's embedding, (width,), as a system does."""
         whole = clip_of(waveform, rate, replace(self._shape, trim=None))
         clip = clip_of(whole, self._shape.sample_rate, self._shape)  # as an ensemble's members
         embedding: NDArray[np.float32] = self._session.run(None, {"waveforms": clip[None]})[0][0]

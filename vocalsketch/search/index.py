@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from vocalsketch.errors import CheckpointError, DatasetError, StorageError
-from vocalsketch.features.audio import clip_of
 from vocalsketch.search.ear import Ear, ear_of
 from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.query import Waveform
@@ -95,7 +94,7 @@ class Index:
                 found.address = remote.address
                 return found
         if address or (Path(folder) / "_versions").is_dir():
-            from vocalsketch.search.lance_index import LanceIndex
+            from vocalsketch.search.lance import LanceIndex
 
             return LanceIndex(folder, library, threads)
         return cls(folder, library, threads)
@@ -180,31 +179,18 @@ class Index:
         status = self.table.live.select(["size", "changed"])
         return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
 
-    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "Index":
-        """Return an index of the rows to rank for a prepared query: this one has them all."""
+    def near(self, asked: Floats, k: int, wishes: Wishes) -> "Index":
+        """Return an index of the rows to rank for a query (1, width): this one has them all."""
         return self
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
         """Embed prepared queries as imitations: (queries, width)."""
-        if isinstance(self.listener, Ear):
-            return np.stack([self.listener.embed(waveform, rate) for waveform, rate in queries])
-        import torch
-
-        front_end = self.system.front_ends["imitation"]
-        clips = [clip_of(waveform, rate, front_end) for waveform, rate in queries]
         # one by one: a batch of another size would change an embedding's last bits
-        with torch.inference_mode():
-            heard = [self.system.hear("imitation", torch.from_numpy(clip)[None]) for clip in clips]
-        embeddings: Floats = torch.cat(heard).float().numpy()
-        return embeddings
+        return np.stack([self.listener.hear_query(waveform, rate) for waveform, rate in queries])
 
-    def scores(
-        self,
-        queries: Sequence[tuple[Waveform, int]],
-        weights: Mapping[str, float] = MappingProxyType({}),
-    ) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
-        asked, blocks = self.embeddings(queries), self.table.blocks
+    def scores(self, asked: Floats, weights: Mapping[str, float] = MappingProxyType({})) -> Floats:
+        """Score every row, also those that do not count: (queries, width) to (queries, rows)."""
+        blocks = self.table.blocks
         own = {name: weights[name] for name in self.listener.aspects if name in weights}
         if self.listener.inner_product and not own:
             # in one thread: others would each start those of numpy's

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import FORBIDDEN, Tower, TowerGeometry, fast_tower
+from vocalsketch.models.tower import FORBIDDEN, MetricHead, Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.system import Floats, Scorer, System, filled
 
 Sharing = Literal["tied", "partial", "untied"]
@@ -112,16 +111,10 @@ class Siamese(System):
         imitation_index: Tensor,
         recording_index: Tensor,
     ) -> Tensor:
-        """Score pairs of clips; each clip passes through its tower once.
+        """Score pairs of clips (clips, bins, frames), given by their rows (pairs,) on each side.
 
-        Args:
-            imitations: (clips, bins, frames).
-            recordings: (clips, bins, frames).
-            imitation_index: The row of each pair's imitation, (pairs,).
-            recording_index: The row of each pair's recording, (pairs,).
-
-        Returns:
-            Logits (pairs,): the paper's similarity before its sigmoid.
+        Each clip passes through its tower once. Returns logits (pairs,): the paper's similarity
+        before its sigmoid.
         """
         return self.head.score(
             # plain indexing adds up its gradients in whatever order threads come, on the CPU
