@@ -139,5 +139,5 @@ def test_a_study_of_another_space_is_refused(definition: Definition, tmp_path: P
     definition = dataclasses.replace(definition, folder=tmp_path)
     open_study(definition)
     other = dataclasses.replace(definition, space={"filters": definition.space["filters"]})
-    with pytest.raises(ConfigError, match=r"exists with another space \(rate\)"):
+    with pytest.raises(ConfigError, match=r"exists with another space"):
         open_study(other)

@@ -15,10 +15,9 @@ from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.experiment.config import Tree, assigned, write_tree
-from vocalsketch.experiment.refusals import OUT_OF_MEMORY
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import train
-from vocalsketch.sweep.definition import Definition, StudyError, trial_sampler
+from vocalsketch.sweep.definition import Definition, trial_sampler
 from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.storage import STORAGE_FAULTS
 from vocalsketch.sweep.trials import (
@@ -151,8 +150,7 @@ class Objective:
         except STORAGE_FAULTS:
             raise
         except Exception as error:
-            memory = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
-            reason = "out of memory" if memory else _short(error)
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:500]
             trial.set_user_attr(REASON, reason)
             raise TrialFailedError(reason) from error
         finally:
@@ -185,15 +183,10 @@ class Objective:
         arguments += ["--test_after_fit", "false"]
         self.training = True
         try:
-            metrics = self.train(folder / f"seed_{seed}", arguments, [reporter]).metrics
+            outcome = self.train(folder / f"seed_{seed}", arguments, [reporter])
         finally:
             self.training = False
-        if reporter.metric not in metrics:
-            known = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
-            raise StudyError(
-                f"objective is {reporter.metric!r}, which the trial did not log: choose {known}."
-            )
-        return metrics[reporter.metric]
+        return outcome.metrics[reporter.metric]
 
     def _about_the_run(self, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
@@ -206,8 +199,3 @@ class Objective:
             told["upload_checkpoint"] = False
             keys |= {f"trainer.logger.init_args.{key}": value for key, value in told.items()}
         return keys
-
-
-def _short(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:500] if lines else type(error).__name__
