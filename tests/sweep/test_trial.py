@@ -15,8 +15,8 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.trial import Objective, TrialFailedError
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
+from vocalsketch.sweep.worker import TrialFailedError, Worker
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 
@@ -32,8 +32,8 @@ def run(
     runs: Callable[..., Outcome],
     total: int = 9,
 ) -> optuna.trial.FrozenTrial:
-    objective = Objective(dataclasses.replace(definition, folder=folder), total, train=runs)
-    study.optimize(objective, n_trials=1, catch=(TrialFailedError,))
+    worker = Worker(study, dataclasses.replace(definition, folder=folder), total, train=runs)
+    study.optimize(worker.objective, n_trials=1, catch=(TrialFailedError,))
     return study.get_trials()[-1]
 
 
@@ -166,12 +166,10 @@ def test_trials_of_a_random_search_are_the_same_whoever_runs_them(
 ) -> None:
     def parameters(workers: int) -> list[dict[str, Any]]:
         study = optuna.create_study(direction="maximize")
-        objectives = [
-            Objective(dataclasses.replace(untracked, folder=tmp_path), 9, train=Runs())
-            for _ in range(workers)
-        ]
+        own = dataclasses.replace(untracked, folder=tmp_path)
+        made = [Worker(study, own, 9, train=Runs()) for _ in range(workers)]
         for number in range(6):
-            study.optimize(objectives[number % workers], n_trials=1)
+            study.optimize(made[number % workers].objective, n_trials=1)
         return [trial.params for trial in study.get_trials()]
 
     assert parameters(1) == parameters(3)
