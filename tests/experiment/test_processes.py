@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from labelled_corpora import write_classification_config, write_languages
+from mortal import run_in_two_processes
 
 from vocalsketch.experiment import run_experiment
 from vocalsketch.systems.checkpoints import read_checkpoint
@@ -73,7 +74,8 @@ def test_two_processes_count_each_held_out_clip_once(tmp_path: Path) -> None:
         tmp_path / "tower.yaml", "LanguageDataModule", root, epochs=1
     )
     run_experiment("fit", ["--config", str(config), "--run_dir", str(tmp_path / "1")])
-    fit_in_two_processes(config, tmp_path / "2", "--data.init_args.batch_size", "2")
+    command = ("fit", "--config", str(config), "--run_dir", str(tmp_path / "2"))
+    run_in_two_processes(tmp_path, *command, "--data.init_args.batch_size", "2")
 
     assert_same_weights(*(tmp_path / name / "checkpoints" / "last.ckpt" for name in "12"))
     one, two = ((tmp_path / name / "accuracy_test.json").read_text() for name in "12")

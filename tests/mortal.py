@@ -11,6 +11,7 @@ import os
 import random
 import re
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -228,3 +229,20 @@ def _changes(event: str, arguments: tuple[object, ...]) -> bool:
     if isinstance(mode, str):
         return any(letter in mode for letter in "wax+")
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+def run_in_two_processes(folder: Path, *command: str) -> None:
+    """Run a command in two processes, each begun as Lightning begins those after the first."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    together = ("NODE_RANK=0", "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1", f"MASTER_PORT={port}")
+    options = ("--trainer.devices", "2", "--trainer.accelerator", "cpu")
+    command = (*command, *options, "--trainer.strategy", "ddp")
+    both = [
+        Mortal(folder / f"process{rank}", command, (*together, f"LOCAL_RANK={rank}"))
+        for rank in range(2)
+    ]
+    begun = [each.begin() for each in both]
+    for each, process in zip(both, begun, strict=True):
+        process.join(PATIENCE)
+        assert process.exitcode == 0, each.said()
