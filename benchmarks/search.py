@@ -38,9 +38,9 @@ from vocalsketch.search import Index, read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.search.segment import Table, read_segment
 from vocalsketch.search.shard import highest
-from vocalsketch.systems import load_system
-from vocalsketch.systems.head_scorer import FAST, ROWS_PER_TASK, HeadScorer
-from vocalsketch.systems.siamese import Siamese
+from vocalsketch.spread.threads import lasting_pool
+from vocalsketch.systems import Scorer, load_system
+from vocalsketch.systems.siamese import FAST, ROWS_PER_TASK, Siamese, head_scorer
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -101,7 +101,7 @@ def compare_pairs(network: Siamese, queries: int = 5, sounds: int = 40) -> None:
         ]
     )
     shares = network.embed("recording", recordings).numpy()
-    scores = HeadScorer(network.head)(network.embed("imitation", imitations).numpy(), [shares])
+    scores = head_scorer(network.head)(network.embed("imitation", imitations).numpy(), [shares])
     report_difference(pairs, scores)
 
 
@@ -162,7 +162,7 @@ def against_pairing(network: Siamese, pairs: int = 4_000, whole: int = 16) -> No
 def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
     """Print times and memory, for one size."""
     width = width_of(network)
-    scorer = HeadScorer(network.head, threads)
+    scorer = head_scorer(network.head, threads)
     query = network.embed("imitation", torch.randn(3, *network.geometry.imitation_shape)).numpy()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "1.arrow"
@@ -172,7 +172,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         table = Table([read_segment(file)])
         ranked(scorer, query[:1], table.blocks)
         added = resident() - before
-        pool = scorer._pool
+        pool = lasting_pool(threads)
         parts = [
             block[start : start + ROWS_PER_TASK]
             for block in table.blocks
@@ -189,7 +189,7 @@ def measure(network: Siamese, size: int, rounds: int, threads: int) -> None:
         print_times(times, size, file.stat().st_size, added)
 
 
-def ranked(scorer: HeadScorer, query: np.ndarray, blocks: list[np.ndarray]) -> np.ndarray:
+def ranked(scorer: Scorer, query: np.ndarray, blocks: list[np.ndarray]) -> np.ndarray:
     """Return the ten best rows."""
     return highest(scorer(query, blocks)[0], 10)
 

@@ -26,7 +26,7 @@ import soundfile
 from playwright.sync_api import Page, sync_playwright
 
 from vocalsketch.systems import load_system
-from vocalsketch.voice.imitate import anyone, imitate
+from vocalsketch.voice.imitate import anyone, imitate, listen
 from vocalsketch.web.site import export_site
 
 RATE = 48_000  # hz, of what is recorded
@@ -67,7 +67,7 @@ def recording(folder: Path) -> Path:
     sound = np.sin(2 * np.pi * (200 + 100 * np.sin(2 * np.pi * time_)) * time_)
     file = folder / "library" / "imitation.wav"
     file.parent.mkdir()
-    soundfile.write(file, imitate(sound.astype(np.float32), anyone(rng), rng, RATE), 16_000)
+    soundfile.write(file, imitate(listen(sound.astype(np.float32), RATE), anyone(rng), rng), 16_000)
     return file
 
 

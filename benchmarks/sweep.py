@@ -16,6 +16,7 @@ which others have nothing left to do, weigh on it.
 
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import multiprocessing
 import os
@@ -32,9 +33,8 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.config import assigned, write_tree
 from vocalsketch.jobs.job import THREADS, Slot
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.run import QUICK_START, place_of, run_workers
-from vocalsketch.sweep.storage import open_storage, open_study
+from vocalsketch.sweep.definition import Definition, open_study, read_definition
+from vocalsketch.sweep.run import QUICK_START, run_workers
 from vocalsketch.sweep.trials import WORKER
 
 STUDY = """
@@ -92,9 +92,9 @@ def main() -> None:
 
 def sweep(definition: Definition, folder: Path, trials: int, workers: int) -> float:
     """Return the trials per minute of a study's workers, and print them."""
-    place = place_of(definition, None, folder)
-    study = open_study(open_storage(place.storage), definition)
-    run_workers(study, place, trials * workers, [Slot("cpu")] * workers)
+    definition = dataclasses.replace(definition, folder=folder)
+    study = open_study(definition)
+    run_workers(study, definition, trials * workers, [Slot("cpu")] * workers)
     done = study.get_trials(deepcopy=False)
     by_worker: dict[str, list[float]] = {}
     for trial in done:

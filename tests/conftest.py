@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import importlib
 import itertools
 import os
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 from corpora import write_config, write_folder_corpus
+
+from vocalsketch.errors import VocalSketchError
 
 # a busy machine is no failure; where a red run blocks others, every run tries the same examples
 hypothesis.settings.register_profile(
@@ -70,3 +73,38 @@ def folder_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_config(tmp_path: Path, folder_corpus: Path) -> Path:
     """A config that trains a small network on ``folder_corpus`` for two epochs."""
     return write_config(tmp_path / "tiny.yaml", folder_corpus)
+
+
+class JobHere:
+    """Does a job's work in this process when it is asked how far it is."""
+
+    def __init__(self, job: object, slot: object) -> None:
+        self.job = job
+        self.status: int | None = None
+
+    def poll(self) -> int:
+        """Do it once, and return its exit status."""
+        if self.status is None:
+            self.status = 130  # of one that is interrupted
+            self.status = self.work()
+        return self.status
+
+    def work(self) -> int:
+        _, module, *arguments = self.job.command
+        try:
+            importlib.import_module(module).main(*arguments)
+        except VocalSketchError as error:
+            self.job.log.write_bytes(f"vocalsketch: error: {error}\n".encode(errors="replace"))
+            return 1
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        """What is done here has noticed an interrupt itself."""
+
+    kill = communicate = lambda self: None
+
+
+@pytest.fixture
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do jobs here: another process takes longer to start than all that it would do."""
+    monkeypatch.setattr("vocalsketch.jobs.pool.start_process", JobHere)

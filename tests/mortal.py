@@ -1,8 +1,9 @@
 """Commands that are killed at a chosen moment, and resumed.
 
 A fork server has imported torch, Lightning and vocalsketch once; each command runs in a fork of
-it, from ``main`` to exit, as the `vocalsketch` script would run it in a process of its own. What
-it does to files below its folder is numbered, so that it can be killed just before any of it.
+it, from ``main`` to exit, as the `vocalsketch` script would run it in a process of its own; the
+Python processes that it starts are forks of it. What it does to files below its folder is
+numbered, so that it can be killed just before any of it.
 """
 
 import atexit
@@ -10,18 +11,26 @@ import multiprocessing
 import os
 import random
 import re
+import runpy
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-PRELOADED = ["vocalsketch.experiment", "vocalsketch.search.build", "mortal"]
+PRELOADED = [
+    *("vocalsketch.experiment", "vocalsketch.search.build", "vocalsketch.sweep.run", "mortal"),
+]
 PATIENCE = 240.0  # seconds that any command here may take on a busy machine
+_Popen = subprocess.Popen
 CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink"})
 TEMPORARY = re.compile(r"\.([a-z0-9_]{8}|[0-9]+-[0-9]+)\.tmp\b")  # drawn, in a name
 LIVES = 10  # that a command is killed in, by default one after the other
@@ -188,6 +197,7 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
     import torch
 
     torch.set_num_threads(1)
+    subprocess.Popen = Forked  # type: ignore[misc]
     changes = _Changes(mortal.watched or mortal.folder, dies_at)
     if dies_at is not None:
         sys.addaudithook(changes)
@@ -197,6 +207,62 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
         (mortal.folder / "changes.txt").write_text("\n".join(changes.names))
     atexit._run_exitfuncs()
     sys.exit(status)
+
+
+class Forked(_Popen):
+    """A job's process, forked instead of started: it need not import all again.
+
+    Whatever runs something else than a module is started as ever.
+    """
+
+    def __init__(self, args: Any, *rest: Any, **options: Any) -> None:
+        if isinstance(args, str) or args[:2] != (sys.executable, "-m"):
+            super().__init__(args, *rest, **options)
+            return
+        self.args, self.returncode = args, None
+        self.stdin = self.stdout = self.stderr = None
+        self._waitpid_lock, self._sigint_wait_secs = threading.Lock(), 0.0
+        self._communication_started, self._input = False, None
+        fed, feeding = os.pipe() if options.get("stdin") == subprocess.PIPE else (None, None)
+        self.pid = os.fork()
+        if not self.pid:
+            if feeding is not None:
+                os.close(feeding)
+            _become(args[2:], options.get("env") or {}, fed, options.get("stdout"))
+        self._child_created = True
+        if fed is not None and feeding is not None:
+            os.close(fed)
+            self.stdin = os.fdopen(feeding, "wb")
+
+
+def _become(
+    command: Sequence[str], variables: Mapping[str, str], fed: int | None, out: Any
+) -> None:
+    """Be a new Python process that runs a module, and end."""
+    status = 1
+    try:
+        os.setsid()
+        os.environ |= variables
+        if fed is not None:
+            os.dup2(fed, 0)
+            sys.stdin = os.fdopen(0, closefd=False)
+        if out is not None:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.argv = list(command)
+        sys.modules.pop(command[0], None)
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 class _Changes:

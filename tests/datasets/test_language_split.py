@@ -78,7 +78,7 @@ def test_a_clip_split_takes_its_share_of_each_language() -> None:
     ("counts", "split", "message"),
     [
         ({"de": {"eva": 10}}, "speaker", r"de has 1 speaker\(s\) \(eva\).*split: clip"),
-        ({"de": {"eva": 1}}, "clip", "de has 1 clip"),
+        ({"de": {"eva": 1}}, "clip", r"de has 1 clip\(s\)"),
     ],
 )
 def test_a_language_that_cannot_be_divided_is_named(

@@ -92,11 +92,6 @@ def test_single_clips_are_recognised_and_read(tmp_path: Path, layout: str, write
         open_corpus(root)
 
 
-@pytest.mark.parametrize("layout", [each for each in LAYOUTS if each.source], ids=lambda e: e.name)
-def test_a_layout_says_where_its_data_come_from(layout: object) -> None:
-    assert layout.source.startswith("http")  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     ("name", "beginning"),
     [

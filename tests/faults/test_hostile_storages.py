@@ -6,6 +6,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,7 @@ from vocalsketch.features.store import FeatureStore
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import Index, build_index
 from vocalsketch.search.segment import read_segment
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storage import StudyError, load_study, open_storage, open_study
+from vocalsketch.sweep.definition import Definition, StudyError, load_study, open_study
 
 TABLES = 200 * int(os.environ.get("VOCALSKETCH_FAULTS", "1"))
 
@@ -115,7 +115,7 @@ def test_a_study_in_a_database_is_json_and_nothing_else(
     tmp_path: Path, attack: bytes, canary: Path
 ) -> None:
     file = tmp_path / "study.db"
-    study = open_study(open_storage(f"sqlite:///{file}"), definition())
+    study = open_study(replace(definition(), folder=tmp_path))
     study.add_trial(optuna.trial.create_trial(value=0.5, user_attrs={"a": 1}))
     database = sqlite3.connect(file)
     names = [
@@ -133,7 +133,7 @@ def test_a_study_in_a_database_is_json_and_nothing_else(
     database.commit()
     database.close()
     with pytest.raises(StudyError, match="'study' is damaged in its storage"):
-        load_study(open_storage(f"sqlite:///{file}", sleep=lambda _: None), "study")
+        load_study("study", f"sqlite:///{file}", tmp_path)
     assert not canary.exists()
 
 

@@ -57,7 +57,7 @@ def cross_validation(tmp_path: Path, corpus: Path) -> Command:
     return ("crossvalidate", "--config", str(config), "--run_dir", "run", "--folds", "1", "2")
 
 
-@pytest.mark.parametrize("made", [iminet, tl_iminet, cross_validation])
+@pytest.mark.parametrize("made", [iminet, tl_iminet, *([cross_validation] if THOROUGH else [])])
 def test_a_killed_training_ends_as_one_that_was_not(
     made: Callable[[Path, Path], Command], folder_corpus: Path, tmp_path: Path
 ) -> None:
@@ -100,8 +100,8 @@ def runs_are_the_same(whole: Path, killed: Path) -> None:
     for name in sorted(files_in(one)):
         if name.endswith("environment.json"):
             continue  # it names the revision of the sources, which may be committed meanwhile
-        if name.endswith("job.json"):
-            continue  # it says how long it took
+        if name.endswith("log.txt"):
+            continue  # it says how often it was begun
         if name.endswith(".ckpt"):
             weights = [read_checkpoint(folder / name)["state_dict"] for folder in (one, other)]
             assert weights[0].keys() == weights[1].keys()
@@ -109,6 +109,6 @@ def runs_are_the_same(whole: Path, killed: Path) -> None:
                 assert torch.equal(value, weights[1][key]), f"{key} of {name}"
         else:
             assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    assert not files_in(killed / "tmp")
+    assert files_in(killed / "tmp") <= {".ses"}  # which Lightning writes where it is imported
     # what is half written in the cache is cleared away when it is an hour old
     assert len(leftovers_in(killed / "cache")) <= LIVES

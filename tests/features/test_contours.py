@@ -4,10 +4,11 @@ import librosa
 import numpy as np
 import pytest
 import torch
+from numpy_listening import heard
 
 from vocalsketch.features.contours import AUDIBLE, BANDS, POINTS, ContourFeatures
-from vocalsketch.voice.imitate import imitate
-from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, heard
+from vocalsketch.voice.imitate import imitate, listen
+from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW
 from vocalsketch.voice.people import anyone
 
 
@@ -41,7 +42,7 @@ def reference(waveform: np.ndarray) -> np.ndarray:
 def test_a_voice_is_heard_as_it_listens_itself(seed: int) -> None:
     rng = np.random.default_rng(seed)
     sound = sine(300.0, 16_000) * np.linspace(0.0, 1.0, 16_000) ** 2
-    sung = imitate(sound, anyone(rng), rng, 16_000)
+    sung = imitate(listen(sound), anyone(rng), rng)
     np.testing.assert_allclose(contour_features(sung, 16_000), reference(sung), atol=5e-3)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from small_networks import siamese
 from torch import nn
 
@@ -136,7 +137,7 @@ def test_partial_sharing_keeps_the_first_stages_private() -> None:
 
 def test_geometry_survives_plain_values() -> None:
     geometry = tl_iminet(batch_norm=True)
-    rebuilt = SiameseGeometry.from_dict(json.loads(json.dumps(geometry.to_dict())))
+    rebuilt = TypeAdapter(SiameseGeometry).validate_json(json.dumps(geometry.to_dict()))
     assert replace(rebuilt, dropout=geometry.dropout) == geometry  # of training alone
     assert geometry.to_dict()["imitation_tower"].keys() == {"stages", "batch_norm"}
 

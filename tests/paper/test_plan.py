@@ -53,7 +53,7 @@ def test_iminet_is_three_systems_for_each_seed(configs):
 def test_what_is_not_trained_is_ranked_once(configs):
     (job,) = jobs(configs, ["contours"], 3).values()
     assert job.name == "contours/seed0"
-    assert job.command[2:5] == ("vocalsketch.paper.ranked", str(job.folder), "contours")
+    assert job.command[1:4] == ("vocalsketch.paper.ranked", str(job.folder), "contours")
 
 
 def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs):
@@ -73,7 +73,7 @@ def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs
     assert needs == ["pretrain_voxforge/seed1", "pretrain_urbansound8k/seed1"]
     assert made["tl_none/seed1"].needs == ()
     tower = made["pretrain_voxforge/seed1"].folder / "checkpoints" / "last.ckpt"
-    arguments = made["tl_conv12/seed1"].arguments
+    arguments = made["tl_conv12/seed1"].command
     assert f"--model.init_args.transfer.imitation={tower}" in arguments
 
 
@@ -82,7 +82,7 @@ def test_the_rows_beyond_the_paper_start_from_one_another(configs):
     first = made["dual_pretrain/seed1"]
     assert made["dual/seed1"].needs == (first,)
     start = first.folder / "checkpoints" / "best.ckpt"
-    assert f"--model.init_args.start={start}" in made["dual/seed1"].arguments
+    assert f"--model.init_args.start={start}" in made["dual/seed1"].command
     assert "default/seed0" in made
     assert "default/seed1" not in made
 
@@ -96,7 +96,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
     last = made["ensemble/seed1"]
     assert last.needs == (made["dual/seed1"],)
     member = made["dual/seed1"].folder / "checkpoints" / "best.ckpt"
-    module, *told, data, first, second = last.command[2:]
+    module, *told, data, first, second = last.command[1:]
     assert (module, *told) == ("vocalsketch.paper.ranked", str(last.folder), "ensemble")
     split = str(configs.parent / "split.json")
     assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
@@ -110,7 +110,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
 def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):
     made = jobs(configs, ["tl_conv1"])
     told = {
-        name: {each for each in job.arguments if each.startswith("--data.init_args.")}
+        name: {each for each in job.command if each.startswith("--data.init_args.")}
         for name, job in made.items()
     }
     assert told["tl_conv1/seed0"] == {
@@ -130,14 +130,14 @@ def test_quick_shortens_every_schedule(configs):
     rows = ["imisound", "iminet", "tl"]
     full = jobs(configs, rows)
     for name, job in jobs(configs, rows, quick=True).items():
-        assert any(each.startswith("--trainer.max_epochs=") for each in job.arguments), name
+        assert any(each.startswith("--trainer.max_epochs=") for each in job.command), name
         assert job.fingerprint != full[name].fingerprint
 
 
 def test_pretraining_data_can_be_chosen(configs):
     changes = {"pretrain_voxforge": ("--data.init_args.root=/data/vf",)}
     made = jobs(configs, ["tl_conv1"], changes=changes)
-    given = {n for n, job in made.items() if "--data.init_args.root=/data/vf" in job.arguments}
+    given = {n for n, job in made.items() if "--data.init_args.root=/data/vf" in job.command}
     assert given == {"pretrain_voxforge/seed0"}
 
 

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,6 @@ import yaml
 from omegaconf import OmegaConf
 
 from vocalsketch.cli import main
-from vocalsketch.jobs.pool import start_here
-from vocalsketch.paper import ranked
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.qvim import shown, table
 from vocalsketch.retrieval.scores import CategoryScores, Scores
@@ -69,20 +66,13 @@ def conf(tmp_path: Path) -> Path:
     return folder
 
 
-def done_here(job: object, slot: object) -> object:
-    """Train, or rank, in this process: another takes longer to start than all that it would do."""
-    if not job.command:
-        return start_here(job, slot)
-    return SimpleNamespace(poll=lambda: ranked.main(*job.command[3:]) or 0, kill=lambda: None)
-
-
+@pytest.mark.usefixtures("jobs_here")
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # trees this small are advised against
 def test_every_system_is_trained_and_ranked_from_trees_as_published(
-    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vim = published_trees.write_vimsketch(tmp_path / "vim")
     dev = published_trees.write_qvim(tmp_path / "dev")
-    monkeypatch.setattr("vocalsketch.jobs.pool.start_process", done_here)
     out = tmp_path / "out"
     command = ["reproduce", "qvim", "--root", str(vim), "--test-root", str(dev), "--out", str(out)]
     command += ["--conf", str(conf), "--seeds", "1", "--jobs", "1", "--devices", "cpu", "--quick"]

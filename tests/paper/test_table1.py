@@ -13,7 +13,6 @@ from corpora import write_config
 from vocalsketch.cli import main
 from vocalsketch.experiment import run_experiment
 from vocalsketch.jobs.job import Job
-from vocalsketch.jobs.pool import start_here, start_process
 from vocalsketch.paper.plan import Record, folder_of, gather
 from vocalsketch.retrieval.scores import Scores
 
@@ -45,17 +44,12 @@ def command(conf, corpus, out, *more):
     ]
 
 
-def started_at_once(job, slot):
-    """Train in this process: another takes longer to start than all that it would do."""
-    return (start_process if job.command else start_here)(job, slot)
-
-
+@pytest.mark.usefixtures("jobs_here")
 def test_its_cells_are_plain_fits_and_what_is_done_is_not_done_again(
-    conf, folder_corpus, tmp_path, capsys, monkeypatch
+    conf, folder_corpus, tmp_path, capsys
 ):
     out = tmp_path / "table1"
     cell = out / "cells" / "iminet_tied" / "seed0"
-    monkeypatch.setattr("vocalsketch.jobs.pool.start_process", started_at_once)
     assert main(command(conf, folder_corpus, out, "--jobs", "1")) == 0
     plain = tmp_path / "plain"
     config = ["--config", str(conf / "iminet_tied.yaml"), "--seed_everything", "0"]
@@ -114,7 +108,7 @@ def test_a_cell_that_fails_is_reported_with_its_log(conf, folder_corpus, tmp_pat
 
 def made(folder, name, scores=None):
     """Leave a job as a run left it: done, with scores, or failed."""
-    job = Job(name, folder_of(folder, name), fingerprint="print")
+    job = Job(name, folder_of(folder, name), (), "print")
     job.note("done" if scores else "failed")
     if scores:
         scores.save(job.folder / "scores_test.npz")

@@ -18,7 +18,7 @@ from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.ear import ear_of
 from vocalsketch.search.library import index_of, is_current
 from vocalsketch.systems import load_system
-from vocalsketch.voice.imitate import imitate
+from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.people import anyone
 
 SEARCH = """
@@ -39,7 +39,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound = procedural_sound(rng)[: 2 * SAMPLE_RATE]
         soundfile.write(folder / f"sounds/kept/{number}.wav", sound, SAMPLE_RATE)
         if number < 3:
-            sung = np.pad(imitate(sound, anyone(rng), rng, SAMPLE_RATE), 8_000)
+            sung = np.pad(imitate(listen(sound, SAMPLE_RATE), anyone(rng), rng), 8_000)
             soundfile.write(folder / f"{number}.wav", sung, 16_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOCALSKETCH_CACHE", str(folder / "cache"))

@@ -33,7 +33,8 @@ def test_overrides_of_the_file_yield_to_those_of_the_command_line(
 
 
 def test_a_definition_survives_the_storage(definition: Definition) -> None:
-    assert Definition(**json.loads(json.dumps(definition.to_dict()))) == definition
+    kept = json.loads(json.dumps(definition.to_dict()))
+    assert Definition(**kept, folder=definition.folder) == definition
 
 
 def test_a_changed_space_is_named_by_its_parameters(definition: Definition) -> None:

@@ -1,22 +1,23 @@
 """A study on a real PostgreSQL server, which the test starts on loopback."""
 
+import dataclasses
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
-from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from standins import Runs
 
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storage import load_study, open_storage, open_study
+from vocalsketch.sweep.definition import Definition, open_study
 from vocalsketch.sweep.trial import Objective
 from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import Worker
@@ -72,28 +73,31 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def connect(server: str) -> Iterator[Callable[[], BaseStorage]]:
-    """Open connections of their own to the server, closed after the test."""
+def kept(server: str, definition: Definition, tmp_path: Path) -> Definition:
+    """A study that is kept by the server."""
+    return dataclasses.replace(definition, storage=server, folder=tmp_path)
+
+
+@pytest.fixture
+def open_one() -> Iterator[Callable[[Definition], optuna.Study]]:
+    """Open a study with a connection of its own, closed after the test."""
     opened: list[Any] = []
 
-    def connect() -> BaseStorage:
-        opened.append(open_storage(server))
+    def open_one(definition: Definition) -> optuna.Study:
+        opened.append(open_study(definition))
         return opened[-1]
 
-    yield connect
-    for storage in opened:
-        storage.engine.dispose()
+    yield open_one
+    for study in opened:
+        study._storage._backend.engine.dispose()
 
 
 def test_workers_with_connections_of_their_own_finish_exactly_the_total(
-    server: str, connect: Callable[[], BaseStorage], definition: Definition, tmp_path: Path
+    open_one: Callable[[Definition], optuna.Study], kept: Definition
 ) -> None:
-    open_study(connect(), definition)
-
     def worker() -> Worker:
-        study, kept = load_study(connect(), definition.name)
-        objective = Objective(kept, tmp_path, 12, run=Runs())
-        return Worker(study, objective, server, sleep=lambda seconds: threading.Event().wait(0.01))
+        objective = Objective(kept, 12, train=Runs())
+        return Worker(open_one(kept), objective, sleep=lambda seconds: time.sleep(0.01))
 
     workers = [worker() for _ in range(4)]
     threads = [threading.Thread(target=each.run) for each in workers]
@@ -103,17 +107,17 @@ def test_workers_with_connections_of_their_own_finish_exactly_the_total(
         thread.join()
     states = [trial.state for trial in workers[0].study.get_trials()]
     assert states.count(TrialState.COMPLETE) == 12
-    assert sum(len(each.objective.run.arguments) for each in workers) == 12
+    assert sum(len(each.objective.train.arguments) for each in workers) == 12
 
 
 def test_a_trial_that_broke_off_goes_back_into_the_queue(
-    server: str, connect: Callable[[], BaseStorage], definition: Definition, tmp_path: Path
+    open_one: Callable[[Definition], optuna.Study], kept: Definition
 ) -> None:
-    named = Definition(**{**definition.to_dict(), "name": "broken_off"})
-    study = open_study(connect(), named)
-    ends = Objective(named, tmp_path, 2, run=Runs(0.5, KeyboardInterrupt()))
-    assert not Worker(study, ends, server).run()
+    named = dataclasses.replace(kept, name="broken_off")
+    study = open_one(named)
+    ends = Objective(named, 2, train=Runs(0.5, KeyboardInterrupt()))
+    assert not Worker(study, ends).run()
     assert take_tally(study.get_trials()).waiting == 1
-    assert Worker(study, Objective(named, tmp_path, 2, run=Runs(0.25)), server).run()
+    assert Worker(study, Objective(named, 2, train=Runs(0.25))).run()
     tally = take_tally(study.get_trials())
     assert (tally.complete, tally.waiting, tally.retried) == (2, 0, 1)

@@ -1,31 +1,20 @@
 """Trials of dead workers go back into the queue."""
 
-import os
-import socket
-import subprocess
-import sys
-from datetime import datetime, timedelta
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from vocalsketch.sweep import trials as module
 from vocalsketch.sweep.trials import (
     MAX_RETRIES,
     WORKER,
     first_attempt,
-    left_on_this_host,
     requeue,
     retry_running,
-    worker_name,
+    workers_of,
 )
-
-
-def dead_worker() -> str:
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    name = worker_name(process.pid)
-    process.communicate()
-    return name
 
 
 def test_a_retried_trial_keeps_parameters_and_reports_but_not_its_worker(
@@ -34,10 +23,10 @@ def test_a_retried_trial_keeps_parameters_and_reports_but_not_its_worker(
     trial = study.ask()
     rate = trial.suggest_float("rate", 0, 1)
     trial.report(0.25, 0)
-    trial.set_user_attr(WORKER, dead_worker())
+    trial.set_user_attr(WORKER, "here-1")
     trial.set_user_attr("values", {"1": 0.5})
 
-    assert retry_running(study, left_on_this_host) == [0]
+    assert retry_running(study, "here-") == [0]
 
     broken, again = study.get_trials()
     assert (broken.state, again.state) == (TrialState.FAIL, TrialState.WAITING)
@@ -58,49 +47,45 @@ def test_the_first_attempt_is_known_after_many(study: optuna.Study) -> None:
 
 def test_a_trial_that_keeps_killing_its_workers_is_given_up(study: optuna.Study) -> None:
     for number in range(MAX_RETRIES + 1):
-        study.ask()
-        assert retry_running(study, lambda trial: True) == [number]
+        study.ask().set_user_attr(WORKER, "here-1")
+        assert retry_running(study, "here-1") == [number]
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.FAIL] * (MAX_RETRIES + 1)
 
 
 def test_an_interrupted_trial_is_never_given_up(study: optuna.Study) -> None:
     for _ in range(MAX_RETRIES + 3):
-        study.ask()
-        retry_running(study, lambda trial: True, max_retry=None)
+        study.ask().set_user_attr(WORKER, "here-1")
+        retry_running(study, "here-1", max_retry=None)
     assert study.get_trials()[-1].state == TrialState.WAITING
 
 
-@pytest.mark.parametrize(
-    ("worker", "left"),
-    [
-        (worker_name(), False),
-        (f"{socket.gethostname()}/{os.getpid()}/1", True),  # another process had this id before
-        ("another-host/1/1", False),
-    ],
-    ids=["it runs", "another process has its id", "it is on another host"],
-)
-def test_a_trial_is_left_where_its_worker_is_no_more(
-    study: optuna.Study, worker: str, left: bool
+def test_a_trial_is_retried_where_its_worker_was_of_this_host_and_folder(
+    study: optuna.Study, tmp_path: Path
 ) -> None:
-    study.ask().set_user_attr(WORKER, worker)
-    assert left_on_this_host(study.get_trials()[0]) == left
+    names = [workers_of(tmp_path, 1), workers_of(tmp_path, 10), workers_of(tmp_path / "other", 1)]
+    for name in (*names, "/elsewhere/workers/another-host-001"):
+        study.ask().set_user_attr(WORKER, name)
+    assert retry_running(study, names[0]) == [0]
+    assert retry_running(study, workers_of(tmp_path)) == [1]
 
 
-def test_a_trial_that_nobody_signed_is_left_after_a_minute(study: optuna.Study) -> None:
+def test_a_trial_that_nobody_signed_is_retried_after_a_minute(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study.ask()
-    trial = study.get_trials()[0]
-    assert not left_on_this_host(trial)
-    trial.datetime_start = datetime.now() - timedelta(minutes=2)
-    assert left_on_this_host(trial)
+    assert retry_running(study, "here-") == []
+    monkeypatch.setattr(module, "CLAIMING", -module.CLAIMING)
+    assert retry_running(study, "here-") == [0]
 
 
-def test_a_trial_that_finished_meanwhile_is_not_retried(study: optuna.Study) -> None:
-    study.ask()
-
-    def finishes_just_now(trial: optuna.trial.FrozenTrial) -> bool:
-        study.tell(trial.number, 0.5)
-        return True
-
-    assert retry_running(study, finishes_just_now) == []
+def test_a_trial_that_finished_meanwhile_is_not_retried(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.ask().set_user_attr(WORKER, "here-1")
+    before = study.get_trials()
+    study.tell(0, 0.5)
+    monkeypatch.setattr(study, "get_trials", lambda **_: before)
+    assert retry_running(study, "here-") == []
+    monkeypatch.undo()
     assert [trial.state for trial in study.get_trials()] == [TrialState.COMPLETE]

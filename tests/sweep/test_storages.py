@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.sweep.run import Place
 from vocalsketch.sweep.storage import WAITS, check_exists, open_storage, patiently, shown
 
 
@@ -80,13 +79,6 @@ def test_a_password_that_is_understood_is_used_and_not_shown(password: str) -> N
         open_storage(url, sleep=waited.append)
     assert "postgresql://me:***@127.0.0.1:9/studies does not answer" in str(error.value)
     assert password not in str(error.value)
-
-
-def test_a_file_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
-    place = Place("tiny_study", f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
-    with pytest.raises(ConfigError, match=r"No study at .*study\.db: begin one"):
-        place.load()
-    assert not (tmp_path / "study.db").exists()
 
 
 def test_only_files_are_looked_for_before_a_storage_is_opened() -> None:

@@ -1,5 +1,6 @@
 """Workers: together they finish exactly as many trials as were asked for."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -11,22 +12,21 @@ from optuna.trial import TrialState
 from standins import Runs
 
 from vocalsketch.errors import AudioError, ConfigError
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storage import StudyError, open_storage, open_study
+from vocalsketch.sweep.definition import Definition, StudyError, open_study
+from vocalsketch.sweep.storage import open_storage
 from vocalsketch.sweep.trial import Objective
-from vocalsketch.sweep.trials import take_tally
+from vocalsketch.sweep.trials import take_tally, workers_of
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 
 
 @pytest.fixture
 def worker(definition: Definition, tmp_path: Path) -> Callable[..., Worker]:
     """Make a worker of a study of ``total`` trials, each ending as the runs say."""
-    shared = optuna.storages.InMemoryStorage()
 
-    def make(runs: Runs, total: int, url: str | None = None) -> Worker:
-        study = open_study(open_storage(url) if url else shared, definition)
-        objective = Objective(definition, tmp_path, total, run=runs)
-        return Worker(study, objective, str(url), sleep=lambda seconds: time.sleep(0.01))
+    def make(runs: Runs, total: int) -> Worker:
+        own = dataclasses.replace(definition, folder=tmp_path)
+        objective = Objective(own, total, workers_of(tmp_path, 0), train=runs)
+        return Worker(open_study(own), objective, sleep=lambda seconds: time.sleep(0.01))
 
     return make
 
@@ -36,17 +36,16 @@ def states(worker: Worker) -> list[TrialState]:
 
 
 def test_many_workers_at_once_finish_exactly_the_total(
-    worker: Callable[..., Worker], tmp_path: Path
+    worker: Callable[..., Worker],
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'study.db'}"  # each has a connection of its own
-    workers = [worker(Runs(), total=7, url=url) for _ in range(4)]
+    workers = [worker(Runs(), total=7) for _ in range(4)]  # each has a connection of its own
     threads = [threading.Thread(target=each.run) for each in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert states(workers[0]).count(TrialState.COMPLETE) == 7
-    assert sum(len(each.objective.run.arguments) for each in workers) == 7
+    assert sum(len(each.objective.train.arguments) for each in workers) == 7
 
 
 def test_a_larger_total_goes_on_and_a_reached_one_does_nothing(
@@ -56,7 +55,7 @@ def test_a_larger_total_goes_on_and_a_reached_one_does_nothing(
     assert worker(Runs(), total=3).run()
     last = worker(Runs(), total=3)
     assert last.run()
-    assert last.objective.run.arguments == []
+    assert last.objective.train.arguments == []
     assert states(last) == [TrialState.COMPLETE] * 3
 
 
@@ -96,7 +95,7 @@ def test_a_study_whose_every_trial_fails_is_ended_with_the_reason(
     one = worker(Runs(*[ValueError("a bug")] * (MAX_FAILURES + 5)), total=3)
     with pytest.raises(StudyError, match="10 trials failed one after the other.*a bug"):
         one.run()
-    assert len(one.objective.run.arguments) == MAX_FAILURES
+    assert len(one.objective.train.arguments) == MAX_FAILURES
 
 
 def test_failures_between_successes_end_nothing(worker: Callable[..., Worker]) -> None:
@@ -115,7 +114,7 @@ def test_a_trial_that_another_worker_took_over_meanwhile_is_left_to_it(
                 one.study.tell(0, state=TrialState.FAIL)
             return super().__call__(*args, **options)
 
-    one.objective.run = TakenOver()
+    one.objective.train = TakenOver()
     assert one.run()
     assert states(one) == [TrialState.FAIL, TrialState.COMPLETE]
 
@@ -125,28 +124,20 @@ def test_a_stale_trial_of_another_machine_is_retried(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     storage = open_storage(url, heartbeat=1, grace=1)
-    study = open_study(storage, definition)
+    definition = dataclasses.replace(definition, folder=tmp_path)
+    study = open_study(definition)
     with pytest.warns(UserWarning, match="Heartbeat"):
         trial = study.ask()
     storage.record_heartbeat(trial._trial_id)
-    one = Worker(study, Objective(definition, tmp_path, 1, run=Runs()), url)
+    study = optuna.load_study(study_name=definition.name, storage=storage)
+    one = Worker(study, Objective(definition, 1, train=Runs()))
     assert one.run()  # waits until no sign of life came for a second
     assert states(one) == [TrialState.FAIL, TrialState.COMPLETE]
 
 
 def test_a_study_of_another_space_is_refused(definition: Definition, tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
-    open_study(storage, definition)
-    other = Definition(
-        **{**definition.to_dict(), "space": {"filters": definition.space["filters"]}}
-    )
+    definition = dataclasses.replace(definition, folder=tmp_path)
+    open_study(definition)
+    other = dataclasses.replace(definition, space={"filters": definition.space["filters"]})
     with pytest.raises(ConfigError, match=r"exists with another space \(rate\)"):
-        open_study(storage, other)
-
-
-def test_a_study_of_another_program_is_refused(definition: Definition, tmp_path: Path) -> None:
-    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}")
-    made = optuna.create_study(storage=storage, study_name=definition.name, direction="maximize")
-    made.optimize(lambda trial: 0.5, n_trials=1)
-    with pytest.raises(ConfigError, match="another program"):
-        open_study(storage, definition)
+        open_study(other)

@@ -1,5 +1,7 @@
 """Workers as processes: killed, interrupted and started again."""
 
+import contextlib
+import dataclasses
 import os
 import signal
 import sqlite3
@@ -15,9 +17,8 @@ from optuna.trial import TrialState
 from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.job import Slot
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.definition import Definition, read_definition
-from vocalsketch.sweep.run import Place, place_of, run_study, run_workers
-from vocalsketch.sweep.storage import StudyError, open_storage, open_study
+from vocalsketch.sweep.definition import Definition, StudyError, open_study, read_definition
+from vocalsketch.sweep.run import StudyWatcher, run_study, run_workers
 from vocalsketch.sweep.trials import WORKER, take_tally
 
 SLOTS = [Slot("cpu", environment={"OMP_NUM_THREADS": "1"})] * 2
@@ -51,26 +52,25 @@ def trained_for_an_epoch(study: optuna.Study, folder: Path) -> list[optuna.trial
 
 
 def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
-    long_study: Definition, tmp_path: Path
+    long_study: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "study"
-    url = f"sqlite:///{folder / 'study.db'}"
-    study = open_study(open_storage(url), long_study)
+    definition = dataclasses.replace(long_study, folder=tmp_path)
+    study = open_study(definition)
     said: list[str] = []
+    monkeypatch.setattr(StudyWatcher, "say", lambda self, text: said.append(text))
     pids: list[int] = []
 
     def disturb() -> None:
-        until(lambda: len(trained_for_an_epoch(study, folder)) > 0)
-        victim = trained_for_an_epoch(study, folder)[0]
-        pids.extend(int(each.user_attrs[WORKER].split("/")[1]) for each in running(study))
-        os.kill(int(victim.user_attrs[WORKER].split("/")[1]), signal.SIGKILL)
+        until(lambda: len(trained_for_an_epoch(study, tmp_path)) > 0)
+        victim = trained_for_an_epoch(study, tmp_path)[0]
+        pids.extend(pid_of(each) for each in running(study))
+        os.kill(pid_of(victim), signal.SIGKILL)
         until(lambda: any("takes place" in each for each in said))
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=disturb)
     thread.start()
-    place = Place("tiny_study", url, folder)
-    complete = run_workers(study, place, 3, SLOTS, said.append)
+    complete = run_workers(study, definition, 3, SLOTS)
     thread.join()
 
     assert not complete
@@ -79,7 +79,7 @@ def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
     assert take_tally(study.get_trials()).running == 0
     assert not any(map(_alive, pids))
 
-    assert run_workers(study, place, 3, SLOTS[:1], said.append)
+    assert run_workers(study, definition, 3, SLOTS[:1])
     tally = take_tally(study.get_trials())
     assert (tally.finished, tally.running, tally.waiting) == (3, 0, 0)
     assert tally.retried >= 1
@@ -91,6 +91,17 @@ def test_a_killed_worker_s_trial_is_retried_and_a_restart_goes_on_to_the_total(
     assert len(values) == 3  # a retry keeps its parameters, so that no two are the same
 
 
+def pid_of(trial: optuna.trial.FrozenTrial) -> int:
+    """Find the worker that signed a trial by what its process was told."""
+    number = int(trial.user_attrs[WORKER].rpartition("-")[2])
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            told = path.read_text().rstrip("\0").split("\0")
+            if "vocalsketch.sweep.worker" in told and told[-1] == str(number):
+                return int(path.parent.name)
+    raise AssertionError(f"worker {number} is not there")
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -100,28 +111,24 @@ def _alive(pid: int) -> bool:
 
 
 def test_workers_that_cannot_go_on_say_why(definition: Definition, tmp_path: Path) -> None:
-    folder = tmp_path / "study"
-    url = f"sqlite:///{folder / 'study.db'}"
-    study = open_study(open_storage(url), definition)
-    with sqlite3.connect(folder / "study.db") as database:
+    definition = dataclasses.replace(definition, folder=tmp_path)
+    study = open_study(definition)
+    with sqlite3.connect(tmp_path / "study.db") as database:
         database.execute("DELETE FROM study_user_attributes")
-    with pytest.raises(StudyError, match="0 of 1 trials finished: Study 'tiny_study' was made by"):
-        run_workers(study, Place("tiny_study", url, folder), 1, SLOTS[:1], lambda text: None)
+    with pytest.raises(StudyError, match="0 of 1 trials finished: No study 'tiny_study' of this"):
+        run_workers(study, definition, 1, SLOTS[:1])
 
 
 def test_trials_of_a_study_that_the_storage_does_not_know_are_not_written_over(
     definition: Definition, tmp_path: Path
 ) -> None:
-    place = Place("tiny_study", f"sqlite:///{tmp_path / 'study.db'}", tmp_path)
     (tmp_path / "trials" / "00000").mkdir(parents=True)
     with pytest.raises(ConfigError, match="holds the trials of another study"):
-        run_study(definition, place, 1, SLOTS)
+        run_study(dataclasses.replace(definition, folder=tmp_path), 1, SLOTS)
 
 
 def test_a_study_lies_in_a_folder_of_its_name_with_a_database_of_its_own(
     definition: Definition,
 ) -> None:
-    place = place_of(definition, None, None)
-    assert place.folder == Path("runs/sweeps/tiny_study")
-    assert place.storage == "sqlite:///runs/sweeps/tiny_study/study.db"
-    assert place_of(definition, "sqlite:///x", None).storage == "sqlite:///x"
+    assert definition.folder == Path("runs/sweeps/tiny_study")
+    assert definition.url == "sqlite:///runs/sweeps/tiny_study/study.db"

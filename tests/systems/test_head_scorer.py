@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocalsketch.models import MetricHead
-from vocalsketch.systems import head_scorer
-from vocalsketch.systems.head_scorer import HeadScorer
+from vocalsketch.systems import siamese
+from vocalsketch.systems.siamese import head_scorer
 
 
 def head_of(width: int, hidden: tuple[int, ...]) -> MetricHead:
@@ -40,8 +40,8 @@ def test_scores_are_those_of_the_head_pair_by_pair(
     blocks = [shares(count, width, seed) for seed, count in enumerate(rows)]
     asked = shares(queries, width, 99)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(head_scorer, "FEW", few)
-        scores = HeadScorer(head, threads=2)(asked, blocks)
+        patch.setattr(siamese, "FEW", few)
+        scores = head_scorer(head, threads=2)(asked, blocks)
     stored = np.concatenate([np.zeros((0, width), np.float32), *blocks])
     with torch.no_grad():
         for query in range(queries):
@@ -55,12 +55,12 @@ def test_scores_are_those_of_the_head_pair_by_pair(
 def test_however_the_rows_are_cut_the_scores_are_the_same(
     hidden: tuple[int, ...], few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_scorer, "FEW", few)
+    monkeypatch.setattr(siamese, "FEW", few)
     head, stored, asked = head_of(12, hidden), shares(1000, 12, 0), shares(2, 12, 1)
-    whole = HeadScorer(head)(asked, [stored])
-    monkeypatch.setattr(head_scorer, "ROWS_PER_TASK", 64)
-    monkeypatch.setattr(head_scorer, "ROWS_PER_BLOCK", 30)
-    cut = HeadScorer(head, threads=3)(asked, [stored[:333], stored[333:]])
+    whole = head_scorer(head)(asked, [stored])
+    monkeypatch.setattr(siamese, "ROWS_PER_TASK", 64)
+    monkeypatch.setattr(siamese, "ROWS_PER_BLOCK", 30)
+    cut = head_scorer(head, threads=3)(asked, [stored[:333], stored[333:]])
     np.testing.assert_allclose(cut, whole, atol=1e-5)
 
 
@@ -68,19 +68,19 @@ def test_however_the_rows_are_cut_the_scores_are_the_same(
 def test_shares_may_be_read_only_as_mapped_files_are(
     few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_scorer, "FEW", few)
+    monkeypatch.setattr(siamese, "FEW", few)
     stored, asked = shares(10, 12, 0), shares(1, 12, 1)
     stored.flags.writeable = False
     asked.flags.writeable = False
-    assert HeadScorer(head_of(12, ()))(asked, [stored]).shape == (1, 10)
+    assert head_scorer(head_of(12, ()))(asked, [stored]).shape == (1, 10)
 
 
 def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
     search = (
         "import sys; import numpy as np; from vocalsketch.models import MetricHead; "
-        "from vocalsketch.systems.head_scorer import HeadScorer; "
+        "from vocalsketch.systems.siamese import head_scorer; "
         "shares = np.zeros((10, 12), np.float32); "
-        "HeadScorer(MetricHead(5, 5, (12,)))(shares, [shares]); "
+        "head_scorer(MetricHead(5, 5, (12,)))(shares, [shares]); "
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", search], check=False).returncode == 0
@@ -94,5 +94,5 @@ def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Monk
             results[place] = 2 * values[place]
 
     results = np.zeros(3)
-    head_scorer.compiled(doubled)(np.arange(3.0), results)
+    siamese.compiled(doubled)(np.arange(3.0), results)
     np.testing.assert_array_equal(results, [0, 2, 4])

@@ -1,12 +1,17 @@
 """What is heard in a sound, and how far a person's imitation follows it."""
 
+from dataclasses import replace
+
 import numpy as np
+import numpy_listening
 import pytest
 
 from vocalsketch.voice import listening
-from vocalsketch.voice.people import Articulation, Voice, imitation, person, utter
+from vocalsketch.voice.people import Articulation, imitation, person, utter
 
-VOICE = Voice(tract=1.0, breathiness=0.2, openness=0.6, jitter=0.01)
+VOICE = replace(
+    person(0, np.random.default_rng(0)), tract=1.0, breathiness=0.2, openness=0.6, jitter=0.01
+)
 
 
 def sine(*frequencies: float, seconds: float = 1.0) -> np.ndarray:
@@ -38,6 +43,15 @@ def test_brightness_rises_with_frequency_by_octaves() -> None:
 
     assert np.median(low.brightness) == pytest.approx(3.0, abs=0.05)
     assert np.median(high.brightness - low.brightness) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_heard_is_what_numpy_hears(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sound = sine(*rng.uniform(80, 900, 4)) * rng.random() + 0.1 * rng.standard_normal(16_000)
+    found, expected = listening.heard(sound), numpy_listening.heard(sound)
+    for name, contour in vars(expected).items():
+        np.testing.assert_allclose(getattr(found, name), contour, atol=1e-9)
 
 
 def test_silence_is_heard_as_flat() -> None:

@@ -53,7 +53,7 @@ def test_a_recording_finds_what_the_index_finds(page: Page, indexes: list[Index]
     expected = indexes[0].search(SUNG, RATE, k=10)
     answer = page.search(encoded(SUNG)).json()
     assert [hit["path"] for hit in answer["hits"]] == [hit.path for hit in expected]
-    assert [hit["likelihood"] for hit in answer["hits"]] == pytest.approx(
+    assert [hit["probability"] for hit in answer["hits"]] == pytest.approx(
         [hit.probability for hit in expected],
         rel=0.01,  # a wav has 16 bits
     )
@@ -74,7 +74,7 @@ def test_words_folders_system_and_a_found_sound_take_part(page: Page, indexes: l
     like = page.search(b"", like="House/CarDoor.wav").json()["hits"]
     sound = read_query(indexes[0].file_of("House/CarDoor.wav"))
     expected = [hit.probability for hit in indexes[0].search(*sound)]
-    assert [hit["likelihood"] for hit in like] == pytest.approx(expected, rel=0.01)
+    assert [hit["probability"] for hit in like] == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def assert_same(found: dict[str, Any], index: Index, query: tuple[Any, int], **w
     for hit, other in zip(found["hits"], expected, strict=True):
         assert hit["path"] == other.path or abs(scores[hit["path"]] - other.score) < near
         assert abs(hit["score"] - scores[hit["path"]]) < near
-        assert hit["likelihood"] == pytest.approx(other.probability, rel=0.01, abs=1e-6)
+        assert hit["probability"] == pytest.approx(other.probability, rel=0.01, abs=1e-6)
         assert hit["start"] == other.start or hit["path"] != other.path
 
 

@@ -3,10 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from vocalsketch.jobs.job import Slot
+from typing import Any, NamedTuple
 
 # Names, parted by /, and placeholder -> default or type, and what it does. Behind the names, ! has
 # to be given, and * + ? are how many values it takes.
@@ -16,11 +13,7 @@ DEVICES: Options = {
     "--devices": (str, "GPUs such as 0,2, or cpu (default: all GPUs, else the processor)")
 }
 SLOTS: Options = {
-    "--jobs": (
-        int,
-        "runs at a time, each a process (default: one after the other in this process; with "
-        "--devices, one per device)",
-    ),
+    "--jobs": (int, "runs at a time, each a process (default: one per GPU, or one per core)"),
     **DEVICES,
 }
 RAY: Options = {
@@ -98,16 +91,3 @@ def run_action(arguments: argparse.Namespace) -> int:
     """Run the chosen subcommand and return its exit code."""
     code: int = arguments.act(arguments)
     return code
-
-
-def slots_of(arguments: argparse.Namespace) -> list["Slot"]:
-    """Return where runs are done side by side; nothing where it is not asked for.
-
-    Raises:
-        ConfigError: There is no such GPU, or no job at a time.
-    """
-    from vocalsketch.jobs.job import choose_slots
-
-    if arguments.jobs is None and arguments.devices is None:
-        return []
-    return choose_slots(arguments.devices, arguments.jobs)

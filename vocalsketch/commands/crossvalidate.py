@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vocalsketch.commands.actions import SLOTS, Options, slots_of
+from vocalsketch.commands.actions import SLOTS, Options
 
 OPTIONS: Options = {
     "--config!": ([str], "such as conf/pretrain_urbansound8k.yaml; may be repeated"),
@@ -21,12 +21,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the folds."""
     from vocalsketch.datasets.labelled import FOLDS
     from vocalsketch.jobs.cross_validation import cross_validate
+    from vocalsketch.jobs.job import choose_slots
 
     configs = [part for path in arguments.config for part in ("--config", path)]
     cross_validate(
         [*configs, *arguments.overrides],
         arguments.run_dir,
         arguments.folds or tuple(FOLDS),
-        slots_of(arguments),
+        choose_slots(arguments.devices, arguments.jobs),
     )
     return 0

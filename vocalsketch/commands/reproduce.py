@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import DEVICES, Action, Options, run_action
+from vocalsketch.commands.actions import SLOTS, Action, Options, run_action
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ STUDY: Options = {
     "--seeds": (10, "initialisations of each system"),
     "--quick": (False, "a few epochs each, to see that all works; the report says so"),
     "--retry": (False, "run again what failed earlier"),
-    "--jobs": (int, "runs at a time (default: one per GPU, or one per core)"),
-    **DEVICES,
+    **SLOTS,
     "--conf": (Path("conf"), "folder of the configs"),
     "--on-bad-audio": (
         ("error", "skip", "use"),
@@ -165,11 +164,9 @@ def _study(
     table: str = "table1",
 ) -> int:
     """Run rows, seed by seed, and write the report."""
-    from rich.console import Console
-
     from vocalsketch.jobs.job import choose_slots
     from vocalsketch.paper.measured import refuse_another_split, rows_to_add
-    from vocalsketch.paper.plan import Data, Plan, Record, check_can_run, run_jobs
+    from vocalsketch.paper.plan import Data, Plan, Record, check_can_run, run_plan
 
     out = arguments.out.resolve()
     check_can_run(rows, arguments.seeds, arguments.conf)
@@ -184,7 +181,7 @@ def _study(
     runs = {job.name: job.fingerprint for job in jobs}
     record = Record(runs, fusion, notes, added, table)
     try:
-        failures = run_jobs(out, jobs, record, slots, Console(stderr=True), retry=arguments.retry)
+        failures = run_plan(out, jobs, record, slots, retry=arguments.retry)
     except KeyboardInterrupt:
         print(
             "The same command goes on with what is not done; `vocalsketch reproduce report --out "
@@ -192,9 +189,9 @@ def _study(
             file=sys.stderr,
         )
         raise
-    for failure in failures:
+    for job, reason in failures:
         print(
-            f"{failure.name} failed: {failure.reason}\n  all it said: {failure.log}\n"
+            f"{job.name} failed: {reason}\n  all it said: {job.log}\n"
             "  run it again: the same command with --retry",
             file=sys.stderr,
         )

@@ -2,6 +2,8 @@
 
 import argparse
 import shlex
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,6 @@ from vocalsketch.commands.actions import (
     Action,
     Options,
     run_action,
-    slots_of,
 )
 from vocalsketch.errors import ConfigError
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     from vocalsketch.jobs.job import Slot
     from vocalsketch.sweep.definition import Definition
-    from vocalsketch.sweep.run import Place
-
-INTERRUPTED = 130  # the shell's exit status of what Ctrl-C ended
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,21 +37,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.trials < 1:
         raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
-    definition, place = _place(arguments, _settings(arguments.set))
+    definition = _definition(arguments, _settings(arguments.set))
     slots = _slots(arguments)
     print(
-        f"study {place.name} in {shown(place.storage)}; {len(slots)} worker(s), who write to "
-        f"{place.folder / 'workers'}"
+        f"study {definition.name} in {shown(definition.url)}; {len(slots)} worker(s), who write to "
+        f"{definition.folder / 'workers'}"
     )
-    tally, complete = run_study(definition, place, arguments.trials, slots)
+    tally, complete = run_study(definition, arguments.trials, slots)
     print(tally)
     if not complete:
         print(
             f"Interrupted with {tally.finished} of {arguments.trials} trials finished; those that "
             "were running go on from their checkpoints. Go on with the same command."
         )
-        return INTERRUPTED
-    return _print_best(*place.load())
+        raise KeyboardInterrupt
+    return _print_best(*_load(arguments))
 
 
 def _slots(arguments: argparse.Namespace) -> list["Slot"]:
@@ -69,17 +67,22 @@ def _slots(arguments: argparse.Namespace) -> list["Slot"]:
 
 def _status(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.trials import reasons_of, running_lines, take_tally
+    from vocalsketch.sweep.trials import REASON, WORKER, take_tally
 
-    _, place = _place(arguments)
-    study, definition = place.load()
+    study, definition = _load(arguments)
     trials = study.get_trials(deepcopy=False)
     tally = take_tally(trials)
-    print(f"study {place.name}, {corpus_tag(definition.corpus)}")
+    print(f"study {definition.name}, {corpus_tag(definition.corpus)}")
     print(tally)
-    print(*running_lines(trials), sep="\n", end="\n" if tally.running else "")
-    for reason, count in reasons_of(trials).items():
-        print(f"{count} x {reason}")
+    for trial in trials:
+        if trial.state.name == "RUNNING" and trial.datetime_start is not None:
+            minutes = (datetime.now() - trial.datetime_start).total_seconds() / 60
+            worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
+            print(f"trial {trial.number} runs for {minutes:.1f} min on {worker}")
+    reasons = Counter(trial.user_attrs.get(REASON) for trial in trials)
+    for reason, count in reasons.most_common():
+        if reason:
+            print(f"{count} x {reason}")
     return _print_best(study, definition) if tally.complete else 0
 
 
@@ -87,13 +90,13 @@ def _best(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from vocalsketch.files import write_text
-    from vocalsketch.sweep.report import export, retrain
-    from vocalsketch.sweep.storage import best_trial
+    from vocalsketch.jobs.job import choose_slots
+    from vocalsketch.sweep.definition import best_trial
+    from vocalsketch.sweep.report import export, retrain, retrained_table
 
     if arguments.retrain is not None and arguments.retrain < 1:
         raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")
-    _, place = _place(arguments)
-    study, definition = place.load()
+    study, definition = _load(arguments)
     trial = best_trial(study)
     _print_best(study, definition)
     if arguments.export is not None:
@@ -101,18 +104,18 @@ def _best(arguments: argparse.Namespace) -> int:
         command = shlex.join(["vocalsketch", "fit", "--config", str(arguments.export)])
         print(f"Written to {arguments.export}: {command}")
     if arguments.retrain is not None:
-        done = retrain(definition, trial, place.folder, arguments.retrain, slots_of(arguments))
-        Console().print(done.table(f"{place.name}, trial {trial.number}"))
+        slots = choose_slots(arguments.devices, arguments.jobs)
+        mrr = retrain(definition, trial, arguments.retrain, slots)
+        Console().print(retrained_table(definition, trial, mrr))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
     from vocalsketch.sweep.report import summarise
 
-    _, place = _place(arguments)
-    study, definition = place.load()
-    offline = summarise(study, definition, place.folder)
-    print(f"Written to {place.folder / 'report'}: history.png, trials.csv")
+    study, definition = _load(arguments)
+    offline = summarise(study, definition)
+    print(f"Written to {definition.folder / 'report'}: history.png, trials.csv")
     if offline:
         print(f"W&B, offline: upload with `wandb sync {shlex.quote(str(offline))}`.")
     return 0
@@ -121,24 +124,25 @@ def _report(arguments: argparse.Namespace) -> int:
 def _prune_failed(arguments: argparse.Namespace) -> int:
     from vocalsketch.sweep.trials import prune_failed
 
-    _, place = _place(arguments)
-    study, _ = place.load()
-    done = prune_failed(study, place.folder)
-    print(
-        f"{len(done.retried)} trials of dead workers put back into the queue; "
-        f"{len(done.removed)} folders of failed trials removed, {done.freed / 1e6:.1f} MB freed"
-    )
+    study, definition = _load(arguments)
+    removed = prune_failed(study, definition.folder)
+    print(f"{len(removed)} folders of failed trials removed")
     return 0
 
 
-def _place(
+def _definition(
     arguments: argparse.Namespace, overrides: dict[str, Any] | None = None
-) -> tuple["Definition", "Place"]:
+) -> "Definition":
     from vocalsketch.sweep.definition import read_definition
-    from vocalsketch.sweep.run import place_of
 
-    definition = read_definition(arguments.study, overrides)
-    return definition, place_of(definition, arguments.storage, arguments.folder)
+    return read_definition(arguments.study, overrides, arguments.storage, arguments.folder)
+
+
+def _load(arguments: argparse.Namespace) -> "tuple[Study, Definition]":
+    from vocalsketch.sweep.definition import load_study
+
+    definition = _definition(arguments)
+    return load_study(definition.name, definition.url, definition.folder)
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
@@ -158,12 +162,11 @@ def _settings(given: list[str]) -> dict[str, Any]:
 
 def _print_best(study: "Study", definition: "Definition") -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.storage import best_trial
+    from vocalsketch.sweep.definition import best_trial
 
-    trial = best_trial(study)
-    metric, seeds = definition.objective["metric"], definition.seeds
+    trial, seeds = best_trial(study), definition.seeds
     print(
-        f"best trial {trial.number}: {metric} {trial.value:.4f} "
+        f"best trial {trial.number}: {definition.metric} {trial.value:.4f} "
         f"(validation half, {seeds} seed{'s' * (seeds > 1)}, {corpus_tag(definition.corpus)})"
     )
     for name, value in trial.params.items():
@@ -193,7 +196,5 @@ ACTIONS = {
     "status": Action("count trials by state, and say why some were pruned", _status),
     "best": Action("show, export or retrain the best trial", _best, BEST),
     "report": Action("write the history of values and a table of all trials", _report),
-    "prune-failed": Action(
-        "put trials of dead workers back, remove what failed ones left", _prune_failed
-    ),
+    "prune-failed": Action("remove what failed trials left", _prune_failed),
 }

@@ -24,7 +24,7 @@ from vocalsketch.features.audio import read_audio
 from vocalsketch.files import cache_folder, locked, write_table, written_whole
 from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
-from vocalsketch.voice.imitate import imitated, listen
+from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 from vocalsketch.voice.people import anyone
 
@@ -188,7 +188,7 @@ def _imitate_sound(file: Path, out: Path, people: int, seed: int) -> tuple[Path,
         # somebody's voice is the same for all sounds, what they do with one is not
         person = anyone(np.random.default_rng([seed, number]))
         name = zlib.crc32(file.stem.encode("utf-8", "surrogateescape"))
-        spoken = imitated(heard, person, np.random.default_rng([seed, number, name]))
+        spoken = imitate(heard, person, np.random.default_rng([seed, number, name]))
         _write_wav(_path(out, file, number), spoken, SAMPLE_RATE)
     return file, ""
 

@@ -184,7 +184,6 @@ def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
 VIMSKETCH = Layout(
     name="vimsketch",
     title="VimSketch",
-    source="https://zenodo.org/records/2596911",
     tree="ROOT/references/<file>.wav and ROOT/vocal_imitations/<file>.wav, with "
     "reference_file_names.csv and vocal_imitation_file_names.csv beside these folders",
     needs=(("references/",), ("vocal_imitations/",)),
@@ -195,7 +194,6 @@ VIMSKETCH = Layout(
 VOCAL_IMITATION_SET = Layout(
     name="vocal-imitation-set",
     title="the Vocal Imitation Set",
-    source="https://zenodo.org/records/1340763",
     tree="ROOT/vocal_imitations.txt, ROOT/vocal_imitations/included/<file>, "
     "ROOT/original_recordings/reference/<class>_reference.wav and "
     "ROOT/original_recordings/non_reference/<class>/<file>",
@@ -206,7 +204,6 @@ VOCAL_IMITATION_SET = Layout(
 QVIM = Layout(
     name="qvim-dev",
     title="QVIM-dev",
-    source="https://qvim-aes.github.io",
     tree=f"ROOT/{QVIM_TABLE}, ROOT/Items/<class>/<item> and ROOT/Queries/<class>/<query>",
     needs=((QVIM_TABLE,), ("Items/",), ("Queries/",)),
     load=load_qvim,

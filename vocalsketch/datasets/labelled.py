@@ -86,54 +86,34 @@ def split_languages(
         raise ConfigError(f"split is {split!r}: choose speaker or clip.")
     if not 0 < test_share < 1:
         raise ConfigError(f"test_share is {test_share}: give a share between 0 and 1.")
-    by_language: dict[str, list[LabelledClip]] = {language: [] for language in corpus.classes}
+    tests: dict[str, bool] = {}  # by speaker, or by clip; a name drawn once keeps its side
+    by_speaker = split == "speaker"
+    counts: dict[str, Counter[str]] = {language: Counter() for language in corpus.classes}
     for clip in corpus.clips:
-        by_language[clip.label].append(clip)
-    draw = _by_speaker if split == "speaker" else _by_clip
-    return _sides(corpus, draw(by_language, seed, test_share))
+        counts[clip.label][clip.group if by_speaker else clip.id] += 1
+    # Languages with few speakers have the least choice, so they choose first.
+    for language in sorted(counts, key=lambda language: (len(counts[language]), language)):
+        clips = counts[language]
+        placed = sum(count for name, count in clips.items() if tests.get(name))
+        free = [(name, count) for name, count in clips.items() if name not in tests]
+        random.Random(f"{seed} {language}").shuffle(free)
+        drawn = _closest(free, placed, clips.total(), test_share)
+        if drawn is None:
+            raise DatasetError(
+                f"{language} has {len(clips)} {split}(s) ({named(clips)}), too few to train and "
+                "test without one on both sides: use split: clip, add some, or leave the language "
+                "out (languages)."
+            )
+        tests |= {name: name in drawn for name, _ in free}
+    return _sides(
+        corpus, {each.id for each in corpus.clips if tests[each.group if by_speaker else each.id]}
+    )
 
 
 def _sides(corpus: LabelledCorpus, test: set[str]) -> Sides:
     ids = [clip.id for clip in corpus.clips]
-    return tuple(each for each in ids if each not in test), tuple(
-        each for each in ids if each in test
-    )
-
-
-def _by_clip(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:
-    test: set[str] = set()
-    for language, clips in by_language.items():
-        if len(clips) < 2:
-            raise DatasetError(
-                f"{language} has {len(clips)} clip: both sides need one. Add clips, or leave the "
-                "language out (languages)."
-            )
-        size = min(max(round(share * len(clips)), 1), len(clips) - 1)
-        drawn = random.Random(f"{seed} {language}").sample([clip.id for clip in clips], size)
-        test.update(drawn)
-    return test
-
-
-def _by_speaker(by_language: dict[str, list[LabelledClip]], seed: int, share: float) -> set[str]:
-    """Draw test speakers language by language; a name drawn once keeps its side."""
-    tests: dict[str, bool] = {}
-    counts = {
-        language: Counter(clip.group for clip in clips) for language, clips in by_language.items()
-    }
-    # Languages with few speakers have the least choice, so they choose first.
-    for language in sorted(counts, key=lambda language: (len(counts[language]), language)):
-        speakers = counts[language]
-        placed = sum(clips for speaker, clips in speakers.items() if tests.get(speaker))
-        free = [(name, clips) for name, clips in speakers.items() if name not in tests]
-        random.Random(f"{seed} {language}").shuffle(free)
-        drawn = _closest(free, placed, speakers.total(), share)
-        if drawn is None:
-            raise DatasetError(
-                f"{language} has {len(speakers)} speaker(s) ({named(speakers)}), too few to train "
-                "and test without one on both sides: use split: clip, or add speakers."
-            )
-        tests |= {name: name in drawn for name, _ in free}
-    return {clip.id for clips in by_language.values() for clip in clips if tests[clip.group]}
+    train = tuple(each for each in ids if each not in test)
+    return train, tuple(each for each in ids if each in test)
 
 
 def _closest(free: list[tuple[str, int]], placed: int, total: int, share: float) -> set[str] | None:
@@ -166,34 +146,6 @@ def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> Labelle
         DatasetError: The table is missing, lacks a column, or has rows that make no sense; files
             are missing or empty; or nothing is left.
     """
-    clips, classes = _read_table(root)
-    skipped: dict[str, list[str]] = defaultdict(list)
-    usable = []
-    for clip in clips:
-        if not clip.path.is_file():
-            skipped["file is missing"].append(f"fold{clip.group}/{clip.id}")
-        elif not clip.path.stat().st_size:
-            skipped["zero-byte file"].append(f"fold{clip.group}/{clip.id}")
-        else:
-            usable.append(clip)
-    if skipped and (on_bad_audio != "skip" or not usable):
-        found = "; ".join(f"{reason}: {named(names)}" for reason, names in skipped.items())
-        raise DatasetError(
-            f"{root} lacks {len(clips) - len(usable)} of the {len(clips)} files that {TABLE} names "
-            f"({found}). Restore them, or set on_bad_audio to skip to go on with the rest."
-        )
-    kept = {clip.label for clip in usable}
-    return LabelledCorpus(
-        name_at(root, URBANSOUND8K.name),
-        root,
-        tuple(each for each in classes if each in kept),
-        tuple(usable),
-        {reason: tuple(names) for reason, names in skipped.items()},
-    )
-
-
-def _read_table(root: Path) -> tuple[list[LabelledClip], list[str]]:
-    """Return the clips of the table and the classes in the order of their ids."""
     files = Files(root)
     table = files.find(f"metadata/{TABLE}") or files.find(TABLE)
     if table is None:
@@ -203,31 +155,41 @@ def _read_table(root: Path) -> tuple[list[LabelledClip], list[str]]:
         )
     folds = "audio/" if files.place("audio").is_dir() else ""
     clips: dict[str, LabelledClip] = {}
-    classes: dict[int, str] = {}
+    classes: dict[str, int] = {}
+    skipped: dict[str, list[str]] = defaultdict(list)
     for line, row in read_rows(table, _COLUMNS):
-        name, fold, class_id, kind = (row[column] for column in _COLUMNS)
-        wrong = {
-            f"slice_file_name is {name!r}, not a file's name": not name or Path(name).name != name,
-            f"it repeats {name}": name in clips,
-            f"fold is {fold!r}, not a number from 1 to 10": fold not in map(str, FOLDS),
-            f"classID is {class_id!r}, not a number from 0": not class_id.isdecimal(),
-        }
-        complaint = next((text for text, is_wrong in wrong.items() if is_wrong), None)
-        if complaint:
-            raise DatasetError(f"{table}, line {line}: {complaint}. Repair it.")
-        if classes.setdefault(int(class_id), kind) != kind:
-            pair = f"{classes[int(class_id)]}, {kind}"
-            raise DatasetError(f"{table} gives one classID two names ({pair}): restore it.")
-        clips[name] = LabelledClip(name, files.place(f"{folds}fold{fold}/{name}"), kind, fold)
-    if not clips:
-        raise DatasetError(f"{table} has no rows: restore it from {URBANSOUND8K.source}")
-    return [clips[name] for name in sorted(clips)], [classes[each] for each in sorted(classes)]
+        name, fold, number, kind = (row[column] for column in _COLUMNS)
+        if fold not in map(str, FOLDS) or not number.isdecimal():
+            raise DatasetError(
+                f"{table}, line {line}: fold is {fold!r} and classID {number!r}, not numbers from "
+                "1 to 10 and from 0. Repair it."
+            )
+        path = files.place(f"{folds}fold{fold}/{name}")
+        if path.is_file() and path.stat().st_size:
+            clips[name] = LabelledClip(name, path, kind, fold)
+            classes[kind] = int(number)
+        else:
+            reason = "zero-byte file" if path.is_file() else "file is missing"
+            skipped[reason].append(f"fold{fold}/{name}")
+    gone = sum(map(len, skipped.values()))
+    if not clips or (gone and on_bad_audio != "skip"):
+        found = "; ".join(f"{reason}: {named(names)}" for reason, names in skipped.items())
+        raise DatasetError(
+            f"{root} lacks {gone} of the {gone + len(clips)} files that {TABLE} names ({found}). "
+            "Restore them, or set on_bad_audio to skip to go on with the rest."
+        )
+    return LabelledCorpus(
+        name_at(root, URBANSOUND8K.name),
+        root,
+        tuple(sorted(classes, key=classes.__getitem__)),
+        tuple(clips[name] for name in sorted(clips)),
+        {reason: tuple(names) for reason, names in skipped.items()},
+    )
 
 
 URBANSOUND8K = Layout(
     name="urbansound8k",
     title="UrbanSound8K",
-    source="https://zenodo.org/records/1203745",
     tree=f"ROOT/metadata/{TABLE} and ROOT/audio/fold1/ to fold10/, or ROOT/{TABLE} and ROOT/fold1/ "
     "to fold10/",
     needs=((f"metadata/{TABLE}", TABLE), ("audio/fold*/", "fold*/")),

@@ -6,21 +6,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from vocalsketch.datasets.discovery import SUFFIXES, suffix_of
 from vocalsketch.datasets.folder import CSV, CSV_COLUMNS, FOLDER
 from vocalsketch.datasets.imitation_sets import QVIM, VIMSKETCH, VOCAL_IMITATION_SET
-from vocalsketch.datasets.labelled import (
-    URBANSOUND8K,
-)
-from vocalsketch.datasets.records import (
-    MERGE,
-    Corpus,
-    Layout,
-    OnBadAudio,
-    single_categories,
-)
+from vocalsketch.datasets.labelled import URBANSOUND8K
+from vocalsketch.datasets.records import MERGE, Corpus, Layout, OnBadAudio, single_categories
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.datasets.vocalsketch import VOCALSKETCH, load_vocalsketch
 from vocalsketch.datasets.voxforge import VOXFORGE
@@ -61,11 +53,9 @@ def open_corpus(
     error or is listed in ``Corpus.missing``.
 
     Raises:
-        ConfigError: ``on_bad_audio`` is neither, or another layout is asked for its second set.
+        ConfigError: Another layout is asked for its second set.
         DatasetError: There is no such corpus, it is damaged, or a category has a single sound.
     """
-    if on_bad_audio not in get_args(OnBadAudio):
-        raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
     path = root_of(root)
     layout = layout_of(path)
     if layout is None or layout.load is None:
@@ -146,8 +136,6 @@ def describe(path: Path, *, imitated: bool = True) -> str:
     """Return why there is no corpus at ``path`` (of imitations, or any), and what would be one."""
     titles = [layout.title for layout in LAYOUTS if layout.load is not None]
     wanted = f"A corpus is {DEMO!r}, {', '.join(titles[:-1])} or {titles[-1]} (docs/corpora.md)"
-    if not path.exists():
-        return f"{path} does not exist. {wanted}."
     if not path.is_dir():
         return f"{path} {_about_file(path)}. {wanted}."
     below = [(each, _nearest(each)) for each in islice(_below(path), MOST_LOOKED_AT)]
@@ -189,12 +177,9 @@ def _about_file(path: Path) -> str:
         marks = [*(mark for choice in layout.needs for mark in choice), *layout.signs]
         if path.name in (mark.rpartition("/")[2] for mark in marks):
             return f"is a table of {layout.title}: give the data set's folder"
-    if not path.is_file():
-        return "is a pipe, socket or device, not a file"
-    if path.suffix.lower() in TABLES:
+    if path.is_file() and path.suffix.lower() in TABLES:
         why = why_no_table(path, CSV_COLUMNS).removeprefix(f"{path} ").rstrip(".")
-        lacking = ", ".join(CSV.missing(path))
-        return f"lacks {lacking}: it is no table of one's own. It {why}"
+        return f"lacks {', '.join(CSV.missing(path))}: it is no table of one's own. It {why}"
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"
-    return "is a file of another kind"
+    return "is a file of another kind, or none" if path.exists() else "does not exist"

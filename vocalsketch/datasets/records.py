@@ -81,7 +81,6 @@ class Layout:
     # What has to be there in any capitals, each a choice of patterns; a slash at the end means a
     # folder.
     needs: tuple[tuple[str, ...], ...]
-    source: str = ""  # where it is published
     signs: tuple[str, ...] = ()  # what else tells that a folder was meant to be it
     # Reads it, or raises a DatasetError of all that is wrong; None where it has no imitations.
     load: Callable[[Path, OnBadAudio], Corpus] | None = None

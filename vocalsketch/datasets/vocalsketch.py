@@ -185,7 +185,6 @@ def import_everyday(source: Path, root: Path) -> Import:
 VOCALSKETCH = Layout(
     name="vocalsketch",
     title="VocalSketch",
-    source="https://zenodo.org/records/13862",
     tree="ROOT/sound_recordings.csv, ROOT/sound_recordings/<file>, ROOT/vocal_imitations.csv and "
     "ROOT/vocal_imitations/included/<file>",
     needs=(

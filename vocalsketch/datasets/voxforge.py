@@ -165,7 +165,6 @@ def _nothing_usable(
 VOXFORGE = Layout(
     name="voxforge",
     title="VoxForge",
-    source=SOURCE,
     tree="ROOT/<language>/<speaker>-<date>-<code>/wav/<clip>.wav (or flac/, or the submission as "
     f".tgz), or the submissions in ROOT/<language>/{MIRRORED}/",
     needs=(("*/*-*-*/wav/", "*/*-*-*/flac/", "*/*-*-*/etc/", "*/*-*-*.tgz", f"*/{MIRRORED}/"),),

@@ -15,7 +15,7 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.features.audio import clip_of
 from vocalsketch.retrieval.ranking import mean_reciprocal_rank
 from vocalsketch.systems import System
-from vocalsketch.voice.imitate import imitate
+from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
 from vocalsketch.voice.people import anyone
 
@@ -60,7 +60,7 @@ def trial_clips(system: System, number: int = CLIPS) -> dict[Side, Clips]:
     for _ in range(number):
         sound = procedural_sound(rng)
         heard = {
-            "imitation": (imitate(sound, anyone(rng), rng, SAMPLE_RATE), VOICE_RATE),
+            "imitation": (imitate(listen(sound, SAMPLE_RATE), anyone(rng), rng), VOICE_RATE),
             "recording": (sound, SAMPLE_RATE),
         }
         for side in SIDES:

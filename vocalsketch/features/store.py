@@ -11,24 +11,24 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from vocalsketch.datasets.records import OnBadAudio
-from vocalsketch.errors import AudioError, ConfigError, StorageError, refuse_below
+from vocalsketch.errors import AudioError, StorageError
 from vocalsketch.features.audio import content_id, load_clip, opened_file
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.files import (
     LEFTOVER_AGE,
     cache_folder,
+    make_folder,
     remove_leftovers,
     storage_error,
     write_text,
@@ -47,7 +47,6 @@ CUT = "-cut"  # behind the content of a file of which what is there was used
 FULL_SCALE = np.float32(32_767)  # of waveforms, which are kept in 16 bits
 
 Contained = dict[Path, str]  # by file, the content; or why it cannot be used
-Made = tuple[Contained, Contained]  # of some files both
 Stamp = tuple[int, int, int, int]  # size, time of change, time of change of its entry, inode
 
 
@@ -175,12 +174,10 @@ class FeatureStore:
 
     Args:
         folder: Where to keep them; by default ``features`` in the cache folder.
-        clock: Seconds since 1970, by which what killed processes left behind is removed.
     """
 
-    def __init__(self, folder: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or cache_folder() / "features") / f"v{VERSION}"
-        self._clock = clock
         self._verified: dict[str, Stamp] = {}
 
     def fill(
@@ -210,12 +207,8 @@ class FeatureStore:
         Raises:
             AudioError: Some audio cannot be used and ``on_bad_audio`` is not ``skip``; it names
                 every such file, or the first 20 and their number.
-            ConfigError: ``jobs`` or ``on_bad_audio`` is not one of the above.
             StorageError: Features are missing and the store cannot be written, or the disk is full.
         """
-        if on_bad_audio not in get_args(OnBadAudio):
-            raise ConfigError(f"on_bad_audio is {on_bad_audio!r}: choose error, skip or use.")
-        refuse_below(1, jobs=available_cores() if jobs is None else jobs)
         wanted = list(dict.fromkeys(sources))
         entries = Entries.of(front_end, self.folder)
         stamps = {path: stamp_of(path) for path in wanted}
@@ -226,21 +219,29 @@ class FeatureStore:
             if (use or not content.endswith(CUT)) and self._holds(entries, content)
         }
         missing = [path for path in wanted if path not in contents]
-        bad: Contained = {}
+        refused: Contained = {}
         if missing:
-            self._prepare(entries.folder)
             make = partial(self._part, entries=entries, front_end=front_end, use=use)
             name = f"{type(front_end).__name__} features"
+            make_folder(entries.folder)
+            for each in (self.folder, entries.folder):
+                remove_leftovers(each, older_than=time.time() - LEFTOVER_AGE)
+            parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
+            # Processes that fill one store at once begin at different parts, and pass over what
+            # another has made.
+            first = os.getpid() % len(parts)
+            ordered = (*parts[first:], *parts[:first])
+            made = spread(make, ordered, jobs or available_cores(), ray=ray, shared=self.folder)
             with tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar:
-                for made, refused in self._made(missing, make, jobs or available_cores(), ray):
-                    contents |= made
-                    bad |= refused
-                    bar.update(len(made) + len(refused))
+                for found, bad in made:
+                    contents |= found
+                    refused |= bad
+                    bar.update(len(found) + len(bad))
             self._remember({path: contents[path] for path in missing if path in contents}, stamps)
-            bad = {path: bad[path] for path in missing if path in bad}
-        if bad and on_bad_audio != "skip":
-            raise _all_bad(bad)
-        return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, bad)
+            refused = {path: refused[path] for path in missing if path in refused}
+        if refused and on_bad_audio != "skip":
+            raise _all_bad(refused)
+        return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, refused)
 
     def _remembered(self) -> dict[str, list[int | str]]:
         """Return of each path the stamp and content that were last seen.
@@ -277,23 +278,9 @@ class FeatureStore:
         self._verified[file] = stamp
         return True
 
-    def _made(
-        self,
-        missing: Sequence[Path],
-        make: Callable[[Sequence[Path]], Made],
-        jobs: int,
-        ray: str | None,
-    ) -> Iterator[Made]:
-        """Yield what several threads, or a cluster, make of some files at a time."""
-        parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
-        # Processes that fill one store at once begin at different parts, and pass over what
-        # another has made.
-        first = os.getpid() % len(parts)
-        return spread(make, (*parts[first:], *parts[:first]), jobs, ray=ray, shared=self.folder)
-
     def _part(
         self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd, use: bool
-    ) -> Made:
+    ) -> tuple[Contained, Contained]:
         """Read files, and compute and keep those features that are not there."""
         contents: Contained = {}
         bad: Contained = {}
@@ -317,14 +304,6 @@ class FeatureStore:
         for content, features in zip(clips, transformed(clips.values(), front_end), strict=True):
             entries.add(content, features)
         return contents, bad
-
-    def _prepare(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        for each in (self.folder, folder):
-            remove_leftovers(each, older_than=self._clock() - LEFTOVER_AGE)
 
 
 def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -197,7 +198,7 @@ def _pretrained(
     path: Path, described: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> PretrainedTower:
     biases = [name for name in weights if name.startswith("head.") and name.endswith(".bias")]
-    tower = TowerGeometry.from_dict(described["tower"])
+    tower = TypeAdapter(TowerGeometry).validate_python(described["tower"])
     shape, classes = tuple(described["input_shape"]), len(described["classes"])
     hidden = [len(weights[name]) for name in biases[:-1]]
     classifier = rebuilt(path, lambda: Classifier(shape, tower, classes, hidden), weights)

@@ -1,9 +1,7 @@
 """Ten-fold cross-validation: a fresh model for each fold, and all of them counted together."""
 
 import json
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,75 +18,13 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
-from vocalsketch.jobs.job import Job, Slot, clips_fingerprint, fingerprint
-from vocalsketch.jobs.progress import complete
+from vocalsketch.jobs.job import Job, Slot, clips_fingerprint, fingerprint, training
+from vocalsketch.jobs.pool import complete
 from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.retrieval.significance import Sample
 from vocalsketch.tasks.classification import Confusion, summed
 
-FIGURES = "accuracy_test.json"  # of a fold
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """What each fold came to."""
-
-    system: str  # name of what was trained, such as ``pretrain_urbansound8k``
-    corpus: str  # name of the corpus
-    folds: dict[int, Confusion]  # the confusion on each held-out fold
-
-    @property
-    def accuracies(self) -> dict[int, float]:
-        """Accuracy on each held-out fold."""
-        return {fold: confusion.accuracy for fold, confusion in self.folds.items()}
-
-    @property
-    def mean(self) -> float:
-        """Mean accuracy over folds."""
-        return statistics.fmean(self.accuracies.values())
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of the folds' accuracies (n - 1 in the denominator); 0 for one."""
-        return statistics.stdev(self.accuracies.values()) if len(self.folds) > 1 else 0.0
-
-    @property
-    def pooled(self) -> Confusion:
-        """The clips of all folds counted together."""
-        return summed(list(self.folds.values()))
-
-    @property
-    def title(self) -> str:
-        """What stands above tables and pictures."""
-        return f"{self.system}, {len(self.folds)} folds\n{corpus_tag(self.corpus)}"
-
-    def table(self) -> Table:
-        """Return accuracy per fold, mean and standard deviation, to be printed."""
-        table = Table(title=self.title)
-        for column in ("held-out fold", "clips", "accuracy", "chance"):
-            table.add_column(column, justify="right")
-        for fold, each in self.folds.items():
-            table.add_row(str(fold), *_cells(each))
-        table.add_section()
-        table.add_row("mean", "", f"{self.mean:.3f}", "")
-        table.add_row("standard deviation", "", f"{self.deviation:.3f}", "")
-        table.add_row("all clips", *_cells(self.pooled))
-        table.add_row("p (binomial)", "", f"{self.pooled.p_value:.2g}", "")
-        return table
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as the result file holds them."""
-        return {
-            "system": self.system,
-            "corpus": self.corpus,
-            "accuracy": {str(fold): value for fold, value in self.accuracies.items()},
-            "mean": self.mean,
-            "standard_deviation": self.deviation,
-            "all": self.pooled.to_dict(),
-        }
-
-
-def _cells(of: Confusion) -> tuple[str, str, str]:
-    return str(of.clips), f"{of.accuracy:.3f}", f"{of.chance:.3f}"
+Folds = Mapping[int, Confusion]  # the confusion on each held-out fold
 
 
 def cross_validate(
@@ -96,8 +32,8 @@ def cross_validate(
     folder: Path,
     folds: Sequence[int] = tuple(FOLDS),
     slots: Sequence[Slot] = (),
-) -> CrossValidation:
-    """Train and test a fresh model per fold; print and write what they came to.
+) -> dict[int, Confusion]:
+    """Train and test a fresh model per fold; print, write and return what they came to.
 
     Each fold is a run of its own in ``<folder>/fold<k>``; folds that were done before are not done
     again, those of another config are moved to ``<folder>/replaced``. When the last is done,
@@ -121,48 +57,79 @@ def cross_validate(
             "UrbanSoundDataModule, such as conf/pretrain_urbansound8k.yaml."
         )
     with RunFolder(folder).alone():
-        config = yaml.safe_load(cli.resolved())
-        del config["data"]["init_args"]["fold"]
-        if len(slots) > 1:
-            data.prepare_data()  # once, not by each
-        clips = {clip.path: (clip.id, clip.label, clip.group) for clip in data.corpus.clips}
-        content, seed = clips_fingerprint(data.corpus.name, clips), config["seed_everything"]
-        jobs = [
-            Job(
-                f"{cli.name}/fold{fold}",
-                folder / f"fold{fold}",
-                (*arguments, "--data.init_args.fold", str(fold)),
-                fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
-                makes=FIGURES,
-            )
-            for fold in folds
-        ]
+        data.prepare_data()  # once, not by each
+        jobs = _jobs(cli, data, arguments, folds)
         complete(jobs, slots)
         done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
-        result = CrossValidation(cli.name, data.corpus.name, done)
-        _write(folder, result, cli)
-    return result
+        _write(folder, done, cli)
+    return done
+
+
+def _jobs(
+    cli: ExperimentCLI, data: UrbanSoundDataModule, arguments: list[str], folds: Sequence[int]
+) -> list[Job]:
+    config = yaml.safe_load(cli.resolved())
+    del config["data"]["init_args"]["fold"]
+    clips = {clip.path: (clip.id, clip.label, clip.group) for clip in data.corpus.clips}
+    content, seed = clips_fingerprint(data.corpus.name, clips), config["seed_everything"]
+    return [
+        training(
+            f"{cli.name}/fold{fold}",
+            cli.folder.path / f"fold{fold}",
+            (*arguments, "--data.init_args.fold", str(fold)),
+            fingerprint(config, seed=seed, corpus=content, split=f"fold {fold}"),
+        )
+        for fold in folds
+    ]
 
 
 def _confusion(folder: Path) -> Confusion:
-    figures = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+    figures = json.loads((folder / "accuracy_test.json").read_text(encoding="utf-8"))
     return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
 
 
-def _write(folder: Path, result: CrossValidation, cli: ExperimentCLI) -> None:
-    write_text(folder / "cross_validation.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    picture = write_confusion(folder / "confusion", result.pooled, result.title)
+def figures(folds: Folds) -> dict[str, Any]:
+    """Return the accuracy of each fold, mean and standard deviation, and of all clips together."""
+    sample = Sample.of([each.accuracy for each in folds.values()])
+    return {
+        "accuracy": {str(fold): each.accuracy for fold, each in folds.items()},
+        "mean": sample.mean,
+        "standard_deviation": sample.std if len(folds) > 1 else 0.0,
+        "all": summed(list(folds.values())).to_dict(),
+    }
+
+
+def _table(folds: Folds, found: Mapping[str, Any], title: str) -> Table:
+    table = Table(title=title)
+    for column in ("held-out fold", "clips", "accuracy", "chance"):
+        table.add_column(column, justify="right")
+    pooled = summed(list(folds.values()))
+    for name, each in (*folds.items(), ("all clips", pooled)):
+        table.add_row(str(name), str(each.clips), f"{each.accuracy:.3f}", f"{each.chance:.3f}")
+    table.add_row("mean", "", f"{found['mean']:.3f}", "")
+    table.add_row("standard deviation", "", f"{found['standard_deviation']:.3f}", "")
+    table.add_row("p (binomial)", "", f"{pooled.p_value:.2g}", "")
+    return table
+
+
+def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
+    corpus, found = cli.datamodule.corpus.name, figures(folds)
+    told = json.dumps({"system": cli.name, "corpus": corpus, **found}, indent=2) + "\n"
+    write_text(folder / "cross_validation.json", told)
+    title = f"{cli.name}, {len(folds)} folds\n{corpus_tag(corpus)}"
+    picture = write_confusion(folder / "confusion", summed(list(folds.values())), title)
     for tracker in trackers(cli.trainer):
         tracker.describe(
-            name=f"{result.system} cross-validation",
+            name=f"{cli.name} cross-validation",
             run_id=RunFolder(folder).wandb_id(),
             job_type="crossvalidate",
-            tags=[f"corpus={result.corpus}"],
+            tags=[f"corpus={corpus}"],
             config=yaml.safe_load(cli.resolved()),
         )
-        tracker.log_metrics({"accuracy/mean": result.mean, "accuracy/deviation": result.deviation})
+        measured = {"mean": found["mean"], "deviation": found["standard_deviation"]}
+        tracker.log_metrics({f"accuracy/{name}": value for name, value in measured.items()})
         show_picture(tracker, "test/confusion", picture)
         tracker.finish()
     console = Console()
-    console.print(result.table())
+    console.print(_table(folds, found, title))
     console.print(f"Saved in {folder}")

@@ -69,24 +69,20 @@ def _content(path: Path) -> str:
 
 State = Literal["started", "done", "failed"]
 TAIL = 65_536  # bytes of a log in which what it said last is looked for
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 ERROR = "vocalsketch: error: "  # before what a user can mend
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: what it is told, where it leaves what it makes, and what its result depends on."""
+    """One run: a program, where it leaves what it makes, and what its result depends on."""
 
-    name: str  # ``group/member``, such as ``iminet_tied/seed3``; those of a group take equally long
+    name: str  # ``group/member``, such as ``iminet_tied/seed3``
     folder: Path  # its run folder, which also holds ``job.json`` and ``log.txt``
-    # what ``vocalsketch fit`` is told, but for its folder, its device and where to go on
-    arguments: tuple[str, ...] = ()
+    command: tuple[str, ...]  # what Python is given, such as ``-m`` and a module
     # hash of all that its result depends on (``fingerprint``). An empty one is of what keeps
     # no state: it is never done before
     fingerprint: str = ""
     needs: tuple["Job", ...] = ()  # jobs that have to be done before
-    makes: str = ""  # name of the file in its folder without which it is not done
-    command: tuple[str, ...] = ()  # a program that is run instead of a training, and its arguments
     # variables of its process, beside those of its slot
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -103,15 +99,8 @@ class Job:
     def state(self) -> State | None:
         """Return how it stands; None where it was not begun, or another run was."""
         kept = self._kept()
-        if not self.fingerprint or kept.get("fingerprint") != self.fingerprint:
-            return None
-        state: State | None = kept.get("state")
-        lost = state == "done" and self.makes and not (self.folder / self.makes).is_file()
-        return "started" if lost else state
-
-    def seconds(self) -> float | None:
-        """Return how long it took; None where it is not done."""
-        return self._kept().get("seconds") if self.state() == "done" else None
+        same = self.fingerprint and kept.get("fingerprint") == self.fingerprint
+        return kept.get("state") if same else None
 
     def reason(self) -> str:
         """Return why it failed: what it said last."""
@@ -122,33 +111,37 @@ class Job:
 
         A run of another fingerprint is moved aside, to ``replaced`` beside it; nothing is deleted.
         """
-        if self.fingerprint and self.state() is None and _holds_something(self.folder):
+        # what was killed on entering it leaves no more than a temporary file
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        if self.fingerprint and self.state() is None and any(f.suffix != ".tmp" for f in there):
             replaced, number = self.folder.parent / "replaced", 1
-            replaced.mkdir(parents=True, exist_ok=True)
+            replaced.mkdir(exist_ok=True)
             while (aside := replaced / f"{self.folder.name}-{number}").exists():
                 number += 1
             self.folder.rename(aside)
         self.note("started")
 
-    def note(self, state: State, seconds: float | None = None, reason: str = "") -> None:
+    def note(self, state: State, reason: str = "") -> None:
         """Write down how it stands."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.fingerprint:
-            content = {"fingerprint": self.fingerprint, "state": state, "seconds": seconds}
-            content |= {"reason": reason} if reason else {}
+            content = {"fingerprint": self.fingerprint, "state": state, "reason": reason}
             write_text(self.folder / "job.json", json.dumps(content) + "\n")
 
     def _kept(self) -> dict[str, Any]:
         try:
-            kept = json.loads((self.folder / "job.json").read_text(encoding="utf-8"))
+            kept: dict[str, Any] = json.loads((self.folder / "job.json").read_text("utf-8"))
         except (OSError, ValueError):
             return {}
-        return kept if isinstance(kept, dict) else {}
+        return kept
 
 
-def _holds_something(folder: Path) -> bool:
-    """Whether there is more in a folder than who was killed on entering it leaves."""
-    return folder.is_dir() and any(each.suffix != ".tmp" for each in folder.iterdir())
+def training(
+    name: str, folder: Path, arguments: Sequence[str], fingerprint: str, **more: Any
+) -> Job:
+    """Return the job of what ``vocalsketch fit`` is told, but for its folder and device."""
+    command = ("-m", "vocalsketch.jobs.run", str(folder), *arguments)
+    return Job(name, folder, command, fingerprint, **more)
 
 
 def last_words(log: Path) -> str:
@@ -174,8 +167,6 @@ class Slot:
     """A place for one job at a time."""
 
     name: str  # for people, such as ``gpu 1`` or ``cpu, 2 cores``
-    # what a training is told, so that it takes one device
-    arguments: tuple[str, ...] = ("--trainer.devices=1",)
     # what a process is told, so that it stays there
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -198,15 +189,11 @@ def choose_slots(devices: str | None, jobs: int | None, threads: int | None = No
     count = jobs or len(gpus) or max(1, cores // (threads or 1))
     threads = threads or max(1, cores // count)
     limits = dict.fromkeys(THREADS, str(threads))
-    if gpus:
-        chosen = [gpus[number % len(gpus)] for number in range(count)]
-        return [
-            Slot(f"gpu {gpu}", environment={**limits, "CUDA_VISIBLE_DEVICES": gpu})
-            for gpu in chosen
-        ]
-    name = f"cpu, {threads} core{'' if threads == 1 else 's'}"
-    arguments = ("--trainer.accelerator=cpu", "--trainer.devices=1")
-    return [Slot(name, arguments, {**limits, "CUDA_VISIBLE_DEVICES": ""})] * count
+    if not gpus:
+        name = f"cpu, {threads} core{'' if threads == 1 else 's'}"
+        return [Slot(name, {**limits, "CUDA_VISIBLE_DEVICES": ""})] * count
+    chosen = (gpus[number % len(gpus)] for number in range(count))
+    return [Slot(f"gpu {gpu}", {**limits, "CUDA_VISIBLE_DEVICES": gpu}) for gpu in chosen]
 
 
 def _gpus(devices: str | None) -> list[str]:

@@ -6,121 +6,79 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from tqdm import tqdm
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import ERROR, INTERRUPTED, Job, Slot, State, last_words
+from vocalsketch.jobs.job import Job, Slot, State, choose_slots, last_words
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself
 RESTARTS = 2  # of a job whose process was killed: it may be what kills it
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
+Process = subprocess.Popen[bytes]
 
 
 class JobError(VocalSketchError):
     """A job failed; what is done is kept."""
 
 
-class _Here:
-    """A job that this process does itself, when it is first asked how far it is."""
-
-    def __init__(self, job: Job, slot: Slot) -> None:
-        self._job = job
-        self._arguments = [*job.arguments, *slot.arguments]
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        from vocalsketch.jobs.run import train
-
-        if self._status is None:
-            self._status = INTERRUPTED
-            try:
-                train(self._job.folder, self._arguments)
-                self._status = 0
-            except VocalSketchError as error:
-                self._status = 1
-                said = f"{ERROR}{error}\n"
-                self._job.log.write_bytes(said.encode(errors="replace"))
-        return self._status
-
-    def send_signal(self, sig: int) -> None:
-        self._status = self._status or INTERRUPTED  # whoever signals has interrupted it
-
-    def kill(self) -> None:
-        """Do nothing."""
-
-
-Process = subprocess.Popen[bytes] | _Here  # a job at work
-Start = Callable[[Job, Slot], Process]
-
-
 class Watcher:
-    """Is told what happens to the jobs; this one says nothing of it."""
+    """Is told what happens to jobs: shows a bar of those that are done, and a line for each."""
+
+    def __init__(self, total: int, done: int = 0, unit: str = "run") -> None:
+        self.bar = tqdm(total=total, initial=done, unit=unit)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text, file=sys.stderr)
 
     def started(self, job: Job, slot: Slot) -> None:
         """Note that a job runs."""
+        self.say(f"{job.name} runs ({slot.name})")
 
-    def ended(self, job: Job, end: End, seconds: float, reason: str) -> None:
+    def ended(self, job: Job, end: End, reason: str) -> None:
         """Note that a job is done, failed, or was killed and is started again."""
+        self.bar.update(end == "done")
+        self.say(f"{job.name} {end}" + (f": {reason}" if reason else ""))
 
     def waited(self) -> None:
         """Note that time has passed."""
+        self.bar.refresh()
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A job that failed: its name, what it said last, and where it said the rest."""
-
-    name: str
-    reason: str
-    log: Path
-
-
-@dataclass(frozen=True)
-class _Running:
+class _Running(NamedTuple):
     job: Job
     slot: Slot
     process: Process
-    since: float
 
 
 class Pool:
     """Runs what is not done, and nothing twice.
 
-    ``start`` is ``start_process``, or ``start_here`` for one slot in this process; ``restarts`` is
-    how often a job is started again whose process was killed; ``clock`` gives seconds.
+    ``restarts`` is how often a job is started again whose process was killed.
     """
 
-    def __init__(
-        self,
-        slots: Sequence[Slot],
-        watcher: Watcher | None = None,
-        start: Start | None = None,
-        restarts: int = RESTARTS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, slots: Sequence[Slot], watcher: Watcher, restarts: int = RESTARTS) -> None:
         self.slots = slots
-        self.watcher = watcher or Watcher()
-        self.start = start or start_process
+        self.watcher = watcher
         self.restarts = restarts
-        self.clock = clock
         self._running: list[_Running] = []
         self._states: dict[str, State | None] = {}
         self._reasons: dict[str, str] = {}
         self._killed: Counter[str] = Counter()
 
-    def run(self, jobs: Sequence[Job], *, retry: bool = False) -> list[Failure]:
+    def run(self, jobs: Sequence[Job], *, retry: bool = False) -> list[tuple[Job, str]]:
         """Run the jobs that are not done; one that fails does not stop the others.
 
-        Return those that failed, now or earlier; ``retry`` runs the latter again.
+        Return those that failed, now or earlier, and why; ``retry`` runs the latter again.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C or SIGTERM. What runs is ended first; the same call goes on.
+            KeyboardInterrupt: Ctrl-C. What runs is ended first; the same call goes on.
         """
         self._states = {job.name: job.state() for job in jobs}
         if retry:
@@ -128,21 +86,20 @@ class Pool:
         waiting = [job for job in jobs if self._states[job.name] not in ("done", "failed")]
         free = list(self.slots)
         try:
-            with _terminated_by_interrupt():
-                while waiting or self._running:
-                    waiting = [job for job in waiting if not self._is_in_vain(job)]
-                    for job in [each for each in waiting if self._is_ready(each)]:
-                        if free:
-                            waiting.remove(job)
-                            self._begin(job, free.pop(0))
-                    for each, again in self._ended():
-                        free.append(each.slot)
-                        waiting[:0] = [each.job] if again else []
+            while waiting or self._running:
+                waiting = [job for job in waiting if not self._is_in_vain(job)]
+                ready = [each for each in waiting if self._is_ready(each)]
+                for job in ready[: len(free)]:
+                    waiting.remove(job)
+                    self._begin(job, free.pop(0))
+                for each, status in self._ended():
+                    free.append(each.slot)
+                    if self._note(each.job, status) == "killed":
+                        waiting.insert(0, each.job)
         finally:
             self._end_all()
         failed = [job for job in jobs if self._states[job.name] == "failed"]
-        said = self._reasons
-        return [Failure(job.name, said.get(job.name) or job.reason(), job.log) for job in failed]
+        return [(job, self._reasons.get(job.name) or job.reason()) for job in failed]
 
     def _is_ready(self, job: Job) -> bool:
         return all(self._states[need.name] == "done" for need in job.needs)
@@ -155,37 +112,33 @@ class Pool:
     def _begin(self, job: Job, slot: Slot) -> None:
         job.begin()
         self._states[job.name] = "started"
-        # an interrupt between its start and the list would leave it to itself
-        with _interrupts_put_off():
-            self._running.append(_Running(job, slot, self.start(job, slot), self.clock()))
+        self._running.append(_Running(job, slot, start_process(job, slot)))
         self.watcher.started(job, slot)
 
-    def _ended(self) -> Iterator[tuple[_Running, bool]]:
-        """Wait a little; yield what ended, and whether it is to be started again."""
+    def _ended(self) -> Iterator[tuple[_Running, int]]:
+        """Wait a little; yield what ended, and its exit status."""
         statuses = [(each, each.process.poll()) for each in self._running]
         ended = [(each, status) for each, status in statuses if status is not None]
         for each, status in ended:
             self._running.remove(each)
             _end(each.process)
-            yield each, self._note(each, status) == "killed"
+            yield each, status
         if not ended and self._running:
             time.sleep(POLL)
             self.watcher.waited()
 
-    def _note(self, each: _Running, status: int) -> End:
-        job, seconds, reason = each.job, self.clock() - each.since, ""
+    def _note(self, job: Job, status: int) -> End:
         end: End = "failed" if status else "done"
+        reason = last_words(job.log) if status else ""
         if status < 0 or status == INTERRUPTED:
             name = signal.Signals(-status if status < 0 else signal.SIGINT).name
             self._killed[job.name] += 1
             again = self._killed[job.name] <= self.restarts
             end, reason = "killed" if again else "failed", f"ended by {name}"
-        elif status:
-            reason = last_words(job.log)
         if end != "killed":
             self._states[job.name], self._reasons[job.name] = end, reason
-            job.note(end, None if reason else seconds, reason)
-        self.watcher.ended(job, end, seconds, reason)
+            job.note(end, reason)
+        self.watcher.ended(job, end, reason)
         return end
 
     def _end_all(self) -> None:
@@ -193,8 +146,8 @@ class Pool:
         for each in self._running:
             each.process.send_signal(signal.SIGINT)
         try:
-            until = self.clock() + FAREWELL
-            while self.clock() < until and any(e.process.poll() is None for e in self._running):
+            until = time.monotonic() + FAREWELL
+            while time.monotonic() < until and any(e.process.poll() is None for e in self._running):
                 time.sleep(POLL)
         finally:
             for each in self._running:
@@ -208,10 +161,9 @@ def start_process(job: Job, slot: Slot) -> Process:
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
     input to notice when this process is gone (``run.end_with_parent``).
     """
-    training = (sys.executable, "-m", "vocalsketch.jobs.run", str(job.folder))
     with job.log.open("ab") as out:
         return subprocess.Popen(
-            job.command or (*training, *job.arguments, *slot.arguments),
+            (sys.executable, *job.command),
             env={**os.environ, **slot.environment, **job.environment},
             stdin=subprocess.PIPE,
             stdout=out,
@@ -220,40 +172,33 @@ def start_process(job: Job, slot: Slot) -> Process:
         )
 
 
-def start_here(job: Job, slot: Slot) -> Process:
-    """Let this process do a training; whatever else waits until it is done."""
-    return _Here(job, slot)
-
-
 def _end(process: Process) -> None:
     """End a process by force, wait until it is gone, and let go of its pipe."""
     process.kill()
-    if isinstance(process, subprocess.Popen):
-        process.communicate()
+    process.communicate()
 
 
-@contextmanager
-def _terminated_by_interrupt() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does within the block."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def run_jobs(
+    jobs: Sequence[Job], slots: Sequence[Slot], *, retry: bool = False
+) -> list[tuple[Job, str]]:
+    """Run jobs as ``Pool.run`` does, and show how far they are."""
+    watcher = Watcher(len(jobs), sum(job.state() == "done" for job in jobs))
+    with watcher.bar:
+        return Pool(slots, watcher).run(jobs, retry=retry)
 
 
-@contextmanager
-def _interrupts_put_off() -> Iterator[None]:
-    """Raise KeyboardInterrupt for a Ctrl-C or SIGTERM within the block after its end."""
-    came: list[int] = []
-    before = {
-        each: signal.signal(each, lambda signum, _frame: came.append(signum))
-        for each in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    if came:
-        raise KeyboardInterrupt
+def complete(jobs: Sequence[Job], slots: Sequence[Slot] = ()) -> None:
+    """Run jobs until all are done, those too that failed before.
+
+    Raises:
+        JobError: One failed; the others are done.
+        KeyboardInterrupt: Ctrl-C; the same call goes on.
+    """
+    failures = run_jobs(jobs, slots or choose_slots(None, None), retry=True)
+    if failures:
+        first, reason = failures[0]
+        raise JobError(
+            f"{first.name} failed: {reason.rstrip('.')} (all it said: {first.log})."
+            + (f" {len(failures) - 1} more failed." if len(failures) > 1 else "")
+            + " What is done is kept: the same command goes on."
+        )

@@ -1,4 +1,4 @@
-"""One job in this process: a training that is begun, gone on with, or begun anew.
+"""One job in this process: a training that is begun, or gone on with.
 
 ``python -m vocalsketch.jobs.run FOLDER ARGUMENTS...`` takes the arguments of ``vocalsketch fit``.
 """
@@ -11,37 +11,21 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from vocalsketch.errors import DamagedCheckpointError, VocalSketchError
+from vocalsketch.errors import VocalSketchError
 from vocalsketch.experiment import Outcome, run_experiment
-from vocalsketch.experiment.run_folder import RunFolder
-from vocalsketch.jobs.job import ERROR, INTERRUPTED
-from vocalsketch.systems.checkpoints import read_checkpoint
-
-Run = Callable[..., Outcome]  # as run_experiment
+from vocalsketch.jobs.job import ERROR
+from vocalsketch.jobs.pool import INTERRUPTED
 
 
-def train(
-    folder: Path,
-    arguments: Sequence[str],
-    callbacks: Sequence[pl.Callback] = (),
-    run: Run = run_experiment,
-) -> Outcome:
-    """Train and evaluate; go on from the last whole epoch where there is one.
+def train(folder: Path, arguments: Sequence[str], callbacks: Sequence[pl.Callback] = ()) -> Outcome:
+    """Train on one device and evaluate; go on from the last whole epoch where there is one.
 
     Raises:
-        VocalSketchError: Bad input, whatever it is; the checkpoints stay.
+        VocalSketchError: Bad input, whatever it is.
         KeyboardInterrupt: Ctrl-C ended the training.
     """
-    kept = RunFolder(folder)
-    last = kept.checkpoints / "last.ckpt"
-    try:
-        whole = last.is_file() and bool(read_checkpoint(last))
-    except DamagedCheckpointError:
-        whole = False
-    if not whole:
-        kept.clear()  # nothing is lost by beginning anew
-    options = ["--run_dir", str(folder), "--ckpt_path", "last"]
-    outcome = run("fit", [*arguments, *options], callbacks=callbacks)
+    options = ["--run_dir", str(folder), "--ckpt_path", "last", "--trainer.devices=1"]
+    outcome = run_experiment("fit", [*arguments, *options], callbacks)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
@@ -73,5 +57,10 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def main(folder: str, *arguments: str) -> None:
+    """Train, as the pool starts it."""
+    train(Path(folder), arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(as_process(lambda: train(Path(sys.argv[1]), sys.argv[2:])))
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))

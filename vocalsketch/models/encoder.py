@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.models.backbones import BACKBONES, stage
-from vocalsketch.models.tower import OverTime, Recurrent
+from vocalsketch.models.tower import FORBIDDEN, OverTime, Recurrent
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class EncoderGeometry:
             averaged.
     """
 
+    __pydantic_config__ = FORBIDDEN
     filters: tuple[int, ...] = (16, 32, 64, 96)
     places: int = 8
     width: int | None = 128

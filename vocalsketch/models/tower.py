@@ -1,11 +1,12 @@
 """The convolutional towers that embed an imitation or a recording, and how they are pre-trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -17,6 +18,7 @@ BATCH_NORM_EPSILON = 1e-3
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 Recurrent = Literal["gru", "lstm"]
+FORBIDDEN = ConfigDict(extra="forbid")  # of a geometry that a file describes
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class ConvStage:
             the end is dropped. None leaves the pooling out.
     """
 
+    __pydantic_config__ = FORBIDDEN
     filters: int
     kernel: tuple[int, int]
     pool: tuple[int, int] | None = None
@@ -48,6 +51,7 @@ class TowerGeometry:
         units: Of the recurrent layer, in each direction.
     """
 
+    __pydantic_config__ = FORBIDDEN
     stages: list[ConvStage]
     batch_norm: bool = False
     recurrent: Recurrent | None = None
@@ -57,11 +61,6 @@ class TowerGeometry:
         """Return plain values without those of a recurrent layer where there is none."""
         idle = () if self.recurrent else ("recurrent", "units")
         return {name: value for name, value in asdict(self).items() if name not in idle}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "TowerGeometry":
-        """Rebuild the geometry from ``to_dict``'s values, also once they were JSON."""
-        return cls(**{**values, "stages": [_stage(stage) for stage in values["stages"]]})
 
     def sizes(self, input_shape: tuple[int, int]) -> list[tuple[int, int, int]]:
         """Return (filters, bins, frames) after each stage for inputs of (bins, frames).
@@ -93,11 +92,6 @@ class TowerGeometry:
         """Return the length of a flattened embedding for inputs of (bins, frames)."""
         filters, bins, frames = self.sizes(input_shape)[-1]
         return frames * (2 * self.units if self.recurrent else filters * bins)
-
-
-def _stage(values: Mapping[str, Any]) -> ConvStage:
-    pool = values["pool"]
-    return ConvStage(values["filters"], tuple(values["kernel"]), tuple(pool) if pool else None)
 
 
 def _check_fit(number: int, what: str, window: tuple[int, int], size: tuple[int, int]) -> None:

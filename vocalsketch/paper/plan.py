@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,16 +9,14 @@ from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.files import locked, write_text
-from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
-from vocalsketch.jobs.pool import Failure, Pool
-from vocalsketch.jobs.progress import Progress
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, training
+from vocalsketch.jobs.pool import run_jobs
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
 from vocalsketch.paper.rows import KNOWN, Row, row_of
 from vocalsketch.retrieval.scores import Scores
@@ -129,15 +126,15 @@ class Plan:
         return Job(
             name,
             folder,
-            fingerprint=fingerprint(
+            ("-m", "vocalsketch.paper.ranked", *told),
+            fingerprint(
                 {"system": [load_system(row.system).fingerprint for row in members if row.system]},
                 seed=0,
                 corpus=self.data.corpus,
                 split=self.data.split,
                 needs=[need.fingerprint for need in needs.values()],
             ),
-            needs=tuple(needs.values()),
-            command=(sys.executable, "-m", "vocalsketch.paper.ranked", *told),
+            tuple(needs.values()),
         )
 
     def _training(self, row: Row, seed: int) -> Job:
@@ -152,7 +149,7 @@ class Plan:
             given |= {f"data.init_args.{key}": value for key, value in self.data.settings.items()}
         seeded = ("--config", str(config), "--seed_everything", str(seed))
         quiet = "--trainer.enable_progress_bar=false"
-        return Job(
+        return training(
             name,
             folder_of(self.folder, name),
             (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
@@ -163,7 +160,7 @@ class Plan:
                 split=self.data.split if row.block else "",
                 needs=[need.fingerprint for need in needs.values()],
             ),
-            tuple(needs.values()),
+            needs=tuple(needs.values()),
             environment={
                 "WANDB_RUN_GROUP": self.folder.name,
                 "WANDB_NAME": name.replace("/", "-"),
@@ -228,15 +225,9 @@ class Record:
             ) from error
 
 
-def run_jobs(
-    folder: Path,
-    jobs: Sequence[Job],
-    record: Record,
-    slots: Sequence[Slot],
-    console: Console,
-    *,
-    retry: bool = False,
-) -> list[Failure]:
+def run_plan(
+    folder: Path, jobs: Sequence[Job], record: Record, slots: Sequence[Slot], *, retry: bool = False
+) -> list[tuple[Job, str]]:
     """Write down what is planned, and run every job that is not done; return those that failed.
 
     ``retry`` runs those again that failed earlier.
@@ -250,9 +241,7 @@ def run_jobs(
     )
     with locked(folder / "lock", busy):
         record.write(folder)
-        progress = Progress(jobs, len(slots), console)
-        with progress.shown():
-            return Pool(slots, progress).run(jobs, retry=retry)
+        return run_jobs(jobs, slots, retry=retry)
 
 
 def gather(folder: Path, record: Record) -> Measured:
@@ -265,7 +254,7 @@ def gather(folder: Path, record: Record) -> Measured:
     runs: dict[str, dict[int, Scores]] = {}
     notes, unfinished = list(record.notes), []
     for name, known in record.runs.items():
-        job = Job(name, folder_of(folder, name), fingerprint=known)
+        job = Job(name, folder_of(folder, name), (), known)
         if job.state() != "done":
             unfinished.append(name)
         elif not row_of(job.group).block:

@@ -49,9 +49,8 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         )
     categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
     known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
-    if definition.objective["metric"] not in known:
-        metric = definition.objective["metric"]
-        raise ConfigError(f"objective is {metric!r}: choose {', '.join(known)}.")
+    if definition.metric not in known:
+        raise ConfigError(f"objective is {definition.metric!r}: choose {', '.join(known)}.")
     loggers = cli.trainer.loggers
     found = dataclasses.replace(
         definition,

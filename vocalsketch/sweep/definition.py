@@ -1,7 +1,8 @@
 """What a study is: base config, space, objective and how it is searched."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,15 +21,18 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
 from vocalsketch.sweep.space import Space, parse_space
+from vocalsketch.sweep.storage import check_exists, check_url, open_storage, patiently
 from vocalsketch.sweep.trials import experimental
 
 Options = dict[str, Any]
 
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
+HERE = ("storage", "folder")  # what the storage does not keep
+KEPT = "definition"  # user attribute of a study
 
 KINDS: dict[str, dict[str, Any]] = {
     "sampler": {
@@ -102,7 +106,8 @@ class Definition:
     seeds: Annotated[PositiveInt, Strict()] = 1
     # after how many minutes the training of a seed is ended and scored
     trial_minutes: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    storage: str | None = None  # Optuna storage; a SQLite file in the study's folder if left out
+    storage: str = ""  # Optuna storage; a SQLite file in the study's folder if left out
+    folder: Path = Path()  # the study's on this machine; ``runs/sweeps/NAME`` if left out
     corpus: str = ""  # name of the corpus
     split: str = ""  # fingerprint of the split
     tracked: bool = False  # whether its one logger is W&B's tracker
@@ -111,10 +116,21 @@ class Definition:
         parse_space(self.space)
         made("sampler", self.sampler)
         made("pruner", self.pruner)
+        check_url(self.url)
+
+    @property
+    def url(self) -> str:
+        """The storage."""
+        return self.storage or f"sqlite:///{self.folder / 'study.db'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the storage keeps: all but the storage itself."""
-        return {key: value for key, value in asdict(self).items() if key != "storage"}
+        """Return what the storage keeps, in plain values."""
+        return {key: value for key, value in asdict(self).items() if key not in HERE}
+
+    @property
+    def metric(self) -> str:
+        """The metric that is searched by."""
+        return self.objective["metric"]
 
     @property
     def base_seed(self) -> int:
@@ -147,11 +163,16 @@ class Definition:
         return f"space ({', '.join(changed)})"
 
 
-def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> Definition:
+def read_definition(
+    path: Path,
+    overrides: Mapping[str, Any] | None = None,
+    storage: str | None = None,
+    folder: Path | None = None,
+) -> Definition:
     """Read a study file.
 
     Its ``config`` is a path, or several, relative to the file; ``overrides`` are config keys set on
-    top of the file's own.
+    top of the file's own; ``storage`` and ``folder`` stand in place of what it says.
 
     Raises:
         ConfigError: The file, or the config it names, cannot be read or has unknown keys.
@@ -166,8 +187,10 @@ def read_definition(path: Path, overrides: Mapping[str, Any] | None = None) -> D
         content["config"] = assigned(
             tree, {**{str(key): v for key, v in own.items()}, **(overrides or {})}
         )
+    told = {"storage": storage} if storage else {}
     try:
-        return TypeAdapter(Definition).validate_python({"name": path.stem, **content})
+        read = TypeAdapter(Definition).validate_python({"name": path.stem, **content, **told})
+        return replace(read, folder=folder or Path("runs", "sweeps", read.name))
     except ValidationError as error:
         known = [*Definition.__dataclass_fields__, "overrides"]
         raise invalid(error, str(path), known) from error
@@ -203,3 +226,78 @@ def trial_sampler(given: Mapping[str, Any], number: int) -> optuna.samplers.Base
         return None
     seed = np.random.SeedSequence([int(given["seed"]), number]).generate_state(1)[0]
     return optuna.samplers.RandomSampler(seed=int(seed))
+
+
+class StudyError(VocalSketchError):
+    """A study that cannot go on, or has nothing to tell yet."""
+
+
+def open_study(definition: Definition) -> optuna.Study:
+    """Open the study of a definition, made where it does not exist yet.
+
+    Raises:
+        ConfigError: It exists with another space, objective, config or corpus.
+    """
+    storage = open_storage(definition.url)
+    study = patiently(
+        lambda: optuna.create_study(
+            study_name=definition.name,
+            storage=storage,
+            direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
+            sampler=made("sampler", definition.sampler),
+            pruner=made("pruner", definition.pruner),
+            load_if_exists=True,
+        ),
+        definition.url,
+    )
+    plain = json.loads(json.dumps(definition.to_dict()))
+    kept = study.user_attrs.get(KEPT)
+    if kept is not None:
+        different = Definition(**kept).difference(Definition(**plain))
+        if different:
+            raise ConfigError(
+                f"Study {definition.name!r} exists with another {different}: its trials would not "
+                "compare. Give the study file another name, or restore it (and --set)."
+            )
+    study.set_user_attr(KEPT, plain)
+    return study
+
+
+def load_study(name: str, url: str, folder: Path) -> tuple[optuna.Study, Definition]:
+    """Open a study that exists, and its definition.
+
+    Raises:
+        ConfigError: There is no such study.
+        StudyError: What the storage holds of it is damaged.
+    """
+    check_exists(url)
+    storage = open_storage(url)
+    try:
+        study = patiently(lambda: optuna.load_study(study_name=name, storage=storage), url)
+        definition = Definition(**study.user_attrs[KEPT], storage=url, folder=folder)
+    except ValueError as error:
+        raise StudyError(f"Study {name!r} is damaged in its storage ({error}).") from error
+    except KeyError:
+        known = ", ".join(sorted(optuna.get_all_study_names(storage)))
+        raise ConfigError(
+            f"No study {name!r} of this program in the storage (it holds {known or 'none'}): "
+            "begin it with `vocalsketch sweep run`."
+        ) from None
+    study.sampler = made("sampler", definition.sampler)
+    study.pruner = made("pruner", definition.pruner)
+    return study, definition
+
+
+def best_trial(study: optuna.Study) -> optuna.trial.FrozenTrial:
+    """Return the best complete trial.
+
+    Raises:
+        StudyError: No trial is complete yet.
+    """
+    try:
+        return study.best_trial
+    except ValueError:
+        raise StudyError(
+            f"Study {study.study_name!r} has no complete trial yet: run more, or see "
+            "`vocalsketch sweep status` for why they were pruned or failed."
+        ) from None

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from vocalsketch.callbacks.results import show_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
 from vocalsketch.experiment.config import write_tree
 from vocalsketch.files import write_text, written_whole
-from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint
-from vocalsketch.jobs.progress import complete
+from vocalsketch.jobs.job import Slot, corpus_fingerprint, fingerprint, training
+from vocalsketch.jobs.pool import complete
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.base import check_one_split, corpus_of
-from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.storage import best_trial
+from vocalsketch.sweep.definition import Definition, best_trial
 from vocalsketch.sweep.trial import track
 from vocalsketch.sweep.trials import REASON, experimental, first_attempt, take_tally
 
@@ -35,34 +33,13 @@ MACRO = "macro mean"
 RESOLUTION = 120  # dots per inch
 
 
-@dataclass(frozen=True)
-class Retrained:
-    """What a config came to over several seeds, on the test half."""
-
-    corpus: str  # name of the corpus
-    # for each category, and for ``MACRO``, the MRR of each seed
-    mrr: Mapping[str, tuple[float, ...]]
-
-    def table(self, title: str) -> Table:
-        """Return mean and standard deviation of each category, to be printed."""
-        table = Table(
-            title=f"{title}, test half, {len(self.mrr[MACRO])} seed(s)\n{corpus_tag(self.corpus)}"
-        )
-        table.add_column("category")
-        table.add_column("MRR, mean ± std", justify="right")
-        for name, values in self.mrr.items():
-            found = Sample.of(values)
-            table.add_row(name, mean_and_deviation(found.mean, found.std))
-        return table
-
-
 def export(definition: Definition, trial: FrozenTrial) -> str:
     """Return the config of a trial as YAML that ``fit`` takes: the base config and its values."""
     values = definition.parameters.values(trial.params)
     tree = definition.parameters.applied(definition.config, values)
     seeds = f"{definition.seeds} seed" + ("s" if definition.seeds > 1 else "")
     return (
-        f"# Trial {trial.number} of study {definition.name}: {definition.objective['metric']} "
+        f"# Trial {trial.number} of study {definition.name}: {definition.metric} "
         f"{trial.value:.4f}, {seeds},\n"
         f"# on the validation half, {corpus_tag(definition.corpus)}.\n"
         "# The best of many is lucky too: `vocalsketch sweep best STUDY --retrain 10` says what\n"
@@ -73,14 +50,15 @@ def export(definition: Definition, trial: FrozenTrial) -> str:
 def retrain(
     definition: Definition,
     trial: FrozenTrial,
-    folder: Path,
     seeds: int,
     slots: Sequence[Slot] = (),
-) -> Retrained:
+) -> dict[str, list[float]]:
     """Train a trial's config with each of ``seeds`` seeds and rank the test half.
 
-    What was trained before is not trained again; what broke off goes on. Without slots the
-    trainings follow one another in this process.
+    What was trained before is not trained again; what broke off goes on.
+
+    Returns:
+        For each category, and for ``MACRO``, the MRR of each seed.
 
     Raises:
         JobError: A training failed; the same call goes on.
@@ -88,33 +66,45 @@ def retrain(
         VocalSketchError: The config or the data cannot be used.
     """
     check_one_split(definition, range(seeds))
-    folder = folder / "retrained" / f"{first_attempt(trial):05d}"
+    folder = definition.folder / "retrained" / f"{first_attempt(trial):05d}"
     config = folder / f"{definition.name}_best.yaml"
     write_text(config, export(definition, trial))
     resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
     resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
     corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
     jobs = [
-        Job(
+        training(
             f"{definition.name}/seed{seed}",
             folder / f"seed_{seed}",
             ("--config", str(config), "--seed_everything", str(seed)),
             fingerprint(resolved, seed=seed, corpus=corpus, split=split),
-            makes=RESULTS,
         )
         for seed in range(seeds)
     ]
     complete(jobs, slots)
     found = [json.loads((job.folder / RESULTS).read_text(encoding="utf-8")) for job in jobs]
-    categories = {
-        name: tuple(float(each["categories"][name]["mrr"]) for each in found)
-        for name in found[0]["categories"]
-    }
-    macro = tuple(float(each["macro"]["mrr"]) for each in found)
-    return Retrained(definition.corpus, {**categories, MACRO: macro})
+    mrr: dict[str, list[float]] = {}
+    for each in found:
+        for name, values in {**each["categories"], MACRO: each["macro"]}.items():
+            mrr.setdefault(name, []).append(float(values["mrr"]))
+    return mrr
 
 
-def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path | None:
+def retrained_table(
+    definition: Definition, trial: FrozenTrial, mrr: Mapping[str, Sequence[float]]
+) -> Table:
+    """Return mean and standard deviation of each category, to be printed."""
+    what = f"{definition.name}, trial {trial.number}, test half, {len(mrr[MACRO])} seed(s)"
+    table = Table(title=f"{what}\n{corpus_tag(definition.corpus)}")
+    table.add_column("category")
+    table.add_column("MRR, mean ± std", justify="right")
+    for name, values in mrr.items():
+        found = Sample.of(values)
+        table.add_row(name, mean_and_deviation(found.mean, found.std))
+    return table
+
+
+def summarise(study: optuna.Study, definition: Definition) -> Path | None:
     """Write history, trials and the best config into the study's folder, and W&B's summary run.
 
     Returns:
@@ -123,7 +113,7 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
     Raises:
         StudyError: No trial is complete.
     """
-    best = best_trial(study)
+    best, folder = best_trial(study), definition.folder
     trials = study.get_trials(deepcopy=False)
     history, config = folder / "report" / "history.png", folder / "best.yaml"
     write_history(study, definition, history)
@@ -150,7 +140,7 @@ def summarise(study: optuna.Study, definition: Definition, folder: Path) -> Path
 
 def write_history(study: optuna.Study, definition: Definition, path: Path) -> None:
     """Draw the value of each complete trial, and the best up to it, into a PNG file."""
-    target = f"{definition.objective['metric']}, validation half"
+    target = f"{definition.metric}, validation half"
     with mpl.rc_context(), experimental():  # Optuna's drawing changes the style
         axes = plot_optimization_history(study, target_name=target)
         axes.set_title(f"{definition.name}, {corpus_tag(definition.corpus)}")

@@ -1,32 +1,20 @@
 """Running a study on this machine, from the study file to the report."""
 
-import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
-from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import make_folder
+from vocalsketch.files import locked
 from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import End, Pool, Watcher
 from vocalsketch.sweep.base import checked
-from vocalsketch.sweep.definition import Definition
+from vocalsketch.sweep.definition import Definition, StudyError, open_study
 from vocalsketch.sweep.report import summarise
-from vocalsketch.sweep.storage import (
-    StudyError,
-    check_exists,
-    check_url,
-    load_study,
-    open_storage,
-    open_study,
-    patiently,
-)
-from vocalsketch.sweep.trials import Tally, left_on_this_host, retry_running, take_tally
+from vocalsketch.sweep.storage import patiently
+from vocalsketch.sweep.trials import Tally, retry_running, take_tally, workers_of
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
 
 # W&B would list every installed package anew for each trial, in half a second; the summary run does
@@ -36,39 +24,7 @@ LOOK = 1.0  # seconds between looks at the study
 SHOWN = ("complete", "pruned", "running", "failed")  # numbers of trials beside the progress bar
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a study is: its name, its storage, its folder on this machine."""
-
-    name: str
-    storage: str
-    folder: Path
-
-    def load(self) -> tuple[optuna.Study, Definition]:
-        """Open the study, which exists, and its definition.
-
-        Raises:
-            ConfigError: There is no such study.
-        """
-        check_exists(self.storage)
-        return patiently(lambda: load_study(open_storage(self.storage), self.name), self.storage)
-
-
-def place_of(definition: Definition, storage: str | None, folder: Path | None) -> Place:
-    """Return where a study is; ``runs/sweeps/NAME`` and a SQLite file there by default.
-
-    Raises:
-        ConfigError: The storage's url has another form.
-    """
-    folder = folder or Path("runs") / "sweeps" / definition.name
-    url = storage or definition.storage or f"sqlite:///{folder / 'study.db'}"
-    check_url(url)
-    return Place(definition.name, url, folder)
-
-
-def run_study(
-    definition: Definition, place: Place, total: int, slots: Sequence[Slot]
-) -> tuple[Tally, bool]:
+def run_study(definition: Definition, total: int, slots: Sequence[Slot]) -> tuple[Tally, bool]:
     """Run a study until ``total`` trials are complete or pruned, over all machines and restarts.
 
     Returns:
@@ -77,32 +33,29 @@ def run_study(
     Raises:
         VocalSketchError: The study cannot be run.
     """
-    make_folder(place.folder)
-    definition = checked(definition)
-    storage = open_storage(place.storage)
-    study = patiently(lambda: open_study(storage, definition), place.storage)
-    if not study.get_trials(deepcopy=False) and any((place.folder / "trials").glob("*")):
-        raise ConfigError(
-            f"{place.folder / 'trials'} holds the trials of another study, but study "
-            f"{place.name!r} in the storage has none: choose another --folder, or remove it."
-        )
-    complete = run_workers(study, place, total, slots)
-    if complete:
-        summarise(study, definition, place.folder)
-    return tally_of(study, place), complete
+    folder = definition.folder
+    with locked(folder / "lock", f"Another sweep runs in {folder}: wait, or give --folder."):
+        definition = checked(definition)
+        study = open_study(definition)
+        if not study.get_trials(deepcopy=False) and any((folder / "trials").glob("*")):
+            raise ConfigError(
+                f"{folder / 'trials'} holds the trials of another study, but study "
+                f"{definition.name!r} in the storage has none: choose another --folder, or remove "
+                "it."
+            )
+        complete = run_workers(study, definition, total, slots)
+        if complete:
+            summarise(study, definition)
+    return tally_of(study, definition), complete
 
 
-def tally_of(study: optuna.Study, place: Place) -> Tally:
+def tally_of(study: optuna.Study, definition: Definition) -> Tally:
     """Count a study's trials."""
-    return patiently(lambda: take_tally(study.get_trials(deepcopy=False)), place.storage)
+    return take_tally(patiently(lambda: study.get_trials(deepcopy=False), definition.url))
 
 
 def run_workers(
-    study: optuna.Study,
-    place: Place,
-    total: int,
-    slots: Sequence[Slot],
-    say: Callable[[str], None] = tqdm.write,
+    study: optuna.Study, definition: Definition, total: int, slots: Sequence[Slot]
 ) -> bool:
     """Work until the total is reached; return False where Ctrl-C or SIGTERM came first.
 
@@ -110,59 +63,58 @@ def run_workers(
         StudyError: All workers ended before the total was reached.
         StorageError: The storage does not answer.
     """
-    if tally_of(study, place).finished >= total:
+    if tally_of(study, definition).finished >= total:
         return True
-    watcher = StudyWatcher(study, place, total, say)
-    with watcher.bar:
-        watcher.retry("its worker is gone")
-        pool = Pool(slots, watcher, restarts=RESTARTS)
+    watching = StudyWatcher(study, definition, total)
+    with watching.bar:
+        watching.retry(workers_of(definition.folder), "its worker is gone")
+        jobs = [worker_job(definition, total, number) for number in range(len(slots))]
         try:
-            failures = pool.run([worker_job(place, total, number) for number in range(len(slots))])
+            failures = Pool(slots, watching, restarts=RESTARTS).run(jobs)
         except KeyboardInterrupt:
-            watcher.retry("interrupted")
+            watching.retry(workers_of(definition.folder), "interrupted")
             return False
-    finished = tally_of(study, place).finished
+    finished = tally_of(study, definition).finished
     if finished < total:
-        reasons = dict.fromkeys(each.reason.rstrip(".") for each in failures)
+        reasons = dict.fromkeys(reason.rstrip(".") for _, reason in failures)
         raise StudyError(
             f"The workers ended with {finished} of {total} trials finished: "
             f"{'; '.join(reasons) or 'they were ended from outside'}. "
-            f"What they said is in {place.folder / 'workers'}; the same command goes on."
+            f"What they said is in {definition.folder / 'workers'}; the same command goes on."
         )
     return True
 
 
-def worker_job(place: Place, total: int, number: int) -> Job:
+def worker_job(definition: Definition, total: int, number: int) -> Job:
     """Return the job of a worker, whose state is the study's."""
-    worker = ("-m", "vocalsketch.sweep.worker", place.name, str(place.folder), str(total))
+    told = (definition.name, str(definition.folder), str(total), str(number))
     return Job(
         f"workers/{number}",
-        place.folder / "workers" / f"{socket.gethostname()}-{number}",
-        command=(sys.executable, *worker),
-        environment={**QUICK_START, STORAGE_VARIABLE: place.storage},
+        Path(workers_of(definition.folder, number)),
+        ("-m", "vocalsketch.sweep.worker", *told),
+        environment={**QUICK_START, STORAGE_VARIABLE: definition.url},
     )
 
 
 class StudyWatcher(Watcher):
     """Shows how far a study is, and puts back the trials of workers that were killed."""
 
-    def __init__(
-        self, study: optuna.Study, place: Place, total: int, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, study: optuna.Study, definition: Definition, total: int) -> None:
+        super().__init__(total, tally_of(study, definition).finished, unit="trial")
         self.study = study
-        self.place = place
+        self.definition = definition
         self.total = total
-        self.say = say
-        done = tally_of(study, place).finished
-        self.bar = tqdm(total=total, initial=done, unit="trial", desc="trials")
         self._looked = time.monotonic()
 
-    def ended(self, job: Job, end: End, seconds: float, reason: str) -> None:
+    def started(self, job: Job, slot: Slot) -> None:
+        """Say nothing of it: trials count."""
+
+    def ended(self, job: Job, end: End, reason: str) -> None:
         """Say what became of a worker; put the trial of a killed one back."""
         number = job.name.rpartition("/")[2]
         if reason.startswith("ended by"):
             self.say(f"Worker {number} was {reason}.")
-            self.retry("its worker was killed")
+            self.retry(str(job.folder), "its worker was killed")
         if end == "killed":
             self.say(f"Another worker takes place {number}.")
 
@@ -172,14 +124,12 @@ class StudyWatcher(Watcher):
         if now - self._looked < LOOK:
             return
         self._looked = now
-        tally = tally_of(self.study, self.place)
+        tally = tally_of(self.study, self.definition)
         self.bar.n = min(tally.finished, self.total)
         counts = {state: getattr(tally, state) for state in SHOWN}
         self.bar.set_postfix_str(", ".join(f"{n} {state}" for state, n in counts.items() if n))
 
-    def retry(self, why: str) -> None:
-        """Put the trials of this host's dead workers back into the queue."""
-        for number in patiently(
-            lambda: retry_running(self.study, left_on_this_host), self.place.storage
-        ):
+    def retry(self, workers: str, why: str) -> None:
+        """Put the trials of dead workers, whose names so begin, back into the queue."""
+        for number in patiently(lambda: retry_running(self.study, workers), self.definition.url):
             self.say(f"Trial {number} is tried again: {why}.")

@@ -13,14 +13,14 @@ import torch
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.experiment import run_experiment
+from vocalsketch.experiment import Outcome
 from vocalsketch.experiment.config import Tree, assigned, write_tree
 from vocalsketch.experiment.refusals import OUT_OF_MEMORY
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
-from vocalsketch.jobs.run import Run, train
-from vocalsketch.sweep.definition import Definition, trial_sampler
-from vocalsketch.sweep.storage import STORAGE_FAULTS, StudyError
+from vocalsketch.jobs.run import train
+from vocalsketch.sweep.definition import Definition, StudyError, trial_sampler
+from vocalsketch.sweep.storage import STORAGE_FAULTS
 from vocalsketch.sweep.trials import (
     REASON,
     SURPLUS,
@@ -29,17 +29,14 @@ from vocalsketch.sweep.trials import (
     first_attempt,
     is_within,
     trial_folder,
-    worker_name,
 )
 
 
 class TrialReporter(pl.Callback):
     """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
 
-    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are.
-
-    Attributes:
-        told: Whether W&B was told of the trial, where it is tracked.
+    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are;
+    ``told`` becomes whether W&B was told of the trial, where it is tracked.
     """
 
     def __init__(
@@ -122,18 +119,12 @@ def track(
 ) -> Path | None:
     """Make a W&B run of a tracked study, or go on with the one of this folder.
 
-    ``more`` logs what is not in the summary.
-
-    Returns:
-        The folder of the run where W&B is offline, else None.
+    ``more`` logs what is not in the summary. The folder of an offline run is returned.
     """
     if definition.tracker is None:
         return None
-    settings = definition.tracker
-    given = {key: settings[key] for key in ("project", "tags") if key in settings}
-    tracker = WandbTracker(
-        **given, name=name, group=definition.name, job_type=job_type, save_dir=str(folder)
-    )
+    given: dict[str, Any] = {key: definition.tracker.get(key) for key in ("project", "tags")}
+    tracker = WandbTracker(**given, group=definition.name, save_dir=str(folder))
     tracker.describe(
         name=name,
         run_id=RunFolder(folder).wandb_id(),
@@ -153,7 +144,7 @@ class TrialFailedError(Exception):
 class Objective:
     """Runs trials in this process, one after the other.
 
-    ``total`` is how many trials are to finish.
+    ``total`` is how many trials are to finish; ``worker`` signs those that run here.
 
     Attributes:
         training: Whether a training is running just now.
@@ -162,13 +153,17 @@ class Objective:
     """
 
     def __init__(
-        self, definition: Definition, folder: Path, total: int, run: Run = run_experiment
+        self,
+        definition: Definition,
+        total: int,
+        worker: str = "",
+        train: Callable[..., Outcome] = train,
     ) -> None:
         self.definition = definition
         self.space = definition.parameters
-        self.folder = folder
         self.total = total
-        self.run = run
+        self.worker = worker
+        self.train = train
         self.training = False
         self.number: int | None = None
         self.reporter: TrialReporter | None = None
@@ -183,7 +178,7 @@ class Objective:
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
         self.number, self.reporter = trial.number, None
-        trial.set_user_attr(WORKER, worker_name())
+        trial.set_user_attr(WORKER, self.worker)
         trials = trial.study.get_trials(deepcopy=False)
         if not is_within(trials, trial.number, self.total):
             trial.set_user_attr(SURPLUS, True)
@@ -198,8 +193,6 @@ class Objective:
                 raise
             self._note(trial, "pruned", str(error))
             raise optuna.TrialPruned(str(error)) from error
-        except SystemExit as error:
-            raise KeyboardInterrupt from error  # Lightning ends an interrupted fit so
         except STORAGE_FAULTS:
             raise
         except Exception as error:
@@ -216,39 +209,39 @@ class Objective:
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
         parameters = self.space.suggest(trial)
         tree = self.space.applied(self.definition.config, parameters)
-        folder, metric = trial_folder(self.folder, first), self.definition.objective["metric"]
+        folder, metric = trial_folder(self.definition.folder, first), self.definition.metric
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds
         for seed in [each for each in seeds if str(each) not in values]:
             self.reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
             values[str(seed)] = self._trained(tree, folder, seed, self.reporter)
             trial.set_user_attr(VALUES, values)
+            last = folder / f"seed_{seed}" / "checkpoints" / "last.ckpt"
+            last.unlink(missing_ok=True)  # only to go on from
         return sum(values.values()) / len(values)
 
     def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
         """Train with one seed, going on from a checkpoint where there is one."""
         name = f"trial_{folder.name}_seed_{seed}"
-        config, run_dir = folder / f"{name}.yaml", folder / f"seed_{seed}"
+        config = folder / f"{name}.yaml"
         write_text(config, write_tree(assigned(tree, self._about_the_run(name))))
         arguments = ["--config", str(config), "--seed_everything", str(seed)]
         arguments += ["--test_after_fit", "false"]
         self.training = True
         try:
-            outcome = train(run_dir, arguments, [reporter], self.run)
+            metrics = self.train(folder / f"seed_{seed}", arguments, [reporter]).metrics
         finally:
             self.training = False
-        (run_dir / "checkpoints" / "last.ckpt").unlink(missing_ok=True)  # only to go on from
-        if reporter.metric not in outcome.metrics:
-            known = sorted(name for name in outcome.metrics if name.startswith("val/"))
+        if reporter.metric not in metrics:
+            known = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
             raise StudyError(
-                f"objective is {reporter.metric!r}, which the trial did not log: choose "
-                f"{', '.join(known)}."
+                f"objective is {reporter.metric!r}, which the trial did not log: choose {known}."
             )
-        return outcome.metrics[reporter.metric]
+        return metrics[reporter.metric]
 
     def _about_the_run(self, name: str) -> Tree:
         """Return the keys that a trial has beside its parameters."""
-        keys: Tree = {"trainer.devices": 1, "trainer.enable_progress_bar": False}
+        keys: Tree = {"trainer.enable_progress_bar": False}
         if self.definition.trial_minutes is not None:
             seconds = max(1, round(60 * self.definition.trial_minutes))
             keys["trainer.max_time"] = {"seconds": seconds}
@@ -264,7 +257,7 @@ class Objective:
         if self.reporter is None or not self.reporter.told:
             track(
                 self.definition,
-                self.folder / "trials" / f"{trial.number:05d}_{state}",
+                self.definition.folder / "trials" / f"{trial.number:05d}_{state}",
                 name=f"trial_{trial.number:05d}",
                 job_type="trial",
                 config={"trial": {"number": trial.number, "parameters": trial.params}},

@@ -1,16 +1,14 @@
 """A study's trials: who runs one, how many count, which go back into the queue."""
 
-import os
 import shutil
 import socket
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
@@ -47,6 +45,12 @@ def trial_folder(folder: Path, first: int) -> Path:
     return folder / "trials" / f"{first:05d}"
 
 
+def workers_of(folder: Path, number: int | None = None) -> str:
+    """Return the folder of a worker of this host, which is its name, or how all such begin."""
+    own = folder.resolve() / "workers" / f"{socket.gethostname()}-"
+    return f"{own}{'' if number is None else f'{number:03d}'}"
+
+
 def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = MAX_RETRIES) -> None:
     """Put a failed trial back into the queue, with its parameters and what it reported."""
     # what waits has no owner: an old signature would pass for that of whoever takes it next
@@ -58,17 +62,18 @@ def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = MAX
 
 
 def retry_running(
-    study: optuna.Study,
-    is_abandoned: Callable[[FrozenTrial], bool],
-    max_retry: int | None = MAX_RETRIES,
+    study: optuna.Study, worker: str, max_retry: int | None = MAX_RETRIES
 ) -> list[int]:
-    """Fail and requeue the running trials that were abandoned; return their numbers.
+    """Fail and requeue the running trials of workers whose names so begin; return their numbers.
 
-    Several processes may do so at once: the storage lets one of them fail a trial.
+    Several processes may do so at once: the storage lets one of them fail a trial. One that nobody
+    signed within a minute was taken by a worker that died just then.
     """
     retried = []
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        if not is_abandoned(trial):
+        begun = trial.datetime_start or datetime.now()
+        name = trial.user_attrs.get(WORKER, "" if datetime.now() - begun < CLAIMING else worker)
+        if not name.startswith(worker):
             continue
         try:
             study.tell(trial.number, state=TrialState.FAIL)
@@ -77,39 +82,6 @@ def retry_running(
         requeue(study, trial, max_retry)
         retried.append(trial.number)
     return retried
-
-
-def worker_name(pid: int | None = None) -> str:
-    """Return the signature of a process: host, process id and when the process began."""
-    pid = os.getpid() if pid is None else pid
-    return f"{socket.gethostname()}/{pid}/{_began(pid)}"
-
-
-def left_on_this_host(trial: FrozenTrial) -> bool:
-    """Return whether a running trial's worker was on this host and lives no more.
-
-    A trial that nobody signed within a minute was taken by a worker that died just then.
-    """
-    signature = trial.user_attrs.get(WORKER)
-    if signature is None:
-        begun = trial.datetime_start
-        return begun is not None and datetime.now() - begun > CLAIMING
-    host, pid, began = str(signature).rsplit("/", 2)
-    return host == socket.gethostname() and _began(int(pid)) != began
-
-
-def _began(pid: int) -> str:
-    """Return when a process began; an empty text where there is none (any more)."""
-    if not Path("/proc/self").exists():  # whether there is such a process at all
-        with suppress(OSError):
-            os.kill(pid, 0)
-            return "alive"
-        return ""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if status[0] == "Z" else status[19]
 
 
 @dataclass(frozen=True)
@@ -163,45 +135,19 @@ def is_within(trials: Sequence[FrozenTrial], number: int, total: int) -> bool:
     return before < total
 
 
-def running_lines(trials: Sequence[FrozenTrial]) -> Iterator[str]:
-    """Yield a line for each running trial: who runs it, for how long."""
-    for trial in trials:
-        if trial.state == TrialState.RUNNING and trial.datetime_start is not None:
-            minutes = (datetime.now() - trial.datetime_start).total_seconds() / 60
-            worker = trial.user_attrs.get(WORKER, "a worker that has just begun")
-            yield f"trial {trial.number} runs for {minutes:.1f} min on {worker}"
+def prune_failed(study: optuna.Study, folder: Path) -> list[Path]:
+    """Remove and return the folders of failed trials.
 
-
-def reasons_of(trials: Sequence[FrozenTrial]) -> dict[str, int]:
-    """Count why trials were pruned or failed, the most frequent first."""
-    ended = [t for t in trials if t.state in (TrialState.PRUNED, TrialState.FAIL)]
-    told = filter(None, (trial.user_attrs.get(REASON) for trial in ended))
-    return dict(Counter(told).most_common())
-
-
-class Cleaning(NamedTuple):
-    """What was done."""
-
-    retried: list[int]  # numbers of the trials of dead workers that were put back into the queue
-    removed: list[Path]  # folders that were removed
-    freed: int  # bytes that they held
-
-
-def prune_failed(study: optuna.Study, folder: Path) -> Cleaning:
-    """Queue the trials of this host's dead workers; remove the folders of failed trials.
-
-    A folder that a waiting, running or finished attempt uses is kept: attempts of one trial share
-    the folder named after the first.
+    One that a waiting, running or finished attempt uses is kept: attempts of one trial share the
+    folder named after the first.
     """
-    retried = retry_running(study, left_on_this_host)
     trials = study.get_trials(deepcopy=False)
-    used = {first_attempt(trial) for trial in trials if trial.state != TrialState.FAIL}
-    failed = {first_attempt(trial) for trial in trials if trial.state == TrialState.FAIL}
-    removed, freed = [], 0
-    for number in sorted(failed - used):
-        path = trial_folder(folder, number)
-        if path.is_dir():
-            freed += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            shutil.rmtree(path)
-            removed.append(path)
-    return Cleaning(retried, removed, freed)
+    failed, used = (
+        {first_attempt(trial) for trial in trials if (trial.state == TrialState.FAIL) is fail}
+        for fail in (True, False)
+    )
+    folders = [trial_folder(folder, number) for number in sorted(failed - used)]
+    there = [each for each in folders if each.is_dir()]
+    for each in there:
+        shutil.rmtree(each)
+    return there

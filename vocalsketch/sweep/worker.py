@@ -15,24 +15,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.jobs.run import as_process
-from vocalsketch.sweep.storage import (
-    STORAGE_FAULTS,
-    StudyError,
-    load_study,
-    open_storage,
-    patiently,
-)
+from vocalsketch.sweep.definition import StudyError, load_study
+from vocalsketch.sweep.storage import STORAGE_FAULTS, Answer, patiently
 from vocalsketch.sweep.trial import Objective, TrialFailedError
 from vocalsketch.sweep.trials import (
     REASON,
     SURPLUS,
-    WORKER,
-    Tally,
     experimental,
     requeue,
     retry_running,
     take_tally,
-    worker_name,
+    workers_of,
 )
 
 STORAGE_VARIABLE = "VOCALSKETCH_SWEEP_STORAGE"  # in the environment: a url may hold a password
@@ -41,18 +34,16 @@ POLL = 1.0  # seconds between looks at a study whose last trials others run
 
 
 class Worker:
-    """Runs trials of a study in this process; ``url`` is for messages."""
+    """Runs trials of a study in this process."""
 
     def __init__(
         self,
         study: optuna.Study,
         objective: Objective,
-        url: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.study = study
         self.objective = objective
-        self.url = url
         self.sleep = sleep
         self.interrupted = False
         self.failures = 0
@@ -65,7 +56,9 @@ class Worker:
         """
         total = self.objective.total
         while not self.interrupted:
-            tally = patiently(self._tally, self.url, self.sleep)
+            with experimental():
+                self._ask(lambda: optuna.storages.fail_stale_trials(self.study))
+            tally = take_tally(self._trials())
             if tally.finished >= total:
                 return True
             if tally.finished + tally.running >= total:
@@ -84,10 +77,11 @@ class Worker:
         if self.objective.training:
             raise KeyboardInterrupt
 
-    def _tally(self) -> Tally:
-        with experimental():
-            optuna.storages.fail_stale_trials(self.study)
-        return take_tally(self.study.get_trials(deepcopy=False))
+    def _ask(self, ask: Callable[[], Answer]) -> Answer:
+        return patiently(ask, self.objective.definition.url, self.sleep)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._ask(lambda: self.study.get_trials(deepcopy=False))
 
     def _run_trial(self) -> None:
         try:
@@ -112,26 +106,14 @@ class Worker:
     def _own_trial(self) -> FrozenTrial | None:
         """Return the trial that this process ran last, as the storage has it."""
         number = self.objective.number
-        if number is None:
-            return None
-        trials = patiently(lambda: self.study.get_trials(deepcopy=False), self.url, self.sleep)
-        return trials[number]
+        return None if number is None else self._trials()[number]
 
     def _give_back(self) -> None:
         """Queue the trial that broke off, to go on from its checkpoint; not its fault."""
         trial = self._own_trial()
-        if trial is None:
-            return
-        if trial.state == TrialState.FAIL:
+        if trial is not None and trial.state == TrialState.FAIL:
             requeue(self.study, copy.deepcopy(trial), max_retry=None)
-        me = worker_name()
-        patiently(
-            lambda: retry_running(
-                self.study, lambda each: each.user_attrs.get(WORKER) == me, max_retry=None
-            ),
-            self.url,
-            self.sleep,
-        )
+        self._ask(lambda: retry_running(self.study, self.objective.worker, max_retry=None))
 
     def _count_failures(self) -> None:
         trial = self._own_trial()
@@ -146,18 +128,18 @@ class Worker:
             )
 
 
-def main(name: str, folder: str, total: str) -> None:
+def main(name: str, folder: str, total: str, number: str) -> None:
     """Run a worker, as `vocalsketch sweep run` starts it, until the study is complete.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came first.
         VocalSketchError: The study cannot go on.
     """
-    url = os.environ[STORAGE_VARIABLE]
-    study, definition = patiently(lambda: load_study(open_storage(url), name), url)
-    worker = Worker(study, Objective(definition, Path(folder), int(total)), url)
-    signal.signal(signal.SIGINT, worker.interrupt)
-    if not worker.run():
+    study, definition = load_study(name, os.environ[STORAGE_VARIABLE], Path(folder))
+    worker = workers_of(definition.folder, int(number))
+    running = Worker(study, Objective(definition, int(total), worker))
+    signal.signal(signal.SIGINT, running.interrupt)
+    if not running.run():
         raise KeyboardInterrupt
 
 

@@ -2,11 +2,9 @@
 
 import io
 import json
-import pickle
-import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -48,7 +46,11 @@ def load_system(spec: Path | str) -> System:
     if path.is_file():
         made, weights = read_saved(path)
         with description_used(path):
-            return _system(path, made["description"], made["provenance"], weights)
+            described = made["description"]
+            kind = class_named(described["system"], SYSTEMS, System)  # type: ignore[type-abstract]
+            system = rebuilt(path, lambda: kind.from_description(described), weights)
+            system.provenance = dict(made["provenance"])
+            return system
     if name in SYSTEMS or is_extension(name):
         return class_named(name, SYSTEMS, System).untrained().eval()  # type: ignore[type-abstract]
     raise CheckpointError(
@@ -61,38 +63,15 @@ def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
     """Return what a saved system or a checkpoint of a fit says of itself, and its own weights.
 
     Raises:
-        CheckpointError: It is missing, cannot be read, or says nothing.
+        CheckpointError: As ``read_checkpoint``; or it says nothing.
     """
-    if not (path.is_file() and _is_safetensors(path)):
-        checkpoint = read_checkpoint(path)
-        prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
-        return checkpoint["vocalsketch"], {
-            name.removeprefix(prefix): value
-            for name, value in checkpoint["state_dict"].items()
-            if name.startswith(prefix)
-        }
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            made: dict[str, Any] = json.loads((file.metadata() or {})["vocalsketch"])
-            return made, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-    except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(
-            f"{path} holds no system, or is damaged ({error}): save it again."
-        ) from error
-
-
-def _system(
-    path: Path, description: Mapping[str, Any], provenance: Any, weights: Mapping[str, Tensor]
-) -> System:
-    name = description["system"]
-    if name not in SYSTEMS and "." not in name:
-        raise CheckpointError(
-            f"{path} holds no system but {name!r}: give a checkpoint of {', '.join(SYSTEMS)}."
-        )
-    kind = class_named(name, SYSTEMS, System)  # type: ignore[type-abstract]
-    system = rebuilt(path, lambda: kind.from_description(description), weights)
-    system.provenance = dict(provenance)
-    return system
+    checkpoint = read_checkpoint(path)
+    prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
+    weights = checkpoint["state_dict"]
+    if not _is_safetensors(path):
+        names = [name for name in weights if name.startswith(prefix)]
+        weights = {name.removeprefix(prefix): weights[name] for name in names}
+    return checkpoint["vocalsketch"], weights
 
 
 def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
@@ -108,16 +87,8 @@ def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tenso
     return module.eval()
 
 
-# what torch's reader stumbles over, by what a file holds instead of a checkpoint
-UNREADABLE = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
-    *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile),
-    safetensors.SafetensorError,  # torch goes by the name
-)
-
-
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint's plain values and tensors; nothing in it is run.
+    """Read the plain values and tensors of a checkpoint, or a saved system; nothing in it is run.
 
     Raises:
         CheckpointError: It is missing, or cannot be read.
@@ -136,29 +107,29 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a network's weights by name, of a safetensors file or one of torch's.
 
     Raises:
-        CheckpointError: It is missing, or cannot be read.
-        DamagedCheckpointError: It is damaged, or holds more than tensors.
+        CheckpointError: As ``read_checkpoint``.
     """
     weights = _read(path)
-    if not isinstance(weights, dict):
-        raise DamagedCheckpointError(f"{path} holds no weights by name: give a state dict.")
+    weights = weights.get("state_dict", weights) if isinstance(weights, dict) else {"": weights}
     _check_whole(path, weights)
-    return weights
+    return cast("dict[str, Tensor]", weights)
 
 
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"No checkpoint at {path}: check the path.")
+    _check_stored(path)
     try:
         if _is_safetensors(path):
-            return safetensors.torch.load_file(path)
-        _check_stored(path)
+            with safetensors.safe_open(path, "pt") as file:
+                told = json.loads((file.metadata() or {}).get("vocalsketch", "null"))
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+                return {"vocalsketch": told, "state_dict": weights}
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or error
         raise CheckpointError(f"{path} cannot be read ({reason}): check it.") from error
-    except UNREADABLE as error:
-        # torch's own message advises to load it unsafely
+    except Exception as error:  # torch stumbles in many ways, and advises to load it unsafely
         raise DamagedCheckpointError(
             f"{path} is no checkpoint that can be read safely: it is damaged, or was not made by "
             "`vocalsketch fit`."
@@ -263,9 +234,7 @@ def check_weights(
 
 def _check_stored(path: Path) -> None:
     """Refuse an archive with compressed members: torch makes none, and they may be of any size."""
-    if not zipfile.is_zipfile(path):
-        return  # of the old format, which is read as it stands
-    with zipfile.ZipFile(path) as archive:
+    with suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise DamagedCheckpointError(
                 f"{path} is compressed, which no checkpoint of `vocalsketch fit` is."

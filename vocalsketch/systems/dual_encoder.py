@@ -82,13 +82,6 @@ class DualEncoder(System):
             del geometry["backbone"]
         return {**super().settings(), "geometry": geometry}
 
-    @classmethod
-    def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
-        """Build it from its front ends and settings."""
-        given = dict(settings.pop("geometry"))
-        geometry = EncoderGeometry(**{**given, "filters": tuple(given["filters"])})
-        return cls(front_ends, geometry, **settings)
-
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to embeddings of length 1, (clips, width)."""
         seen = self._own(side, features) if self.view == "own" else self._absolute(features)

@@ -5,8 +5,8 @@ import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from copy import deepcopy
+from dataclasses import is_dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Kind, Side
@@ -130,7 +131,14 @@ class System(nn.Module, ABC):
             threads: By default a core each.
             weights: Factors on aspects, which are 1 where left out.
         """
-        return partial(_scores_of_blocks, self, lasting_pool(threads or available_cores()), weights)
+
+        @torch.inference_mode()
+        def fill(queries: Floats, rows: Floats, scores: Floats) -> None:
+            pair = torch.from_numpy(queries), torch.from_numpy(rows.copy())  # of a read-only
+            shares = self.aspect_scores(*pair) if weights else {"": self.score(*pair)}
+            scores[:] = sum(weights.get(name, 1.0) * each.numpy() for name, each in shares.items())
+
+        return partial(filled, fill, threads)
 
     def fast(self) -> Self:
         """Return the same function, to rounding, rearranged to embed a library; perhaps itself."""
@@ -172,6 +180,10 @@ class System(nn.Module, ABC):
     @classmethod
     def from_settings(cls, front_ends: Mapping[Side, FrontEnd], settings: dict[str, Any]) -> Self:
         """Build it from its front ends and what ``settings`` returned: the constructor's names."""
+        for name, taken in inspect.signature(cls).parameters.items():
+            kind: Any = taken.annotation
+            if is_dataclass(kind) and name in settings:
+                settings[name] = TypeAdapter(kind).validate_python(settings[name])
         return cls(front_ends, **settings)
 
     @property
@@ -220,30 +232,33 @@ class System(nn.Module, ABC):
         )
 
 
-def _scores_of_blocks(
-    system: System,
-    pool: Executor,
-    weights: Mapping[str, float],
+def filled(
+    fill: Callable[[Floats, Floats, Floats], None],
+    threads: int | None,
     queries: Floats,
     blocks: Sequence[Floats],
+    rows_per_task: int = ROWS_PER_TASK,
 ) -> Floats:
-    asked = torch.from_numpy(np.array(queries, np.float32))
+    """Score queries (q, width) against all rows of blocks (n, width): (q, all n).
 
-    @torch.inference_mode()
-    def score(rows: Floats) -> Floats:
-        stored = torch.from_numpy(rows.copy())  # of a read-only
-        scores = system.score(asked, stored) if not weights else torch.zeros(())
-        for name, share in system.aspect_scores(asked, stored).items() if weights else ():
-            scores = scores + weights.get(name, 1.0) * share
-        found: Floats = scores.numpy()
-        return found
-
-    tasks = [
-        block[start : start + ROWS_PER_TASK]
-        for block in blocks
-        for start in range(0, len(block), ROWS_PER_TASK)
-    ]
-    return np.concatenate([np.empty((len(asked), 0), np.float32), *pool.map(score, tasks)], axis=1)
+    Args:
+        fill: Fills its last argument (q, n) with the scores of queries and some rows.
+        threads: That do it; by default a core each.
+        queries: Embeddings of imitations.
+        blocks: Embeddings of recordings.
+        rows_per_task: Of one thread.
+    """
+    scores = np.empty((len(queries), sum(map(len, blocks))), np.float32)
+    asked = np.array(queries, np.float32)
+    tasks, done = [], 0
+    for block in blocks:
+        for start in range(0, len(block), rows_per_task):
+            rows = block[start : start + rows_per_task]
+            tasks.append((asked, rows, scores[:, done : done + len(rows)]))
+            done += len(rows)
+    for _ in lasting_pool(threads or available_cores()).map(lambda task: fill(*task), tasks):
+        pass
+    return scores
 
 
 def _difference(theirs: Any, ours: Any, key: str = "") -> tuple[str, Any, Any] | None:

@@ -7,13 +7,12 @@ from scipy import fft, ndimage, signal
 
 from vocalsketch.errors import AudioError
 from vocalsketch.voice.listening import FLOOR, HOP, SAMPLE_RATE, Frames, Heard, heard
-from vocalsketch.voice.manner import Manner, Performance, manner, performed
+from vocalsketch.voice.manner import Manner, manner, performed
 from vocalsketch.voice.people import (
     BANDWIDTHS,
     FOURTH_FORMANT,
     VOWELS,
     Person,
-    Voice,
     glottal_pulses,
     levelled,
     phase,
@@ -43,51 +42,40 @@ def listen(waveform: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> He
     return heard(clip)
 
 
-def imitate(
-    waveform: NDArray[np.floating],
-    person: Person,
-    rng: np.random.Generator,
-    sample_rate: int = SAMPLE_RATE,
-) -> Frames:
-    """Return a vocal imitation of a recording, (samples,) at 16 kHz in [-1, 1], 4 s at most.
+def imitate(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:
+    """Return a vocal imitation of what was heard, (samples,) at 16 kHz in [-1, 1], 4 s at most.
 
-    Of the recording, (samples,), mono, ``listen`` says what can be heard; ``anyone`` draws a
-    person; the same state of ``rng`` gives the same manner, wavering and device, and bytes.
+    ``listen`` hears a recording; ``anyone`` draws a person; the same state of ``rng`` gives the
+    same manner, wavering and device, and bytes.
     """
-    return imitated(listen(waveform, sample_rate), person, rng)
+    how = manner(sound, rng)
+    followed, onsets = performed(sound, person, how, rng)
+    return taken_down(_spoken(followed, onsets, person, how, rng), rng)
 
 
-def imitated(
-    sound: Heard, person: Person, rng: np.random.Generator, how: Manner | None = None
+def _spoken(
+    sound: Heard, onsets: list[int], person: Person, how: Manner, rng: np.random.Generator
 ) -> Frames:
-    """Return an imitation of what was heard, like ``imitate``; ``how`` is drawn by default."""
-    how = how or manner(sound, rng)
-    played = performed(sound, person, how, rng)
-    return taken_down(_spoken(played, person, how, rng), rng)
-
-
-def _spoken(played: Performance, person: Person, how: Manner, rng: np.random.Generator) -> Frames:
     """Return the voice, (samples,), its peak at 1."""
-    sound = played.heard
     samples = len(sound.loudness) * HOP
     voicing = _voicing(sound, person, how, rng)
-    pitch = sung(sound, person, rng) * (5.0 if how.source == "whistled" else 1.0)
+    whistled = how.source == "whistled"
+    pitch = sung(sound, person, rng) * (5.0 if whistled else 1.0)
     noise = rng.standard_normal(samples).astype(np.float32)
-    level = _level(played, person, how)
+    level = _level(sound.loudness, onsets, person, how)
     brightness = _brightness(sound, how, rng)
     voiced = sampled(voicing, samples)
-    periods = phase(person.voice, sampled(pitch, samples), rng)
-    breath = (
-        np.sin(2.0 * np.pi * periods)
-        if how.source == "whistled"
-        else glottal_pulses(person.voice, periods) + 0.15 * person.voice.breathiness * noise
-    )
-    tract = None if how.source == "whistled" else _vowel_gains(brightness, person.voice, how)
+    periods = phase(person, sampled(pitch, samples), rng)
+    if whistled:
+        breath, tract = np.sin(2.0 * np.pi * periods), None
+    else:
+        breath = glottal_pulses(person, periods) + 0.15 * person.breathiness * noise
+        tract = _vowel_gains(brightness, person, how)
     friction = _friction_gains(brightness, how)
     spoken = voiced * levelled(_shaped(voiced * breath, tract))
     spoken += (1.0 - voiced) * levelled(_shaped((1.0 - voiced) * noise, friction))
     spoken *= 10.0 ** (sampled(level, samples) / 20.0)
-    for onset in played.onsets if how.consonant != "none" else ():
+    for onset in onsets if how.consonant != "none" else ():
         _articulate(spoken, onset, brightness[onset], how, rng)
     return np.asarray(spoken / max(float(np.abs(spoken).max()), 1e-9))
 
@@ -104,12 +92,11 @@ def _voicing(sound: Heard, person: Person, how: Manner, rng: np.random.Generator
     return np.asarray(voicing)
 
 
-def _level(played: Performance, person: Person, how: Manner) -> Frames:
+def _level(loudness: Frames, onsets: list[int], person: Person, how: Manner) -> Frames:
     """Return dB below full level; a trill interrupts it."""
-    loudness = played.heard.loudness
     level = np.where(loudness < FLOOR + 8.0, FLOOR, person.compression * loudness)
     if how.consonant == "plosive" and how.syllabic:
-        for onset in played.onsets:  # the lips are shut for a moment
+        for onset in onsets:  # the lips are shut for a moment
             level[max(onset - 5, 0) : max(onset - 1, 0)] -= 30.0
     level = np.asarray(ndimage.gaussian_filter1d(level, 0.6))
     if how.trill:
@@ -127,7 +114,7 @@ def _brightness(sound: Heard, how: Manner, rng: np.random.Generator) -> Frames:
     return np.asarray(middle + how.bright_offset + motion + wander)
 
 
-def _vowel_gains(brightness: Frames, voice: Voice, how: Manner) -> np.ndarray:
+def _vowel_gains(brightness: Frames, person: Person, how: Manner) -> np.ndarray:
     """Return the tract's gains, (frames of ``_shaped``, bins), from a table over the vowels."""
     axis = np.linspace(0.0, len(VOWELS) - 1.0, 33)
     frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[None, :]
@@ -138,7 +125,7 @@ def _vowel_gains(brightness: Frames, voice: Voice, how: Manner) -> np.ndarray:
             if order < 3
             else np.full(len(axis), FOURTH_FORMANT)
         )
-        centre = (formant * voice.tract)[:, None]
+        centre = (formant * person.tract)[:, None]
         table *= centre**2 / np.hypot(centre**2 - frequency**2, bandwidth * frequency + 1.0)
     if how.source == "hummed" and how.consonant == "nasal":  # the mouth is shut: mm
         table *= 1.0 / (1.0 + (frequency / 450.0) ** 3)

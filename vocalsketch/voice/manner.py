@@ -77,23 +77,20 @@ def _source(periodic: float, rng: np.random.Generator) -> str:
     return "followed"
 
 
-@dataclass(frozen=True)
-class Performance:
-    """What is to be uttered, at 100 frames a second."""
-
-    heard: Heard  # the contours as they are followed
-    onsets: tuple[int, ...]  # frames at which a consonant is to be spoken
-
-
-def performed(sound: Heard, person: Person, how: Manner, rng: np.random.Generator) -> Performance:
-    """Return the sound as it is remembered and made one's own."""
-    followed = _warped(_filtered(sound, how), person, how, rng)
+def performed(
+    sound: Heard, person: Person, how: Manner, rng: np.random.Generator
+) -> tuple[Heard, list[int]]:
+    """Return the sound as it is made one's own, and at which frames a consonant is spoken."""
+    # The loudness of a burst must survive: a wide median would take it away.
+    widths = iter((min(how.medians[0], 5), *how.medians[1:]))
+    filtered = sound.changed(lambda contour: ndimage.median_filter(contour, next(widths)))
+    followed = _warped(filtered, person, how, rng)
     onsets = onsets_of(followed.loudness, how.shortest)
     followed = replace(followed, loudness=_contrasted(followed.loudness, how))
     if how.syllabic:
         followed, onsets = _counted(followed, onsets, rng)
         followed = _syllables(followed, onsets, how, rng)
-    return Performance(followed, tuple(onsets))
+    return followed, onsets
 
 
 def onsets_of(loudness: Frames, shortest: float) -> list[int]:
@@ -111,12 +108,6 @@ def onsets_of(loudness: Frames, shortest: float) -> list[int]:
         if not chosen or frame - chosen[-1] >= FRAMES * shortest:
             chosen.append(int(frame))
     return chosen
-
-
-def _filtered(sound: Heard, how: Manner) -> Heard:
-    # The loudness of a burst must survive: a wide median would take it away.
-    widths = iter((min(how.medians[0], 5), *how.medians[1:]))
-    return sound.changed(lambda contour: ndimage.median_filter(contour, next(widths)))
 
 
 def _warped(sound: Heard, person: Person, how: Manner, rng: np.random.Generator) -> Heard:

@@ -18,16 +18,27 @@ VOWELS = np.array(
 )
 BANDWIDTHS = np.array([80.0, 110.0, 160.0, 250.0])  # hz
 FOURTH_FORMANT = 3_600.0  # hz
+LONGEST = 4.0  # seconds: no imitation is longer
 
 
 @dataclass(frozen=True)
-class Voice:
-    """What does not change while someone makes sounds."""
+class Person:
+    """Someone who imitates sounds."""
 
+    name: str  # id of the participant
+    # The voice:
     tract: float  # factor on every formant: 1 for a man of middle height, 1.2 for a child
     breathiness: float  # breath beside the glottal pulses, 0 to 1
     openness: float  # share of a period in which the glottis is open, 0.4 (pressed) to 0.8 (soft)
     jitter: float  # standard deviation of the pitch's slow tremble, octaves
+    lowest: float  # Hz; the range of the voice is ``reach`` octaves upward of it
+    reach: float  # octaves
+    # What they make of a sound:
+    shrink: float  # factor on the pitch's motion, below 1
+    compression: float  # factor on the loudness's motion in dB, below 1
+    tempo: float  # factor on durations
+    threshold: float  # periodicity at which the voice sets in
+    reaction: float  # seconds over which everything is smoothed
 
 
 @dataclass(frozen=True)
@@ -41,14 +52,14 @@ class Articulation:
     frication: Frames  # centre in Hz of the noise that takes the vowel's place where unvoiced
 
 
-def utter(voice: Voice, articulation: Articulation, rng: np.random.Generator) -> Frames:
+def utter(person: Person, articulation: Articulation, rng: np.random.Generator) -> Frames:
     """Return the waveform of an articulation, (frames * HOP,) at 16 kHz, its peak at 1."""
     samples = len(articulation.level) * HOP
     voicing = sampled(articulation.voicing, samples)
-    pulses = glottal_pulses(voice, phase(voice, sampled(articulation.pitch, samples), rng))
+    pulses = glottal_pulses(person, phase(person, sampled(articulation.pitch, samples), rng))
     breath = rng.standard_normal(samples)
     vowel = _shaped(
-        voicing * (pulses + 0.15 * voice.breathiness * breath), _vowel_tract(voice, articulation)
+        voicing * (pulses + 0.15 * person.breathiness * breath), _vowel_tract(person, articulation)
     )
     friction = _shaped((1.0 - voicing) * breath, _friction_tract(articulation))
     balanced = voicing * levelled(vowel) + (1.0 - voicing) * levelled(friction)
@@ -62,21 +73,21 @@ def sampled(contour: Frames, samples: int) -> Frames:
     return np.interp(np.arange(samples) / HOP, np.arange(len(contour)), contour)
 
 
-def phase(voice: Voice, pitch: Frames, rng: np.random.Generator) -> Frames:
+def phase(person: Person, pitch: Frames, rng: np.random.Generator) -> Frames:
     """Return how many periods of a pitch in Hz have passed, whose tremble is the voice's."""
     tremble = rng.standard_normal(len(pitch) // HOP + 1)
-    trembled = pitch * 2.0 ** (voice.jitter * sampled(tremble, len(pitch)))
+    trembled = pitch * 2.0 ** (person.jitter * sampled(tremble, len(pitch)))
     return np.cumsum(trembled) / SAMPLE_RATE
 
 
-def glottal_pulses(voice: Voice, periods: Frames) -> Frames:
+def glottal_pulses(person: Person, periods: Frames) -> Frames:
     """Return the glottal flow's derivative: open and closing by a parabola, then shut."""
-    opened = periods % 1.0 / voice.openness
+    opened = periods % 1.0 / person.openness
     # The flow t^2 (1 - t) has the derivative 2t - 3t^2, with its corner at the closure.
     return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
 
 
-def _vowel_tract(voice: Voice, articulation: Articulation) -> Frames:
+def _vowel_tract(person: Person, articulation: Articulation) -> Frames:
     """Return the gain of the vocal tract, (bins, frames of ``_shaped``)."""
     vowel = _framed(articulation.vowel)
     formants = [np.interp(vowel, np.arange(len(VOWELS)), VOWELS[:, order]) for order in range(3)]
@@ -84,7 +95,7 @@ def _vowel_tract(voice: Voice, articulation: Articulation) -> Frames:
     frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
     gain = np.ones((len(frequency), len(vowel)))
     for formant, bandwidth in zip(formants, BANDWIDTHS, strict=True):
-        centre = (formant * voice.tract)[None, :]
+        centre = (formant * person.tract)[None, :]
         turned = centre**2 - frequency**2
         gain *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
     return gain
@@ -120,36 +131,15 @@ def levelled(sound: Frames) -> Frames:
     return np.asarray(sound / np.sqrt(power + 1e-4 * max(float(power.max()), 1e-12)))
 
 
-LONGEST = 4.0  # seconds: no imitation is longer
-
-
-@dataclass(frozen=True)
-class Person:
-    """Someone who imitates sounds."""
-
-    name: str  # id of the participant
-    voice: Voice
-    lowest: float  # Hz; the range of the voice is ``reach`` octaves upward of it
-    reach: float  # octaves
-    shrink: float  # factor on the pitch's motion, below 1
-    compression: float  # factor on the loudness's motion in dB, below 1
-    tempo: float  # factor on durations
-    threshold: float  # periodicity at which the voice sets in
-    reaction: float  # seconds over which everything is smoothed
-
-
 def person(number: int, rng: np.random.Generator) -> Person:
     """Return someone drawn at random; men and women alternate."""
     woman = number % 2
-    voice = Voice(
+    return Person(
+        name=f"demo{number + 1:02d}",
         tract=rng.uniform(1.08, 1.22) if woman else rng.uniform(0.92, 1.06),
         breathiness=rng.uniform(0.1, 0.8),
         openness=rng.uniform(0.45, 0.75),
         jitter=rng.uniform(0.005, 0.025),
-    )
-    return Person(
-        name=f"demo{number + 1:02d}",
-        voice=voice,
         lowest=rng.uniform(150, 190) if woman else rng.uniform(80, 115),
         reach=rng.uniform(1.5, 2.0),
         shrink=rng.uniform(0.6, 1.0),
@@ -163,18 +153,13 @@ def person(number: int, rng: np.random.Generator) -> Person:
 def anyone(rng: np.random.Generator) -> Person:
     """Return someone drawn at random: a man, a woman or a child."""
     kind = rng.integers(5)  # two men, two women, a child
-    lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[
-        0 if kind < 2 else 1 if kind < 4 else 2
-    ]
-    tract = 0.98 * (lowest / 100.0) ** 0.22 * rng.uniform(0.92, 1.08)
+    lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[kind // 2]
     return Person(
         name="anyone",
-        voice=Voice(
-            tract=tract,
-            breathiness=rng.uniform(0.05, 1.2),
-            openness=rng.uniform(0.4, 0.8),
-            jitter=rng.uniform(0.004, 0.03),
-        ),
+        tract=0.98 * (lowest / 100.0) ** 0.22 * rng.uniform(0.92, 1.08),
+        breathiness=rng.uniform(0.05, 1.2),
+        openness=rng.uniform(0.4, 0.8),
+        jitter=rng.uniform(0.004, 0.03),
         lowest=lowest,
         reach=rng.uniform(1.2, 2.3),
         shrink=rng.uniform(0.4, 1.3),
@@ -188,7 +173,7 @@ def anyone(rng: np.random.Generator) -> Person:
 def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
     """Return the person's imitation of a sound, (samples,) at 16 kHz in [-1, 1]."""
     followed = _warped(sound, person, rng)
-    spoken = utter(person.voice, _articulation(followed, person, rng), rng)
+    spoken = utter(person, _articulation(followed, person, rng), rng)
     return _recorded(spoken, rng)
 
 

@@ -59,7 +59,7 @@ class Found(BaseModel):
     duration: float = Field(description="of the file, seconds")
     sample_rate: int = Field(description="Hz")
     score: float
-    likelihood: float = Field(description="that the sound was meant, 0 to 1")
+    probability: float = Field(description="that the sound was meant, 0 to 1")
     clip: str = Field(description="address of the part as wav, below /api/")
     spectrogram: str = Field(description="address of its picture, below /api/")
     file: str = Field(description="address of the file, below /api/")
@@ -147,21 +147,7 @@ def found(hit: Hit, systems: Systems) -> Found:
     library = next(
         n for n, each in enumerate(systems.indexes) if each.library / hit.path == hit.file
     )
-    path = PurePosixPath(hit.path)
+    *folders, name = PurePosixPath(hit.path).parts
     place = urlencode({"library": library, "path": hit.path, "start": f"{hit.start:g}"})
-    return Found(
-        rank=hit.rank,
-        library=library,
-        path=hit.path,
-        name=path.name,
-        folders=list(path.parts[:-1]),
-        start=hit.start,
-        end=hit.end,
-        duration=hit.duration,
-        sample_rate=hit.sample_rate,
-        score=hit.score,
-        likelihood=hit.probability,
-        clip=f"clip?{place}",
-        spectrogram=f"spectrogram?{place}",
-        file=f"file?{place}",
-    )
+    addresses = {what: f"{what}?{place}" for what in ("clip", "spectrogram", "file")}
+    return Found(**{**hit.to_dict(), **addresses}, library=library, name=name, folders=folders)

@@ -233,7 +233,7 @@ def clip(language: Language, speaker: Person, rng: np.random.Generator) -> Frame
     falling = np.linspace(0.1, -0.15, frames)
     octaves = ndimage.gaussian_filter1d(pitch, 3.0) + falling + 0.35 * speaker.reach
     spoken = utter(
-        speaker.voice,
+        speaker,
         Articulation(
             pitch=speaker.lowest * 2.0**octaves,
             level=ndimage.gaussian_filter1d(level, smooth),

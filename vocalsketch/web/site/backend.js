@@ -115,9 +115,9 @@ async function search(wish, recording) {
   const tagged = paths.map((path) => tags.every((tag) => isTagged(path, tag)));
   const rows = ranked(scores, library, (sound) => tagged[sound]);
   if (!rows.length) throw new Error(`No sound is tagged ${tags.join(" and ")}: tags are the names of the folders around a sound.`);
-  const likelihood = (score) => Math.exp(Math.min(0, (lacks ? score : logarithm(score)) - mass));
+  const probability = (score) => Math.exp(Math.min(0, (lacks ? score : logarithm(score)) - mass));
   const hits = rows.slice(0, Number(wish.get("count") ?? 10)).map((row, place) =>
-    hit(library, row, { rank: place + 1, score: lacks ? scores[row] - mass : scores[row], likelihood: likelihood(scores[row]) }));
+    hit(library, row, { rank: place + 1, score: lacks ? scores[row] - mass : scores[row], probability: probability(scores[row]) }));
   return { hits, heard, sounds: paths.length, missing: [] };
 }
 

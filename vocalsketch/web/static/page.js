@@ -195,7 +195,7 @@ function showResults(results) {
   $("back").hidden = !(state.like && state.take);
   const missing = results.missing.length ? `Partial: ${results.missing.join(", ")} could not be searched. ` : "";
   $("told").textContent = missing + (state.like ? "" : results.heard.note);
-  const odds = (hit) => hit.likelihood / Math.max(1 - hit.likelihood, 1e-12);
+  const odds = (hit) => hit.probability / Math.max(1 - hit.probability, 1e-12);
   const best = Math.max(...results.hits.map(odds), 1e-12);
   $("hits").replaceChildren(...results.hits.map((hit) => card(hit, (100 * odds(hit)) / best)));
   state.chosen = null;
@@ -224,8 +224,8 @@ function card(hit, bar) {
   part("h3").textContent = hit.name;
   const facts = [hit.folders.join("/"), clock(hit.duration), hit.sample_rate ? `${hit.sample_rate / 1000} kHz` : ""];
   part(".facts").replaceChildren(...facts.filter(Boolean).map((text) => element("span", text)));
-  part(".figure").textContent = likelihood(hit.likelihood);
-  part(".figure").title = "likelihood; bars compare the odds with the best";
+  part(".figure").textContent = probability(hit.probability);
+  part(".figure").title = "probability; bars compare the odds with the best";
   part(".bar > span").style.width = `${bar}%`;
   if (hit.spectrogram) part("img").src = backend.address(hit.spectrogram);
   else {
@@ -410,7 +410,7 @@ function clock(seconds) {
   const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
-const likelihood = (value) => value > 0.999 ? "> 0.999" : value >= 0.001 ? value.toFixed(3) : value.toExponential(1);
+const probability = (value) => value > 0.999 ? "> 0.999" : value >= 0.001 ? value.toFixed(3) : value.toExponential(1);
 
 showFavourites();
 refresh();
