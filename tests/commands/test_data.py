@@ -252,8 +252,7 @@ def test_imitating_nothing_is_refused(tmp_path: Path) -> None:
 def test_demo_prints_where_the_corpora_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("corpus", "languages", "urban"):
-        monkeypatch.setattr(corpora, f"demo_{name}", lambda name=name: tmp_path / name)
+    monkeypatch.setattr(corpora, "demo", lambda kind: tmp_path / kind)
     assert run("demo", "--print-path") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'corpus'}\n"
     assert run("demo") == 0

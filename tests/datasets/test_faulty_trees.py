@@ -33,7 +33,7 @@ def break_vimsketch(root: Path) -> tuple[str, ...]:
         f"references/{gone}, vocal_imitations/{queries[-1]}. Restore it, or set on_bad_audio",
         f"several references of one key: {references[1]}, {twice}. Keep one of each.",
         f"imitations of nothing: {orphan}. Restore their references, or leave them out",
-        f"names imitations twice: {queries[4]}. Keep one row of each.",
+        f"names imitations twice in {QUERIES}: {queries[4]}. Keep one row of each.",
     )
 
 
@@ -68,7 +68,7 @@ def break_qvim(root: Path) -> tuple[str, ...]:
     return (
         f"Items/{rows[2][1]}/{rows[2][2]} ({QVIM}, line 3)",
         f"Queries/{rows[3][1]}/nowhere.wav ({QVIM}, line 4). Restore it",
-        f"names queries twice in {QVIM}: {rows[4][1]}/{rows[4][4]}. Keep one cell of each.",
+        f"names imitations twice in {QVIM}: {rows[4][1]}/{rows[4][4]}. Keep one row of each.",
         "rows without an item or its class: line 7. Fill them in.",
     )
 

@@ -95,7 +95,7 @@ def test_files_that_the_csv_names_and_the_disk_lacks(tmp_path: Path) -> None:
     ("rows", "header", "message"),
     [
         (["1.wav,dog.wav"], "imitation,sound", "no column 'category'; it has 'imitation', 'sound'"),
-        (["1.wav,dog.wav,a", "./1.wav,cat.wav,a"], None, "line 3 repeats '1.wav'"),
+        (["1.wav,dog.wav,a", "./1.wav,cat.wav,a"], None, r"twice in pairs.csv \(line 3\): 1.wav"),
         (["1.wav,dog.wav,a", "2.wav,dog.wav,b"], None, "puts 'dog.wav' into 'b', an earlier .*'a'"),
         (["1.wav,,a"], None, "line 2: sound is empty"),
         (["1.wav,dog.wav"], None, "line 2 ends before its column 'category'"),

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -22,6 +22,15 @@ from vocalsketch.datasets.splits import (
 from vocalsketch.errors import DatasetError, VocalSketchError
 
 
+def corpus_from(
+    root: str, name: str, sounds: Iterable[Sound], imitations: Iterable[Imitation]
+) -> Corpus:
+    tree = Tree(Path(root), "error")
+    tree.sounds = {each.id: each for each in sounds}
+    tree.imitations = {each.id: each for each in imitations}
+    return tree.corpus(name)
+
+
 def corpus_of(counts: Mapping[str, list[int]], name: str = "folder") -> Corpus:
     """Return a corpus whose categories have a sound for each count, with so many imitations."""
     sounds, imitations = [], []
@@ -33,7 +42,7 @@ def corpus_of(counts: Mapping[str, list[int]], name: str = "folder") -> Corpus:
                 Imitation(f"{sound.id} - {index:02}.wav", Path("x"), sound.id)
                 for index in range(number)
             ]
-    return Tree(Path("root"), "error").corpus(name, sounds, imitations)
+    return corpus_from("root", name, sounds, imitations)
 
 
 corpora = st.dictionaries(
@@ -112,7 +121,8 @@ def test_splits_place_everything_once_and_imitations_with_their_sounds(
 def test_the_order_in_which_a_corpus_is_listed_does_not_matter(
     corpus: Corpus, seed: int, random: Random
 ) -> None:
-    shuffled = Tree(corpus.root, "error").corpus(
+    shuffled = corpus_from(
+        "root",
         corpus.name,
         random.sample(corpus.sounds, len(corpus.sounds)),
         random.sample(corpus.imitations, len(corpus.imitations)),

@@ -19,8 +19,14 @@ from vocalsketch.cli import main
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.export import folder
-from vocalsketch.export.agreement import Agreement, _disorder, agreement, run, trial_clips
-from vocalsketch.export.folder import export_system
+from vocalsketch.export.folder import (
+    Agreement,
+    _disorder,
+    agreement,
+    export_system,
+    run,
+    trial_clips,
+)
 from vocalsketch.export.graph import graphs_of, with_precision
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.audio import clip_of

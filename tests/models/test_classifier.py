@@ -48,8 +48,8 @@ def test_logits_do_not_depend_on_the_other_clips_of_a_batch() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": 1}, "A classifier of 1 classes"),
-        ({"hidden": [0]}, r"hidden is \[0\]"),
+        ({"classes": 1}, "classes is 1: give 2"),
+        ({"hidden": [0]}, "hidden is 0: give 1"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"input_shape": (2, 8)}, "Stage 1 does not fit"),
     ],

@@ -172,7 +172,7 @@ def test_towers_may_end_in_a_recurrent_layer(recurrent: str, sharing: str, tmp_p
             "Stage 2 .* pool is 3x3",
         ),
         (lambda: TowerGeometry([ConvStage(0, (1, 1))]).sizes((9, 9)), "at least 1"),
-        (lambda: MetricHead(1, 1, hidden=()), "at least one layer"),
+        (lambda: MetricHead(1, 1, hidden=()), "hidden is 0: give 1"),
         (lambda: MetricHead(1, 1, dropout=1.0), "dropout is 1.0"),
         (lambda: siamese(iminet("partial", private_stages=4)), "1 to 3"),
         (

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.paper.plan import Data, Plan, check_can_run
+from vocalsketch.paper.plan import Plan
 from vocalsketch.paper.rows import KNOWN, ROWS, chosen
 
 
@@ -23,19 +23,14 @@ def configs(tmp_path):
 
 
 def plan(configs, corpus="corpus", split="split", **options):
-    data = Data("demo", "error", configs.parent / "split.json", corpus, split)
-    return Plan(configs.parent / "report", configs, data, **options)
-
-
-def wanted(configs, names, seeds):
-    rows = chosen(names)
-    check_can_run(rows, seeds, configs)
-    return rows
+    manifest = str(configs.parent / "split.json")
+    data = {"root": "demo", "split": manifest, "on_bad_audio": "error"}
+    return Plan(configs.parent / "report", configs, data, corpus, split, **options)
 
 
 def jobs(configs, names, seeds=1, **options):
     """Return the jobs of some rows by name."""
-    made = plan(configs, **options).jobs(wanted(configs, names, seeds), seeds)
+    made = plan(configs, **options).jobs(chosen(names), seeds)
     return {job.name: job for job in made}
 
 
@@ -104,7 +99,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
     assert len({job.fingerprint for job in made.values()}) == 6
     (configs / "dual_pretrain.yaml").unlink()
     with pytest.raises(ConfigError, match=r"No config .*dual_pretrain.yaml"):
-        wanted(configs, ["ensemble"], 1)
+        jobs(configs, ["ensemble"])
 
 
 def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):
@@ -146,17 +141,17 @@ def test_pretraining_data_can_be_chosen(configs):
     [
         (["iminet", "clever"], 1, "No row 'clever': there are imisound, iminet, tl, beyond, fusi"),
         (["fusion"], 1, "needs runs to fuse"),
-        (["iminet"], 0, "--seeds is 0"),
+        (["iminet"], 0, "seeds is 0"),
     ],
 )
 def test_what_cannot_be_planned_is_refused(configs, rows, seeds, message):
     with pytest.raises(ConfigError, match=message):
-        wanted(configs, rows, seeds)
+        jobs(configs, rows, seeds)
 
 
 def test_an_absent_config_is_named_with_the_remedy(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere/imisound.yaml: run in a checkout.*--conf"):
-        wanted(tmp_path / "nowhere", ["imisound"], 1)
+        jobs(tmp_path / "nowhere", ["imisound"])
 
 
 def fingerprint(configs, name="imisound", seed=0, **options):

@@ -55,7 +55,7 @@ def test_a_category_that_the_paper_lacks_has_no_paper_value(ranked):
 def test_rows_that_are_not_the_papers_follow_in_blocks_of_their_own(ranked):
     runs = {key: {0: ranked({"everyday": [2]})} for key in ("contours", "mine", "iminet_tied")}
     texts, _ = shown(table(Measured(runs)))
-    assert texts.index.unique(0).tolist() == ["IMINET", "Beyond the paper", "Added"]
+    assert texts.index.unique(0).tolist() == ["IMINET", "Beyond the paper", "Added", ""]
     assert texts.loc[("Added", "mine"), "everyday"] == "0.500"
     assert texts.loc[("IMINET", "Tied"), "everyday"] == "0.500\n0.158 ± 0.012, +0.342"
     assert texts.loc[("IMINET", "Untied"), "everyday"] == "not run\n0.154 ± 0.014"

@@ -241,7 +241,7 @@ def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vocalsketch.paper.plan.run_jobs", interrupted)
+    monkeypatch.setattr("vocalsketch.jobs.pool.run_jobs", interrupted)
     out = tmp_path / "it's $HOME table"
     assert main(command(conf, folder_corpus, out)) == 130
     said = capsys.readouterr().err

@@ -24,8 +24,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.store import FeatureStore
 from vocalsketch.search import Index, build_index, embedding
 from vocalsketch.search.embedding import Embedder
-from vocalsketch.spread.batches import spread
-from vocalsketch.spread.cluster import checked_task, versions
+from vocalsketch.spread.batches import checked_task, spread, versions
 from vocalsketch.systems import load_system
 
 pytest.importorskip("ray")

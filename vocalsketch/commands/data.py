@@ -25,17 +25,17 @@ DOWNLOADS = (
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets.synthetic import corpora
+    from vocalsketch.datasets.open import root_of
 
     if arguments.print_path:
-        print(corpora.demo_corpus())
+        print(root_of("demo"))
         return 0
     rows = {
-        "imitations": corpora.demo_corpus,
-        "languages": corpora.demo_languages,
-        "urban sounds": corpora.demo_urban,
+        "imitations": root_of("demo"),
+        "languages": root_of("demo", "languages"),
+        "urban sounds": root_of("demo", "urban"),
     }
-    _print_aligned([(name, str(make())) for name, make in rows.items()])
+    _print_aligned([(name, str(root)) for name, root in rows.items()])
     return 0
 
 

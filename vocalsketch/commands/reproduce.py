@@ -164,24 +164,26 @@ def _study(
     table: str = "table1",
 ) -> int:
     """Run rows, seed by seed, and write the report."""
+    from vocalsketch.files import locked
     from vocalsketch.jobs.job import choose_slots
-    from vocalsketch.paper.measured import refuse_another_split, rows_to_add
-    from vocalsketch.paper.plan import Data, Plan, Record, check_can_run, run_plan
+    from vocalsketch.jobs.pool import run_jobs
+    from vocalsketch.paper.measured import rows_to_add
+    from vocalsketch.paper.plan import Plan, Record
 
-    out = arguments.out.resolve()
-    check_can_run(rows, arguments.seeds, arguments.conf)
-    added = rows_to_add(arguments.add)
+    out, root = arguments.out.resolve(), arguments.root
+    rows_to_add(arguments.add)  # what is wrong with them is said before the corpus is read
     slots = choose_slots(arguments.devices, arguments.jobs)
-    test_root = getattr(arguments, "test_root", None)
-    data = Data.prepare(out, arguments.root, arguments.split, arguments.on_bad_audio, test_root)
-    refuse_another_split(added, data.split)
-    plan = Plan(out, arguments.conf, data, quick=arguments.quick, changes=changes)
+    data = (root, arguments.split, arguments.on_bad_audio, getattr(arguments, "test_root", None))
+    plan = Plan.prepare(out, arguments.conf, *data, quick=arguments.quick, changes=changes)
     jobs = plan.jobs(rows, arguments.seeds)
     notes = (*arguments.note, *((QUICK_NOTE,) if arguments.quick else ()))
     runs = {job.name: job.fingerprint for job in jobs}
-    record = Record(runs, fusion, notes, added, table)
+    record = Record(runs, fusion, notes, rows_to_add(arguments.add, plan.split), table)
+    busy = f"Another `vocalsketch reproduce` runs in {out}: wait for it, or choose another --out."
     try:
-        failures = run_plan(out, jobs, record, slots, retry=arguments.retry)
+        with locked(out / "lock", busy):
+            record.write(out)
+            failures = run_jobs(jobs, slots, retry=arguments.retry)
     except KeyboardInterrupt:
         print(
             "The same command goes on with what is not done; `vocalsketch reproduce report --out "
@@ -211,17 +213,14 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _write(folder: Path, record: "Record") -> None:
     """Write the report, say where it is, and remember what it is of."""
-    from rich.console import Console
-
     from vocalsketch.paper import qvim, report
     from vocalsketch.paper.plan import gather
 
-    measured = gather(folder, record)
-    if record.table == "qvim":
-        Console().print(qvim.printed(measured))
     write = qvim.write_report if record.table == "qvim" else report.write_report
-    for path in write(folder, measured)[:2]:
-        print(path)
+    paths = write(folder, gather(folder, record))
+    if record.table == "qvim":
+        print(paths[0].read_text(encoding="utf-8"))
+    print(*paths[:2], sep="\n")
     record.write(folder)
 
 

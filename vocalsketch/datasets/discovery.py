@@ -95,11 +95,6 @@ def audio_in(folder: Path) -> list[Path]:
     return [folder / found.path for found in list_audio(folder).files] if folder.is_dir() else []
 
 
-def _begins_as_sound(path: Path) -> bool:
-    with open_regular(path) as stream:
-        return BEGINNING.match(stream.read(16)) is not None
-
-
 def suffix_of(path: str) -> str:
     """Return a path's suffix in small letters, or words where there is none.
 
@@ -135,7 +130,10 @@ def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
     try:
         status = entry.stat()
         regular = stat.S_ISREG(status.st_mode)
-        sound = named or (regular and _begins_as_sound(Path(entry)))
+        sound = named
+        if regular and not named:
+            with open_regular(Path(entry)) as stream:
+                sound = BEGINNING.match(stream.read(16)) is not None
         path.encode()
     except OSError as error:
         reason = "a link that leads nowhere" if entry.is_symlink() else str(error.strerror)
@@ -201,18 +199,13 @@ class Files:
 
     def _entry(self, folder: Path, name: str) -> Path | None:
         if folder not in self._listed:
-            self._listed[folder] = _names_in(folder)
+            alike = self._listed[folder] = defaultdict(list)
+            names = os.listdir(folder) if folder.is_dir() else ()  # noqa: PTH208 - names, no objects
+            for each in names:
+                for key in {each, composed(each), composed(each).casefold()}:
+                    alike[key].append(each)
         for key in (name, composed(name), composed(name).casefold()):
-            alike = self._listed[folder].get(key, [])
-            if len(alike) == 1 or name in alike:
-                return folder / (name if name in alike else alike[0])
+            found = self._listed[folder].get(key, [])
+            if len(found) == 1 or name in found:
+                return folder / (name if name in found else found[0])
         return None
-
-
-def _names_in(folder: Path) -> dict[str, list[str]]:
-    """Return the names in a folder by themselves and by what is alike."""
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name in os.listdir(folder) if folder.is_dir() else ():  # noqa: PTH208 - names, no objects
-        for key in {name, composed(name), composed(name).casefold()}:
-            alike[key].append(name)
-    return alike

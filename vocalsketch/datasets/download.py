@@ -6,8 +6,8 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from html import unescape
@@ -109,11 +109,11 @@ def download(published: Published, out: Path) -> Download:
         raise DatasetError(
             f"{out} exists and holds no {published.marker}: choose another folder to make."
         )
-    with _downloads_for(out) as downloads:
-        files = published.files
-        if published.record:
-            files = record_files(published.record, _text(published.record, downloads))
-        fetched = [_fetch(file, downloads) for file in files]
+    downloads = out.with_name(f"{out.name}.download")
+    files = published.files
+    if published.record:
+        files = record_files(published.record, _text(published.record))
+    fetched = [_fetch(file, downloads) for file in files]
     try:
         unpack_whole(fetched, out, published.marker)
     except DatasetError:
@@ -131,31 +131,22 @@ def download_weights(name: str, out: Path) -> Download:
         DatasetError: They cannot be reached, or are damaged.
         StorageError: The disk is full or ``out`` cannot be written.
     """
-    if out.is_file():
-        return Download(out, 0, 1)
     if name in WEIGHTS:
         return download_file(WEIGHTS[name], out)
-    download_aisfx(out)
-    return Download(out, 1, 0)
+    known = out.is_file()
+    if not known:
+        download_aisfx(out)
+    return Download(out, int(not known), int(known))
 
 
 def download_file(file: RemoteFile, out: Path) -> Download:
     """Fetch a single file as ``out``, whole or not at all; otherwise as ``download``."""
     if out.is_file():
         return Download(out, 0, 1)
-    with _downloads_for(out) as downloads:
-        _fetch(file, downloads).replace(out)
-    return Download(out, 1, 0)
-
-
-@contextmanager
-def _downloads_for(out: Path) -> Iterator[Path]:
     downloads = out.with_name(f"{out.name}.download")
-    try:
-        yield downloads
-    finally:
-        with suppress(OSError):  # what holds nothing to go on with
-            downloads.rmdir()
+    _fetch(file, downloads).replace(out)
+    downloads.rmdir()
+    return Download(out, 1, 0)
 
 
 def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:
@@ -242,8 +233,7 @@ def _submission(file: RemoteFile, folder: Path) -> Path | None:
 def _listed_archives(page: str) -> dict[str, str]:
     """Return the submissions that a folder's page links to: name to address."""
     archives = {}
-    text = _text(page, cache_folder() / "downloads")
-    for link in re.findall(r"""<a\s[^>]*?href\s*=\s*["']([^"']+)""", text, re.IGNORECASE):
+    for link in re.findall(r"""<a\s[^>]*?href\s*=\s*["']([^"']+)""", _text(page), re.IGNORECASE):
         url = urljoin(page, unescape(link))
         name = unquote(url.removeprefix(page))
         if name.endswith(voxforge.ARCHIVE_SUFFIX) and PurePosixPath(name).name == name:
@@ -253,9 +243,8 @@ def _listed_archives(page: str) -> dict[str, str]:
     return archives
 
 
-def _text(url: str, folder: Path) -> str:
-    """Fetch a page, by way of a file in ``folder``."""
-    file = _fetch(RemoteFile(".page", url), folder, record=False)
+def _text(url: str) -> str:
+    file = _fetch(RemoteFile(".page", url), cache_folder() / "downloads", record=False)
     text = file.read_text(encoding="utf-8", errors="replace")
     file.unlink()
     return text
@@ -288,6 +277,9 @@ def _fetch(file: RemoteFile, folder: Path, *, record: bool = True) -> Path:
             f"Cannot write {folder} ({error.strerror or error}): check the folder and the space "
             "left. What has arrived is kept: run again to go on."
         ) from error
+    finally:
+        with suppress(OSError):  # what holds nothing to go on with
+            folder.rmdir()
     return path
 
 
@@ -337,5 +329,3 @@ def _save(response: requests.Response, part: Path, offset: int) -> None:
                 out.write(block)
     except urllib3.exceptions.HTTPError as error:
         raise requests.ConnectionError(str(error)) from error
-    if total is not None and part.stat().st_size != total:
-        raise requests.ConnectionError(f"{part.stat().st_size} of {total} bytes arrived")

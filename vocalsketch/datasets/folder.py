@@ -8,13 +8,12 @@ from vocalsketch.datasets.discovery import audio_in, composed
 from vocalsketch.datasets.records import (
     ONE_CATEGORY,
     Corpus,
-    Imitation,
     Layout,
     OnBadAudio,
     Sound,
     Tree,
 )
-from vocalsketch.datasets.tables import read_rows, read_text
+from vocalsketch.datasets.tables import read_rows
 
 CSV_COLUMNS = ("imitation", "sound", "category")
 
@@ -26,12 +25,12 @@ def load_folder(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     stem>/*.wav``, in any format that is decoded.
     """
     tree = Tree(root, on_bad_audio)
-    sounds = _read_sounds(tree)
-    imitations = list(_read_imitations(sounds, tree))
-    if not imitations:
+    _read_sounds(tree)
+    _read_imitations(tree)
+    if not tree.imitations:
         how = "put audio into imitations/<sound>/"
         tree.fault("holds no imitation", how, "Such a folder is named after the sound's file.")
-    return tree.corpus("folder", sounds.values(), imitations)
+    return tree.corpus("folder")
 
 
 def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
@@ -40,20 +39,14 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     The columns are imitation, sound and category; paths are relative to the table itself.
     """
     tree = Tree(table, on_bad_audio)
-    sounds: dict[str, Sound] = {}
-    imitations: dict[str, Imitation] = {}
-    gone: set[str] = set()
-    encoding = read_text(table)[1]
+    categories: dict[str, str] = {}
 
-    def located(name: str) -> tuple[str, Path]:
+    def located(name: str) -> tuple[str, Path | None]:
         path = tree.find(name)
         identity = tree.identity(name, path)
         if path is None:
-            gone.add(identity)
             tree.gone(identity)
-            if on_bad_audio != "skip" and encoding == "windows-1252" and not identity.isascii():
-                tree.fault("is read as Windows-1252, no UTF-8", identity, "Save it as UTF-8.")
-        return identity, path or table.parent / identity
+        return identity, path
 
     for line, row in read_rows(table, CSV_COLUMNS):
         empty = [column for column, value in row.items() if not value]
@@ -62,21 +55,16 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         if empty:
             continue
         name, path = located(row["sound"])
-        sound = Sound(name, path, row["category"], PurePosixPath(name).stem)
-        if sounds.setdefault(name, sound) != sound:
+        category = categories.setdefault(name, row["category"])
+        if category != row["category"]:
             of = f"line {line} puts {name!r} into {row['category']!r}, an earlier one into "
-            tree.fault(
-                "gives sounds two categories",
-                f"{of}{sounds[name].category!r}",
-                "Give each sound one category.",
-            )
-        name, path = located(row["imitation"])
-        if name in imitations:
-            tree.fault("names imitations twice", f"line {line} repeats {name!r}", "Keep one row.")
-        imitations[name] = Imitation(name, path, sound.id)
-    present = [sound for sound in sounds.values() if sound.id not in gone]
-    kept = [each for each in imitations.values() if each.id not in gone]
-    return tree.corpus("folder", present, kept)
+            remedy = "Give each sound one category."
+            tree.fault("gives sounds two categories", f"{of}{category!r}", remedy)
+        if path is not None:
+            tree.sounds[name] = Sound(name, path, category, PurePosixPath(name).stem)
+        imitation, path = located(row["imitation"])
+        tree.imitated(imitation, path, name, table=f"{table.name} (line {line})")
+    return tree.corpus("folder")
 
 
 def _audio_files(tree: Tree, name: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
@@ -86,8 +74,7 @@ def _audio_files(tree: Tree, name: str) -> Iterator[tuple[Path, tuple[str, ...]]
         yield path, tuple(map(composed, path.relative_to(folder).parts))
 
 
-def _read_sounds(tree: Tree) -> dict[str, Sound]:
-    """Return the sounds by their stem."""
+def _read_sounds(tree: Tree) -> None:
     same_stem: dict[str, list[Sound]] = defaultdict(list)
     for path, parts in _audio_files(tree, "sounds"):
         if len(parts) > 2:
@@ -98,25 +85,23 @@ def _read_sounds(tree: Tree) -> dict[str, Sound]:
         stem = PurePosixPath(parts[-1]).stem
         same_stem[stem].append(Sound(parts[-1], path, category, stem))
     for stem, sounds in same_stem.items():
+        tree.sounds[stem] = sounds[0]
         if len(sounds) > 1:
             folder = tree.place("sounds")
             files = ", ".join(sorted(str(sound.path.relative_to(folder)) for sound in sounds))
-            tree.fault(
-                "has several sounds of one name",
-                f"imitations/{stem} could mean any of {files}",
-                "Give each sound a name of its own.",
-            )
-    return {stem: sounds[0] for stem, sounds in same_stem.items()}
+            which = f"imitations/{stem} could mean any of {files}"
+            remedy = "Give each sound a name of its own."
+            tree.fault("has several sounds of one name", which, remedy)
 
 
-def _read_imitations(sounds: dict[str, Sound], tree: Tree) -> Iterator[Imitation]:
-    times = Counter(stem.casefold() for stem in sounds)
-    alike = {stem.casefold(): sound for stem, sound in sounds.items()}
-    alike = {stem: sound for stem, sound in alike.items() if times[stem] == 1} | sounds
+def _read_imitations(tree: Tree) -> None:
+    times = Counter(stem.casefold() for stem in tree.sounds)
+    alike = {stem.casefold(): sound for stem, sound in tree.sounds.items()}
     for path, parts in _audio_files(tree, "imitations"):
-        sound = alike.get(parts[0]) or alike.get(parts[0].casefold())
+        key = parts[0].casefold()
+        sound = tree.sounds.get(parts[0]) or (alike[key] if times[key] == 1 else None)
         if len(parts) == 2 and sound:
-            yield Imitation("/".join(parts), path, sound.id)
+            tree.imitated("/".join(parts), path, sound.id)
         else:
             remedy = "Imitations lie in imitations/<name of the sound's file without its ending>/."
             tree.fault("holds in imitations/ what matches no sound", parts[0], remedy)

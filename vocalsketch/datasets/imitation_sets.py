@@ -18,7 +18,6 @@ from vocalsketch.datasets.records import (
     ALONE,
     ONE_CATEGORY,
     Corpus,
-    Imitation,
     Layout,
     OnBadAudio,
     Sound,
@@ -26,7 +25,7 @@ from vocalsketch.datasets.records import (
     single_categories,
 )
 from vocalsketch.datasets.tables import read_rows, read_text
-from vocalsketch.datasets.vocalsketch import ONE_ROW, rows_of_the_task
+from vocalsketch.datasets.vocalsketch import rows_of_the_task
 
 VIMSKETCH_TABLES = {
     "references": "reference_file_names.csv",
@@ -52,27 +51,25 @@ def load_vimsketch(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     Every sound is ranked among all.
     """
     tree = Tree(root, on_bad_audio)
-    sounds: dict[str, Sound] = {}
     known = set()
     for name, path in _listed("references", tree):
         key = _key(name)
         known.add(key)
-        if key in sounds:
-            both = f"{sounds[key].id}, {name}"
+        if key in tree.sounds:
+            both = f"{tree.sounds[key].id}, {name}"
             tree.fault("has several references of one key", both, "Keep one of each.")
         elif path is not None:
             kind = class_of(key)
-            sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
-    imitations = {}
+            tree.sounds[key] = Sound(name, path, ONE_CATEGORY, kind, (kind,))
     for name, path in _listed("vocal_imitations", tree):
-        if _key(name) not in known:
+        key = _key(name)
+        if key not in known:
             remedy = "Restore their references, or leave them out of the table and the folder."
             tree.fault("has imitations of nothing", name, remedy)
-        elif name in imitations:
-            tree.fault("names imitations twice", name, ONE_ROW)
-        elif path is not None and _key(name) in sounds:
-            imitations[name] = Imitation(name, path, sounds[_key(name)].id)
-    return tree.corpus(VIMSKETCH.name, sounds.values(), imitations.values())
+        elif key in tree.sounds:
+            table = VIMSKETCH_TABLES["vocal_imitations"]
+            tree.imitated(name, path, tree.sounds[key].id, table=table)
+    return tree.corpus(VIMSKETCH.name)
 
 
 def class_of(key: str) -> str:
@@ -112,24 +109,18 @@ def load_vocal_imitation_set(root: Path, on_bad_audio: OnBadAudio = "error") -> 
     about ten of which one was imitated. A class of a single recording is left out and listed.
     """
     tree = Tree(root, on_bad_audio)
-    sounds = {sound.id: sound for sound in _recordings(tree)}
-    imitations: dict[str, Imitation] = {}
+    recordings = list(_recordings(tree))
+    alone = set(single_categories(recordings))
+    tree.sounds = {each.id: each for each in recordings if each.category not in alone}
     for row in rows_of_the_task(tree.place(IMITATIONS), _COLUMNS):
         name, reference = composed(row["imitation_filename"]), row["reference_filename"]
-        target = None
-        if reference:
-            target = tree.audio(f"{REFERENCES}/{reference}")
-        else:
+        target = tree.audio(f"{REFERENCES}/{reference}") if reference else None
+        if not reference:
             tree.fault("has imitations of nothing", name, f"Restore their rows of {IMITATIONS}.")
         path = tree.audio(f"vocal_imitations/included/{name}")
-        if name in imitations:
-            tree.fault(f"names imitations twice in {IMITATIONS}", name, ONE_ROW)
-        if path is not None and target is not None:
-            sound_id = composed(target.name)
-            imitations[name] = Imitation(name, path, sound_id, row["participant_id"])
-    alone = set(single_categories(sounds.values()))
-    kept = [sound for sound in sounds.values() if sound.category not in alone]
-    return tree.corpus(VOCAL_IMITATION_SET.name, kept, imitations.values(), {ALONE: alone})
+        sound_id = composed(target.name) if target else ""
+        tree.imitated(name, path, sound_id, row["participant_id"], IMITATIONS)
+    return tree.corpus(VOCAL_IMITATION_SET.name, {ALONE: alone})
 
 
 def _recordings(tree: Tree) -> Iterator[Sound]:
@@ -156,8 +147,6 @@ def _recordings(tree: Tree) -> Iterator[Sound]:
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant."""
     tree = Tree(root, on_bad_audio)
-    sounds: dict[str, Sound] = {}
-    imitations: dict[str, Imitation] = {}
 
     def located(folder: str, name: str, line: int) -> tuple[str, Path | None]:
         path = tree.audio(f"{folder}/{name}", f" ({QVIM_TABLE}, line {line})")
@@ -171,14 +160,11 @@ def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
         item, path = located("Items", f"{kind}/{row['Items']}", line)
         if path is not None:
             label = row["Label"] or PurePosixPath(item).stem
-            sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
+            tree.sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
         for cell in filter(None, (row[column] for column in QUERIES)):
             query, path = located("Queries", f"{kind}/{cell}", line)
-            if query in imitations:
-                tree.fault(f"names queries twice in {QVIM_TABLE}", query, "Keep one cell of each.")
-            if path is not None:
-                imitations[query] = Imitation(query, path, item)
-    return tree.corpus(QVIM.name, sounds.values(), imitations.values())
+            tree.imitated(query, path, item, table=QVIM_TABLE)
+    return tree.corpus(QVIM.name)
 
 
 VIMSKETCH = Layout(

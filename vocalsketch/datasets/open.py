@@ -38,10 +38,9 @@ def root_of(root: str | Path, kind: Literal["corpus", "languages", "urban"] = "c
     if str(root) != DEMO:
         return Path(root).expanduser()
     # Making it needs signal processing, which reading another corpus should not wait for.
-    from vocalsketch.datasets.synthetic import corpora
+    from vocalsketch.datasets.synthetic.corpora import demo
 
-    made: Path = getattr(corpora, f"demo_{kind}")()
-    return made
+    return demo(kind)
 
 
 def open_corpus(

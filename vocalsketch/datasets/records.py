@@ -26,6 +26,7 @@ ONE_CATEGORY = "sounds"  # of a corpus in which every sound is ranked among all
 DEMO_MARKER = "DEMO"  # a file that marks a synthesised data set in another one's layout
 
 MERGE = "Ranking needs at least two: add a sound, or merge it into another category."
+ONE_ROW = "Keep one row of each."
 NAMED_AT_ONCE = 10
 
 
@@ -143,6 +144,8 @@ class Tree(Files):
         super().__init__(source.parent if source.is_file() else source)
         self.source = source
         self.on_bad_audio = on_bad_audio
+        self.sounds: dict[str, Sound] = {}  # by the name that imitations tell them by
+        self.imitations: dict[str, Imitation] = {}
         self._gone: list[str] = []
         self._faults: dict[tuple[str, str], list[str]] = {}
 
@@ -164,27 +167,31 @@ class Tree(Files):
             self.gone(f"{name}{where}")
         return path
 
-    def corpus(
-        self,
-        name: str,
-        sounds: Iterable[Sound],
-        imitations: Iterable[Imitation],
-        missing: Mapping[str, Iterable[str]] | None = None,
-    ) -> Corpus:
-        """Return those sounds and the imitations whose sound is among them.
+    def imitated(
+        self, name: str, path: Path | None, sound_id: str, participant: str = "", table: str = ""
+    ) -> None:
+        """Add an imitation that is on disk, or note that a table names it twice."""
+        if name in self.imitations:
+            self.fault(f"names imitations twice in {table}", name, ONE_ROW)
+        if path is not None:
+            self.imitations[name] = Imitation(name, path, sound_id, participant)
+
+    def corpus(self, name: str, missing: Mapping[str, Iterable[str]] | None = None) -> Corpus:
+        """Return the sounds and the imitations whose sound is among them.
 
         Gone files are ``missing`` beside others.
 
         Raises:
             DatasetError: Something was noted, or no sound or imitation is left.
         """
+        sounds = self.sounds.values()
         ordered = tuple(sorted(sounds, key=lambda sound: (sound.category, sound.id)))
         if self._faults:
             raise self._refusal(ordered)
         place = {sound.id: position for position, sound in enumerate(ordered)}
         kept = sorted(
-            (imitation for imitation in imitations if imitation.sound_id in place),
-            key=lambda imitation: (place[imitation.sound_id], imitation.id),
+            (each for each in self.imitations.values() if each.sound_id in place),
+            key=lambda each: (place[each.sound_id], each.id),
         )
         reasons = {FILE_GONE: self._gone, **(missing or {})}
         lacking = {reason: tuple(sorted(set(names))) for reason, names in reasons.items() if names}

@@ -14,8 +14,8 @@ from pathlib import Path
 from vocalsketch.datasets.discovery import audio_in, composed
 from vocalsketch.datasets.records import (
     NOT_DISTRIBUTED,
+    ONE_ROW,
     Corpus,
-    Imitation,
     Layout,
     OnBadAudio,
     Sound,
@@ -33,10 +33,8 @@ TRANSLATION = "everyday_filename_translation.csv"
 FIRST_SET = ("vocal_imitations.csv", "vocal_imitations")
 # The second table's name is misspelt in VocalSketch v1.1.
 SECOND_SET = ("vocal_imitaitons_set2.csv", "vocal_imitations_set2")
-ONE_ROW = "Keep one row of each."
 
 _CATEGORY_OF_SUBSET = {"everyday sounds": EVERYDAY}
-_TRUTH = {"true": True, "false": False, "": False}
 _COLUMNS = ("filename", "stimulus_type", "sound_recording")
 
 
@@ -52,80 +50,57 @@ def load_vocalsketch(
     damaged: a file name is the key.
     """
     tree = Tree(root, on_bad_audio)
-    sounds, absent = _read_sounds(tree)
-    imitations: dict[str, Imitation] = {}
+    absent = _read_sounds(tree)
     for table, folder in (FIRST_SET, SECOND_SET) if second_set else (FIRST_SET,):
-        included = _included_folder(tree, folder)
+        # older checkouts have ``included_vocal_imitations``
+        places = f"{folder}/included", f"included_{folder}", *([folder] if second_set else ())
+        included = next((place for place in places if tree.place(place).is_dir()), None)
+        if included is None:
+            raise DatasetError(
+                f"{root} has neither {' nor '.join(places)}: unpack the imitations beside their "
+                "table."
+            )
         for row in rows_of_the_task(tree.place(table), _COLUMNS):
             if row["stimulus_type"].lower() != "sound recording":
                 continue
             name, target = composed(row["filename"]), composed(row["sound_recording"])
             sound = tree.find(f"sound_recordings/{target}")
             target = composed(sound.name) if sound else target
-            if name in imitations:
-                tree.fault(f"repeats imitations in {table}", repr(name), ONE_ROW)
-            if target not in sounds and target not in absent:
+            if target not in tree.sounds and target not in absent:
                 what = f"names in {table} what sound_recordings.csv lacks"
                 tree.fault(what, target, "Take both tables from one release.")
             path = tree.audio(f"{included}/{name}")
-            if path is not None:
-                imitations[name] = Imitation(name, path, target, row["participant_id"])
+            tree.imitated(name, path, target, row["participant_id"], table)
     everyday = {name for name in absent if absent[name] == EVERYDAY}
-    name = name_at(root, VOCALSKETCH.name)
-    return tree.corpus(name, sounds.values(), imitations.values(), {NOT_DISTRIBUTED: everyday})
+    return tree.corpus(name_at(root, VOCALSKETCH.name), {NOT_DISTRIBUTED: everyday})
 
 
-def _read_sounds(tree: Tree) -> tuple[dict[str, Sound], dict[str, str]]:
-    """Return the sounds on disk by file name, and the categories of those that are absent."""
+def _read_sounds(tree: Tree) -> dict[str, str]:
+    """Read the sounds on disk; return the categories of those that are absent."""
     table = tree.place("sound_recordings.csv")
-    sounds: dict[str, Sound] = {}
     absent: dict[str, str] = {}
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
         name, subset = composed(row["filename"]), row["audio_concept_subset"].lower()
         category = _CATEGORY_OF_SUBSET.get(subset, subset)
         path = tree.find(f"sound_recordings/{name}")
         name = composed(path.name) if path else name
-        if name in sounds or name in absent:
+        if name in tree.sounds or name in absent:
             tree.fault(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
         elif path is not None:
-            sounds[name] = Sound(name, path, category, row["sound_label"])
+            tree.sounds[name] = Sound(name, path, category, row["sound_label"])
         else:
             absent[name] = category
             if category != EVERYDAY:
                 tree.gone(f"sound_recordings/{name}")
-    return sounds, absent
+    return absent
 
 
 def rows_of_the_task(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """Yield the rows of imitations that are included, neither draft nor training."""
     marks = ("included", "draft", "training")
-    for line, row in read_rows(table, (*columns, *marks), optional=("participant_id",)):
-        if [_truth(table, line, row, mark) for mark in marks] == [True, False, False]:
+    for _, row in read_rows(table, (*columns, *marks), optional=("participant_id",)):
+        if [row[mark].lower() == "true" for mark in marks] == [True, False, False]:
             yield row
-
-
-def _truth(table: Path, line: int, row: dict[str, str], column: str) -> bool:
-    """Read a yes or no, in the several spellings of these tables."""
-    try:
-        return _TRUTH[row[column].lower()]
-    except KeyError:
-        raise DatasetError(
-            f"{table}, line {line}: {column} is {row[column]!r}, neither True nor False. Repair it."
-        ) from None
-
-
-def _included_folder(tree: Tree, folder: str) -> str:
-    """Return where included imitations lie: older checkouts have ``included_vocal_imitations``."""
-    candidates = [f"{folder}/included", f"included_{folder}"]
-    if folder == SECOND_SET[1]:
-        candidates.append(folder)
-    for candidate in candidates:
-        if tree.place(candidate).is_dir():
-            return candidate
-    raise DatasetError(
-        f"{tree.root} has neither {' nor '.join(candidates)}: unpack the imitations beside their "
-        "table."
-    )
 
 
 @dataclass(frozen=True)
@@ -148,22 +123,17 @@ def import_everyday(source: Path, root: Path) -> Import:
     """
     if not source.is_dir():
         raise DatasetError(f"{source} is not a folder: give the one with the everyday originals.")
-    translation = {}  # VocalSketch's name of each original
-    for line, row in read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename")):
-        new = row["vocalsketch_filename"]
-        if Path(new).name != new:
-            raise DatasetError(
-                f"{root / TRANSLATION}, line {line}: {new!r} is not a plain file name."
-            )
-        translation[row["marcel_filename"]] = new
+    table = read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename"))
+    translation = {
+        row["marcel_filename"]: Path(row["vocalsketch_filename"]).name for _, row in table
+    }
     folder = root / "sound_recordings"
     present = {name for name in translation.values() if (folder / name).exists()}
     on_disk = defaultdict(list)
     for path in audio_in(source):
         on_disk[composed(path.name).casefold()].append(path)
     wanted = {old: new for old, new in translation.items() if new not in present}
-    keys = {old: composed(old).casefold() for old in wanted}
-    found = {old: on_disk[key] for old, key in keys.items() if key in on_disk}
+    found = {old: files for old in wanted if (files := on_disk.get(composed(old).casefold()))}
     if wanted and not found:
         raise DatasetError(
             f"{source} holds none of the {len(wanted)} files that {TRANSLATION} names, such as "

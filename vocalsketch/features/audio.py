@@ -211,8 +211,10 @@ def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iter
     source.seek(0)
     try:
         with _opened(source, known, name, whole) as audio:
-            if whole:
-                _check_whole(audio, known, name)
+            lacking = known.stated - known.there if whole else 0
+            if lacking and lacking * audio.frames >= SHORTEST * audio.samplerate * known.there:
+                how = f"{known.there} of {known.stated} bytes of audio are there"
+                raise _truncated(name, how)
             yield audio
     except soundfile.SoundFileError as error:
         raise AudioError(
@@ -224,8 +226,10 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
     """Open by libsndfile what it knows and plays whole, anything else by FFmpeg."""
     refused = None
     if not known.foreign:
+        # Each call of a method waits for Python's lock: threads that decode wait for one another.
+        own = isinstance(source, FileIO) and os.name == "posix"
         try:
-            return soundfile.SoundFile(_readable(source), closefd=False)
+            return soundfile.SoundFile(source.fileno() if own else _Stream(source), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
     from vocalsketch.features.containers import Container
@@ -236,15 +240,6 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
         if refused is None or "not recognised" in _reason(refused):
             raise
         raise refused from None
-
-
-def _readable(source: BinaryIO) -> "int | _Stream":
-    """Return what libsndfile reads: the descriptor of a file, or else calls of a stream's methods.
-
-    Each call of a method waits for Python's lock, and threads that decode wait for one another.
-    """
-    descriptor = isinstance(source, FileIO) and os.name == "posix"
-    return source.fileno() if descriptor else _Stream(source)
 
 
 class _Stream:
@@ -273,13 +268,24 @@ def _decoded(
         rate = audio.samplerate
         if rate not in SAMPLE_RATES:
             raise AudioError(f"{name}: its sample rate is {rate} Hz: the header is damaged.")
-        start = _sought(audio, offset, name)
+        start: int = round(offset * rate)
+        if start and not 0 < start < audio.frames:
+            length = audio.frames / rate
+            raise AudioError(f"{name}: an offset of {offset} s is outside of its {length:.2f} s.")
+        if start:
+            audio.seek(start)
         wanted = math.inf if seconds is None else math.ceil(seconds * rate)
         for block in _blocks(audio, wanted, name, whole):
             done += len(block)
             yield block, rate
         promised = min(wanted, _stated(audio) - start) if whole else 0
-    _check_length(done, promised, rate, name)
+    if done <= promised - SHORTEST * rate:
+        raise _truncated(name, f"{done} of {promised} samples are there")
+    if done < SHORTEST * rate:
+        why = f"too short: {done} samples, {done / rate:.4f} s; at least {SHORTEST} s are needed."
+        raise AudioError(
+            f"{name}: {why if done else 'holds no samples: get it again or remove it.'}"
+        )
 
 
 def _stated(audio: Audio) -> int:
@@ -290,19 +296,7 @@ def _stated(audio: Audio) -> int:
 
 
 def _reason(error: Exception) -> str:
-    reason = getattr(error, "error_string", "") or "unknown format"
-    return str(reason).rstrip(".")
-
-
-def _sought(audio: Audio, offset: float, name: str) -> int:
-    """Move to ``offset`` seconds and return it in frames."""
-    frame: int = round(offset * audio.samplerate)
-    if frame and not 0 < frame < audio.frames:
-        length = audio.frames / audio.samplerate
-        raise AudioError(f"{name}: an offset of {offset} s is outside of its {length:.2f} s.")
-    if frame:
-        audio.seek(frame)
-    return frame
+    return str(getattr(error, "error_string", "") or "unknown format").rstrip(".")
 
 
 def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.ndarray]:
@@ -325,24 +319,5 @@ def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.
         done += len(block)
 
 
-def _check_whole(audio: Audio, known: Extent, name: str) -> None:
-    """Refuse a file that lacks 20 ms or more of what its header states."""
-    lacking = known.stated - known.there
-    if lacking > 0 and lacking * audio.frames >= SHORTEST * audio.samplerate * known.there:
-        raise _truncated(name, f"{known.there} of {known.stated} bytes of audio are there")
-
-
 def _truncated(name: str, how: str) -> AudioError:
     return AudioError(f"{name}: truncated: {how}: get it again.")
-
-
-def _check_length(frames: int, promised: float, rate: int, name: str) -> None:
-    if frames <= promised - SHORTEST * rate:
-        raise _truncated(name, f"{frames} of {promised} samples are there")
-    if not frames:
-        raise AudioError(f"{name}: holds no samples: get it again or remove it.")
-    if frames < SHORTEST * rate:
-        raise AudioError(
-            f"{name}: too short: {frames} samples, {frames / rate:.4f} s; "
-            f"at least {SHORTEST} s are needed."
-        )

@@ -50,7 +50,14 @@ class Augmentation:
         changed = changed + self.tilt * _normal(changed, clips, 1, 1) * slope
         changed = changed + self.tilt / 2 * _curves(changed, bands)[..., None]
         changed = changed - changed.amax((1, 2), keepdim=True) + top_db
-        return self._masked(self._noisy(changed)).clamp(0, top_db)
+        level = self.noise * _uniform(changed, clips, 1, 1)
+        floor = level + 2 * torch.randn_like(changed) * (level > 3)
+        changed = torch.maximum(changed, floor)
+        for axis, widest in ((1, 8), (2, 24)):
+            drawn = _uniform(changed, clips, 1) < self.masks
+            width = drawn * (1 + _uniform(changed, clips, 1) * widest)
+            changed = _masked(changed, axis, width, 0.0)
+        return changed.clamp(0, top_db)
 
     def _moved(self, spectrograms: Tensor) -> Tensor:
         """Return the clips at other speeds and pitches, begun later."""
@@ -69,23 +76,6 @@ class Augmentation:
             dim=-1,
         )
         return functional.grid_sample(spectrograms[:, None], grid, align_corners=False)[:, 0]
-
-    def _noisy(self, spectrograms: Tensor) -> Tensor:
-        clips = len(spectrograms)
-        level = self.noise * _uniform(spectrograms, clips, 1, 1)
-        floor = level + 2 * torch.randn_like(spectrograms) * (level > 3)
-        return torch.maximum(spectrograms, floor)
-
-    def _masked(self, spectrograms: Tensor) -> Tensor:
-        for axis, widest in ((1, 8), (2, 24)):
-            size, clips = spectrograms.shape[axis], len(spectrograms)
-            place = torch.arange(size, device=spectrograms.device)
-            begin = _uniform(spectrograms, clips, 1) * size
-            width = 1 + _uniform(spectrograms, clips, 1) * widest
-            drawn = _uniform(spectrograms, clips, 1) < self.masks
-            masked = drawn & (place >= begin) & (place < begin + width)
-            spectrograms = spectrograms.masked_fill(masked.unsqueeze(3 - axis), 0.0)
-        return spectrograms
 
 
 @dataclass(frozen=True)

@@ -115,9 +115,15 @@ class FrontEnd(nn.Module, ABC):
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, object]:
-        """Return class name, version and parameters as plain values, for checkpoints and logs."""
+        """Return class name, version and parameters as plain values, for checkpoints and logs.
+
+        A class that does not come with the program is named with its module.
+        """
         parameters = asdict(self)  # type: ignore[call-overload]  # subclasses are dataclasses
-        return {"class": _name_of(type(self)), "version": self.VERSION, **parameters}
+        kind = type(self)
+        own = kind.__module__.startswith(f"{__package__}.")
+        name = kind.__name__ if own else f"{kind.__module__}.{kind.__qualname__}"
+        return {"class": name, "version": self.VERSION, **parameters}
 
 
 @dataclass
@@ -144,12 +150,6 @@ class Waveform(FrontEnd):
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return (clips, 1, samples)."""
         return waveforms.unsqueeze(1)
-
-
-def _name_of(kind: type[FrontEnd]) -> str:
-    """Return the class's name, with its module where it does not come with the program."""
-    own = kind.__module__.startswith(f"{__package__}.")
-    return kind.__name__ if own else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def check_positive(front_end: FrontEnd, *names: str) -> None:

@@ -71,12 +71,7 @@ class StackedAutoencoder(nn.Module):
         return codes
 
     def reconstruct_layer(self, number: int, inputs: Tensor) -> Tensor:
-        """Encode and decode with one layer alone, as in greedy training.
-
-        Args:
-            number: The layer, from 0.
-            inputs: (..., width below the layer), that is ``encode(patches, number)``.
-        """
+        """Encode and decode ``encode(patches, number)`` with one layer, as in greedy training."""
         return self._decoded(number, self.activation(self.encoders[number](inputs)))
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -89,18 +84,10 @@ class StackedAutoencoder(nn.Module):
 
 
 def patches(spectrograms: Tensor, width: int = PATCH_FRAMES, hop: int = PATCH_HOP) -> Tensor:
-    """Cut spectrograms into overlapping patches; frames that fill no patch are dropped.
+    """Cut spectrograms (clips, bins, frames) into overlapping patches (clips, patches, values).
 
-    Args:
-        spectrograms: (clips, bins, frames).
-        width: Frames of a patch.
-        hop: Frames from one patch's start to the next one's.
-
-    Returns:
-        (clips, patches, bins * width); 129 frames make 11 patches by default.
-
-    Raises:
-        ConfigError: A patch is wider than the spectrograms, or ``hop`` is below 1.
+    Those of ``width`` frames begin every ``hop`` frames; 129 frames make 11 patches by default.
+    Frames that fill no patch are dropped. A ConfigError tells widths and hops that do not fit.
     """
     clips, bins, frames = spectrograms.shape
     if not 1 <= width <= frames or hop < 1:
@@ -113,17 +100,11 @@ def patches(spectrograms: Tensor, width: int = PATCH_FRAMES, hop: int = PATCH_HO
 
 
 def sounding_patches(patches: Tensor) -> Tensor:
-    """Count each clip's patches up to the last one with sound in it; at least 1.
+    """Count each clip's patches up to the last with sound in it, at least 1: (clips,) int64.
 
     Clips are zero-padded to one length, and padding lies at the floor of the dB scale, the
     smallest value of the clip. Without this count, the statistics of a short clip would mostly
     tell its length.
-
-    Args:
-        patches: (clips, patches, values).
-
-    Returns:
-        (clips,) int64.
     """
     floor = patches.amin(dim=(1, 2), keepdim=True)
     sounding = (patches > floor + 1e-4).any(dim=2)
@@ -132,16 +113,9 @@ def sounding_patches(patches: Tensor) -> Tensor:
 
 
 def delta(codes: Tensor, width: int = 3) -> Tensor:
-    """Return the slope over time of a line fitted to ``width`` neighbouring patches.
+    """Return the slope over time of a line fitted to ``width`` neighbouring patches, an odd number.
 
-    Beyond either end the first or last patch is repeated.
-
-    Args:
-        codes: (clips, patches, values).
-        width: Odd, at least 3; 3 is half the difference of the neighbours.
-
-    Returns:
-        (clips, patches, values), per patch.
+    Of codes (clips, patches, values), per patch; beyond either end the first or last is repeated.
     """
     if width < 3 or width % 2 == 0:
         raise ConfigError(f"The delta's width is {width}: use an odd number, at least 3.")
@@ -153,12 +127,11 @@ def delta(codes: Tensor, width: int = 3) -> Tensor:
 
 
 def clip_features(codes: Tensor, counts: Tensor | None = None, delta_width: int = 3) -> Tensor:
-    """Summarise each clip's codes and their deltas over time in one vector.
+    """Summarise each clip's codes (clips, patches, width) and their deltas over time in one vector.
 
     Args:
-        codes: (clips, patches, width).
-        counts: (clips,), how many of a clip's first patches are looked at, from
-            ``sounding_patches``; by default all.
+        codes: Of patches.
+        counts: (clips,), how many of a clip's first patches are looked at; by default all.
         delta_width: See ``delta``.
 
     Returns:
@@ -178,17 +151,10 @@ def clip_features(codes: Tensor, counts: Tensor | None = None, delta_width: int 
 def _statistics(values: Tensor) -> Tensor:
     """Map (clips, patches, values) to (clips, 6 * values)."""
     ordered = values.sort(dim=1).values
-    return torch.cat(
-        [
-            ordered[:, -1],
-            ordered[:, 0],
-            values.mean(dim=1),
-            _quantile(ordered, 0.5),
-            values.std(dim=1, correction=0),
-            _quantile(ordered, 0.75) - _quantile(ordered, 0.25),
-        ],
-        dim=1,
-    )
+    low, median, high = (_quantile(ordered, share) for share in (0.25, 0.5, 0.75))
+    mean, deviation = values.mean(dim=1), values.std(dim=1, correction=0)
+    parts = [ordered[:, -1], ordered[:, 0], mean, median, deviation, high - low]
+    return torch.cat(parts, dim=1)
 
 
 def _quantile(ordered: Tensor, share: float) -> Tensor:

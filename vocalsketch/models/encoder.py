@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.models.backbones import BACKBONES, stage
 from vocalsketch.models.tower import FORBIDDEN, OverTime, Recurrent
 
@@ -41,11 +41,9 @@ class EncoderGeometry:
     backbone: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("places", "width", "units"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: give 1 or more.")
-        if not self.filters or min(self.filters) < 1:
-            raise ConfigError(f"filters is {list(self.filters)}: give 1 or more of each.")
+        width = 1 if self.width is None else self.width
+        refuse_below(1, places=self.places, width=width, units=self.units)
+        refuse_below(1, filters=min(self.filters, default=0))
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout is {self.dropout}: give at least 0 and less than 1.")
         if self.backbone is not None and self.backbone not in BACKBONES:

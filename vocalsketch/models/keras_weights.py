@@ -4,7 +4,6 @@ They are in the repository AirLab-UR/TL-IMINET-web: ``with_pretrain_asym_imi.h5`
 ``with_pretrain_asym_rec.h5`` hold a tower each, ``with_pretrain_asym_metric.h5`` both.
 """
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -43,35 +42,29 @@ def read_authors_tower(path: Path, side: Side) -> dict[str, Tensor]:
         CheckpointError: The file is missing, is not HDF5, or does not hold that tower.
     """
     layers, backend = _read(path, side)
-    try:
-        return _weights(path, side, layers, backend)
-    except (FloatingPointError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"{path}: an array of the {side} tower is missing or misshapen ({error}): get the file "
-            "again."
-        ) from error
-
-
-def _weights(path: Path, side: Side, layers: Layers, backend: str) -> dict[str, Tensor]:
-    convolutions = _numbered(layers, CONVOLUTIONS[side])
-    norms = _numbered(layers, NORMALISATIONS)
-    if not convolutions or len(norms) not in (0, len(convolutions)):
+    stages, norms = _numbered(layers, CONVOLUTIONS[side]), _numbered(layers, NORMALISATIONS)
+    if not stages or len(norms) not in (0, len(stages)):
         raise CheckpointError(
             f"{path} does not hold the {side} tower (layers {CONVOLUTIONS[side]}1, ... each with "
             f"a {NORMALISATIONS}N, or none): it holds {', '.join(sorted(layers)) or 'nothing'}."
         )
-    weights: dict[str, Tensor] = {}
-    for stage, name in enumerate(convolutions):
-        kernel = layers[name]["kernel"].transpose(3, 2, 0, 1)  # to (out, in, bins, frames)
-        if backend == "theano":
-            kernel = kernel[:, :, ::-1, ::-1]
-        weights[f"stages.{stage}.conv.weight"] = _tensor(kernel)
-        weights[f"stages.{stage}.conv.bias"] = _tensor(layers[name]["bias"])
-    for stage, name in enumerate(norms):
-        for theirs, ours in NORM_NAMES.items():
-            weights[f"stages.{stage}.norm.{ours}"] = _tensor(layers[name][theirs])
-        weights[f"stages.{stage}.norm.num_batches_tracked"] = torch.tensor(0)
-    return weights
+    weights: dict[str, np.ndarray] = {}
+    try:
+        for number, arrays in enumerate(stages):
+            kernel = arrays["kernel"].transpose(3, 2, 0, 1)  # to (out, in, bins, frames)
+            kernel = kernel[:, :, ::-1, ::-1] if backend == "theano" else kernel
+            weights[f"stages.{number}.conv.weight"] = kernel
+            weights[f"stages.{number}.conv.bias"] = arrays["bias"]
+        for number, arrays in enumerate(norms):
+            for theirs, ours in NORM_NAMES.items():
+                weights[f"stages.{number}.norm.{ours}"] = arrays[theirs]
+            weights[f"stages.{number}.norm.num_batches_tracked"] = np.array(0)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: an array of the {side} tower is missing or misshapen ({error}): get the file "
+            "again."
+        ) from error
+    return {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
 
 
 def _read(path: Path, side: str) -> tuple[Layers, str]:
@@ -85,7 +78,8 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
     def keep(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.size <= LARGEST:
             *_, layer, array = name.split("/")
-            layers.setdefault(layer, {})[array.partition(":")[0]] = np.asarray(item)
+            values = np.asarray(item, dtype=np.float32)
+            layers.setdefault(layer, {})[array.partition(":")[0]] = values
 
     try:
         with h5py.File(path) as file:
@@ -98,16 +92,9 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
     return layers, backend.decode() if isinstance(backend, bytes) else str(backend)
 
 
-def _numbered(layers: Layers, prefix: str) -> list[str]:
-    """Return the layers whose names are the prefix and a number, in the numbers' order."""
-    found = {
-        int(match[1]): name
-        for name in layers
-        if (match := re.fullmatch(re.escape(prefix) + r"(\d+)", name))
-    }
-    return [found[number] for number in sorted(found)]
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    with np.errstate(over="raise", invalid="raise"):
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+def _numbered(layers: Layers, prefix: str) -> list[dict[str, np.ndarray]]:
+    """Return the arrays of layers whose names are the prefix and a number, in their order."""
+    numbers = (name.removeprefix(prefix) for name in layers if name.startswith(prefix))
+    return [
+        layers[f"{prefix}{number}"] for number in sorted(filter(str.isdecimal, numbers), key=int)
+    ]

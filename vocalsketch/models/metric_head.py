@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.models.tower import as_keras
 
 PAIRS_PER_BLOCK = 8192  # keeps the widest activation of a block within a CPU's cache
@@ -33,8 +33,7 @@ class MetricHead(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        if not hidden or min(hidden) < 1:
-            raise ConfigError(f"hidden is {list(hidden)}: give at least one layer of 1 unit.")
+        refuse_below(1, hidden=min(hidden, default=0))
         if not 0.0 <= dropout < 1.0:
             raise ConfigError(f"dropout is {dropout}: it must be at least 0 and less than 1.")
         self.imitation_share = nn.Linear(imitation_width, hidden[0], bias=False)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 
 # Keras' defaults, under which the authors' networks were trained
 BATCH_NORM_MOMENTUM = 0.01
@@ -70,8 +70,7 @@ class TowerGeometry:
         """
         if not self.stages:
             raise ConfigError("A tower needs at least one stage; stages is empty.")
-        if self.units < 1:
-            raise ConfigError(f"units is {self.units}: a recurrent layer needs at least 1.")
+        refuse_below(1, units=self.units)
         bins, frames = input_shape
         sizes = []
         for number, stage in enumerate(self.stages, start=1):
@@ -220,10 +219,8 @@ class Classifier(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if classes < 2:
-            raise ConfigError(f"A classifier of {classes} classes: it needs at least 2.")
-        if any(units < 1 for units in hidden):
-            raise ConfigError(f"hidden is {list(hidden)}: each layer needs at least 1 unit.")
+        refuse_below(2, classes=classes)
+        refuse_below(1, hidden=min(hidden, default=1))
         if not 0.0 <= dropout < 1.0:
             raise ConfigError(f"dropout is {dropout}: it must be at least 0 and less than 1.")
         self.tower = Tower(input_shape, tower)

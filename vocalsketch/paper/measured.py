@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from pandas import DataFrame
+from pandas import DataFrame, concat, isna
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.paper.rows import (
@@ -42,8 +41,8 @@ class Measured:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for other in self._all()[1:]:
-            refuse_different_queries(self.reference, other)
+        for scores in (each for by_seed in self.runs.values() for each in by_seed.values()):
+            refuse_different_queries(self.reference, scores)
 
     @property
     def reference(self) -> Scores:
@@ -52,29 +51,31 @@ class Measured:
         Raises:
             ConfigError: There is no run.
         """
-        scores = self._all()
-        if not scores:
-            raise ConfigError("No finished run to report on: run at least one system and seed.")
-        return scores[0]
+        for by_seed in self.runs.values():
+            for scores in by_seed.values():
+                return scores
+        raise ConfigError("No finished run to report on: run at least one system and seed.")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many candidates each category has."""
+        return {each.category: len(each.candidates) for each in self.reference.categories}
 
     @property
     def categories(self) -> tuple[str, ...]:
         """The corpus's categories."""
-        return tuple(each.category for each in self.reference.categories)
+        return tuple(self.sizes)
 
     @property
     def chance(self) -> dict[str, float]:
         """The MRR of random scores in each category."""
-        return {
-            each.category: chance_mrr(len(each.candidates)) for each in self.reference.categories
-        }
+        return {category: chance_mrr(size) for category, size in self.sizes.items()}
 
     @property
     def comparable(self) -> bool:
         """Whether the categories have the paper's names and numbers of candidates."""
-        sizes = {each.category: len(each.candidates) for each in self.reference.categories}
         paper = dict(zip(CATEGORIES, CANDIDATES, strict=True))
-        return self.reference.corpus == "vocalsketch" and sizes == paper
+        return self.reference.corpus == "vocalsketch" and self.sizes == paper
 
     @cached_property
     def reciprocal_ranks(self) -> dict[str, dict[str, Ranks]]:
@@ -115,9 +116,6 @@ class Measured:
         ]
         return sorted(found, key=lambda each: (each[2], each[0]))
 
-    def _all(self) -> list[Scores]:
-        return [scores for by_seed in self.runs.values() for scores in by_seed.values()]
-
 
 def with_fusions(runs: Runs) -> dict[str, dict[int, Scores]]:
     """Return the runs and every fusion among ``ROWS`` that can be made of them.
@@ -137,12 +135,6 @@ def with_fusions(runs: Runs) -> dict[str, dict[int, Scores]]:
     return complete
 
 
-COLUMNS = (
-    *("corpus", "row", "block", "label", "category", "mean", "std", "seeds", "best"),
-    *("paper_mean", "paper_std", "difference", "chance"),
-)
-
-
 def scores_of(run: Path) -> Scores:
     """Return the scores of the test half that a run folder, or a file, holds.
 
@@ -152,11 +144,12 @@ def scores_of(run: Path) -> Scores:
     return Scores.load(run / "scores_test.npz" if run.is_dir() else run)
 
 
-def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
+def rows_to_add(given: Sequence[str], split: str = "") -> dict[str, list[str]]:
     """Return the runs of ``NAME=RUN`` by the name of their row; of each one or more seeds.
 
     Raises:
-        ConfigError: One is not of that form, or the name is a row's of the program.
+        ConfigError: One is not of that form, the name is a row's of the program, or the run ranked
+            another split than ``split``.
         StorageError: A run has no scores.
     """
     added: dict[str, list[str]] = {}
@@ -166,24 +159,14 @@ def rows_to_add(given: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(
                 f"--add is {each!r}: give NAME=RUN_FOLDER, with a name that no row has yet."
             )
-        scores_of(Path(run))
+        theirs = scores_of(Path(run)).split
+        if split and theirs != split:
+            raise ConfigError(
+                f"--add {each}: it ranked split {theirs!r}, the report is of split {split!r}: "
+                "evaluate it on this report's split.json."
+            )
         added.setdefault(name, []).append(str(Path(run).resolve()))
     return added
-
-
-def refuse_another_split(added: Mapping[str, Sequence[str]], split: str) -> None:
-    """Check, before hours of runs, that what is added can stand beside runs of this split.
-
-    Raises:
-        ConfigError: A run ranked another split.
-    """
-    for name, path in ((name, path) for name, paths in added.items() for path in paths):
-        theirs = scores_of(Path(path)).split
-        if theirs != split:
-            raise ConfigError(
-                f"--add {name}={path}: it ranked split {theirs!r}, the report is of split "
-                f"{split!r}: evaluate it on this report's split.json."
-            )
 
 
 def table(measured: Measured) -> DataFrame:
@@ -195,32 +178,28 @@ def table(measured: Measured) -> DataFrame:
     """
     keys = [row.key for row in TABLE_I]
     rows = [row_of(key) for key in (*keys, *(key for key in measured.runs if key not in keys))]
-    frame = DataFrame(
-        [_line(measured, row, category) for row in rows for category in measured.categories],
-        columns=list(COLUMNS),
-    )
-    of_block = frame["mean"].round(3).groupby([frame["block"], frame["category"]])
-    frame["best"] = (frame["mean"].round(3) == of_block.transform("max")) & (
-        of_block.transform("count") > 1
-    )
+    lines = [_line(measured, row, category) for row in rows for category in measured.categories]
+    frame = DataFrame(lines)
+    printed = frame["mean"].round(3)
+    of_block = printed.groupby([frame["block"], frame["category"]])
+    frame["best"] = (printed == of_block.transform("max")) & (of_block.transform("count") > 1)
     return frame
 
 
-def shown(frame: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFrame]:
+def shown(frame: DataFrame) -> tuple[DataFrame, DataFrame]:
     """Return the blocks of which something was run as text, and which cells are the best.
 
-    Args:
-        frame: What ``table`` returns.
-        brief: Without the paper's deviation.
-
     Returns:
-        Two frames with a line per (block, label) and a column per category: texts whose second
-        line, where there is one, is the paper's value and the difference; and booleans.
+        Two frames with a line per (block, label), the last for random scores, and a column per
+        category: texts whose second line, where there is one, is the paper's value and the
+        difference; and booleans.
     """
     run = frame[frame["seeds"].groupby(frame["block"]).transform("sum") > 0]
-    run = run.assign(text=[_text(line, brief=brief) for line in run.to_dict("records")])
+    run = run.assign(text=[_text(line) for line in run.to_dict("records")])
+    chance = frame.drop_duplicates("category").assign(block="", label="Chance", best=False)
+    chance["text"] = chance["chance"].map("{:.3f}".format)
     texts, best = (
-        run.pivot_table(
+        concat([run, chance]).pivot_table(
             index=["block", "label"], columns="category", values=value, aggfunc="first", sort=False
         )
         for value in ("text", "best")
@@ -231,19 +210,30 @@ def shown(frame: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFram
     return texts, best
 
 
-def _line(measured: Measured, row: Row, category: str) -> tuple[object, ...]:
+def _line(measured: Measured, row: Row, category: str) -> dict[str, object]:
     none = Sample(math.nan, math.nan, 0)
     here = measured.sample(row.key, category) or none
     paper = printed_sample(row.key, category) or none
-    place = (measured.reference.corpus, row.key, row.block, row.label, category)
-    values = (here.mean, here.std, here.count, False, paper.mean, paper.std)
-    return (*place, *values, here.mean - paper.mean, measured.chance[category])
+    return {
+        "corpus": measured.reference.corpus,
+        "row": row.key,
+        "block": row.block,
+        "label": row.label,
+        "category": category,
+        "mean": here.mean,
+        "std": here.std,
+        "seeds": here.count,
+        "best": False,
+        "paper_mean": paper.mean,
+        "paper_std": paper.std,
+        "difference": here.mean - paper.mean,
+        "chance": measured.chance[category],
+    }
 
 
-def _text(line: dict[str, float], *, brief: bool) -> str:
+def _text(line: dict[str, float]) -> str:
     here = mean_and_deviation(line["mean"], line["std"])
-    if pd.isna(line["paper_mean"]):
+    if isna(line["paper_mean"]):
         return here
-    paper = mean_and_deviation(line["paper_mean"], math.nan if brief else line["paper_std"])
-    difference = "" if pd.isna(line["difference"]) else f", {line['difference']:+.3f}"
-    return f"{here}\n{paper}{difference}"
+    difference = "" if isna(line["difference"]) else f", {line['difference']:+.3f}"
+    return f"{here}\n{mean_and_deviation(line['paper_mean'], line['paper_std'])}{difference}"

@@ -1,8 +1,8 @@
-"""From plan to report: what is not done is run, what is done is gathered."""
+"""From plan to report: what is run for it, and what is gathered of what is done."""
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ from omegaconf import OmegaConf
 from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
-from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.files import locked, write_text
-from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, training
-from vocalsketch.jobs.pool import run_jobs
+from vocalsketch.errors import ConfigError, StorageError, refuse_below
+from vocalsketch.files import write_text
+from vocalsketch.jobs.job import Job, corpus_fingerprint, fingerprint, training
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
 from vocalsketch.paper.rows import KNOWN, Row, row_of
 from vocalsketch.retrieval.scores import Scores
@@ -24,25 +23,29 @@ from vocalsketch.systems import load_system
 
 
 @dataclass(frozen=True)
-class Data:
-    """What every run is given: the same corpus, the same split."""
+class Plan:
+    """How the runs of a report are made."""
 
-    root: str  # where the corpus is
-    on_bad_audio: OnBadAudio
-    manifest: Path  # the split's
+    folder: Path  # of the report; its name is the group in W&B
+    configs: Path  # folder of the configs
+    data: Mapping[str, str]  # the keys of a config's data that are the same in every run
     corpus: str  # fingerprint of the corpus
     split: str  # fingerprint of the split
-    test_root: str | None = None  # of a second corpus, which only tests
+    quick: bool = False  # whether every schedule is shortened
+    # what a row's config is changed by, by its key, such as the data it names
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def prepare(
         cls,
         folder: Path,
+        configs: Path,
         root: str,
         split: str,
         on_bad_audio: OnBadAudio,
         test_root: str | None = None,
-    ) -> "Data":
+        **options: Any,
+    ) -> "Plan":
         """Read the corpus, write the split's manifest to the folder, fingerprint both.
 
         Raises:
@@ -52,52 +55,20 @@ class Data:
         corpus = open_corpora(root, test_root, on_bad_audio=on_bad_audio)
         divided, manifest = make_split(corpus, split), folder / "split.json"
         write_manifest(divided, manifest)
+        data = {"root": root, "split": str(manifest), "on_bad_audio": on_bad_audio}
+        data |= {"test_root": test_root} if test_root else {}
         known = corpus_fingerprint(corpus), divided.fingerprint
-        return cls(root, on_bad_audio, manifest, *known, test_root)
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The keys of a config's data that it answers."""
-        second = {"test_root": self.test_root} if self.test_root else {}
-        split = str(self.manifest)
-        return {"root": self.root, "split": split, "on_bad_audio": self.on_bad_audio, **second}
-
-
-def check_can_run(rows: Sequence[Row], seeds: int, configs: Path) -> None:
-    """Check that rows can be run with so many initialisations and the configs of a folder.
-
-    Raises:
-        ConfigError: There is no seed, or a config is missing.
-    """
-    if seeds < 1:
-        raise ConfigError(f"--seeds is {seeds}: give at least 1.")
-    for row in rows:
-        config = configs / f"{row.config}.yaml"
-        if row.config and not config.is_file():
-            raise ConfigError(
-                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
-                "give --conf FOLDER."
-            )
-        needed = (*(need for need, _ in row.needs.values()), *row.members)
-        check_can_run([KNOWN[each] for each in needed], seeds, configs)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the runs of a report are made."""
-
-    folder: Path  # of the report; its name is the group in W&B
-    configs: Path  # folder of the configs
-    data: Data  # corpus and split
-    quick: bool = False  # whether every schedule is shortened
-    # what a row's config is changed by, by its key, such as the data it names
-    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+        return cls(folder, configs, data, *known, **options)
 
     def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
         """Return the jobs of rows with seeds 0, 1, ..., each after those that it needs.
 
         What is not trained is run once.
+
+        Raises:
+            ConfigError: There is no seed, or a config is missing.
         """
+        refuse_below(1, seeds=seeds)
         jobs: dict[str, Job] = {}
         for seed in range(seeds):
             for row in rows:
@@ -122,23 +93,23 @@ class Plan:
             else each.system
             for each in members
         ]
-        told = (str(folder), row.system or row.key, json.dumps(self.data.settings), *systems)
+        told = (str(folder), row.system or row.key, json.dumps(self.data), *systems)
+        prints = [load_system(row.system).fingerprint for row in members if row.system]
         return Job(
             name,
             folder,
             ("-m", "vocalsketch.paper.ranked", *told),
-            fingerprint(
-                {"system": [load_system(row.system).fingerprint for row in members if row.system]},
-                seed=0,
-                corpus=self.data.corpus,
-                split=self.data.split,
-                needs=[need.fingerprint for need in needs.values()],
-            ),
+            self._fingerprint({"system": prints}, 0, needs.values()),
             tuple(needs.values()),
         )
 
     def _training(self, row: Row, seed: int) -> Job:
         name, config = f"{row.key}/seed{seed}", self.configs / f"{row.config}.yaml"
+        if not config.is_file():
+            raise ConfigError(
+                f"No config {config}: run in a checkout of vocalsketch, whose conf/ has it, or "
+                "give --conf FOLDER."
+            )
         changes = (*self.changes.get(row.key, ()), *(row.quick if self.quick else ()))
         needs = {key: self.job(KNOWN[need], seed) for key, (need, _) in row.needs.items()}
         given = {
@@ -146,26 +117,29 @@ class Plan:
             for key, need in needs.items()
         }
         if row.block:
-            given |= {f"data.init_args.{key}": value for key, value in self.data.settings.items()}
+            given |= {f"data.init_args.{key}": value for key, value in self.data.items()}
         seeded = ("--config", str(config), "--seed_everything", str(seed))
         quiet = "--trainer.enable_progress_bar=false"
+        content = {"config": _without(config, given), "changes": changes}
         return training(
             name,
             folder_of(self.folder, name),
             (*seeded, *changes, quiet, *(f"--{key}={value}" for key, value in given.items())),
-            fingerprint(
-                {"config": _without(config, given), "changes": changes},
-                seed=seed,
-                corpus=self.data.corpus if row.block else "",
-                split=self.data.split if row.block else "",
-                needs=[need.fingerprint for need in needs.values()],
-            ),
+            self._fingerprint(content, seed, needs.values(), reads=bool(row.block)),
             needs=tuple(needs.values()),
             environment={
                 "WANDB_RUN_GROUP": self.folder.name,
                 "WANDB_NAME": name.replace("/", "-"),
             },
         )
+
+    def _fingerprint(
+        self, content: Mapping[str, object], seed: int, needs: Iterable[Job], reads: bool = True
+    ) -> str:
+        """Return a job's fingerprint; ``reads`` is whether it is given the plan's data."""
+        corpus, split = (self.corpus, self.split) if reads else ("", "")
+        known = [need.fingerprint for need in needs]
+        return fingerprint(content, seed=seed, corpus=corpus, split=split, needs=known)
 
 
 def _in_order(job: Job) -> list[Job]:
@@ -178,17 +152,15 @@ def folder_of(report: Path, name: str) -> Path:
     return report / "cells" / name
 
 
-def _without(config: Path, given: Mapping[str, str]) -> Any:
+def _without(config: Path, given: Iterable[str]) -> Any:
     """Return a config's values, but for the keys whose value counts by what lies there."""
-    values: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
+    tree = OmegaConf.load(config)
     for key in given:
-        *path, last = key.split(".")
-        branch = values
-        for part in path:
-            branch = (branch or {}).get(part)
-        if branch:
+        path, _, last = key.rpartition(".")
+        branch = OmegaConf.select(tree, path)
+        if branch is not None:
             branch.pop(last, None)
-    return values
+    return OmegaConf.to_container(tree, resolve=True)
 
 
 @dataclass(frozen=True)
@@ -223,25 +195,6 @@ class Record:
                 f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
                 f"{shlex.quote(str(folder))}` makes it."
             ) from error
-
-
-def run_plan(
-    folder: Path, jobs: Sequence[Job], record: Record, slots: Sequence[Slot], *, retry: bool = False
-) -> list[tuple[Job, str]]:
-    """Write down what is planned, and run every job that is not done; return those that failed.
-
-    ``retry`` runs those again that failed earlier.
-
-    Raises:
-        StorageError: Another process works in the same folder.
-        KeyboardInterrupt: Ctrl-C; running jobs are ended, and go on when this is called again.
-    """
-    busy = (
-        f"Another `vocalsketch reproduce` runs in {folder}: wait for it, or choose another --out."
-    )
-    with locked(folder / "lock", busy):
-        record.write(folder)
-        return run_jobs(jobs, slots, retry=retry)
 
 
 def gather(folder: Path, record: Record) -> Measured:

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 
 from pandas import DataFrame
-from rich.table import Table
 
 from vocalsketch.files import write_text
 from vocalsketch.paper.measured import Measured
@@ -44,16 +43,6 @@ def shown(lines: DataFrame) -> list[tuple[str, ...]]:
         )
         for line in lines.to_dict("records")
     ]
-
-
-def printed(runs: Measured) -> Table:
-    """Return the table for a terminal."""
-    made = Table(title=_title(runs), caption=" ".join(runs.notes) or None)
-    for heading in HEADINGS:
-        made.add_column(heading, justify="left" if heading == "system" else "right")
-    for cells in shown(table(runs)):
-        made.add_row(*cells)
-    return made
 
 
 def write_report(folder: Path, runs: Measured) -> list[Path]:

@@ -58,15 +58,16 @@ def write_report(folder: Path, measured: Measured) -> list[Path]:
 
 def latex(lines: DataFrame, corpus: str, subtitle: str) -> str:
     """Return Table I, of ``table.table``'s lines, as a float whose caption names the corpus."""
-    texts, best = _with_chance(lines, brief=True)
-    texts = texts.apply(lambda column: column.str.replace(r"\n(.*)", r" (\1)", regex=True))
+    texts, best = shown(lines)
+    mean_of_paper = (r"\n([\d.]+)[^,]*(.*)", r" (\1\2)")
+    texts = texts.apply(lambda column: column.str.replace(*mean_of_paper, regex=True))
     caption = (
         f"MRR (mean ± standard deviation over seeds), {corpus}, {subtitle}. In brackets the "
         "paper's mean and the difference."
     )
-    style = texts.style.format(_without_angles, escape="latex")
+    style = texts.style.format(escape="latex")
     for axis in (0, 1):
-        style = style.format_index(_without_angles, escape="latex", axis=axis)
+        style = style.format_index(escape="latex", axis=axis)
     style = style.apply(lambda _: np.where(best, "textbf:--rwrap;", ""), axis=None)
     text: str = style.to_latex(
         hrules=True,
@@ -101,9 +102,7 @@ def warnings(measured: Measured) -> tuple[str, ...]:
         return (first, *measured.notes)
     if measured.comparable:
         return measured.notes
-    sizes = ", ".join(
-        f"{each.category} {len(each.candidates)}" for each in measured.reference.categories
-    )
+    sizes = ", ".join(f"{category} {size}" for category, size in measured.sizes.items())
     paper = ", ".join(map(str, CANDIDATES))
     first = (
         f"Candidates per category: {sizes}. The paper ranks among {paper}, of other sounds: "
@@ -114,7 +113,7 @@ def warnings(measured: Measured) -> tuple[str, ...]:
 
 def _content(measured: Measured, lines: DataFrame, tests: DataFrame) -> dict[str, Any]:
     """Return what every format says, as the templates name it."""
-    texts, best = _with_chance(lines)
+    texts, best = shown(lines)
     left_out = [name for name in dict.fromkeys(lines["block"]) if name not in texts.index.levels[0]]
     return {
         "corpus": corpus_tag(measured.reference.corpus),
@@ -138,20 +137,11 @@ def _content(measured: Measured, lines: DataFrame, tests: DataFrame) -> dict[str
     }
 
 
-def _with_chance(lines: DataFrame, *, brief: bool = False) -> tuple[DataFrame, DataFrame]:
-    """Return what ``shown`` does, and a last line for random scores."""
-    texts, best = shown(lines, brief=brief)
-    chance = lines.groupby("category", sort=False)["chance"].first()
-    texts.loc[("", "Chance"), :] = [f"{chance[category]:.3f}" for category in texts.columns]
-    best.loc[("", "Chance"), :] = False
-    return texts, best
-
-
 def _subtitle(measured: Measured) -> str:
     """Return what was ranked: half, split, queries and candidates."""
     reference = measured.reference
     queries = sum(len(each.queries) for each in reference.categories)
-    candidates = sum(len(each.candidates) for each in reference.categories)
+    candidates = sum(measured.sizes.values())
     seeds = len({seed for by_seed in measured.runs.values() for seed in by_seed})
     return (
         f"{reference.half} half of split {reference.split_name}: {queries} queries, "
@@ -206,8 +196,3 @@ def _inline(svg: str) -> Markup:
     """
     drawing = svg[svg.index("<svg") :]
     return Markup(drawing.replace(INK, "currentColor"))  # noqa: S704 - see above
-
-
-def _without_angles(text: str) -> str:
-    """Return text whose angle brackets LaTeX prints as such; pandas escapes the rest."""
-    return text.replace("<", r"\textless{}").replace(">", r"\textgreater{}")

@@ -22,11 +22,7 @@ MEASURES = ("mrr", "recall@1", "recall@5", "recall@10", "mean_rank", "ndcg", "ma
 
 
 def check_targets(scores: Floats, targets: NDArray[np.integer]) -> None:
-    """Check that scores (queries, candidates) and targets (queries,) fit together.
-
-    Raises:
-        ValueError: The shapes do not, or a target is no candidate's index.
-    """
+    """Check that scores (queries, candidates) and targets (queries,) fit together."""
     if scores.ndim != 2 or targets.shape != scores.shape[:1]:
         raise ValueError(
             "scores must be (queries, candidates) and targets (queries,), "
@@ -53,7 +49,6 @@ def mid_ranks(scores: Floats, targets: NDArray[np.integer]) -> Ranks:
 
     Raises:
         VocalSketchError: A score is NaN.
-        ValueError: As ``check_targets``.
 
     >>> mid_ranks(np.array([[0.2, 0.9, 0.4], [0.5, 0.5, 0.1]]), np.array([2, 0]))
     array([2. , 1.5])
@@ -78,11 +73,7 @@ def reciprocal_ranks(scores: Floats, targets: NDArray[np.integer]) -> Ranks:
 
 
 def mean_reciprocal_rank(scores: Floats, targets: NDArray[np.integer]) -> float:
-    """Return the mean over queries of 1 / rank of the target (equation 1), in (0, 1].
-
-    Raises:
-        VocalSketchError: There is no query, or a score is NaN.
-    """
+    """Return the mean over queries of 1 / rank of the target (equation 1), in (0, 1]."""
     if len(targets) == 0:
         raise VocalSketchError("No query to rank (0 imitations): the mean reciprocal rank is void.")
     return float(reciprocal_ranks(scores, targets).mean())

@@ -92,12 +92,7 @@ def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> 
     ``results_<half>.json`` is ``results_dict``, ``queries_<half>.csv`` has a line per query,
     ``scores_<half>.npz`` is ``Scores.save``; ``results.json`` is the half evaluated last.
 
-    Returns:
-        The four paths, ``results.json`` first.
-
-    Raises:
-        StorageError: A file cannot be written.
-        VocalSketchError: As ``results_dict``.
+    Returns the four paths, ``results.json`` first.
     """
     text = json.dumps(results_dict(scores, skipped), indent=2) + "\n"
     latest, own = folder / "results.json", folder / f"results_{scores.half}.json"

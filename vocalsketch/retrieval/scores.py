@@ -29,11 +29,7 @@ DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile
 
 @dataclass(frozen=True, eq=False)
 class CategoryScores:
-    """The scores of one category's queries against all of its candidates.
-
-    Raises:
-        ValueError: They do not fit together.
-    """
+    """The scores of one category's queries against all of its candidates."""
 
     category: str  # such as ``acoustic instruments``
     queries: tuple[str, ...]  # imitation ids, one per row
@@ -76,11 +72,7 @@ class CategoryScores:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Every score of one system on one half of one split.
-
-    Raises:
-        ValueError: Its kind or half is unknown, or a category is listed twice.
-    """
+    """Every score of one system on one half of one split."""
 
     kind: Kind
     corpus: str  # ``Corpus.name``
@@ -102,11 +94,7 @@ class Scores:
             raise ValueError(f"a category is listed twice: {', '.join(names)}")
 
     def save(self, path: Path) -> None:
-        """Write to ``path`` as npz: ids and names as JSON, and two arrays per category.
-
-        Raises:
-            StorageError: The file cannot be written.
-        """
+        """Write to ``path`` as npz: ids and names as JSON, and two arrays per category."""
         header = json.dumps(self._header()).encode("utf-8")
         arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(header, dtype=np.uint8)}
         for number, category in enumerate(self.categories):
@@ -207,8 +195,7 @@ def fuse(systems: Sequence[Scores]) -> Scores:
     The result is the same to the last bit in whichever order the systems are given.
 
     Raises:
-        ConfigError: The systems differ in corpus, split, half, categories, queries or
-            candidates, which is named; or a system's scores are no likelihoods.
+        ConfigError: The systems did not rank the same, or a system's scores are no likelihoods.
     """
     if not systems:
         raise ConfigError("nothing to fuse: name at least one finished run")
@@ -223,12 +210,7 @@ def fuse(systems: Sequence[Scores]) -> Scores:
 
 
 def refuse_different_queries(one: Scores, other: Scores) -> None:
-    """Check that two systems ranked the same candidates for the same queries.
-
-    Raises:
-        ConfigError: They differ in corpus, split, half, categories, queries, candidates or
-            targets; the first difference is named.
-    """
+    """Refuse two systems that did not rank the same candidates for the same queries."""
     pair = f"{one.system} and {other.system} do not belong together"
     for what in ("corpus", "split", "half"):
         mine, theirs = getattr(one, what), getattr(other, what)

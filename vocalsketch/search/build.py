@@ -15,7 +15,13 @@ import torch
 from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.errors import CheckpointError, ConfigError, DatasetError, StorageError
+from vocalsketch.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    StorageError,
+    refuse_below,
+)
 from vocalsketch.files import locked, make_folder, remove_leftovers
 from vocalsketch.search.embedding import Embedder, batches_of, open_parts, reasons
 from vocalsketch.search.library import Plan, list_library, make_plan, table_of
@@ -93,9 +99,7 @@ def build_index(
         ConfigError: An argument is out of range.
         StorageError: The index cannot be written, or another build is at work on it.
     """
-    for name, value in (("jobs", jobs), ("devices", devices)):
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name} is {value}: give 1 or more.")
+    refuse_below(1, jobs=1 if jobs is None else jobs, devices=devices)
     if ray is not None and (jobs, accelerator, devices) != (None, "cpu", 1):
         raise ConfigError("With --ray each task has a core: leave out --jobs and what has devices.")
     places = _devices(accelerator, devices)

@@ -53,12 +53,7 @@ def record(seconds: float, begun: Callable[[], object] = lambda: None) -> tuple[
 
 
 def play(hit: "Hit") -> None:
-    """Play a found sound's best window, and return when it is over.
-
-    Raises:
-        ConfigError: There is no sounddevice or PortAudio.
-        AudioError: The file cannot be read, or there is no loudspeaker.
-    """
+    """Play a found sound's best window, and return when it is over."""
     sounddevice = _sounddevice()
     audio, rate = read_audio(hit.file, offset=hit.start, seconds=hit.end - hit.start)
     try:
@@ -69,11 +64,7 @@ def play(hit: "Hit") -> None:
 
 
 def reveal(file: Path) -> None:
-    """Show a file in the file manager, selected where the manager can do that.
-
-    Raises:
-        ConfigError: There is no file manager.
-    """
+    """Show a file in the file manager, selected where the manager can do that."""
     if sys.platform == "darwin":
         ways = [["open", "-R", str(file)]]
     elif sys.platform == "win32":

@@ -149,15 +149,7 @@ class Embedder:
         self._stopped = True
 
     def embed_part(self, parts: Path | str, batch: Sequence[FoundFile]) -> int:
-        """Embed files into a part, whose name follows from them; return how many there were.
-
-        Args:
-            parts: The folder of parts, or its address.
-            batch: The files.
-
-        Raises:
-            StorageError: The part cannot be written.
-        """
+        """Embed files into a part, in a folder or at an address; return how many there were."""
         done, name = self.embed_files(batch), part_name(batch)
         if isinstance(parts, Path):
             write_part(parts / name, self.fingerprint, self.width, done)
@@ -172,7 +164,6 @@ class Embedder:
 
         Raises:
             DatasetError: It sees none of the files.
-            StorageError: The part cannot be written.
         """
         if not any((self.library / file.path).exists() for file in batch):
             raise DatasetError(
@@ -251,11 +242,7 @@ def part_name(files: Sequence[FoundFile]) -> str:
 
 
 def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
-    """Write rows, and in the file's metadata what was skipped.
-
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written.
-    """
+    """Write rows, and in the file's metadata what was skipped."""
     metadata = {"fingerprint": fingerprint, "skipped": json.dumps(embedded.skipped)}
     schema = schema_of(width, metadata)
     rows = pa.Table.from_pylist(embedded.rows, schema.remove(schema.get_field_index(EMBEDDING)))

@@ -132,11 +132,7 @@ class Index:
         return shlex.join(["vocalsketch", "index", "build", *folders])
 
     def is_current(self) -> bool:
-        """Whether this is the version that a build made last: a look at one file's time.
-
-        Raises:
-            StorageError: The index cannot be read now.
-        """
+        """Whether this is the version that a build made last: a look at one file's time."""
         folder = Path(self.folder)
         try:
             found = (folder / FILE).stat()
@@ -185,13 +181,7 @@ class Index:
         return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
 
     def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "Index":
-        """Return an index of the rows to rank for a query: this one, which has them all.
-
-        Args:
-            query: Prepared.
-            k: How many files are wanted.
-            wishes: What the search was given.
-        """
+        """Return an index of the rows to rank for a prepared query: this one has them all."""
         return self
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
@@ -213,12 +203,7 @@ class Index:
         queries: Sequence[tuple[Waveform, int]],
         weights: Mapping[str, float] = MappingProxyType({}),
     ) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows).
-
-        Args:
-            queries: Waveforms and their rates.
-            weights: Factors on aspects of the system.
-        """
+        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
         asked, blocks = self.embeddings(queries), self.table.blocks
         own = {name: weights[name] for name in self.listener.aspects if name in weights}
         if self.listener.inner_product and not own:
@@ -247,11 +232,7 @@ class Check:
 
 
 def check_index(folder: Path) -> Check:
-    """Read every byte of an index, and compare it with its library.
-
-    Raises:
-        StorageError: There is no index.
-    """
+    """Read every byte of an index, and compare it with its library."""
     try:
         index = Index(folder)
     except CheckpointError as error:

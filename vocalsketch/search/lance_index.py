@@ -113,9 +113,6 @@ class LanceIndex(Index):
 
         Those are the nearest windows that have the tags; where there are words also the nearest
         whose path has one, and all, of them.
-
-        Raises:
-            StorageError: The dataset cannot be reached.
         """
         if not self.approximate:
             return self

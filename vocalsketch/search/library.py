@@ -28,11 +28,7 @@ COLUMNS = pa.schema(
 
 
 def list_library(library: Path) -> Listing:
-    """Walk a folder for audio, as ``list_audio``.
-
-    Raises:
-        DatasetError: It is no folder, cannot be read, or there is no audio in it.
-    """
+    """Walk a folder for audio, as ``list_audio``; a DatasetError says that there is none."""
     if not library.is_dir():
         raise DatasetError(f"{library} is no folder: give the folder that holds the sounds.")
     found = list_audio(library.resolve())
@@ -96,12 +92,7 @@ class Plan:
 
 
 def is_current(library: Path, index: Path) -> bool:
-    """Whether there is an index of a library to which a build would change nothing.
-
-    Raises:
-        DatasetError: The library holds no audio.
-        StorageError: The index is damaged.
-    """
+    """Whether there is an index of a library to which a build would change nothing."""
     if not Manifest.exists(index):
         return False
     table = Manifest.read(index).open_table(index)

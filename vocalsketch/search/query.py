@@ -32,13 +32,9 @@ LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
 def read_query(file: Path | str, start: float = 0.0) -> tuple[Waveform, int]:
-    """Read a query, or a found sound from where it begins; at most a minute.
+    """Read a query, or a found sound from where it begins, at most a minute.
 
-    Returns:
-        Mono waveform (samples,), and its rate in Hz.
-
-    Raises:
-        AudioError: The file is missing, not audio, or too short.
+    Returns a mono waveform (samples,), and its rate in Hz.
     """
     return read_audio(Path(file), seconds=LONGEST, offset=start)
 
@@ -72,11 +68,7 @@ def prepared(waveform: ArrayLike, rate: int, trim: bool = True) -> Waveform:
 def heard_part(
     waveform: ArrayLike, rate: int, trim: bool = True, seconds: float = LONGEST
 ) -> HeardPart:
-    """Say which part of a query is listened to, by a system that looks at so many seconds.
-
-    Raises:
-        AudioError: As ``prepared``.
-    """
+    """Say which part of a query is listened to, by a system that looks at so many seconds."""
     audio = _levelled(waveform, rate)
     whole = slice(0, len(audio))
     kept = sounding(audio, rate) if trim else whole
@@ -153,9 +145,6 @@ def words_of(text: str) -> list[str]:
 
 def aspect_weights(told: Sequence[str]) -> dict[str, float]:
     """Return the factors that are told as ``NAME=FACTOR``.
-
-    Raises:
-        ConfigError: One is told in another way.
 
     >>> aspect_weights(["pitch=2"])
     {'pitch': 2.0}

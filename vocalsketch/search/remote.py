@@ -24,7 +24,7 @@ class Remote:
         folder: Of the copy, an index's folder.
 
     Raises:
-        StorageError: There is no such kind of address, or what reads it is not installed.
+        StorageError: Here and in all methods: the address cannot be reached, read or written.
     """
 
     def __init__(self, address: str) -> None:
@@ -36,11 +36,7 @@ class Remote:
         self._theirs = Manifest()
 
     def holds_index(self) -> bool:
-        """Whether there is an index.
-
-        Raises:
-            StorageError: The address cannot be reached.
-        """
+        """Whether there is an index."""
         with reaching(self.address):
             return bool(self._files.exists(f"{self._root}/{FILE}"))
 
@@ -49,9 +45,6 @@ class Remote:
 
         Args:
             ahead: Whether a copy that was built and not sent, as its build was killed, is kept.
-
-        Raises:
-            StorageError: There is no index, it is damaged, or the address cannot be reached.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with reaching(self.address), tempfile.TemporaryDirectory(dir=self.folder) as new:
@@ -70,11 +63,7 @@ class Remote:
         return self.folder
 
     def begin(self) -> Path:
-        """Bring the copy up to date for a build, which goes on where one was killed.
-
-        Raises:
-            StorageError: The address cannot be written.
-        """
+        """Bring the copy up to date for a build, which goes on where one was killed."""
         with reaching(self.address):
             for folder in (self._root, f"{self._root}/{PARTS}"):
                 if not self._files.exists(folder):
@@ -120,22 +109,14 @@ class Remote:
 
 
 def fetch(address: str, file: Path) -> None:
-    """Read what is at an address into a file.
-
-    Raises:
-        StorageError: It cannot be reached or read.
-    """
+    """Read what is at an address into a file; a StorageError says what failed."""
     with reaching(address):
         files, path = url_to_fs(address)
         files.get_file(path, str(file))
 
 
 def send(file: Path, address: str) -> None:
-    """Write a file to an address, whole or not at all.
-
-    Raises:
-        StorageError: It cannot be reached or written.
-    """
+    """Write a file to an address, whole or not at all; a StorageError says what failed."""
     with reaching(address):
         files, path = url_to_fs(address)
         temporary = f"{path}.{secrets.token_hex(4)}.tmp"
@@ -145,15 +126,7 @@ def send(file: Path, address: str) -> None:
 
 @contextmanager
 def reaching(address: str, faults: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
-    """Say of what fails what could not be reached or written.
-
-    Args:
-        address: What is meant.
-        faults: What is taken for that; by default anything, as each kind of address has its own.
-
-    Raises:
-        StorageError: Instead of them.
-    """
+    """Raise a StorageError of an address in place of faults; by default of all that it has."""
     try:
         yield
     except VocalSketchError:

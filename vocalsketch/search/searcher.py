@@ -81,11 +81,7 @@ class Searcher:
         return cls(indexes, fuse=fuse, missing=missing)
 
     def heard_part(self, waveform: ArrayLike, rate: int, trim: bool = True) -> HeardPart:
-        """Return which part of a query the systems listen to.
-
-        Raises:
-            AudioError: As ``search``.
-        """
+        """Return which part of a query the systems listen to."""
         ends = (index.listener.clip_shape("imitation") for index in self.indexes)
         return heard_part(waveform, rate, trim, max(end.seconds for end in ends))
 

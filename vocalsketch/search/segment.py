@@ -33,12 +33,7 @@ Mask = NDArray[np.bool_]
 
 
 def schema_of(width: int, metadata: Mapping[str, str]) -> pa.Schema:
-    """Return the columns, all without nulls.
-
-    Args:
-        width: Numbers in an embedding.
-        metadata: Kept with the file.
-    """
+    """Return the columns, all without nulls, of embeddings of ``width`` numbers."""
     columns = {
         "path": pa.string(),  # within the library
         "start": pa.float64(),  # seconds
@@ -158,11 +153,7 @@ def as_numpy(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
 
 
 def write_segment(file: Path, schema: pa.Schema, blocks: Iterable[pa.Table]) -> None:
-    """Write rows as one Arrow IPC file, uncompressed, whole or not at all.
-
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written.
-    """
+    """Write rows as one Arrow IPC file, uncompressed, whole or not at all."""
     with (
         written_whole(file) as temporary,
         temporary.open("wb") as handle,
@@ -198,11 +189,7 @@ class Part:
 
     @classmethod
     def of(cls, file: Path, rows: int) -> "Part":
-        """Describe a file.
-
-        Raises:
-            AudioError: It cannot be read.
-        """
+        """Describe a file."""
         with opened_file(file) as stream:
             return cls(file.name, rows, content_id(stream))
 
@@ -269,11 +256,7 @@ class Manifest:
         )
 
     def open_table(self, folder: Path) -> Table:
-        """Open the segments.
-
-        Raises:
-            StorageError: A file is missing, damaged, or not of this version.
-        """
+        """Open the segments; a StorageError names a damaged one."""
         segments = [read_segment(folder / part.file) for part in self.segments]
         for segment, part in zip(segments, self.segments, strict=True):
             if segment.num_rows != part.rows:

@@ -87,9 +87,8 @@ class Shard:
     def ranked(self, queries: Queries) -> tuple[Scores, Scores | None]:
         """Return what rows are ranked by, and the logarithm of all rows' likelihoods.
 
-        Returns:
-            (queries, rows), minus infinity where a row does not count; (queries,), or None where a
-            likelihood is one by itself and need not be divided by all rows'.
+        (queries, rows), minus infinity where a row does not count; (queries,), or None where a
+        likelihood is one by itself and need not be divided by all rows'.
         """
         mass = None
         total: Scores = np.zeros((len(queries), 1))
@@ -109,13 +108,7 @@ class Shard:
         return total, mass
 
     def best(self, scores: Scores, k: int, number: int) -> list[Candidate]:
-        """Return the best window of each of the k best files, or of fewer if there are fewer.
-
-        Args:
-            scores: (rows,), minus infinity where a row does not count.
-            k: How many files.
-            number: Of this shard.
-        """
+        """Return the best windows by their scores (rows,), of k files or fewer, one for each."""
         paths, starts = (self.first.table.rows.column(name) for name in ("path", "start"))
         best: dict[str, Candidate] = {}
         count = k
@@ -192,11 +185,7 @@ def _checked(scores: Scores, index: Index) -> Scores:
 
 
 def check_likely(index: Index) -> None:
-    """Refuse an index whose scores enter no product of likelihoods.
-
-    Raises:
-        ConfigError: They do not.
-    """
+    """Refuse an index whose scores enter no product of likelihoods, with a ConfigError."""
     if index.listener.kind == "similarity":
         raise ConfigError(
             f"Scores of the index {index.folder} are similarities without a meaning as "
@@ -207,10 +196,8 @@ def check_likely(index: Index) -> None:
 def aligned(one: Index, other: Index) -> Rows | None:
     """Return for each row of an index the row of another that is of the same window.
 
-    None where they are the same rows in the same order.
-
-    Raises:
-        ConfigError: They are not of the same sounds.
+    None where they are the same rows in the same order; a ConfigError where they are of other
+    sounds.
     """
     pair = f"{one.folder} and {other.folder} cannot be fused"
     if one.library.resolve() != other.library.resolve():

@@ -29,20 +29,6 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def computing_threads(jobs: int) -> Iterator[ThreadPoolExecutor]:
-    """Yield ``jobs`` threads in which torch computes alone.
-
-    Work that has not begun is dropped when the block fails.
-    """
-    with one_torch_thread(), ThreadPoolExecutor(jobs) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
 @cache
 def lasting_pool(threads: int) -> ThreadPoolExecutor:
     """Return threads in each of which torch computes alone, for as long as the program runs.

@@ -1,4 +1,7 @@
-"""Systems and checkpoints read back: nothing in them is run, and all is checked before use."""
+"""Systems and checkpoints read back: nothing in them is run, and all is checked before use.
+
+A CheckpointError says what cannot be used, a DamagedCheckpointError what cannot be read.
+"""
 
 import io
 import json
@@ -60,11 +63,7 @@ def load_system(spec: Path | str) -> System:
 
 
 def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
-    """Return what a saved system or a checkpoint of a fit says of itself, and its own weights.
-
-    Raises:
-        CheckpointError: As ``read_checkpoint``; or it says nothing.
-    """
+    """Return what a saved system or a checkpoint of a fit says of itself, and its own weights."""
     checkpoint = read_checkpoint(path)
     prefix = "network." if "classes" in description_of(path, checkpoint) else PREFIX
     weights = checkpoint["state_dict"]
@@ -75,11 +74,7 @@ def read_saved(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
 
 
 def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tensor]) -> Module:
-    """Build a module with a file's weights, in evaluation mode.
-
-    Raises:
-        CheckpointError: As ``check_weights``.
-    """
+    """Build a module with a file's weights, in evaluation mode."""
     with torch.device("meta"):  # whose memory is nobody's, however large the description
         check_weights(path, build(), weights)
     module = build()
@@ -88,12 +83,7 @@ def rebuilt(path: Path, build: Callable[[], Module], weights: Mapping[str, Tenso
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read the plain values and tensors of a checkpoint, or a saved system; nothing in it is run.
-
-    Raises:
-        CheckpointError: It is missing, or cannot be read.
-        DamagedCheckpointError: It is damaged, or holds more than plain values and tensors.
-    """
+    """Read the plain values and tensors of a checkpoint, or of a saved system."""
     checkpoint = _read(path)
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise DamagedCheckpointError(
@@ -104,11 +94,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a network's weights by name, of a safetensors file or one of torch's.
-
-    Raises:
-        CheckpointError: As ``read_checkpoint``.
-    """
+    """Read a network's weights by name, of a safetensors file or one of torch's."""
     weights = _read(path)
     weights = weights.get("state_dict", weights) if isinstance(weights, dict) else {"": weights}
     _check_whole(path, weights)
@@ -151,11 +137,7 @@ def _check_whole(path: Path, weights: Mapping[str, Any]) -> None:
 
 
 def description_of(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a checkpoint says of its network; to be used within ``description_used``.
-
-    Raises:
-        CheckpointError: It says nothing.
-    """
+    """Return what a checkpoint says of its network; to be used within ``description_used``."""
     made = checkpoint.get("vocalsketch")
     described = made.get("description") if isinstance(made, dict) else None
     if not isinstance(described, dict):
@@ -165,11 +147,7 @@ def description_of(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, An
 
 @contextmanager
 def description_used(path: Path | str) -> Iterator[None]:
-    """Turn what goes wrong where a checkpoint's description is damaged into one clear error.
-
-    Raises:
-        CheckpointError: A value of it is missing, or of another type than it must be.
-    """
+    """Turn what goes wrong where a checkpoint's description is damaged into one clear error."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -180,11 +158,7 @@ def description_used(path: Path | str) -> Iterator[None]:
 
 
 def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all.
-
-    Raises:
-        StorageError: The disk is full, or the folder cannot be written.
-    """
+    """Write a checkpoint, whole or not at all."""
     # to memory first: of a full disk torch says less than the system does
     buffer = io.BytesIO()
     torch.save(dict(checkpoint), buffer)
@@ -192,12 +166,7 @@ def write_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_fits(path: Path, module: nn.Module) -> None:
-    """Check that a checkpoint is of what a module trains, before its weights are loaded.
-
-    Raises:
-        CheckpointError: It cannot be read, is of another system, or a weight is missing, unknown
-            or of another shape.
-    """
+    """Check that a checkpoint is of what a module trains, before its weights are loaded."""
     checkpoint = read_checkpoint(path)
     system = getattr(module, "system", None)
     if isinstance(system, System):
@@ -212,24 +181,16 @@ def check_weights(
     weights: Mapping[str, Tensor],
     remedy: str = "Use the config it was trained with (config.yaml in its run's folder).",
 ) -> None:
-    """Check that weights are those of a module.
-
-    Raises:
-        CheckpointError: One is missing, unknown or of another shape.
-    """
+    """Check that weights are those of a module: none missing, unknown or of another shape."""
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
-    if expected == found:
-        return
-    name = next(
-        name
-        for name in (*expected, *found)
-        if expected.get(name, "nothing") != found.get(name, "nothing")
-    )
-    raise CheckpointError(
-        f"{path} is of another architecture: {name} is {found.get(name, 'missing')} there, and "
-        f"{expected.get(name, 'missing')} here. {remedy}"
-    )
+    for name in (*expected, *found):
+        theirs, ours = (each.get(name, "missing") for each in (found, expected))
+        if theirs != ours:
+            raise CheckpointError(
+                f"{path} is of another architecture: {name} is {theirs} there, and {ours} here. "
+                f"{remedy}"
+            )
 
 
 def _check_stored(path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vocalsketch.domain import SIDES, Side
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
 from vocalsketch.models.backbones import Cnn9, MobileNet
@@ -57,8 +57,7 @@ class DualEncoder(System):
                 f"One encoder serves both sides, but imitations have {bins['imitation']} bins and "
                 f"recordings {bins['recording']}: use the same front end, or shared: false."
             )
-        if min(frames, pooling) < 1:
-            raise ConfigError(f"frames is {frames} and pooling {pooling}: give 1 or more of each.")
+        refuse_below(1, frames=frames, pooling=pooling)
         if view not in get_args(View):
             raise ConfigError(f"view is {view!r}: give absolute or own.")
         if view == "own" and any(type(front_ends[s]) is not AudibleMel for s in SIDES):

@@ -81,8 +81,7 @@ def front_end_from(description: Mapping[str, object]) -> FrontEnd:
     """Rebuild a front end from what ``describe()`` returned, as a checkpoint holds it.
 
     Raises:
-        ConfigError: The class is unknown, its version is another one, or a parameter is unknown,
-            of the wrong type or out of range.
+        ConfigError: Class, version, or a parameter's name, type or value is none that it has.
     """
     kind = class_named(description.get("class"), FRONT_ENDS, FrontEnd)  # type: ignore[type-abstract]
     version = description.get("version")

@@ -39,7 +39,6 @@ class System(nn.Module, ABC):
     Whoever trains, evaluates, fuses, indexes, searches, explains or exports one knows no more of
     it than this. A subclass gives its constructor's first argument on, says in ``settings`` what
     the others were, and implements ``embed``, and ``score`` where that is no inner product.
-
     """
 
     kind: Kind  # what a score is, which decides how it enters a fusion
@@ -76,11 +75,7 @@ class System(nn.Module, ABC):
 
     @classmethod
     def untrained(cls) -> Self:
-        """Return the system as it is without any training of yours, where that makes sense.
-
-        Raises:
-            ConfigError: It has to be trained.
-        """
+        """Return it as it is without any training of yours; a ConfigError where there is none."""
         raise ConfigError(
             f"The system {name_of(cls, SYSTEMS)} has to be trained: give a file that holds it."
         )
@@ -161,11 +156,7 @@ class System(nn.Module, ABC):
 
     @classmethod
     def from_description(cls, values: Mapping[str, Any]) -> Self:
-        """Build the system that ``description`` described, with weights still to be loaded.
-
-        Raises:
-            ConfigError: It is of another version, or a value of it cannot be used.
-        """
+        """Build the system that ``description`` described, with weights still to be loaded."""
         settings = dict(values)
         name, version = settings.pop("system"), settings.pop("version")
         if version != cls.version:
@@ -201,9 +192,6 @@ class System(nn.Module, ABC):
         """Write weights, description and provenance into a safetensors file, whole or not at all.
 
         Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
-
-        Raises:
-            StorageError: The disk is full, or the folder cannot be written.
         """
         held = {"description": self.description(), "provenance": provenance or self.provenance}
         rounded = [name for name, _ in self.named_parameters(remove_duplicate=False) if half]
@@ -221,15 +209,15 @@ class System(nn.Module, ABC):
         Raises:
             CheckpointError: It is not; the first key that differs is named.
         """
-        found = _difference(described, self.description())
-        if found is None:
-            return
-        key, theirs, ours = found
-        raise CheckpointError(
-            f"{path} holds another system than this config's: {key} is {theirs!r} there and "
-            f"{ours!r} here. Use the config it was trained with (config.yaml in its run's folder), "
-            "or give a checkpoint of this one."
-        )
+        found, expected = _flat(described), _flat(self.description())
+        for key in (*expected, *found):
+            theirs, ours = found.get(key), expected.get(key)
+            if theirs != ours:
+                raise CheckpointError(
+                    f"{path} holds another system than this config's: {key} is {theirs!r} there "
+                    f"and {ours!r} here. Use the config it was trained with (config.yaml in its "
+                    "run's folder), or give a checkpoint of this one."
+                )
 
 
 def filled(
@@ -239,14 +227,9 @@ def filled(
     blocks: Sequence[Floats],
     rows_per_task: int = ROWS_PER_TASK,
 ) -> Floats:
-    """Score queries (q, width) against all rows of blocks (n, width): (q, all n).
+    """Score queries (q, width) against all rows of blocks (n, width), in threads: (q, all n).
 
-    Args:
-        fill: Fills its last argument (q, n) with the scores of queries and some rows.
-        threads: That do it; by default a core each.
-        queries: Embeddings of imitations.
-        blocks: Embeddings of recordings.
-        rows_per_task: Of one thread.
+    ``fill`` fills its last argument (q, n) with the scores of queries and some rows.
     """
     scores = np.empty((len(queries), sum(map(len, blocks))), np.float32)
     asked = np.array(queries, np.float32)
@@ -261,13 +244,10 @@ def filled(
     return scores
 
 
-def _difference(theirs: Any, ours: Any, key: str = "") -> tuple[str, Any, Any] | None:
-    """Return the first key whose values differ, and both values."""
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        for name in dict.fromkeys((*ours, *theirs)):
-            inner = f"{key}.{name}" if key else str(name)
-            found = _difference(theirs.get(name), ours.get(name), inner)
-            if found:
-                return found
-        return None
-    return None if theirs == ours else (key, theirs, ours)
+def _flat(values: Mapping[str, Any], of: str = "") -> dict[str, Any]:
+    """Return nested values by the keys that lead to them, joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = isinstance(value, Mapping)
+        flat |= _flat(value, f"{of}{name}.") if inner else {f"{of}{name}": value}
+    return flat

@@ -71,7 +71,11 @@ def _spoken(
     else:
         breath = glottal_pulses(person, periods) + 0.15 * person.breathiness * noise
         tract = _vowel_gains(brightness, person, how)
-    friction = _friction_gains(brightness, how)
+    # noises are made at a narrow place, octaves above 55 Hz
+    centre = np.clip(0.85 * _framed(brightness) + 1.2, 2.0, 7.0)[:, None]
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), 30.0) / 55.0)
+    away = (octaves[None, :] - centre) / how.friction_width
+    friction = np.asarray(np.exp(-0.5 * away**2) + 0.01, dtype=np.float32)
     spoken = voiced * levelled(_shaped(voiced * breath, tract))
     spoken += (1.0 - voiced) * levelled(_shaped((1.0 - voiced) * noise, friction))
     spoken *= 10.0 ** (sampled(level, samples) / 20.0)
@@ -133,14 +137,6 @@ def _vowel_gains(brightness: Frames, person: Person, how: Manner) -> np.ndarray:
     return np.asarray(table[np.round(8.0 * vowel).astype(int)].astype(np.float32))
 
 
-def _friction_gains(brightness: Frames, how: Manner) -> np.ndarray:
-    """Return the gains of a noise made at a narrow place, (frames of ``_shaped``, bins)."""
-    centre = np.clip(0.85 * _framed(brightness) + 1.2, 2.0, 7.0)[:, None]  # octaves above 55 Hz
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE), 30.0) / 55.0)
-    away = (octaves[None, :] - centre) / how.friction_width
-    return np.asarray(np.exp(-0.5 * away**2) + 0.01, dtype=np.float32)
-
-
 def _articulate(
     spoken: Frames, onset: int, brightness: float, how: Manner, rng: np.random.Generator
 ) -> None:
@@ -197,38 +193,37 @@ def taken_down(spoken: Frames, rng: np.random.Generator) -> Frames:
     if rng.random() < 0.3:
         _touch(sound, rng)
     if rng.random() < 0.2:  # a phone silences what it takes for noise
-        sound *= _gate(sound)
+        power = np.maximum(ndimage.uniform_filter1d(sound**2, 800), 0.0)
+        loud = (power > 1e-4 * power.max()).astype(float)
+        sound *= np.asarray(ndimage.uniform_filter1d(loud, 400))
     if rng.random() < 0.15:
         sound = np.tanh(rng.uniform(1.5, 6.0) * sound)
     sound *= 10.0 ** (rng.uniform(-20.0, -0.2) / 20.0) / np.abs(sound).max()
     if rng.random() < 0.15:
-        sound = _companded(sound)
+        # 8 bits as telephones send them (mu-law)
+        pressed = np.sign(sound) * np.log1p(255.0 * np.abs(sound)) / np.log(256.0)
+        pressed = np.round(127.0 * pressed) / 127.0
+        sound = np.sign(pressed) * (256.0 ** np.abs(pressed) - 1.0) / 255.0
     return np.asarray(sound, dtype=np.float64)
 
 
 def _in_a_room(sound: Frames, rng: np.random.Generator) -> Frames:
-    """Return the sound through a room and the microphone's response, both in one transform."""
+    """Return the sound through a room and a microphone: a tilt, for some limits as well."""
     tail = rng.standard_normal(2_400)
     tail *= np.exp(-np.arange(len(tail)) / (np.exp(rng.uniform(-5.3, -3.2)) * SAMPLE_RATE))
     tail *= rng.uniform(0.0, 0.12)
     tail[0] = 1.0
     length = fft.next_fast_len(len(sound) + len(tail), real=True)
     frequency = np.maximum(fft.rfftfreq(length, 1 / SAMPLE_RATE), 1.0)
-    response = _response(frequency, rng)
-    heard = fft.irfft(fft.rfft(sound, length) * fft.rfft(tail, length) * response, length)
-    return np.asarray(heard[: len(sound) + len(tail) // 2])
-
-
-def _response(frequency: Frames, rng: np.random.Generator) -> Frames:
-    """Return gains: a tilt, and for some devices a lower and an upper limit."""
-    gain = (frequency / 1_000.0) ** rng.normal(0.0, 0.15)
+    response = (frequency / 1_000.0) ** rng.normal(0.0, 0.15)
     if rng.random() < 0.5:
         low = np.exp(rng.uniform(np.log(60.0), np.log(400.0)))
-        gain = gain / np.sqrt(1.0 + (low / frequency) ** 4)
+        response = response / np.sqrt(1.0 + (low / frequency) ** 4)
     if rng.random() < 0.4:
         high = np.exp(rng.uniform(np.log(3_000.0), np.log(7_500.0)))
-        gain = gain / np.sqrt(1.0 + (frequency / high) ** 16)
-    return np.asarray(gain)
+        response = response / np.sqrt(1.0 + (frequency / high) ** 16)
+    heard = fft.irfft(fft.rfft(sound, length) * fft.rfft(tail, length) * response, length)
+    return np.asarray(heard[: len(sound) + len(tail) // 2])
 
 
 def _background(samples: int, rng: np.random.Generator) -> Frames:
@@ -254,15 +249,3 @@ def _touch(sound: Frames, rng: np.random.Generator) -> None:
         start = int(np.clip(place + rng.integers(-800, 800), 0, last - 1))
         level = 10.0 ** (rng.uniform(-40.0, -14.0) / 20.0) / max(np.abs(thud).max(), 1e-9)
         sound[start : start + length] += level * thud
-
-
-def _gate(sound: Frames) -> Frames:
-    power = np.maximum(ndimage.uniform_filter1d(sound**2, 800), 0.0)
-    return np.asarray(ndimage.uniform_filter1d((power > 1e-4 * power.max()).astype(float), 400))
-
-
-def _companded(sound: Frames) -> Frames:
-    """Return the sound in 8 bits as telephones send it (mu-law)."""
-    pressed = np.sign(sound) * np.log1p(255.0 * np.abs(sound)) / np.log(256.0)
-    pressed = np.round(127.0 * pressed) / 127.0
-    return np.asarray(np.sign(pressed) * (256.0 ** np.abs(pressed) - 1.0) / 255.0)

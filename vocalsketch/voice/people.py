@@ -61,7 +61,10 @@ def utter(person: Person, articulation: Articulation, rng: np.random.Generator) 
     vowel = _shaped(
         voicing * (pulses + 0.15 * person.breathiness * breath), _vowel_tract(person, articulation)
     )
-    friction = _shaped((1.0 - voicing) * breath, _friction_tract(articulation))
+    centre = _framed(articulation.frication)[None, :]  # of a noise made at a narrow place
+    frequency = np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None], 30.0)
+    gain = np.exp(-0.5 * (np.log2(frequency / centre) / 0.6) ** 2) + 0.02
+    friction = _shaped((1.0 - voicing) * breath, gain)
     balanced = voicing * levelled(vowel) + (1.0 - voicing) * levelled(friction)
     level = sampled(articulation.level, samples)
     spoken = balanced * 10.0 ** (level / 20.0)
@@ -99,13 +102,6 @@ def _vowel_tract(person: Person, articulation: Articulation) -> Frames:
         turned = centre**2 - frequency**2
         gain *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
     return gain
-
-
-def _friction_tract(articulation: Articulation) -> Frames:
-    """Return the gain of a noise made at a narrow place, (bins, frames of ``_shaped``)."""
-    centre = _framed(articulation.frication)[None, :]
-    frequency = np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None], 30.0)
-    return np.asarray(np.exp(-0.5 * (np.log2(frequency / centre) / 0.6) ** 2) + 0.02)
 
 
 def _framed(contour: Frames) -> Frames:
@@ -172,17 +168,22 @@ def anyone(rng: np.random.Generator) -> Person:
 
 def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
     """Return the person's imitation of a sound, (samples,) at 16 kHz in [-1, 1]."""
-    followed = _warped(sound, person, rng)
-    spoken = utter(person, _articulation(followed, person, rng), rng)
-    return _recorded(spoken, rng)
-
-
-def _warped(sound: Heard, person: Person, rng: np.random.Generator) -> Heard:
-    """Return what was heard at the person's own tempo, which wavers, and smoothed."""
     stretch = np.clip(person.tempo * np.exp(rng.normal(0.0, 0.07)), 0.75, 1.3)
-    frames = len(sound.loudness)
-    length = min(max(round(frames * stretch), 10), round(LONGEST * 100))
-    return sound.at(wavering(length, frames, 0.15, rng), [100.0 * person.reaction] * 4)
+    length = min(max(round(len(sound.loudness) * stretch), 10), round(LONGEST * 100))
+    places = wavering(length, len(sound.loudness), 0.15, rng)
+    followed = sound.at(places, [100.0 * person.reaction] * 4)
+    level = person.compression * followed.loudness + _drift(length, 2.0, rng)
+    level = np.where(followed.loudness < FLOOR + 8.0, FLOOR, level)
+    brightness = followed.brightness + rng.normal(0.0, 0.3) + _drift(length, 0.15, rng)
+    threshold = person.threshold + rng.normal(0.0, 0.05)
+    articulation = Articulation(
+        pitch=sung(followed, person, rng),
+        level=ndimage.gaussian_filter1d(level, 0.8),
+        voicing=1.0 / (1.0 + np.exp(-(followed.periodicity - threshold) / 0.06)),
+        vowel=np.clip(1.1 * (brightness - 2.0), 0.0, 4.0),
+        frication=np.clip(55.0 * 2.0 ** (0.8 * brightness + 1.4), 500.0, 6_500.0),
+    )
+    return _recorded(utter(person, articulation, rng), rng)
 
 
 def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:
@@ -190,21 +191,6 @@ def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) 
     pace = np.exp(rng.normal(0.0, spread, 6))  # how fast each sixth of the sound goes by
     course = np.cumsum(np.interp(np.linspace(0, 5, length), np.arange(6), pace))
     return np.asarray((course - course[0]) / (course[-1] - course[0]) * (frames - 1))
-
-
-def _articulation(sound: Heard, person: Person, rng: np.random.Generator) -> Articulation:
-    frames = len(sound.loudness)
-    level = person.compression * sound.loudness + _drift(frames, 2.0, rng)
-    level = np.where(sound.loudness < FLOOR + 8.0, FLOOR, level)
-    brightness = sound.brightness + rng.normal(0.0, 0.3) + _drift(frames, 0.15, rng)
-    threshold = person.threshold + rng.normal(0.0, 0.05)
-    return Articulation(
-        pitch=sung(sound, person, rng),
-        level=ndimage.gaussian_filter1d(level, 0.8),
-        voicing=1.0 / (1.0 + np.exp(-(sound.periodicity - threshold) / 0.06)),
-        vowel=np.clip(1.1 * (brightness - 2.0), 0.0, 4.0),
-        frication=np.clip(55.0 * 2.0 ** (0.8 * brightness + 1.4), 500.0, 6_500.0),
-    )
 
 
 def sung(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:

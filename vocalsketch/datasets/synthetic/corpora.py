@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import gcd
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage, signal
@@ -43,39 +44,27 @@ SLICES = 2  # clips of each recording
 FOLDS = 10
 RATES = 44_100, 44_100, 48_000, 22_050, 96_000, 16_000  # hz, drawn from for each recording
 NOTICE = (
-    "Made by vocalsketch: every sound is synthesised and every imitation comes from a model of a\n"
-    "voice. No human being imitated anything here. Results on it say that the program works, and\n"
-    "nothing about how well a method understands people.\n"
+    "Made by vocalsketch: every sound is synthesised, every imitation and every word comes from a\n"
+    "model of a voice. No human being imitated or said anything here. Results on it say that the\n"
+    "program works, and nothing about how well a method understands people.\n"
 )
-LANGUAGES_NOTICE = (
-    "Made by vocalsketch: no language is spoken here. Each folder holds syllables without\n"
-    "meaning, in a rhythm, with vowels and with a melody of its own, from a model of a voice.\n"
-)
-URBAN_NOTICE = "Made by vocalsketch: every sound here is synthesised. This is not UrbanSound8K.\n"
 
 
-def demo_corpus() -> Path:
-    """Return the root of the demo corpus, in the layout of VocalSketch v1.0.4.
+def demo(kind: Literal["corpus", "languages", "urban"]) -> Path:
+    """Return the root of a stand-in, made once.
 
-    Four categories of 24 sounds (44.1 kHz) with 10 imitations each (16 kHz), about 105 MB.
+    - ``corpus``, as VocalSketch v1.0.4: four categories of 24 sounds (44.1 kHz) with 10 imitations
+      each (16 kHz), about 105 MB.
+    - ``languages``, as VoxForge: seven of 6 speakers with 4 clips each, 16 kHz, 2 to 4 s.
+    - ``urban``, as UrbanSound8K: ten classes of 12 clips over ten folds, 16 to 96 kHz, 1.5 to 4 s.
     """
-    return made_once(f"vocalsketch-{VERSION}", write_corpus)
-
-
-def demo_languages() -> Path:
-    """Return the root of the language stand-ins, in the layout of VoxForge.
-
-    Seven 'languages' of 6 speakers with 4 clips each, 16 kHz, 2 to 4 s.
-    """
-    return made_once(f"voxforge-{VERSION}", write_languages)
-
-
-def demo_urban() -> Path:
-    """Return the root of the city-sound stand-ins, in the layout of UrbanSound8K.
-
-    Ten classes of 12 clips over ten folds, 16 to 96 kHz, 1.5 to 4 s.
-    """
-    return made_once(f"urbansound8k-{VERSION}", write_urban)
+    makers: dict[str, tuple[str, Callable[[Path], None]]] = {
+        "corpus": ("vocalsketch", write_corpus),
+        "languages": ("voxforge", write_languages),
+        "urban": ("urbansound8k", write_urban),
+    }
+    name, make = makers[kind]
+    return made_once(f"{name}-{VERSION}", make)
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
@@ -207,7 +196,7 @@ def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None 
     if submissions is None:
         submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
     made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
-    (folder / DEMO_MARKER).write_text(LANGUAGES_NOTICE, encoding="utf-8")
+    (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
 def _make_submission(folder: Path, told: tuple[str, int]) -> None:
@@ -277,7 +266,7 @@ def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = Non
     ]
     columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
     write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
-    (folder / DEMO_MARKER).write_text(URBAN_NOTICE, encoding="utf-8")
+    (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
 def fold(class_id: int, source: int) -> int:

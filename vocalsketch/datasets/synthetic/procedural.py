@@ -4,6 +4,7 @@ Each family is a way in which things sound (struck, blown, poured, torn ...), as
 A sound is drawn from one family, or from two, layered or one after the other, and set in a room.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,23 @@ def family_sound(name: str, rng: Rng) -> Curve:
     if loudest < 1e-9:  # every strike fell outside of the clip
         return family_sound(name, rng)
     if rng.random() < SHORT:
-        sound = _cut_short(sound, rng)
-    return _recorded(sound / np.abs(sound).max(), rng)
+        # the beginning of its loudest part, which falls away within half a second
+        envelope = ndimage.maximum_filter1d(np.abs(sound), 2_000)
+        start = int(np.argmax(envelope > 0.3 * envelope.max()))
+        seconds = _between(rng, 0.05, 0.5)
+        part = sound[start : start + round(seconds * SAMPLE_RATE)]
+        falling = strikes(len(part) / SAMPLE_RATE, [0.0], 0.35 * seconds, 0.001)
+        sound = np.pad(part * falling, (0, 441))
+    sound = sound / np.abs(sound).max()
+    if rng.random() < 0.5:  # a room
+        tail = rng.standard_normal(round(0.5 * SAMPLE_RATE))
+        tail *= np.exp(-np.arange(len(tail)) / (_between(rng, 0.01, 0.15) * SAMPLE_RATE))
+        tail *= rng.uniform(0.005, 0.08)
+        tail[0] = 1.0
+        sound = signal.fftconvolve(sound, tail)[: round(LONGEST * SAMPLE_RATE)]
+    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(sound)), rng.uniform(0.3, 4.0))
+    noisy = sound / np.abs(sound).max() + 10.0 ** (rng.uniform(-75.0, -45.0) / 20.0) * noise
+    return np.asarray(0.7 * noisy / np.abs(noisy).max())
 
 
 def _drawn_of(kinds: dict[str, Any], rng: Rng) -> str:
@@ -51,9 +67,7 @@ def _sound(name: str, rng: Rng) -> Curve:
 
 def _of_recipe(family: Any, rng: Rng) -> Curve:
     """Return a sound by a family's recipe, its length drawn first."""
-
-    def between(low: float, high: float) -> float:
-        return _between(rng, low, high)
+    between = partial(_between, rng)
 
     def bubbles(seconds: float, number: float, low: float, high: float) -> Curve:
         sound = np.zeros(round(seconds * SAMPLE_RATE))
@@ -64,12 +78,9 @@ def _of_recipe(family: Any, rng: Rng) -> Curve:
             sound[start : start + len(part)] += part
         return sound
 
-    def drum() -> Curve:
-        return _sound("drum", rng)
-
     words: dict[str, Any] = {name: Part(recipe) for name, recipe in PARTS.items()}
-    functions = (between, bubbles, drum, _balanced, _ringing, _before, _highpassed)
-    words |= {function.__name__.lstrip("_"): function for function in functions}
+    words |= {function.__name__: function for function in (balanced, ringing, before, highpassed)}
+    words |= {"between": between, "bubbles": bubbles, "drum": partial(_sound, "drum", rng)}
     _, seconds, recipe = family
     return made(recipe, rng, **words, lowest=70.0, highest=2_500.0, seconds=between(*seconds))
 
@@ -93,44 +104,23 @@ def _between(rng: Rng, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _before(last: float, times: Any) -> list[float]:
+def before(last: float, times: Any) -> list[float]:
     """Return those times that come before the last; one at least."""
     return [float(time) for time in times if time < last] or [0.01]
 
 
-def _balanced(*parts: tuple[float, Curve]) -> Curve:
+def balanced(*parts: tuple[float, Curve]) -> Curve:
     """Return sounds added up, each at a share of an equal level."""
     return np.asarray(sum(share * sound / max(sound.std(), 1e-6) for share, sound in parts))
 
 
-def _ringing(share: float, noise: Curve, ring: Curve) -> Curve:
+def ringing(share: float, noise: Curve, ring: Curve) -> Curve:
     """Return noise and a share of a ring, their peaks at an equal level."""
     ringing = share * ring / max(np.abs(ring).max(), 1e-9)
     return np.asarray((1.0 - share) * noise / np.abs(noise).max() + ringing)
 
 
-def _highpassed(sound: Curve, cutoff: float) -> Curve:
+def highpassed(sound: Curve, cutoff: float) -> Curve:
+    """Return a sound without what is below a frequency, Hz."""
     sections = signal.butter(4, cutoff, "high", fs=SAMPLE_RATE, output="sos")
     return np.asarray(signal.sosfilt(sections, sound))
-
-
-def _cut_short(sound: Curve, rng: Rng) -> Curve:
-    """Return the beginning of a sound's loudest part, which falls away within half a second."""
-    envelope = ndimage.maximum_filter1d(np.abs(sound), 2_000)
-    start = int(np.argmax(envelope > 0.3 * envelope.max()))
-    seconds = _between(rng, 0.05, 0.5)
-    part = sound[start : start + round(seconds * SAMPLE_RATE)]
-    return np.pad(part * strikes(len(part) / SAMPLE_RATE, [0.0], 0.35 * seconds, 0.001), (0, 441))
-
-
-def _recorded(sound: Curve, rng: Rng) -> Curve:
-    """Return a sound in its room, over its recording's noise, its peak at 0.7."""
-    if rng.random() < 0.5:
-        tail = rng.standard_normal(round(0.5 * SAMPLE_RATE))
-        tail *= np.exp(-np.arange(len(tail)) / (_between(rng, 0.01, 0.15) * SAMPLE_RATE))
-        tail *= rng.uniform(0.005, 0.08)
-        tail[0] = 1.0
-        sound = signal.fftconvolve(sound, tail)[: round(LONGEST * SAMPLE_RATE)]
-    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(sound)), rng.uniform(0.3, 4.0))
-    noisy = sound / np.abs(sound).max() + 10.0 ** (rng.uniform(-75.0, -45.0) / 20.0) * noise
-    return np.asarray(0.7 * noisy / np.abs(noisy).max())
