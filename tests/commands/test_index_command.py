@@ -85,7 +85,7 @@ def test_check_fails_a_damaged_index(folder: Path, capsys: pytest.CaptureFixture
 
 
 def test_no_device_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--devices is 0"):
+    with pytest.raises(ConfigError, match="devices is 0: give 1 or more"):
         run("build", tmp_path, "--index", tmp_path / "index", "--devices", 0)
 
 
