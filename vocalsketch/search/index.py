@@ -264,8 +264,8 @@ class Ear:
         self.fingerprint: str = about["fingerprint"]  # the system's, as is what follows
         self.kind: Kind = about["kind"]
         self.aspects: tuple[str, ...] = tuple(about["aspects"])
-        cut = (about[name] for name in ("sample_rate", "seconds", "trim"))
-        self._shape = ClipShape(*cut, absolute=False)
+        cut = {name: about[name] for name in ("sample_rate", "seconds", "trim")}
+        self._shape = ClipShape(**cut, absolute=False)
 
     def clip_shape(self, _side: Side) -> ClipShape:
         """Return what the model is given, as a system does."""
