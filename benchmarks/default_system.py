@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vocalsketch.datasets.folder import load_folder
+from vocalsketch.datasets.imitation_sets import load_folder
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.datasets.splits import make_split

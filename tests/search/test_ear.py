@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.search.index import ear_of
 from vocalsketch.search.library import index_of, is_current

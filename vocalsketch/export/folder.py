@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.export.graph import OPSET, Precision, graphs_of, with_precision

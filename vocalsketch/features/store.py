@@ -1,9 +1,4 @@
-"""The feature store: each clip's features are computed once and kept on disk.
-
-``FeatureStore().fill(paths, front_end)`` computes what is missing with all cores and returns a
-``FeatureTable``; ``table[path]`` is one clip's features and ``table.stack(paths)`` an array of
-(clips, bins, frames).
-"""
+"""The feature store: each clip's features are computed once and kept on disk."""
 
 import json
 import math
@@ -123,8 +118,7 @@ class FeatureTable:
     """Features by audio file, read from the store as needed; it may be pickled.
 
     They are (bins, frames) float32; of a front end that caches waveforms these, (samples,).
-    What reads them raises a KeyError for a source that is not in the table, and a StorageError
-    where a file was removed since the table was made.
+    Reading raises a StorageError where a file was removed since the table was made.
 
     Attributes:
         shape: Of one clip's.
@@ -240,7 +234,14 @@ class FeatureStore:
             self._remember({path: contents[path] for path in missing if path in contents}, stamps)
             refused = {path: refused[path] for path in missing if path in refused}
         if refused and on_bad_audio != "skip":
-            raise _all_bad(refused)
+            lines = list(refused.values())
+            more = len(lines) - NAMED_AT_ONCE
+            lines = [*lines[:NAMED_AT_ONCE], *([f"and {more} more"] if more > 0 else [])]
+            raise AudioError(
+                "\n  ".join([f"{len(refused)} audio files cannot be used:", *lines])
+                + "\nMend or remove them, or go on without them with on_bad_audio: skip, or with "
+                "what is there of those that are cut short with on_bad_audio: use."
+            )
         return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, refused)
 
     def _remembered(self) -> dict[str, list[int | str]]:
@@ -338,13 +339,3 @@ def _key(path: Path) -> str:
 
 def _checksum(content: str, array: np.ndarray) -> bytes:
     return zlib.crc32(array.data, zlib.crc32(content.encode())).to_bytes(CHECKSUM, "little")
-
-
-def _all_bad(bad: Mapping[Path, str]) -> AudioError:
-    lines = list(bad.values())
-    more = [f"and {len(lines) - NAMED_AT_ONCE} more"] if len(lines) > NAMED_AT_ONCE else []
-    return AudioError(
-        "\n  ".join([f"{len(lines)} audio files cannot be used:", *lines[:NAMED_AT_ONCE], *more])
-        + "\nMend or remove them, or go on without them with on_bad_audio: skip, or with what is "
-        "there of those that are cut short with on_bad_audio: use."
-    )

@@ -6,7 +6,7 @@ the cache folder cannot be written.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import gcd
@@ -20,14 +20,15 @@ from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
 from vocalsketch.datasets.synthetic.sounds import (
     CATALOGUE,
+    SAMPLE_RATE,
     SCENES,
     generator,
+    hiss,
     made,
     made_together,
     recording,
     write_wav,
 )
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, hiss
 from vocalsketch.files import cache_folder, locked, made_whole, write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
@@ -111,6 +112,11 @@ class Item:
         return "everyday sounds" if self.category == "everyday" else self.category
 
     @property
+    def described(self) -> tuple[object, ...]:
+        """What the table of imitations says of it."""
+        return self.label, self.label_id, f"{self.name}.wav", self.sound_id, self.subset
+
+    @property
     def imitators(self) -> list[int]:
         """Who imitates the sound: so many people, none twice."""
         rng = generator("imitators", self.name)
@@ -150,7 +156,12 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
         "id filename stimulus_type included draft training participant_id sound_label "
         "sound_label_id sound_recording sound_recording_id audio_concept_subset"
     )
-    rows = (row for item in chosen for row in _imitation_rows(item, people))
+    told = "sound recording", True, False, False
+    rows = (
+        (each, f"{item.label} - {each}.wav", *told, people[number].name, *item.described)
+        for item in chosen
+        for number, each in zip(item.imitators, item.imitation_ids, strict=True)
+    )
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
     made_together(make, chosen, "demo corpus", "sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
@@ -164,13 +175,6 @@ def _make_item(folder: Path, people: list[Person], item: Item) -> None:
     for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
         sung = imitation(people[number], heard, generator("imitation", item.name, str(number)))
         write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
-
-
-def _imitation_rows(item: Item, people: list[Person]) -> Iterable[tuple[object, ...]]:
-    for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
-        told = f"{item.label} - {imitation_id}.wav", "sound recording", True, False, False
-        sound = item.label, item.label_id, f"{item.name}.wav", item.sound_id, item.subset
-        yield imitation_id, *told, people[number].name, *sound
 
 
 @dataclass(frozen=True)
@@ -287,7 +291,11 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
     for place in range(SLICES):
         seconds = round(float(rng.uniform(1.5, 4.0)), 2)
         file_name = f"{recording_id}-{class_id}-0-{place}.wav"
-        scene = _in_the_street(made(SCENES[name], rng, seconds=seconds), salience, rng)
+        scene = made(SCENES[name], rng, seconds=seconds)
+        # over traffic: faint for salience 1 (foreground), near for 2
+        traffic = hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
+        level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
+        scene = scene / scene.std() + level * traffic / traffic.std()
         shared = gcd(rate, SAMPLE_RATE)
         scene = signal.resample_poly(scene, rate // shared, SAMPLE_RATE // shared)
         scene *= rng.uniform(0.2, 0.9) / np.abs(scene).max()
@@ -296,10 +304,3 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
         rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
         start = round(end, 2)
     return rows
-
-
-def _in_the_street(sound: Curve, salience: int, rng: np.random.Generator) -> Curve:
-    """Return the sound over traffic: faint for salience 1 (foreground), near for 2."""
-    traffic = hiss(np.ones(len(sound)), rng.uniform(200, 500), 3.0, rng)
-    level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
-    return np.asarray(sound / sound.std() + level * traffic / traffic.std())
