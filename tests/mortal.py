@@ -25,6 +25,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning.utilities import rank_zero_only
+
 PRELOADED = [
     *("vocalsketch.experiment", "vocalsketch.search.build", "vocalsketch.sweep.run", "mortal"),
 ]
@@ -209,13 +211,15 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
 
 
 class Forked(_Popen):
-    """A job's process, forked instead of started: it need not import all again.
+    """A Python process that is forked instead of started: it need not import all again.
 
-    Whatever runs something else than a module is started as ever.
+    It runs a module (a job), or the `vocalsketch` script (another process of a training); whatever
+    runs something else is started as ever.
     """
 
     def __init__(self, args: Any, *rest: Any, **options: Any) -> None:
-        if isinstance(args, str) or args[:2] != (sys.executable, "-m"):
+        script = str(Path("vocalsketch").absolute())  # as Lightning starts this very command
+        if isinstance(args, str) or args[0] != sys.executable or args[1] not in ("-m", script):
             super().__init__(args, *rest, **options)
             return
         self.args, self.returncode = args, None
@@ -227,21 +231,21 @@ class Forked(_Popen):
         if not self.pid:
             if feeding is not None:
                 os.close(feeding)
-            _become(args[2:], options.get("env") or {}, fed, options.get("stdout"))
+            module = list(args[2:] if args[1] == "-m" else ["vocalsketch.cli", *args[2:]])
+            _become(module, options.get("env") or {}, fed, options.get("stdout"))
         self._child_created = True
         if fed is not None and feeding is not None:
             os.close(fed)
             self.stdin = os.fdopen(feeding, "wb")
 
 
-def _become(
-    command: Sequence[str], variables: Mapping[str, str], fed: int | None, out: Any
-) -> None:
+def _become(command: list[str], variables: Mapping[str, str], fed: int | None, out: Any) -> None:
     """Be a new Python process that runs a module, and end."""
     status = 1
     try:
         os.setsid()
         os.environ |= variables
+        rank_zero_only.rank = int(os.environ.get("LOCAL_RANK", "0"))  # as its import would
         if fed is not None:
             os.dup2(fed, 0)
             sys.stdin = os.fdopen(0, closefd=False)
@@ -250,7 +254,7 @@ def _become(
             os.dup2(out.fileno(), 2)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        sys.argv = list(command)
+        sys.argv = command
         sys.modules.pop(command[0], None)
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
         status = 0

@@ -14,9 +14,9 @@ from standins import Runs
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import Outcome
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, StudyError, best_trial, read_definition
-from vocalsketch.sweep.report import MACRO, export, retrain
+from vocalsketch.sweep.report import MACRO, export
+from vocalsketch.sweep.run import checked, retrain
 
 
 @pytest.fixture

@@ -91,12 +91,6 @@ def test_values_are_put_at_their_keys() -> None:
     }
 
 
-def test_a_key_that_the_config_does_not_have_names_the_nearest() -> None:
-    space = parse_space({"model.droput": {"type": "float", "low": 0, "high": 1}})
-    with pytest.raises(ConfigError, match=r"'model\.droput'.*The nearest is 'model\.dropout'"):
-        space.check_keys(["model.dropout", "data.batch_size"])
-
-
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
@@ -111,7 +105,6 @@ def test_a_key_that_the_config_does_not_have_names_the_nearest() -> None:
             "'optimizer' is never 'A'",
         ),
         ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "Parameter 'x': when is 3"),
-        ({True: {"type": "int", "low": 1, "high": 2}}, "named True: give a text"),
         (
             {name: {"key": "lr", "type": "int", "low": 1, "high": 2} for name in ("x", "y")},
             "'x' and 'y' both set 'lr'",

@@ -1,8 +1,6 @@
 """Training by contrast: on one process and on two, interrupted and not, and what it refuses."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +11,7 @@ import soundfile
 import torch
 import yaml
 from corpora import RATE, tone, write_config
+from mortal import Mortal
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
@@ -81,11 +80,9 @@ def test_two_processes_take_the_same_steps_as_one(config: Path, tmp_path: Path) 
     more = ["--model.init_args.triplet", "0.5", "--model.init_args.learn_temperature", "true"]
     more += ["--trainer.max_epochs", "4"]
     fit(config, tmp_path / "1", *more)
-    command = [sys.executable, "-m", "vocalsketch.cli", "fit", "--config", str(config), *more]
-    command += ["--run_dir", str(tmp_path / "2"), "--data.init_args.batch_size", "2"]
-    command += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    more += ["--run_dir", str(tmp_path / "2"), "--data.init_args.batch_size", "2"]
+    more += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    Mortal(tmp_path / "life", ("fit", "--config", str(config), *more)).complete()
     one, two = checkpoint(tmp_path / "1"), checkpoint(tmp_path / "2")
     assert one["global_step"] == two["global_step"] == 4
     for name, value in one["state_dict"].items():

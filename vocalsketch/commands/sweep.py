@@ -92,7 +92,8 @@ def _best(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import write_text
     from vocalsketch.jobs.job import choose_slots
     from vocalsketch.sweep.definition import best_trial
-    from vocalsketch.sweep.report import export, retrain, retrained_table
+    from vocalsketch.sweep.report import export, retrained_table
+    from vocalsketch.sweep.run import retrain
 
     if arguments.retrain is not None and arguments.retrain < 1:
         raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")
@@ -166,7 +167,7 @@ def _print_best(study: "Study", definition: "Definition") -> int:
 
     trial, seeds = best_trial(study), definition.seeds
     print(
-        f"best trial {trial.number}: {definition.metric} {trial.value:.4f} "
+        f"best trial {trial.number}: {definition.objective} {trial.value:.4f} "
         f"(validation half, {seeds} seed{'s' * (seeds > 1)}, {corpus_tag(definition.corpus)})"
     )
     for name, value in trial.params.items():

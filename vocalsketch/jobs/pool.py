@@ -192,7 +192,6 @@ def complete(jobs: Sequence[Job], slots: Sequence[Slot] = ()) -> None:
 
     Raises:
         JobError: One failed; the others are done.
-        KeyboardInterrupt: Ctrl-C; the same call goes on.
     """
     failures = run_jobs(jobs, slots or choose_slots(None, None), retry=True)
     if failures:

@@ -290,22 +290,9 @@ class MetricHead(nn.Module):
         return logits.squeeze(-1)
 
     def score_matrix(self, imitation_shares: Tensor, recording_shares: Tensor) -> Tensor:
-        """Score every imitation against every recording.
-
-        Args:
-            imitation_shares: (queries, hidden[0]).
-            recording_shares: (candidates, hidden[0]).
-
-        Returns:
-            Logits (queries, candidates), higher is closer.
-        """
+        """Map shares of queries and of candidates to logits (queries, candidates)."""
         if torch.compiler.is_exporting():  # to a graph without loops
             return self.score(imitation_shares.unsqueeze(1), recording_shares)
         rows = max(1, PAIRS_PER_BLOCK // max(1, len(recording_shares)))
-        blocks = [
-            self.score(block.unsqueeze(1), recording_shares)
-            for block in torch.split(imitation_shares, rows)
-        ]
-        if not blocks:
-            return imitation_shares.new_zeros((0, len(recording_shares)))
-        return torch.cat(blocks)
+        blocks = torch.split(imitation_shares, rows)
+        return torch.cat([self.score(block.unsqueeze(1), recording_shares) for block in blocks])

@@ -151,12 +151,7 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
     candidates of the negative cosine distance, 1 - cosine similarity (equation 3); of a system
     that gives a distance it is the softmax of the negative distance likewise.
 
-    Args:
-        scores: (queries, candidates) of one category.
-        kind: What they are.
-
-    Returns:
-        (queries, candidates) float64, at most 0.
+    Of one category, (queries, candidates) to (queries, candidates) float64, at most 0.
 
     Raises:
         ConfigError: The scores have no meaning as likelihoods.

@@ -179,8 +179,8 @@ class Index:
         status = self.table.live.select(["size", "changed"])
         return status.slice(row, 1).to_pylist()[0] if row >= 0 else None
 
-    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> "Index":
-        """Return an index of the rows to rank for a prepared query: this one has them all."""
+    def near(self, asked: Floats, k: int, wishes: Wishes) -> "Index":
+        """Return an index of the rows to rank for a query (1, width): this one has them all."""
         return self
 
     def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
@@ -188,13 +188,9 @@ class Index:
         # one by one: a batch of another size would change an embedding's last bits
         return np.stack([self.listener.hear_query(waveform, rate) for waveform, rate in queries])
 
-    def scores(
-        self,
-        queries: Sequence[tuple[Waveform, int]],
-        weights: Mapping[str, float] = MappingProxyType({}),
-    ) -> Floats:
-        """Score every row for prepared queries, also those that do not count: (queries, rows)."""
-        asked, blocks = self.embeddings(queries), self.table.blocks
+    def scores(self, asked: Floats, weights: Mapping[str, float] = MappingProxyType({})) -> Floats:
+        """Score every row, also those that do not count: (queries, width) to (queries, rows)."""
+        blocks = self.table.blocks
         own = {name: weights[name] for name in self.listener.aspects if name in weights}
         if self.listener.inner_product and not own:
             # in one thread: others would each start those of numpy's

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import Waveform, matches_tags, word_pattern, words_of
+from vocalsketch.search.query import matches_tags, word_pattern, words_of
 from vocalsketch.search.remote import fetch, reaching, send
 from vocalsketch.search.searcher import Searcher
 from vocalsketch.search.segment import (
@@ -66,17 +66,12 @@ class LanceIndex(Index):
     index a query takes its nearest windows by compressed embeddings, and those are ranked exactly.
 
     Its arguments are those of ``Index``, or an address such as ``s3://bucket/sounds``.
-
-    Raises:
-        StorageError: It cannot be reached, or is no whole dataset of this kind.
-        ConfigError: pylance is not installed.
     """
 
     def __init__(
         self, address: Path | str, library: Path | str | None = None, threads: int | None = None
     ) -> None:
         self.folder = self._address = str(address)
-        self._heard: Floats | None = None  # a query's embedding, where the rows are near it
         with reaching(self._address):
             self._rows = lance.dataset(
                 self._address,
@@ -114,7 +109,7 @@ class LanceIndex(Index):
         paths: list[str] = found.column("path").unique().sort().to_pylist()
         return paths
 
-    def near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> Index:
+    def near(self, asked: Floats, k: int, wishes: Wishes) -> Index:
         """Return an index of the rows to rank for a query: all, or the nearest.
 
         Those are the nearest windows that have the tags; where there are words also the nearest
@@ -122,14 +117,13 @@ class LanceIndex(Index):
         """
         if not self.approximate:
             return self
-        found, embedding = copy(self), self.embeddings([query])
-        asked, count = embedding, max(RESCORED, PER_FILE * k)
+        found, count = copy(self), max(RESCORED, PER_FILE * k)
         aspects = {n: f for n, f in wishes.get("aspects", {}).items() if f != 1.0}
         if aspects:
             import torch
 
             count *= WIDER
-            asked = self.system.weighed(torch.from_numpy(embedding), aspects).numpy()
+            asked = self.system.weighed(torch.from_numpy(asked), aspects).numpy()
         named = words_of(wishes.get("text", ""))
         words = [f"regexp_like(path, '{word_pattern(word)}')" for word in named]
         filters = dict.fromkeys(["", " OR ".join(words), " AND ".join(words)])
@@ -142,12 +136,7 @@ class LanceIndex(Index):
         rows = pa.concat_tables(tables)
         _, first = np.unique(as_numpy(rows.column("_rowid")), return_index=True)
         found.table = Table([self._segment(rows.drop_columns(["_rowid"]).take(pa.array(first)))])
-        found._heard = embedding
         return found
-
-    def embeddings(self, queries: Sequence[tuple[Waveform, int]]) -> Floats:
-        """Embed prepared queries as imitations: (queries, width)."""
-        return super().embeddings(queries) if self._heard is None else self._heard
 
     def _nearest(self, asked: Floats, k: int, count: int, filters: Sequence[str]) -> pa.Table:
         """Return the nearest rows, of k files if there are so many."""
@@ -225,9 +214,8 @@ def export_lance(
         Whether there is a vector index: whether searches are approximate.
 
     Raises:
-        ConfigError: The system has no such score, the indexes do not go together, something is
-            there already, or pylance is not installed.
-        StorageError: The address cannot be reached or written.
+        ConfigError: The system has no such score, the indexes do not go together, or something is
+            there already.
     """
     first = Searcher(indexes).indexes[0]
     if not first.system.inner_product:

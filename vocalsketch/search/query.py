@@ -181,14 +181,9 @@ def _quoted(literal: str) -> str:
 
 
 def record(seconds: float, begun: Callable[[], object] = lambda: None) -> tuple[Waveform, int]:
-    """Record from the default microphone.
+    """Record from the default microphone; ``begun`` is called when it listens.
 
-    Args:
-        seconds: How long.
-        begun: Called when the microphone listens.
-
-    Returns:
-        Mono waveform (samples,), and its rate in Hz.
+    Returns a mono waveform (samples,), and its rate in Hz.
 
     Raises:
         ConfigError: ``seconds`` is out of range, or there is no sounddevice or PortAudio.

@@ -164,11 +164,8 @@ def versions() -> dict[str, str]:
 def checked_task(wanted: Mapping[str, str], marker: str | None) -> Task:
     """Return what a worker runs: function and batch, pickled, to what is wrong and the result.
 
-    It travels as it stands here, so that a worker without this package can say so.
-
-    Args:
-        wanted: Versions by package.
-        marker: A file that the worker has to see.
+    It travels as it stands here, so that a worker without this package can say so, or one that does
+    not see the file ``marker``.
     """
 
     def task(function: bytes, batch: bytes) -> tuple[Any, Any]:  # names nothing of this package

@@ -53,18 +53,13 @@ KINDS: dict[str, dict[str, Any]] = {
 DEFAULTS: dict[str, Options] = {"tpe": {"constant_liar": True}}
 
 
-def _objective(given: Any) -> dict[str, str]:
-    objective = dict(given) if isinstance(given, Mapping) else {"metric": str(given)}
-    metric = objective.setdefault("metric", "val/mrr")
-    objective.setdefault("direction", "minimize" if metric == "val/loss" else "maximize")
-    if not str(metric).startswith("val/"):
+def _objective(given: str) -> str:
+    if not given.startswith("val/"):
         raise ValueError(
             "a search looks at the validation half only, such as val/mrr, val/mrr/<category> or "
             "val/loss"
         )
-    if objective["direction"] not in ("maximize", "minimize") or len(objective) > 2:
-        raise ValueError("give metric, and maximize or minimize")
-    return objective
+    return given
 
 
 def _named(given: Any) -> Options:
@@ -94,8 +89,8 @@ class Definition:
     name: Annotated[str, AfterValidator(_name)]  # the study's name, and its folder's
     config: Tree  # the base config with the study's overrides
     space: dict[str, Any]  # the search space as written in the study file
-    # ``metric`` (such as ``val/mrr``) and ``direction``
-    objective: Annotated[dict[str, str], BeforeValidator(_objective)] = Field({})
+    # the metric that is searched by
+    objective: Annotated[str, AfterValidator(_objective)] = Field("val/mrr")
     # ``name``, ``seed`` and options of Optuna's sampler
     sampler: Annotated[Options, BeforeValidator(_named), AfterValidator(_seeded)] = Field(
         {"name": "random"}
@@ -126,11 +121,6 @@ class Definition:
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps, in plain values."""
         return {key: value for key, value in asdict(self).items() if key not in HERE}
-
-    @property
-    def metric(self) -> str:
-        """The metric that is searched by."""
-        return self.objective["metric"]
 
     @property
     def base_seed(self) -> int:
@@ -243,7 +233,7 @@ def open_study(definition: Definition) -> optuna.Study:
         lambda: optuna.create_study(
             study_name=definition.name,
             storage=storage,
-            direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
+            direction="minimize" if definition.objective == "val/loss" else "maximize",
             sampler=made("sampler", definition.sampler),
             pruner=made("pruner", definition.pruner),
             load_if_exists=True,

@@ -1,10 +1,9 @@
 """The search space of a study: parameters, what each is drawn from, config keys, conditions."""
 
-import difflib
 import json
 import warnings
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -96,8 +95,8 @@ class Numbers(Parameter):
         if self.type == "int" and any(n and n % 1 for n in (self.low, self.high, self.step)):
             raise ValueError("an int takes whole numbers")
         with warnings.catch_warnings(action="ignore"):  # steps need not reach the highest value
-            found = self.range
-        if found.single() and self.low != self.high:
+            single = self.range.single()
+        if single and self.low != self.high:
             raise ValueError(f"step {self.step} is more than from low to high")
         return self
 
@@ -109,13 +108,11 @@ class Numbers(Parameter):
         step = 1 if self.step is None else int(self.step)
         return IntDistribution(int(self.low), int(self.high), self.log, step)
 
-    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> int | float:
+    def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
         """Draw a number."""
         found = self.range
-        if isinstance(found, IntDistribution):
-            low, high = found.low, found.high
-            return trial.suggest_int(name, low, high, step=found.step, log=found.log)
-        return trial.suggest_float(name, found.low, found.high, step=found.step, log=found.log)
+        suggest: Any = trial.suggest_float if self.type == "float" else trial.suggest_int
+        return suggest(name, found.low, found.high, step=found.step, log=found.log)
 
 
 class Choices(Parameter):
@@ -200,25 +197,6 @@ class Space:
         """Return the config with the values at the keys of their parameters."""
         return assigned(tree, {self.parameters[name].key: v for name, v in values.items()})
 
-    def class_choices(self) -> dict[str, list[Any]]:
-        """Return for each searched ``class_path`` key the classes that it may name."""
-        return {
-            each.key: each.choices
-            for each in self.parameters.values()
-            if each.key.endswith("class_path") and isinstance(each, Choices)
-        }
-
-    def check_keys(self, known: Collection[str]) -> None:
-        """Raise ConfigError where a parameter sets a key that the config has not."""
-        for name, parameter in self.parameters.items():
-            if parameter.key not in known:
-                near = difflib.get_close_matches(parameter.key, known, n=1, cutoff=0.0)
-                nearest = f" The nearest is {near[0]!r}." if near else ""
-                raise ConfigError(
-                    f"Parameter {name!r} sets {parameter.key!r}, a key that the base "
-                    f"config does not have.{nearest}"
-                )
-
 
 def parse_space(entries: Mapping[str, Any]) -> Space:
     """Read the ``space`` of a study file: name to type, range, ``key`` and ``when``.
@@ -229,12 +207,10 @@ def parse_space(entries: Mapping[str, Any]) -> Space:
     Raises:
         ConfigError: An entry is not of this form.
     """
-    if not isinstance(entries, Mapping) or not entries:
+    if not entries:
         raise ConfigError("space is empty: name at least one config key to search.")
     parameters: dict[str, Parameter] = {}
     for name, entry in entries.items():
-        if not isinstance(name, str):
-            raise ConfigError(f"A parameter is named {name!r}: give a text.")
         parameter = parse_parameter(name, entry)
         _check_conditions(name, parameter, parameters)
         _check_key(name, parameter, parameters)

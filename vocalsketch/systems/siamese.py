@@ -111,16 +111,10 @@ class Siamese(System):
         imitation_index: Tensor,
         recording_index: Tensor,
     ) -> Tensor:
-        """Score pairs of clips; each clip passes through its tower once.
+        """Score pairs of clips (clips, bins, frames), given by their rows (pairs,) on each side.
 
-        Args:
-            imitations: (clips, bins, frames).
-            recordings: (clips, bins, frames).
-            imitation_index: The row of each pair's imitation, (pairs,).
-            recording_index: The row of each pair's recording, (pairs,).
-
-        Returns:
-            Logits (pairs,): the paper's similarity before its sigmoid.
+        Each clip passes through its tower once. Returns logits (pairs,): the paper's similarity
+        before its sigmoid.
         """
         return self.head.score(
             # plain indexing adds up its gradients in whatever order threads come, on the CPU

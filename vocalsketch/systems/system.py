@@ -193,20 +193,11 @@ class System(nn.Module, ABC):
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def save(
-        self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
-    ) -> None:
-        """Write weights, description and provenance into a safetensors file, whole or not at all.
-
-        Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
-        """
+    def save(self, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write weights, description and provenance into a safetensors file."""
         held = {"description": self.description(), "provenance": provenance or self.provenance}
-        rounded = [name for name, _ in self.named_parameters(remove_duplicate=False) if half]
         # copies, as towers may share what they hold
-        weights = {
-            name: (value.half() if name in rounded else value).detach().cpu().contiguous().clone()
-            for name, value in self.state_dict().items()
-        }
+        weights = {n: v.detach().cpu().contiguous().clone() for n, v in self.state_dict().items()}
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
         write_bytes(path, written)
 
