@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from vocalsketch.features.audio import read_audio
 from vocalsketch.search import Index, Searcher, build_index
-from vocalsketch.search.lance_export import export_lance
+from vocalsketch.search.lance import export_lance
 from vocalsketch.search.query import prepared
 from vocalsketch.search.segment import (
     EMBEDDING,

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vocalsketch.datasets.folder import load_folder
+from vocalsketch.datasets.imitation_sets import load_folder
 from vocalsketch.datasets.open import open_corpora
 from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.datasets.splits import make_split
@@ -71,7 +71,9 @@ def fit(members: Sequence[str], pairs: Path, out: Path) -> None:
     with torch.no_grad():
         for parameter in ensemble.parameters():
             parameter.copy_(parameter.half())
-    ensemble.save(out, {"corpus": "synthesised imitations"}, half=True)
+    for parameter in ensemble.parameters():  # buffers stay as they are
+        parameter.data = parameter.data.half()
+    ensemble.save(out, {"corpus": "synthesised imitations"})
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, {ensemble.fingerprint}")
     print("weights", *(f"{float(weight):.5g}" for weight in ensemble.get_buffer("weights")))
 

@@ -123,7 +123,7 @@ def compare_index(index: Index, files: list[Path]) -> None:
     ends = network.front_ends
     waves = [read_query(file) for file in files]
     ready = [(prepared(wave, rate), rate) for wave, rate in waves]
-    scores = index.scores(ready)[:, rows]
+    scores = index.scores(index.embeddings(ready))[:, rows]
     print(f"{index.folder}: {len(files)} queries, {len(rows)} sounds, corpus={index.corpus}")
     imitations = torch.stack(
         [

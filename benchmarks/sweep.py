@@ -32,9 +32,8 @@ import optuna
 from vocalsketch.experiment import run_experiment
 from vocalsketch.experiment.config import assigned, write_tree
 from vocalsketch.jobs.job import THREADS, Slot
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, open_study, read_definition
-from vocalsketch.sweep.run import QUICK_START, run_workers
+from vocalsketch.sweep.run import QUICK_START, checked, run_workers
 from vocalsketch.sweep.trials import WORKER
 
 STUDY = """

@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import importlib
 import itertools
 import os
@@ -22,6 +23,12 @@ hypothesis.settings.load_profile("vocalsketch")
 # what a shell begins in the background ignores Ctrl-C, and so would all that is begun here
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what is imported by now, which stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import random
 import re
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,8 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
 
 PRELOADED = [
     *("vocalsketch.experiment", "vocalsketch.search.build", "vocalsketch.sweep.run"),
@@ -212,13 +213,15 @@ def _live(mortal: Mortal, dies_at: int | str | None) -> None:
 
 
 class Forked(_Popen):
-    """A job's process, forked instead of started: it need not import all again.
+    """A Python process that is forked instead of started: it need not import all again.
 
-    Whatever runs something else than a module is started as ever.
+    It runs a module (a job), or the `vocalsketch` script (another process of a training); whatever
+    runs something else is started as ever.
     """
 
     def __init__(self, args: Any, *rest: Any, **options: Any) -> None:
-        if isinstance(args, str) or args[:2] != (sys.executable, "-m"):
+        script = str(Path("vocalsketch").absolute())  # as Lightning starts this very command
+        if isinstance(args, str) or args[0] != sys.executable or args[1] not in ("-m", script):
             super().__init__(args, *rest, **options)
             return
         self.args, self.returncode = args, None
@@ -230,21 +233,21 @@ class Forked(_Popen):
         if not self.pid:
             if feeding is not None:
                 os.close(feeding)
-            _become(args[2:], options.get("env") or {}, fed, options.get("stdout"))
+            module = list(args[2:] if args[1] == "-m" else ["vocalsketch.cli", *args[2:]])
+            _become(module, options.get("env") or {}, fed, options.get("stdout"))
         self._child_created = True
         if fed is not None and feeding is not None:
             os.close(fed)
             self.stdin = os.fdopen(feeding, "wb")
 
 
-def _become(
-    command: Sequence[str], variables: Mapping[str, str], fed: int | None, out: Any
-) -> None:
+def _become(command: list[str], variables: Mapping[str, str], fed: int | None, out: Any) -> None:
     """Be a new Python process that runs a module, and end."""
     status = 1
     try:
         os.setsid()
         os.environ |= variables
+        rank_zero_only.rank = int(os.environ.get("LOCAL_RANK", "0"))  # as its import would
         if fed is not None:
             os.dup2(fed, 0)
             sys.stdin = os.fdopen(0, closefd=False)
@@ -253,7 +256,7 @@ def _become(
             os.dup2(out.fileno(), 2)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        sys.argv = list(command)
+        sys.argv = command
         sys.modules.pop(command[0], None)
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
         status = 0
@@ -297,20 +300,3 @@ def _changes(event: str, arguments: tuple[object, ...]) -> bool:
     if isinstance(mode, str):
         return any(letter in mode for letter in "wax+")
     return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
-
-
-def run_in_two_processes(folder: Path, *command: str) -> None:
-    """Run a command in two processes, each begun as Lightning begins those after the first."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    together = ("NODE_RANK=0", "WORLD_SIZE=2", "MASTER_ADDR=127.0.0.1", f"MASTER_PORT={port}")
-    options = ("--trainer.devices", "2", "--trainer.accelerator", "cpu")
-    command = (*command, *options, "--trainer.strategy", "ddp")
-    both = [
-        Mortal(folder / f"process{rank}", command, (*together, f"LOCAL_RANK={rank}"))
-        for rank in range(2)
-    ]
-    begun = [each.begin() for each in both]
-    for each, process in zip(both, begun, strict=True):
-        process.join(PATIENCE)
-        assert process.exitcode == 0, each.said()

@@ -24,7 +24,8 @@ def run(*words: object) -> int:
     """Run `vocalsketch data` with these words."""
     parser = argparse.ArgumentParser()
     declare(parser, data)
-    return data.run(parser.parse_args([str(word) for word in words]))
+    arguments = parser.parse_args([str(word) for word in words])
+    return int(arguments.run(arguments))
 
 
 def write_tone(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1) -> None:
@@ -124,12 +125,10 @@ def test_check_reads_other_data_sets(shared: Path, capsys: pytest.CaptureFixture
 def test_info_summarises_other_data_sets(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", shared / "data/voxforge") == 0
     out = capsys.readouterr().out
-    assert "speakers: de (3), en (4), es (4), fr (4), it (4), nl (4), ru (4)" in out
     assert "left out: 1 zero-byte file (nl/bigfish-20120923-otv/nl-0999.wav)" in out
     assert run("info", shared / "data/urbansound8k") == 0
     out = capsys.readouterr().out
     assert "44100 Hz (158), 8000 Hz (1), 48000 Hz (1); 1 channel(s) (159), 2 channel(s)" in out
-    assert "folds: 1 (19), 2 (12), 3 (14)" in out
 
 
 def test_split_writes_a_manifest_and_never_over_another(

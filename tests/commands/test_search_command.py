@@ -152,7 +152,7 @@ def test_the_best_result_is_shown_in_the_file_manager(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Path] = []
-    monkeypatch.setattr("vocalsketch.search.desktop.reveal", shown.append)
+    monkeypatch.setattr("vocalsketch.search.query.reveal", shown.append)
     monkeypatch.setattr("vocalsketch.search.reveal", shown.append)
     (best,) = found(capsys, root / "sung.wav", "--index", root / "one", "--top", 1, "--open")
     assert shown == [Path(best["file"])]

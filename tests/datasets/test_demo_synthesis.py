@@ -3,50 +3,50 @@
 import numpy as np
 import pytest
 
-from vocalsketch.datasets.synthetic import sounds, synthesis
+from vocalsketch.datasets.synthetic import sounds
 
 
-def strongest(sound: synthesis.Curve) -> float:
+def strongest(sound: sounds.Curve) -> float:
     """Return the frequency in Hz of the highest bin of the whole sound's spectrum."""
     spectrum = np.abs(np.fft.rfft(sound))
-    return float(np.fft.rfftfreq(len(sound), 1 / synthesis.SAMPLE_RATE)[spectrum.argmax()])
+    return float(np.fft.rfftfreq(len(sound), 1 / sounds.SAMPLE_RATE)[spectrum.argmax()])
 
 
 def test_line_goes_through_its_values() -> None:
-    curve = synthesis.line(1.0, 0.0, 2.0, 1.0)
+    curve = sounds.line(1.0, 0.0, 2.0, 1.0)
 
     assert len(curve) == 44_100
     assert curve[[0, -1]].tolist() == [0.0, 1.0]
     assert curve.max() == pytest.approx(2.0, abs=1e-4)
-    assert synthesis.line(0.1, 3.0).tolist() == [3.0] * 4_410
+    assert sounds.line(0.1, 3.0).tolist() == [3.0] * 4_410
 
 
 def test_glide_is_even_to_the_ear() -> None:
-    assert synthesis.glide(1.0, 100, 400)[22_050] == pytest.approx(200.0, rel=1e-3)
+    assert sounds.glide(1.0, 100, 400)[22_050] == pytest.approx(200.0, rel=1e-3)
 
 
 def test_steps_last_equally_long() -> None:
-    values, counts = np.unique(synthesis.steps(1.0, 1, 2, 3, 4), return_counts=True)
+    values, counts = np.unique(sounds.steps(1.0, 1, 2, 3, 4), return_counts=True)
 
     assert values.tolist() == [1, 2, 3, 4]
     assert counts.tolist() == [11_025] * 4
 
 
 def test_strikes_fall_to_one_over_e() -> None:
-    loudness = synthesis.strikes(1.0, [0.0], fall=0.2, attack=0.001)
+    loudness = sounds.strikes(1.0, [0.0], fall=0.2, attack=0.001)
 
     assert loudness[round(0.2 * 44_100)] == pytest.approx(np.exp(-1.0), rel=1e-3)
 
 
 def test_speeding_periods_shrink() -> None:
-    periods = np.diff(synthesis.speeding(0.3, 0.05, 2.0))
+    periods = np.diff(sounds.speeding(0.3, 0.05, 2.0))
 
     assert (np.diff(periods) < 0.0).all()
     assert periods[0] == pytest.approx(0.3, rel=0.05)
 
 
 def test_tone_has_its_pitch_and_slope() -> None:
-    sound = synthesis.tone(synthesis.line(1.0, 220.0), synthesis.line(1.0, 1.0), slope=1.0)
+    sound = sounds.tone(sounds.line(1.0, 220.0), sounds.line(1.0, 1.0), slope=1.0)
     spectrum = np.abs(np.fft.rfft(sound))
 
     assert strongest(sound) == 220.0
@@ -54,7 +54,7 @@ def test_tone_has_its_pitch_and_slope() -> None:
 
 
 def test_odd_tone_lacks_even_harmonics() -> None:
-    sound = synthesis.tone(synthesis.line(1.0, 200.0), synthesis.line(1.0, 1.0), odd=True)
+    sound = sounds.tone(sounds.line(1.0, 200.0), sounds.line(1.0, 1.0), odd=True)
     spectrum = np.abs(np.fft.rfft(sound))
 
     assert spectrum[400] < 1e-6 * spectrum[600]
@@ -62,14 +62,14 @@ def test_odd_tone_lacks_even_harmonics() -> None:
 
 @pytest.mark.parametrize("frequency", [98.0, 220.0, 440.0])
 def test_plucked_string_sounds_at_its_frequency(frequency: float) -> None:
-    sound = synthesis.plucked(frequency, 1.0, rng=np.random.default_rng(0))
+    sound = sounds.plucked(frequency, 1.0, rng=np.random.default_rng(0))
 
     harmonic = strongest(sound) / frequency
     assert harmonic == pytest.approx(round(harmonic), rel=0.01)
 
 
 def test_hiss_lies_around_its_centre() -> None:
-    sound = synthesis.hiss(synthesis.line(1.0, 1.0), 2_000.0, 1.0, np.random.default_rng(0))
+    sound = sounds.hiss(sounds.line(1.0, 1.0), 2_000.0, 1.0, np.random.default_rng(0))
     power = np.abs(np.fft.rfft(sound)) ** 2
     inside = power[1_000:4_000].sum() / power.sum()
 
@@ -77,15 +77,15 @@ def test_hiss_lies_around_its_centre() -> None:
 
 
 def test_lowpass_keeps_below_and_removes_above() -> None:
-    low = synthesis.tone(synthesis.line(0.5, 200.0), synthesis.line(0.5, 1.0), partials=1)
-    high = synthesis.tone(synthesis.line(0.5, 4_000.0), synthesis.line(0.5, 1.0), partials=1)
+    low = sounds.tone(sounds.line(0.5, 200.0), sounds.line(0.5, 1.0), partials=1)
+    high = sounds.tone(sounds.line(0.5, 4_000.0), sounds.line(0.5, 1.0), partials=1)
 
-    assert synthesis.lowpassed(low, 1_000.0).std() == pytest.approx(low.std(), rel=0.02)
-    assert synthesis.lowpassed(high, 1_000.0).std() < 0.01 * high.std()
+    assert sounds.lowpassed(low, 1_000.0).std() == pytest.approx(low.std(), rel=0.02)
+    assert sounds.lowpassed(high, 1_000.0).std() < 0.01 * high.std()
 
 
 def test_mixed_places_and_cuts() -> None:
-    sound = synthesis.mixed(1.0, (0.5, np.ones(44_100)), (0.75, np.ones(10)))
+    sound = sounds.mixed(1.0, (0.5, np.ones(44_100)), (0.75, np.ones(10)))
 
     assert len(sound) == 44_100
     assert sound[:22_050].sum() == 0.0
@@ -97,7 +97,7 @@ def test_every_recipe_makes_one_to_four_seconds(category: str) -> None:
     for name in list(sounds.CATALOGUE[category])[::4]:
         sound = sounds.recording(category, name)
         assert np.abs(sound).max() == pytest.approx(0.7), name
-        assert 1.0 <= len(sound) / synthesis.SAMPLE_RATE <= 4.0, name
+        assert 1.0 <= len(sound) / sounds.SAMPLE_RATE <= 4.0, name
 
 
 @pytest.mark.parametrize(

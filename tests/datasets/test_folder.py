@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vocalsketch.datasets.folder import load_csv, load_folder
+from vocalsketch.datasets.imitation_sets import load_csv, load_folder
 from vocalsketch.datasets.records import FILE_GONE
 from vocalsketch.errors import DatasetError
 

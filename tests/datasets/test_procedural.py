@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vocalsketch.datasets.synthetic.procedural import FAMILIES, family_sound, procedural_sound
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,15 +1,12 @@
 """Several processes train and evaluate as one does."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from labelled_corpora import write_classification_config, write_languages
-from mortal import run_in_two_processes
+from mortal import Mortal
 
 from vocalsketch.experiment import run_experiment
 from vocalsketch.systems.checkpoints import read_checkpoint
@@ -22,16 +19,9 @@ TWO_PROCESSES = [
 
 
 def fit_in_two_processes(config: Path, run_dir: Path, *options: str) -> None:
-    command = [sys.executable, "-m", "vocalsketch.cli", "fit", "--config", str(config)]
-    done = subprocess.run(
-        [*command, *TWO_PROCESSES, "--run_dir", str(run_dir), *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    """Fit with nothing cached before: the first process makes the features."""
+    command = ("fit", "--config", str(config), *TWO_PROCESSES, "--run_dir", str(run_dir), *options)
+    Mortal(run_dir.with_name("life"), command).complete()
 
 
 def assert_same_weights(one: Path, other: Path) -> None:
@@ -74,8 +64,7 @@ def test_two_processes_count_each_held_out_clip_once(tmp_path: Path) -> None:
         tmp_path / "tower.yaml", "LanguageDataModule", root, epochs=1
     )
     run_experiment("fit", ["--config", str(config), "--run_dir", str(tmp_path / "1")])
-    command = ("fit", "--config", str(config), "--run_dir", str(tmp_path / "2"))
-    run_in_two_processes(tmp_path, *command, "--data.init_args.batch_size", "2")
+    fit_in_two_processes(config, tmp_path / "2", "--data.init_args.batch_size", "2")
 
     assert_same_weights(*(tmp_path / name / "checkpoints" / "last.ckpt" for name in "12"))
     one, two = ((tmp_path / name / "accuracy_test.json").read_text() for name in "12")

@@ -5,11 +5,9 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -333,33 +331,11 @@ def test_ctrl_c_leaves_a_run_that_goes_on_to_the_same_end(
     assert resumed == fit(tiny_config, tmp_path / "whole")
 
 
-def test_a_ctrl_c_that_code_in_between_swallows_ends_the_training_a_step_later(
-    tiny_config: Path, tmp_path: Path
-) -> None:
-    begun = []
-
-    class Swallows(pl.Callback):
-        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
-            begun.append(trainer.global_step)
-            with suppress(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-
-    before = signal.getsignal(signal.SIGINT)
-    run = ["--config", str(tiny_config), "--run_dir", str(tmp_path / "run")]
-    assert run_experiment("fit", run, [Swallows()]).interrupted
-    assert begun == [0]
-    assert signal.getsignal(signal.SIGINT) == before
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--model.init_args.hidden", "[9,4]"], "another architecture|hidden"),
         (["--model.init_args.sharing", "untied"], "sharing"),
-        (
-            ["--model.init_args.optimizer=torch.optim.SGD", "--model.init_args.optimizer.lr=0.1"],
-            "last.ckpt is of another optimizer: for SGD it lacks dampening, momentum",
-        ),
         (
             ["--model.init_args.optimizer=torch.optim.NAdam"],
             "'mu_product' is missing; is the checkpoint of another",
@@ -387,17 +363,6 @@ def test_a_run_that_cannot_go_on_leaves_its_folder_as_it_was(
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert list(fit(tiny_config, run, "--ckpt_path", "last")) == ["validation", "test"]
-
-
-def test_a_fit_of_no_epoch_says_whose_results_it_shows(
-    tiny_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fit(tiny_config, tmp_path / "run", "--trainer.max_epochs", "0")
-    said = capsys.readouterr().out
-    assert "No step was trained (trainer.max_epochs is 0): the results are those of" in said
-    assert (tmp_path / "run" / "config.yaml").is_file()
-    fit(tiny_config, tmp_path / "trained", "--trainer.max_epochs", "1")
-    assert "No step was trained" not in capsys.readouterr().out
 
 
 def test_runs_that_begin_in_one_second_have_folders_of_their_own(

@@ -105,9 +105,8 @@ def test_a_manifest_of_other_values_is_refused(
 
 def definition() -> Definition:
     space = {"x": {"key": "x", "type": "float", "low": 0.0, "high": 1.0}}
-    objective = {"metric": "val/mrr", "direction": "maximize"}
     return Definition(
-        "study", {}, space, objective, {"name": "random", "seed": 0}, {"name": "none"}
+        "study", {}, space, "val/mrr", {"name": "random", "seed": 0}, {"name": "none"}
     )
 
 

@@ -117,7 +117,7 @@ def test_a_killed_sweep_has_the_trials_of_one_that_was_not(
     rate = {"key": "model.init_args.optimizer.init_args.lr", "type": "float", "log": True}
     space = {"rate": {**rate, "low": 1e-4, "high": 1e-2}}
     study: dict[str, object] = {"name": "tiny", "config": "tiny.yaml", "space": space}
-    study["objective"] = {"metric": "val/loss", "direction": "minimize"}
+    study["objective"] = "val/loss"
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     command = ("sweep", "run", str(tmp_path / "study.yaml"), "--folder", "study")
     command += ("--trials", "2", "--workers", "1")

@@ -48,7 +48,7 @@ def test_iminet_is_three_systems_for_each_seed(configs):
 def test_what_is_not_trained_is_ranked_once(configs):
     (job,) = jobs(configs, ["contours"], 3).values()
     assert job.name == "contours/seed0"
-    assert job.command[1:4] == ("vocalsketch.paper.ranked", str(job.folder), "contours")
+    assert job.command[1:4] == ("vocalsketch.paper.plan", str(job.folder), "contours")
 
 
 def test_pretraining_is_done_once_per_seed_and_only_where_a_row_needs_it(configs):
@@ -92,7 +92,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
     assert last.needs == (made["dual/seed1"],)
     member = made["dual/seed1"].folder / "checkpoints" / "best.ckpt"
     module, *told, data, first, second = last.command[1:]
-    assert (module, *told) == ("vocalsketch.paper.ranked", str(last.folder), "ensemble")
+    assert (module, *told) == ("vocalsketch.paper.plan", str(last.folder), "ensemble")
     split = str(configs.parent / "split.json")
     assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
     assert (first, second) == (str(member), "contours")

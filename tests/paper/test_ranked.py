@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from vocalsketch.datasets.open import open_corpus
-from vocalsketch.experiment.ranking import rank
+from vocalsketch.experiment.run import rank
 from vocalsketch.features.audio import load_clip
-from vocalsketch.paper import ranked
+from vocalsketch.paper import plan
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems import load_system
 
@@ -40,7 +40,7 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     """What is twice the same member is weighed as one, and the order is that member's own."""
     data = {"root": str(folder_corpus), "split": "paper", "on_bad_audio": "error"}
     told = (str(tmp_path / "two"), "ensemble", json.dumps(data))
-    ranked.main(*told, "contours", "contours")
+    plan.main(*told, "contours", "contours")
     found = Scores.load(tmp_path / "two" / "scores_test.npz")
     assert (found.system, found.half) == ("ensemble", "test")
     assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"

@@ -18,8 +18,7 @@ from vocalsketch.cli import main
 from vocalsketch.datasets import weights
 from vocalsketch.errors import CheckpointError, DatasetError
 from vocalsketch.features.audible_mel import CompressedMel
-from vocalsketch.models.backbones import Cnn9
-from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.encoder import Cnn9, EncoderGeometry
 from vocalsketch.systems.dual_encoder import DualEncoder
 
 RATE = 44_100

@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.features.mel import PreemphasisedMel
-from vocalsketch.models.backbones import MobileNet
-from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.encoder import EncoderGeometry, MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
 
 WEIGHTS = "random_weights_width_0.2.safetensors"

@@ -10,7 +10,7 @@ import pytest
 from small_networks import RATE, chirp, write_sound
 
 from vocalsketch.errors import AudioError, ConfigError
-from vocalsketch.search import Hit, Index, desktop, play, record, reveal
+from vocalsketch.search import Hit, Index, play, query, record, reveal
 
 
 class PortAudioError(Exception):
@@ -102,7 +102,7 @@ def test_a_file_is_shown_where_it_lies(
         return subprocess.CompletedProcess(command, int(failed))
 
     monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(desktop.subprocess, "run", run)
+    monkeypatch.setattr(query.subprocess, "run", run)
     reveal(Path("/sounds/a b.wav"))
     for command, words in zip(asked, expected, strict=True):
         assert set(words) <= set(command)

@@ -27,7 +27,7 @@ from vocalsketch.systems import load_system
 from vocalsketch.web.libraries import Libraries
 
 lance = pytest.importorskip("lance")
-export_lance = pytest.importorskip("vocalsketch.search.lance_export").export_lance
+export_lance = pytest.importorskip("vocalsketch.search.lance").export_lance
 
 CROWD = 600  # rows of which a vector index is made
 QUERY = chirp(1, 0.7).astype(np.float32), RATE
@@ -120,8 +120,9 @@ def test_tags_words_and_aspects_hold_among_the_nearest(
 
 def test_candidates_are_few_and_rows_that_do_not_count_are_not_exported(root: Path) -> None:
     exported = Index.open(root / "approximate")
-    assert len(exported.near(QUERY, 5, {}).table) < exported.windows == CROWD - 2
-    assert len(exported.near(QUERY, 80, {}).table) == 4 * 80
+    asked = exported.embeddings([QUERY])
+    assert len(exported.near(asked, 5, {}).table) < exported.windows == CROWD - 2
+    assert len(exported.near(asked, 80, {}).table) == 4 * 80
     assert exported.paths()[:1] != ["Kick Drums/it's 000.wav"]
     with pytest.raises(ConfigError, match="No sound is tagged piano"):
         exported.search(*QUERY, tags=["piano"])

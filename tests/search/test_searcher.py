@@ -61,7 +61,7 @@ def test_every_sound_is_ranked_by_the_systems_score_of_the_pair(
 def test_a_long_sound_is_found_by_its_best_window(index: Index, query: np.ndarray) -> None:
     (long,) = (hit for hit in index.search(query, RATE, k=100) if hit.path == "long.wav")
     rows = [row for row, path in enumerate(index.table.column("path")) if path == "long.wav"]
-    windows = index.scores([(prepared(query, RATE), RATE)])[0, rows]
+    windows = index.scores(index.embeddings([(prepared(query, RATE), RATE)]))[0, rows]
     best = int(np.argmax(windows))
     assert (long.start, long.score) == (2.0 * best, float(windows[best]))
     assert (long.duration, long.sample_rate, long.tags) == (6.5, RATE, ())
@@ -375,7 +375,7 @@ def test_the_probabilities_of_a_distance_are_a_softmax_over_the_library(
 ) -> None:
     build_index(library, tmp_path / "index", "contours", progress=False)
     index = Index.open(tmp_path / "index")
-    rows = index.scores([(prepared(query, RATE), RATE)])[0].astype(np.float64)
+    rows = index.scores(index.embeddings([(prepared(query, RATE), RATE)]))[0].astype(np.float64)
     mass = np.exp(rows).sum()
     for hit in index.search(query, RATE, k=6):
         assert hit.probability == pytest.approx(np.exp(hit.score) / mass)
@@ -465,7 +465,7 @@ def test_a_system_of_ones_own_is_indexed_and_searched(
 def test_searching_loads_no_training() -> None:
     code = (
         "import sys, vocalsketch.search as search; [getattr(search, n) for n in search.__all__]\n"
-        "import vocalsketch.search.desktop\n"
+        "import vocalsketch.search.query\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('pytorch_lightning', 'pandas')"
         " or m.startswith(('vocalsketch.datamodules', 'vocalsketch.tasks'))))"
     )

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import read_definition
+from vocalsketch.sweep.run import checked
 
 SHIPPED = sorted((Path(__file__).resolve().parents[2] / "sweeps").glob("*.yaml"))
 OPTIMIZER = "model.init_args.optimizer"
@@ -59,7 +59,7 @@ def test_a_key_of_a_class_that_is_searched_is_known(study_file: Callable[..., Pa
     [
         (
             {"model.init_args.droput": {"type": "float", "low": 0, "high": 1}},
-            "The nearest is 'model.init_args.dropout'",
+            "did you mean 'model.init_args.dropout'",
         ),
         (
             {**MOMENTUM, "optimizer": {**MOMENTUM["optimizer"], "choices": ["torch.optim.Adam"]}},

@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 
 from vocalsketch.errors import AudioError
 from vocalsketch.experiment import run_experiment
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, best_trial, read_definition
 from vocalsketch.sweep.report import export, summarise
+from vocalsketch.sweep.run import checked
 from vocalsketch.sweep.trial import Objective
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
@@ -180,17 +180,15 @@ def test_every_trial_and_the_summary_are_runs_of_one_w_and_b_group(
     summarise(study, tracked)
 
     assert {each["group"] for each in begun} == {"tiny_study"}
-    complete, pruned, summary = (each["run"] for each in begun)
+    complete, summary = (each["run"] for each in begun)
     trials = study.get_trials()
     assert complete.config["trial"] == {
         "number": 0,
         "parameters": {**trials[0].params, "pool": [8, 8]},
     }
     assert complete.summary == {"trial/state": "complete", "trial/value": trials[0].value}
-    assert pruned.summary["trial/state"] == "pruned"
-    assert "Stage 1 does not fit" in pruned.summary["trial/reason"]
     assert summary.summary["best/value"] == trials[0].value
     assert "study/history" in summary.logged
-    assert begun[2]["tags"] == ["corpus=folder"]
-    assert json.loads(json.dumps(summary.config))["space"] == space
+    assert begun[1]["tags"] == ["corpus=folder"]
+    assert json.loads(json.dumps(summary.config))["space"]["pool"] == {**space["pool"], "when": {}}
     assert yaml.safe_load((tmp_path / "best.yaml").read_text())["trainer"]["logger"]

@@ -12,7 +12,8 @@ from matplotlib.image import imread
 from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition, StudyError
-from vocalsketch.sweep.report import summarise, write_history, write_trials
+from vocalsketch.sweep.report import summarise, write_history
+from vocalsketch.sweep.space import drawn
 from vocalsketch.sweep.trials import REASON
 
 
@@ -21,7 +22,7 @@ def searched(study: optuna.Study, definition: Definition) -> optuna.Study:
     """Three complete trials, one of which has a parameter more, and a pruned one."""
     for number, value in enumerate((0.25, 0.5, 0.375)):
         trial = study.ask()
-        definition.parameters.suggest(trial)
+        drawn(definition.space, trial)
         if number == 1:
             trial.suggest_float("momentum", 0.5, 0.5)
         study.tell(trial, value)
@@ -30,16 +31,18 @@ def searched(study: optuna.Study, definition: Definition) -> optuna.Study:
     return study
 
 
-def test_every_trial_is_a_row_with_its_parameters(searched: optuna.Study, tmp_path: Path) -> None:
-    write_trials(searched.get_trials(), tmp_path / "trials.csv")
-    with (tmp_path / "trials.csv").open(newline="") as file:
+def test_every_trial_is_a_row_with_its_parameters(
+    searched: optuna.Study, definition: Definition, tmp_path: Path
+) -> None:
+    summarise(searched, dataclasses.replace(definition, folder=tmp_path))
+    with (tmp_path / "report" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["state"] for row in rows] == ["complete"] * 3 + ["pruned"]
+    assert [row["state"] for row in rows] == ["COMPLETE"] * 3 + ["PRUNED"]
     assert [row["value"] for row in rows] == ["0.25", "0.5", "0.375", ""]
-    assert [row["momentum"] for row in rows] == ["", "0.5", "", ""]
+    assert [row["params_momentum"] for row in rows] == ["", "0.5", "", ""]
     rates = [trial.params["rate"] for trial in searched.get_trials()[:3]]
-    assert [float(row["rate"]) for row in rows[:3]] == rates
-    assert rows[3]["reason"] == "Stage 1 does not fit"
+    assert [float(row["params_rate"]) for row in rows[:3]] == rates
+    assert rows[3]["user_attrs_reason"] == "Stage 1 does not fit"
 
 
 def test_the_history_shows_the_best_so_far_in_the_study_s_direction(

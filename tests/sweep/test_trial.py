@@ -15,7 +15,7 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition, StudyError
-from vocalsketch.sweep.trial import Objective, TrialFailedError, TrialReporter
+from vocalsketch.sweep.trial import Objective, TrialFailedError
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
@@ -138,38 +138,6 @@ def test_a_trial_that_ends_by_itself_says_why_and_leaves_the_worker_running(
 
 
 @pytest.mark.parametrize(
-    ("end", "told", "noted"),
-    [
-        (ConfigError("Stage 3 does not fit"), False, [("pruned", "Stage 3 does not fit")]),
-        (MemoryError(), False, [("failed", "out of memory")]),
-        (VocalSketchError("5 scores are NaN"), True, []),
-        (ValueError("a bug"), True, []),
-    ],
-)
-def test_a_trial_has_one_w_and_b_run_whether_or_not_its_training_began(
-    study: optuna.Study,
-    untracked: Definition,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    end: BaseException,
-    told: bool,
-    noted: list[tuple[str, str]],
-) -> None:
-    made: list[tuple[str, ...]] = []
-    monkeypatch.setattr(
-        "vocalsketch.sweep.trial.track",
-        lambda *_, summary, **__: made.append(tuple(summary.values())),
-    )
-
-    def ends(folder: Path, arguments: list[str], callbacks: list[TrialReporter]) -> Outcome:
-        callbacks[0].told = told  # as of a training that began, and told W&B how it ended
-        raise end
-
-    run(study, untracked, tmp_path, ends)
-    assert made == noted
-
-
-@pytest.mark.parametrize(
     ("end", "raised"),
     [
         (AudioError("bad.wav cannot be read"), AudioError),
@@ -201,9 +169,7 @@ def test_a_trial_beyond_the_total_trains_nothing(
 def test_an_objective_that_is_not_logged_names_those_that_are(
     study: optuna.Study, untracked: Definition, tmp_path: Path
 ) -> None:
-    other = dataclasses.replace(
-        untracked, objective={"metric": "val/mrrr", "direction": "maximize"}
-    )
+    other = dataclasses.replace(untracked, objective="val/mrrr")
     with pytest.raises(StudyError, match="choose val/loss, val/mrr"):
         run(study, other, tmp_path, Runs())
 

@@ -16,9 +16,8 @@ from optuna.trial import TrialState
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.job import Slot
-from vocalsketch.sweep.base import checked
 from vocalsketch.sweep.definition import Definition, StudyError, open_study, read_definition
-from vocalsketch.sweep.run import StudyWatcher, run_study, run_workers
+from vocalsketch.sweep.run import StudyWatcher, checked, run_study, run_workers
 from vocalsketch.sweep.trials import WORKER, take_tally
 
 SLOTS = [Slot("cpu", environment={"OMP_NUM_THREADS": "1"})] * 2

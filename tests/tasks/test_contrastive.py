@@ -11,16 +11,15 @@ import soundfile
 import torch
 import yaml
 from corpora import RATE, tone, write_config
-from mortal import run_in_two_processes
+from mortal import Mortal
 
 from vocalsketch.datamodules.contrastive import ContrastiveBatch
 from vocalsketch.errors import CheckpointError, ConfigError, DatasetError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.mel import PreemphasisedMel
-from vocalsketch.models import backbones
-from vocalsketch.models.backbones import MobileNet
-from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models import encoder
+from vocalsketch.models.encoder import EncoderGeometry, MobileNet
 from vocalsketch.systems.dual_encoder import DualEncoder
 from vocalsketch.tasks import ContrastiveTask
 
@@ -81,8 +80,9 @@ def test_two_processes_take_the_same_steps_as_one(config: Path, tmp_path: Path) 
     more = ["--model.init_args.triplet", "0.5", "--model.init_args.learn_temperature", "true"]
     more += ["--trainer.max_epochs", "4"]
     fit(config, tmp_path / "1", *more)
-    command = ["fit", "--config", str(config), *more, "--run_dir", str(tmp_path / "2")]
-    run_in_two_processes(tmp_path, *command, "--data.init_args.batch_size", "2")
+    more += ["--run_dir", str(tmp_path / "2"), "--data.init_args.batch_size", "2"]
+    more += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
+    Mortal(tmp_path / "life", ("fit", "--config", str(config), *more)).complete()
     one, two = checkpoint(tmp_path / "1"), checkpoint(tmp_path / "2")
     assert one["global_step"] == two["global_step"] == 4
     for name, value in one["state_dict"].items():
@@ -114,7 +114,7 @@ def test_every_config_goes_on_bit_for_bit(
     for variable in ("VOCALSKETCH_ROOT", "VIMSKETCH_ROOT", "QVIM_ROOT"):
         monkeypatch.setenv(variable, root)
     settings = yaml.safe_load(shipped.read_text().replace("mn10", "mn01"))
-    monkeypatch.setattr(backbones, "CNN9_FILTERS", (2, 2, 2, 2))
+    monkeypatch.setattr(encoder, "CNN9_FILTERS", (2, 2, 2, 2))
     settings["data"]["init_args"] |= {"batch_size": 2, "split": "paper", "jobs": 1}
     settings["data"]["init_args"].pop("test_root", None)
     settings["trainer"] |= {"max_epochs": 2, "logger": False, "enable_progress_bar": False}
@@ -324,10 +324,10 @@ def test_a_frozen_backbone_stays_and_is_credited(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights and running means stay those of the release; the projection learns."""
-    monkeypatch.setattr(backbones, "CNN9_FILTERS", (2, 2, 2, 2))
+    monkeypatch.setattr(encoder, "CNN9_FILTERS", (2, 2, 2, 2))
     released = {
         f"embedding_net.conv_block{block}.{kind}{number}.{name}": value
-        for block, maps in enumerate(backbones.Cnn9(), start=1)
+        for block, maps in enumerate(encoder.Cnn9(), start=1)
         for number, pair in enumerate(maps[:2], start=1)
         for kind, layer in (("conv", pair[0]), ("bn", pair[1]))
         for name, value in layer.state_dict().items()
@@ -348,6 +348,6 @@ def test_a_frozen_backbone_stays_and_is_credited(
         for name, value in held["state_dict"].items()
         if name.startswith(prefix)
     }
-    assert_alike(found, backbones.Cnn9.released(released))
+    assert_alike(found, encoder.Cnn9.released(released))
     assert len(held["optimizer_states"][0]["state"]) == 4  # weight and bias of two projections
     assert "Ma and Lerch" in held["vocalsketch"]["provenance"]["licence"]

@@ -174,8 +174,8 @@ def test_figures_count_each_task_once_and_have_intervals() -> None:
     [
         ("tasks: 0", "tasks is 0"),
         ("task: 3", "task is 3"),
-        ("tasks: [", "no study"),
-        ("5", "no study"),
+        ("tasks: [", "is no YAML"),
+        ("5", "is no YAML"),
     ],
 )
 def test_a_study_that_cannot_be_read_is_refused(tmp_path: Path, text: str, reason: str) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from vocalsketch.commands.actions import RAY, Options
 
-INTERRUPTED = 130
 OPTIONS: Options = {
     "--library! DIR": (Path, "a folder of sounds; imitations of them are synthesised"),
     "--imitations DIR": (
@@ -30,9 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     names = ("people", "most", "epochs", "seed", "jobs", "ray")
     adaptation = Adaptation(**{name: getattr(arguments, name) for name in names})
     done = adaptation.run(arguments.library, arguments.imitations, arguments.out, arguments.system)
-    if done.interrupted:
-        print("Interrupted: the same command goes on.")
-        return INTERRUPTED
     for kind, before in done.before.items():
         print(f"{kind}: MRR {before:.3f} before, {done.after[kind]:.3f} after")
     if done.helped:

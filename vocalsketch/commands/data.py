@@ -8,14 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import RAY, Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
 from vocalsketch.spread.threads import available_cores
 
 if TYPE_CHECKING:
-    from vocalsketch.datasets.inventory import AudioFile, Inventory
+    from vocalsketch.datasets.labelled import LabelledClip
+    from vocalsketch.datasets.open import Inventory
+    from vocalsketch.datasets.records import Imitation, Sound
 
 IDS_SHOWN = 10
 DOWNLOADS = (
@@ -43,7 +45,7 @@ def _info(arguments: argparse.Namespace) -> int:
     import pandas as pd
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
     from vocalsketch.features.audio import read_header
 
     inventory = take_inventory(arguments.root)
@@ -58,7 +60,8 @@ def _info(arguments: argparse.Namespace) -> int:
     files = pd.DataFrame(rows, columns=columns).astype({"rate": "Int64", "channels": "Int64"})
     corpus, kinds = inventory.corpus, files["kind"].unique()
     print(f"corpus={corpus.name} in {corpus.root}: {inventory.title}\n")
-    lines = [[inventory.grouped_by, *(title for kind in kinds for title in (kind, "hours"))]]
+    grouped_by = "class" if "clips" in kinds else "category"
+    lines = [[grouped_by, *(title for kind in kinds for title in (kind, "hours"))]]
     for group in (*files["group"].unique(), None):
         cells = []
         for kind in kinds:
@@ -73,8 +76,6 @@ def _info(arguments: argparse.Namespace) -> int:
         unreadable = list(of_kind["id"][of_kind["rate"].isna()])
         if unreadable:
             print(f"{kind} that cannot be read: {_shown(unreadable)}")
-    for note in inventory.notes:
-        print(note)
     _print_left_out(inventory)
     return 0
 
@@ -89,7 +90,8 @@ def _print_left_out(inventory: "Inventory") -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from vocalsketch.datasets.inventory import take_inventory
+    from vocalsketch.datasets.open import take_inventory
+    from vocalsketch.datasets.records import Corpus
 
     jobs = available_cores() if arguments.jobs is None else arguments.jobs
     if jobs < 1:
@@ -102,7 +104,7 @@ def _check(arguments: argparse.Namespace) -> int:
     broken += inventory.damaged
     for text in broken:
         print(text)
-    if inventory.grouped_by == "category":
+    if isinstance(inventory.corpus, Corpus):
         _print_left_out(inventory)
     elif inventory.others:  # what else is left out of these sets is broken, and named above
         print(counted(inventory.others))
@@ -110,7 +112,7 @@ def _check(arguments: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _complaint(record: "AudioFile") -> str:
+def _complaint(record: "Sound | Imitation | LabelledClip") -> str:
     from vocalsketch.features.audio import check_audio
 
     try:
@@ -264,4 +266,3 @@ ACTIONS = {
         "copy the everyday originals into VocalSketch under its names", _import_everyday, IMPORT
     ),
 }
-run = run_action

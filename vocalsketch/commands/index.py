@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import RAY, Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
@@ -35,7 +35,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Index
-    from vocalsketch.search.lance_export import EXACT_BELOW, export_lance
+    from vocalsketch.search.lance import EXACT_BELOW, export_lance
 
     indexes = [Index.open(each) for each in arguments.indexes]
     if export_lance(indexes, arguments.out):
@@ -144,4 +144,3 @@ ACTIONS = {
     ),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
-run = run_action

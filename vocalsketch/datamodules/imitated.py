@@ -15,10 +15,10 @@ import soundfile
 from tqdm import tqdm
 
 from vocalsketch.datasets.discovery import Listing, counted, list_audio
-from vocalsketch.datasets.folder import load_folder
+from vocalsketch.datasets.imitation_sets import load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE as PROCEDURAL_RATE
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE as PROCEDURAL_RATE
 from vocalsketch.errors import AudioError, DatasetError, refuse_below
 from vocalsketch.features.audio import read_audio
 from vocalsketch.files import cache_folder, locked, write_table, written_whole

@@ -46,14 +46,21 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
         if limit is None:
             limit = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
         left = limit
-        for name, size, content in _zipped(archive) if _is_zip(archive) else _tarred(archive):
+        members = _zipped if archive.suffix.lower() == ".zip" else _tarred
+        for name, size, content in members(archive):
             left -= size + _MEMBER_COST
-            why = f"brings it to more than {limit:,} bytes, which no audio does"
-            why = _unsafe(name) or (why if left < 0 else "")
-            if why or content is None:
+            anywhere = PureWindowsPath(name)  # which takes both / and \\ to part folders
+            absolute = bool(PurePosixPath(name).is_absolute() or anywhere.anchor)
+            faults = {
+                "is an absolute path": absolute,
+                "leads out of the folder": ".." in anywhere.parts,
+                f"brings it to more than {limit:,} bytes, which no audio does": left < 0,
+            }
+            why = next((text for text, found in faults.items() if found), "is a link or a device")
+            if content is None or any(faults.values()):
                 raise DatasetError(
-                    f"{archive.name} holds {name!r}, which {why or 'is a link or a device'}: the "
-                    "archive was refused. Download it again from its source."
+                    f"{archive.name} holds {name!r}, which {why}: the archive was refused. "
+                    "Download it again from its source."
                 )
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,10 +75,6 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
             f"Cannot unpack or read {archive} ({error.strerror or error}): "
             "check its folder and the space left."
         ) from error
-
-
-def _is_zip(archive: Path) -> bool:
-    return archive.suffix.lower() == ".zip"
 
 
 def _zipped(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
@@ -92,14 +95,6 @@ def _tarred(archive: Path) -> Iterator[tuple[str, int, IO[bytes] | None]]:
                 yield member.name, member.size, content
         while tar.fileobj is not None and tar.fileobj.read(2**20):  # to the checksum at its end
             pass
-
-
-def _unsafe(name: str) -> str:
-    """Return why a member's name is none of a file inside its folder; empty where it is."""
-    anywhere = PureWindowsPath(name)  # which takes both / and \ to part folders
-    if PurePosixPath(name).is_absolute() or anywhere.anchor:
-        return "is an absolute path"
-    return "leads out of the folder" if ".." in anywhere.parts else ""
 
 
 def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:

@@ -125,12 +125,7 @@ def download(published: Published, out: Path) -> Download:
 
 
 def download_weights(name: str, out: Path) -> Download:
-    """Fetch a network's weights, of ``weights.BACKBONES``, as ``out``, whole or not at all.
-
-    Raises:
-        DatasetError: They cannot be reached, or are damaged.
-        StorageError: The disk is full or ``out`` cannot be written.
-    """
+    """Fetch a network's weights, of ``weights.BACKBONES``; otherwise as ``download_file``."""
     if name in WEIGHTS:
         return download_file(WEIGHTS[name], out)
     known = out.is_file()

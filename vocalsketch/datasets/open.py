@@ -1,21 +1,42 @@
-"""The registry of layouts: what lies at a path, what it lacks, and the corpus in it."""
+"""The registry of layouts: what lies at a path, what it lacks, and the corpus or clips in it."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from vocalsketch.datasets.discovery import SUFFIXES, suffix_of
-from vocalsketch.datasets.folder import CSV, CSV_COLUMNS, FOLDER
-from vocalsketch.datasets.imitation_sets import QVIM, VIMSKETCH, VOCAL_IMITATION_SET
-from vocalsketch.datasets.labelled import URBANSOUND8K
-from vocalsketch.datasets.records import MERGE, Corpus, Layout, OnBadAudio, single_categories
+from vocalsketch.datasets.discovery import SUFFIXES, Listing, list_audio, suffix_of
+from vocalsketch.datasets.imitation_sets import (
+    CSV,
+    CSV_COLUMNS,
+    FOLDER,
+    QVIM,
+    VIMSKETCH,
+    VOCAL_IMITATION_SET,
+)
+from vocalsketch.datasets.labelled import (
+    URBANSOUND8K,
+    LabelledClip,
+    LabelledCorpus,
+    load_urbansound8k,
+)
+from vocalsketch.datasets.records import (
+    FILE_GONE,
+    MERGE,
+    Corpus,
+    Imitation,
+    Layout,
+    OnBadAudio,
+    Sound,
+    single_categories,
+)
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.datasets.vocalsketch import VOCALSKETCH, load_vocalsketch
-from vocalsketch.datasets.voxforge import VOXFORGE
+from vocalsketch.datasets.voxforge import LANGUAGES, VOXFORGE, language_folder, load_voxforge
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"
@@ -26,6 +47,9 @@ LAYOUTS = (
     *(VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM),
     *(URBANSOUND8K, FOLDER, CSV, VOXFORGE),
 )
+
+NO_PART = "sounds in its folder that are no part of it"
+_DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
 
 
 def layout_of(root: Path) -> Layout | None:
@@ -100,7 +124,16 @@ def join(development: Corpus, test: Corpus) -> Corpus:
                 f"{whole.root} ({whole.name}) includes {part.name}, which {part.root} is: sounds "
                 "that train would be tested. Choose another corpus for one side."
             )
-    first, second = _prefixed(development, development.name), _prefixed(test, test.name)
+
+    def prefixed(corpus: Corpus, prefix: str) -> Corpus:
+        sounds = [replace(each, id=f"{prefix}/{each.id}") for each in corpus.sounds]
+        imitations = [
+            replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
+            for each in corpus.imitations
+        ]
+        return replace(corpus, sounds=tuple(sounds), imitations=tuple(imitations))
+
+    first, second = prefixed(development, development.name), prefixed(test, test.name)
     here, there = ({s.path.resolve() for s in each.sounds} for each in (first, second))
     if here & there or first.name == second.name != "folder":
         raise DatasetError(
@@ -108,7 +141,7 @@ def join(development: Corpus, test: Corpus) -> Corpus:
             "Give test_root another corpus, or divide one corpus by its split."
         )
     if first.name == second.name:
-        second = _prefixed(test, f"{test.name}-2")
+        second = prefixed(test, f"{test.name}-2")
     reasons = first.missing | second.missing
     return Corpus(
         f"{development.name}+{test.name}",
@@ -117,17 +150,6 @@ def join(development: Corpus, test: Corpus) -> Corpus:
         first.imitations + second.imitations,
         {each: first.missing.get(each, ()) + second.missing.get(each, ()) for each in reasons},
         held_out=frozenset(sound.id for sound in second.sounds),
-    )
-
-
-def _prefixed(corpus: Corpus, prefix: str) -> Corpus:
-    return replace(
-        corpus,
-        sounds=tuple(replace(each, id=f"{prefix}/{each.id}") for each in corpus.sounds),
-        imitations=tuple(
-            replace(each, id=f"{prefix}/{each.id}", sound_id=f"{prefix}/{each.sound_id}")
-            for each in corpus.imitations
-        ),
     )
 
 
@@ -182,3 +204,60 @@ def _about_file(path: Path) -> str:
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"
     return "is a file of another kind, or none" if path.exists() else "does not exist"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The audio of a data set."""
+
+    corpus: Corpus | LabelledCorpus
+    title: str  # what people call its layout
+    # of each its category or class, its kind (``sounds``, ``imitations`` or ``clips``), its record
+    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
+    left_out: Mapping[str, list[str]]  # what is lacking or not used, by reason
+    others: Mapping[str, int]  # hidden or no sounds, by suffix
+
+    @property
+    def damaged(self) -> list[str]:
+        """What the data set ought to hold and does not, each with the reason."""
+        reasons = [reason for reason in self.left_out if reason in _DAMAGE]
+        return [f"{name}: {reason}" for reason in reasons for name in self.left_out[reason]]
+
+
+def take_inventory(root: str | Path) -> Inventory:
+    """List the audio of a data set of any layout without decoding it; absent files are listed too.
+
+    Raises:
+        DatasetError: No data set lies there, or nothing of it is left.
+    """
+    path = root_of(root)
+    layout = layout_of(path)
+    if layout is None:
+        raise DatasetError(describe(path, imitated=False))
+    clips = None
+    if layout.name == VOXFORGE.name:
+        present = [name for name in LANGUAGES if language_folder(path, name).is_dir()]
+        clips = load_voxforge(path, present, limit=None)
+    elif layout.load is None:
+        clips = load_urbansound8k(path, "skip")
+    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
+    corpus: Corpus | LabelledCorpus
+    if clips is not None:
+        corpus = clips
+        files = [(clip.label, "clips", clip) for clip in clips.clips]
+        missing = clips.skipped
+    else:
+        corpus = imitated = open_corpus(path, on_bad_audio="skip")
+        category = {sound.id: sound.category for sound in imitated.sounds}
+        files = [(sound.category, "sounds", sound) for sound in imitated.sounds]
+        files += [(category[each.sound_id], "imitations", each) for each in imitated.imitations]
+        missing = imitated.missing
+    used = {os.path.realpath(record.path) for _, _, record in files}
+    found = list_audio(path) if path.is_dir() else Listing()
+    left_out = defaultdict(list, {reason: list(names) for reason, names in missing.items()})
+    for name, reason in found.unusable.items():
+        left_out[reason].append(name)
+    for each in found.files:
+        if os.path.realpath(path / each.path) not in used:
+            left_out[NO_PART].append(each.path)
+    return Inventory(corpus, layout.title, files, left_out, found.others)

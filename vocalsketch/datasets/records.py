@@ -187,7 +187,13 @@ class Tree(Files):
         sounds = self.sounds.values()
         ordered = tuple(sorted(sounds, key=lambda sound: (sound.category, sound.id)))
         if self._faults:
-            raise self._refusal(ordered)
+            for category in single_categories(ordered):
+                self.fault("has a category of one sound", repr(category), MERGE)
+            lines = [
+                f"{what}: {named(dict.fromkeys(names))}. {remedy}"
+                for (what, remedy), names in self._faults.items()
+            ]
+            raise DatasetError("\n- it ".join([f"{self.source} cannot be used as it is:", *lines]))
         place = {sound.id: position for position, sound in enumerate(ordered)}
         kept = sorted(
             (each for each in self.imitations.values() if each.sound_id in place),
@@ -201,16 +207,6 @@ class Tree(Files):
                 counts = f" ({counts})" if counts else ""
                 raise DatasetError(f"No {noun} was found in {self.source}{counts}.")
         return Corpus(name, self.source, ordered, tuple(kept), lacking)
-
-    def _refusal(self, sounds: Iterable[Sound]) -> DatasetError:
-        """Return what was noted, and with it which categories have a single sound."""
-        for category in single_categories(sounds):
-            self.fault("has a category of one sound", repr(category), MERGE)
-        lines = [
-            f"{what}: {named(dict.fromkeys(names))}. {remedy}"
-            for (what, remedy), names in self._faults.items()
-        ]
-        return DatasetError("\n- it ".join([f"{self.source} cannot be used as it is:", *lines]))
 
 
 def single_categories(sounds: Iterable[Sound]) -> list[str]:

@@ -42,8 +42,7 @@ def load_voxforge(
     No audio is decoded. Archives that are not unpacked yet are unpacked beside themselves, or in
     the cache folder where nothing can be written there. The order of languages gives the class
     indices. Of more than ``limit`` clips of a language (None: no limit) the seed chooses, round the
-    speakers, one clip each, so that as many people as possible are heard, and for each language on
-    its own.
+    speakers, one clip each, so that as many people as possible are heard.
 
     Raises:
         ConfigError: ``languages`` is empty or names one twice, or ``limit`` is below 1.
@@ -70,7 +69,12 @@ def load_voxforge(
         clips += usable[:limit]
     listed = {reason: tuple(names) for reason, names in skipped.items() if names}
     if empty:
-        raise _nothing_usable(root, empty, listed)
+        passed = "; ".join(f"{len(names)} x {reason}" for reason, names in listed.items())
+        raise DatasetError(
+            f"No usable clip of {', '.join(empty)} in {root} (passed over: {passed or 'nothing'}). "
+            "Give the folder that holds one folder per language, name only languages that it has, "
+            "or run: vocalsketch data download voxforge"
+        )
     clips.sort(key=lambda clip: clip.id)
     name = name_at(root, VOXFORGE.name)
     return LabelledCorpus(name, root, tuple(languages), tuple(clips), listed)
@@ -79,10 +83,8 @@ def load_voxforge(
 def speaker_of(submission: str) -> str:
     """Return the speaker's name: what stands before the first ``-`` of a submission's name.
 
-    'anonymous' is no person: very many people sent in under that name. As one speaker they would
-    all have to stand on the same side of a split and upset its shares, so each anonymous
-    submission counts as a speaker of its own. That one person sent in two anonymous submissions,
-    which a split may then part, cannot be known.
+    'anonymous' is no person: very many people sent in under that name, and would all have to stand
+    on the same side of a split. So each anonymous submission counts as a speaker of its own.
     """
     speaker = submission.partition("-")[0]
     anonymous = speaker.casefold().startswith(_ANONYMOUS)
@@ -147,19 +149,6 @@ def clips_of(submission: Path, language: str, skipped: dict[str, list[str]]) -> 
     if not found:
         skipped["no audio folder, or nothing in it"].append(f"{language}/{submission.name}")
     return list(clips.values())
-
-
-def _nothing_usable(
-    root: Path, empty: list[str], skipped: dict[str, tuple[str, ...]]
-) -> DatasetError:
-    present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    passed = "; ".join(f"{len(names)} x {reason}" for reason, names in skipped.items())
-    return DatasetError(
-        f"No usable clip of {', '.join(empty)} in {root} (folders found: "
-        f"{', '.join(present) or 'none'}; passed over: {passed or 'nothing'}). "
-        "Give the folder that holds one folder per language, name only languages that it has, "
-        "or run: vocalsketch data download voxforge"
-    )
 
 
 VOXFORGE = Layout(

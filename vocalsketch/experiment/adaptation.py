@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 import yaml
 
 from vocalsketch.datamodules.imitated import imitated_corpus
-from vocalsketch.datasets.folder import CSV_COLUMNS, load_csv, load_folder
+from vocalsketch.datasets.imitation_sets import CSV_COLUMNS, load_csv, load_folder
 from vocalsketch.datasets.records import Corpus
 from vocalsketch.datasets.splits import Split, read_manifest, write_manifest
-from vocalsketch.errors import ConfigError, DatasetError
-from vocalsketch.experiment.ranking import rank
-from vocalsketch.experiment.run import run_experiment
+from vocalsketch.errors import ConfigError, DatasetError, refuse_below
+from vocalsketch.experiment.run import rank, run_experiment
 from vocalsketch.files import make_folder, write_table, write_text
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.checkpoints import SAVED
@@ -32,12 +30,11 @@ RECIPE = Path(__file__).with_name("adapt.yaml")
 
 
 class Adapted(NamedTuple):
-    """What adapting came to; nothing is decided where Ctrl-C ended a training."""
+    """What adapting came to."""
 
-    before: Mapping[str, float] = {}  # MRR of held-out sounds by kind of imitation
-    after: Mapping[str, float] = {}  # by the adapted system
-    helped: bool = False  # it rose for one kind and fell for none
-    interrupted: bool = False
+    before: Mapping[str, float]  # MRR of held-out sounds by kind of imitation
+    after: Mapping[str, float]  # by the adapted system
+    helped: bool  # it rose for one kind and fell for none
 
 
 @dataclass(frozen=True)
@@ -64,19 +61,20 @@ class Adaptation:
     ray: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("people", 2), ("most", FEWEST), ("epochs", 1)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}: give {least} or more.")
+        refuse_below(2, people=self.people)
+        refuse_below(FEWEST, most=self.most)
+        refuse_below(1, epochs=self.epochs)
 
     def run(self, library: Path, imitations: Path | None, out: Path, system: str) -> Adapted:
         """Adapt a system, as ``load_system`` takes it, to a library, a folder of sounds.
 
-        A call that was interrupted is gone on with. ``imitations`` are recorded ones in the folder
+        ``imitations`` are recorded ones in the folder
         layout, of these sounds or others; ``out`` keeps the system and all made on the way.
 
         Raises:
             ConfigError: Nothing of the system can be adapted, or ``out`` is of other sounds.
             DatasetError: There are too few sounds.
+            KeyboardInterrupt: Ctrl-C ended a training; the same call goes on.
         """
         begun = load_system(system)
         encoders = [n for n, each in enumerate(_parts(begun)) if _settings(each)]
@@ -87,16 +85,15 @@ class Adaptation:
         before = _ranked(out, "before", begun)
         adapted = deepcopy(begun)
         for number in encoders:
-            part = _parts(adapted)[number]
-            if self._fit(part, out, f"encoder{number + 1}"):
-                return Adapted(interrupted=True)
+            self._fit(_parts(adapted)[number], out, f"encoder{number + 1}")
         after = _ranked(out, "after", adapted)
         helped = after != before and all(after[kind] >= mrr for kind, mrr in before.items())
         kept = adapted if helped else begun
         kept.save(out / SAVED, {**begun.provenance, "adapted_to": str(library)} if helped else None)
-        report = {"library": str(library), "before": before, "after": after, "helped": helped}
+        done = Adapted(before, after, helped)
+        report = {"library": str(library), **done._asdict()}
         write_text(out / "adapted.json", json.dumps(report, indent=2) + "\n")
-        return Adapted(before, after, helped)
+        return done
 
     def _prepare(self, library: Path, imitations: Path | None, pairs: Path, manifest: Path) -> None:
         """Write the table of all pairs, and which of them train."""
@@ -139,26 +136,20 @@ class Adaptation:
             parts["test_sounds" if sound.id in held else "development_sounds"].append(sound.id)
         return Split("held out", corpus.name, **{name: tuple(ids) for name, ids in parts.items()})
 
-    def _fit(self, part: System, out: Path, name: str) -> bool:
-        """Train an encoder and move its weights halfway; return whether Ctrl-C ended it."""
+    def _fit(self, part: System, out: Path, name: str) -> None:
+        """Train an encoder and move its weights halfway."""
         start, config, run = out / f"{name}_start.safetensors", out / f"{name}.yaml", out / name
         part.save(start)
         write_text(config, yaml.safe_dump(self._config(part, out, start)))
         arguments = ["--config", str(RECIPE), "--config", str(config), "--name", name]
         arguments += ["--run_dir", str(run), "--ckpt_path", "last", "--test_after_fit", "false"]
-        outcome = run_experiment("fit", arguments)
-        if not outcome.interrupted:
-            trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
+        if run_experiment("fit", arguments).interrupted:
+            raise KeyboardInterrupt
+        trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
+        for key, value in part.state_dict().items():
             # halfway keeps what it knew of other sounds (Wortsman et al., CVPR 2022)
-            part.load_state_dict(
-                {
-                    name: torch.lerp(value, trained[name], 0.5)
-                    if value.is_floating_point()
-                    else value
-                    for name, value in part.state_dict().items()
-                }
-            )
-        return outcome.interrupted
+            if value.is_floating_point():
+                value.lerp_(trained[key], 0.5)
 
     def _config(self, part: System, out: Path, start: Path) -> dict[str, Any]:
         """Return what ``adapt.yaml`` leaves open."""

@@ -1,104 +1,49 @@
 """A config as nested mappings: read from YAML, checked, changed by dotted key, written."""
 
-import copy
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from vocalsketch.datasets.tables import encoding_of
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import read_regular
 
 Tree = dict[str, Any]
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # what pydantic calls a strange key
-MOST_VALUES = 100_000  # with every alias written out; a config has some hundred
-
-
-def read_config_text(path: Path) -> str:
-    """Return the text of a YAML file; what is no YAML at all is left to those who parse it.
-
-    Raises:
-        ConfigError: It cannot be read, is not UTF-8, has a key twice in one mapping, or its aliases
-            stand for more values than any config has.
-    """
-    try:
-        text = _decoded(path, read_regular(path))
-    except OSError as error:
-        raise ConfigError(f"Cannot read {path} ({error.strerror}): check the path.") from error
-    with suppress(yaml.YAMLError):
-        _check_nodes(path, yaml.compose(text, Loader=yaml.SafeLoader))
-    return text
-
-
-def _decoded(path: Path, content: bytes) -> str:
-    encoding = encoding_of(content).upper()
-    try:
-        if encoding.startswith(("UTF-8", "WINDOWS")):
-            return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"in line {line} the byte 0x{content[error.start]:02x}"
-        encoding = f"another encoding, such as Latin-1 or Windows-1252 ({found})"
-    raise ConfigError(f"{path} is not UTF-8 but {encoding}: save it as UTF-8.")
-
-
-def _check_nodes(path: Path, root: yaml.Node | None) -> None:
-    """Look at every value that a document stands for, its aliases written out."""
-    ahead, seen = [("", root)], 0
-    while ahead:
-        prefix, node = ahead.pop()
-        seen += 1
-        if seen > MOST_VALUES:
-            raise ConfigError(
-                f"{path} stands for more than {MOST_VALUES:,} values where its aliases (*name) "
-                "are written out: write what they stand for."
-            )
-        if isinstance(node, yaml.SequenceNode):
-            ahead += [(f"{prefix}{number}.", child) for number, child in enumerate(node.value)]
-        elif isinstance(node, yaml.MappingNode):
-            lines: dict[str, int] = {}
-            for key, value in node.value:
-                name, line = f"{prefix}{key.value}", key.start_mark.line + 1
-                if name in lines:
-                    raise ConfigError(
-                        f"{path} gives {name} twice, in lines {lines[name]} and {line}: the first "
-                        "would be lost. Keep one, or put both values under one key."
-                    )
-                lines[name] = line
-                ahead.append((f"{name}.", value))
 
 
 def read_tree(paths: Sequence[Path]) -> Tree:
-    """Read configs, each laid over the ones before it; ``${...}`` stays as written.
-
-    Raises:
-        ConfigError: A file is missing, is no YAML, or holds no mapping.
-    """
-    tree: Tree = {}
-    for path in paths:
-        tree = _laid_over(tree, read_mapping(path))
-    return tree
+    """Read configs, each laid over the ones before it."""
+    return reduce(_laid_over, map(read_mapping, paths), {})
 
 
 def read_mapping(path: Path) -> Tree:
-    """Read one YAML file that holds a mapping.
+    """Read one YAML file that holds a mapping; ``${...}`` stays as written.
 
     Raises:
-        ConfigError: The file is missing, is no YAML, or holds no mapping.
+        ConfigError: It cannot be read, is no YAML, holds no mapping, has a key twice, or its
+            aliases stand for thousands of values.
     """
     try:
-        content = yaml.safe_load(read_config_text(path))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
+        text = read_regular(path).decode("utf-8-sig")
+        content = OmegaConf.to_container(OmegaConf.create(text))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path} ({error.strerror}): check the path.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path} is not UTF-8 (line {line}): save it as UTF-8.") from error
+    except (yaml.YAMLError, OmegaConfBaseException, AssertionError) as error:
+        raise ConfigError(f"{path} is no YAML that can be read: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {type(content).__name__}, not keys and values.")
-    return content
+    return content  # type: ignore[return-value]  # whose keys are texts
 
 
 def write_tree(tree: Tree) -> str:
@@ -113,12 +58,19 @@ def assigned(tree: Tree, values: Mapping[str, Any]) -> Tree:
     the ``init_args`` of the class that was there. Class paths are set first.
 
     Raises:
-        ConfigError: A key leads through a plain value, or past the end of a list.
+        ConfigError: A key leads past the end of a list.
     """
-    changed = copy.deepcopy(tree)
+    config = OmegaConf.create(tree)
     for key in sorted(values, key=lambda key: not key.endswith("class_path")):
-        _assign(changed, key, copy.deepcopy(values[key]))
-    return changed
+        parent, _, last = key.rpartition(".")
+        if last == "class_path" and OmegaConf.select(config, key) != values[key]:
+            (OmegaConf.select(config, parent) or {}).pop("init_args", None)
+        try:
+            OmegaConf.update(config, key, values[key], merge=False, force_add=True)
+        except (TypeError, ValueError, OmegaConfBaseException) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"Config key {key!r} leads nowhere: {reason}.") from error
+    return OmegaConf.to_container(config)  # type: ignore[return-value]  # a mapping, as it was
 
 
 def values_of(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -132,31 +84,6 @@ def values_of(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield f"{prefix}{name}", child
         if isinstance(child, dict | list):
             yield from values_of(child, f"{prefix}{name}.")
-
-
-def _assign(tree: Tree, key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    node: Any = tree
-    for name in parents:
-        place = _place(node, name, key)
-        if isinstance(node, dict) and node.get(place) is None:
-            node[place] = {}
-        node = node[place]
-    place = _place(node, last, key)
-    if last == "class_path" and node.get(place) != value:
-        node.pop("init_args", None)
-    node[place] = value
-
-
-def _place(node: Any, name: str, key: str) -> Any:
-    """Return what a part of a key is in a node: itself in a mapping, a number in a list."""
-    if isinstance(node, dict):
-        return name
-    if not isinstance(node, list):
-        raise ConfigError(f"Config key {key!r} leads into {node!r}, which is a plain value.")
-    if not name.isdigit() or int(name) >= len(node):
-        raise ConfigError(f"Config key {key!r}: {name!r} is no index into a list of {len(node)}.")
-    return int(name)
 
 
 def _laid_over(below: Tree, above: Tree) -> Tree:
@@ -193,7 +120,7 @@ def invalid(error: ValidationError, what: str, known: Collection[str]) -> Config
     found = error.errors()
     first = next((each for each in found if each["type"] in UNKNOWN), found[0])
     key, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-    if first["type"] in UNKNOWN:
+    if first["type"] in UNKNOWN and len(first["loc"]) == 1:
         return ConfigError(f"No key {key!r} in {what}: {remedy(key, known)}")
     if first["type"] in ("missing", "missing_argument"):
         return ConfigError(f"{what} has no {key!r}.")

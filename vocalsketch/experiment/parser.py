@@ -4,6 +4,7 @@ import argparse
 import inspect
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.training import EpochSeed
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.experiment.config import read_config_text, remedy
+from vocalsketch.experiment.config import read_mapping, remedy
 from vocalsketch.experiment.refusals import is_raised_by, refusals_explained
-from vocalsketch.experiment.resumption import WholeCheckpoints
-from vocalsketch.experiment.run_folder import RunFolder, choose_run_folder
+from vocalsketch.experiment.run_folder import RunFolder, WholeCheckpoints, choose_run_folder
 from vocalsketch.systems.registry import EXTENSIONS, extensions
 
 # what is about a run as a whole
@@ -59,7 +59,7 @@ class ExperimentCLI(LightningCLI):
         self.configs = _configs(arguments)
         for each in self.configs:
             if _is_there(each):  # what is none, the parser says best
-                read_config_text(Path(each))
+                read_mapping(Path(each))
         jsonargparse.set_parsing_settings(omegaconf_absolute_to_relative_paths=True)
         restrict_parser()
         super().__init__(
@@ -102,7 +102,7 @@ class ExperimentCLI(LightningCLI):
         except argparse.ArgumentError as error:
             known = parser.get_defaults(skip_validation=True).keys()
             keys = {key.split(".")[0] for key in known}
-            raise config_error(str(error), keys, self.configs) from error
+            raise config_error(str(error), keys) from error
         except OmegaConfBaseException as error:
             raise ConfigError(f"A ${{...}} of the config cannot be resolved: {error}") from error
         seed = self.config.seed_everything
@@ -124,7 +124,8 @@ class ExperimentCLI(LightningCLI):
             raise
         finally:
             if not hasattr(self, "trainer") and self.config.run_dir is None:
-                self.folder.drop_if_empty()
+                with suppress(OSError):  # of a folder that holds something
+                    self.folder.path.rmdir()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer; what it or the machine does not allow is the config's fault."""
@@ -189,11 +190,10 @@ GIVEN = re.compile(r"^\s*Given value: (?!NestedArg)(.*)$", re.MULTILINE)
 # the parser tries None as well wherever a value may be left out, and quotes the value whole
 NOISE = re.compile(r"Expected a <class 'NoneType'>|Given value|Does not validate|Subtypes:|Errors:")
 NOTHING_GIVEN = "the following arguments are required: data, model"
-UNREADABLE = "Problems parsing config:"
 
 
-def config_error(message: str, keys: Collection[str], configs: Sequence[str] = ()) -> ConfigError:
-    """Return the parser's complaint about the given config files as one clear error.
+def config_error(message: str, keys: Collection[str]) -> ConfigError:
+    """Return the parser's complaint about a config as one clear error.
 
     ``keys`` are those that a config may have at its top.
     """
@@ -207,9 +207,6 @@ def config_error(message: str, keys: Collection[str], configs: Sequence[str] = (
     unknown = UNKNOWN_OPTION.search(message)
     if unknown:
         return _unknown_key(message, unknown, keys)
-    if message.startswith(UNREADABLE):
-        reason = " ".join(message.removeprefix(UNREADABLE).split())
-        return ConfigError(f"{' or '.join(configs)} is no YAML that can be read: {reason}")
     if NOTHING_GIVEN in message:
         return ConfigError(
             "There is no experiment to run: give --config FILE, such as conf/iminet_tied.yaml."

@@ -1,20 +1,17 @@
 """What Lightning and torch say: noise left out, refusals in one line and early."""
 
-import difflib
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 
 from vocalsketch.datamodules import ClassificationDataModule
 from vocalsketch.errors import ConfigError
-from vocalsketch.tasks import SiameseTask
 
 NOISE = (
     # Lightning's own use of what its dependencies deprecate
@@ -57,7 +54,6 @@ LIBRARIES = (
     "torch.utils.data.",  # of a worker that died, wherever the signal finds this process
 )
 KINDS = (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError)
-METRICS = ("train/loss", "val/loss", "val/mrr", "val/accuracy")
 OUT_OF_MEMORY = re.compile(r"out of memory|allocate memory", re.IGNORECASE)
 
 
@@ -87,7 +83,7 @@ def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
     return f"{module}.".startswith(packages)
 
 
-def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, test: bool) -> None:
+def check_fit(settings: Any, data: pl.LightningDataModule, test: bool) -> None:
     """Refuse what Lightning would notice after an epoch, or not at all.
 
     ``settings`` are the config's ``trainer``; ``test`` is whether the test half is ranked at last.
@@ -95,10 +91,6 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
     Raises:
         ConfigError: A setting leaves nothing to train, to validate or to rank.
     """
-    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
-        value = getattr(settings, key)
-        if value is not None and value < 1:
-            raise ConfigError(f"trainer.{key} is {value}: give a whole number from 1.")
     validates = not (isinstance(data, ClassificationDataModule) and not data.validates)
     for part, used in (("train", True), ("val", validates), ("test", test)):
         if used and getattr(settings, f"limit_{part}_batches") == 0:
@@ -112,36 +104,6 @@ def check_fit(settings: Any, data: pl.LightningDataModule, trainer: pl.Trainer, 
             f"trainer.overfit_batches is {settings.overfit_batches}: Lightning would replace how "
             "batches are drawn, which pairs need. Give trainer.limit_train_batches instead."
         )
-    _check_monitors(trainer)
-
-
-def check_validation(trainer: pl.Trainer) -> None:
-    """Refuse, once it is loaded, a part of the validation half where its whole is needed.
-
-    Raises:
-        ConfigError: A callback monitors what only the whole half gives.
-    """
-    loader = trainer.val_dataloaders
-    monitored = [str(getattr(each, "monitor", "")) for each in trainer.callbacks]  # type: ignore[attr-defined]  # as below
-    of_pairs = isinstance(trainer.lightning_module, SiameseTask)  # whose loss, too, needs all
-    needed = [name for name in monitored if name.startswith("val/mrr" if not of_pairs else "val/")]
-    if needed and isinstance(loader, Sized) and sum(trainer.num_val_batches) < len(loader):
-        raise ConfigError(
-            f"trainer.limit_val_batches is {trainer.limit_val_batches}, and {needed[0]}, which is "
-            "monitored, is of the whole half: leave it out."
-        )
-
-
-def _check_monitors(trainer: pl.Trainer) -> None:
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # which Lightning sets
-        monitor = getattr(callback, "monitor", None)
-        if isinstance(callback, Checkpoint | EarlyStopping) and isinstance(monitor, str):
-            near = difflib.get_close_matches(monitor, METRICS, n=1, cutoff=0.85)
-            if near and monitor not in METRICS and not monitor.startswith(f"{near[0]}/"):
-                raise ConfigError(
-                    f"{type(callback).__name__} monitors {monitor!r}, which nothing logs: did you "
-                    f"mean {near[0]!r}?"
-                )
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -1,14 +1,12 @@
-"""Running one experiment: train, then rank both halves with the best checkpoint."""
+"""Running one experiment: train, then rank both halves with the best checkpoint, or only rank."""
 
 import os
 import shlex
 import signal
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 import pytorch_lightning as pl
@@ -16,29 +14,34 @@ import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, WeightAveraging
 from rich.console import Console
 
+from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.wandb_tracker import trackers
-from vocalsketch.datamodules import ClassificationDataModule, RetrievalDataModule
+from vocalsketch.datamodules import (
+    ClassificationDataModule,
+    ImitationsDataModule,
+    RetrievalDataModule,
+)
 from vocalsketch.datamodules.batches import Part
+from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
 from vocalsketch.experiment.refusals import (
     check_fit,
-    check_validation,
     refusals_explained,
     without_noise,
 )
-from vocalsketch.experiment.resumption import (
+from vocalsketch.experiment.run_folder import (
+    CHOSEN,
     best_of,
     changes,
-    check_optimizers,
     checkpoint_to_go_on_from,
     refuse_another_split,
     stopped_early,
 )
-from vocalsketch.experiment.run_folder import CHOSEN
 from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.systems import System
 from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
 from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.classification import Confusion
@@ -97,7 +100,7 @@ def _fit(cli: ExperimentCLI) -> None:
     """Train, then evaluate with the best checkpoint."""
     once = bool(cli.config.trainer.fast_dev_run)  # which leaves the folder as it is
     if not once:
-        check_fit(cli.config.trainer, cli.datamodule, cli.trainer, test=cli.config.test_after_fit)
+        check_fit(cli.config.trainer, cli.datamodule, cli.config.test_after_fit)
     asked = cli.config.ckpt_path
     fresh = once and asked is None
     resumed = None if fresh else checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
@@ -110,16 +113,15 @@ def _fit(cli: ExperimentCLI) -> None:
     best = _train(cli, resumed)
     if once:
         return
-    if best is None and cli.trainer.is_global_zero:
-        _say_what_is_ranked(cli)
     for tracker in trackers(cli.trainer):
         tracker.add_file(cli.folder.config, "config", f"{cli.name}-config")
         if cli.folder.split.exists():
             tracker.add_file(cli.folder.split, "split", f"{cli.name}-split")
         if best and tracker.upload_checkpoint:
             tracker.add_file(best, "model", f"{cli.name}-best")
-    metrics = dict(cli.trainer.callback_metrics)
-    for stage in _stages_after_fit(cli):
+    metrics, data = dict(cli.trainer.callback_metrics), cli.datamodule
+    validates = not isinstance(data, ClassificationDataModule) or data.validates
+    for stage in ["validate"] * validates + ["test"] * cli.config.test_after_fit:
         _run_stage(cli, stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
@@ -128,89 +130,38 @@ def _fit(cli: ExperimentCLI) -> None:
 class _Beginning(pl.Callback):
     """Writes down what is run, once all that it goes on from is loaded and known to fit."""
 
-    def __init__(self, cli: ExperimentCLI, resumed: Path | None) -> None:
+    def __init__(self, cli: ExperimentCLI, resume: bool) -> None:
         self.cli = cli
-        self.resumed = resumed
-        self.done = bool(cli.config.trainer.fast_dev_run)
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write it, before the first step."""
-        if not self.done:
-            check_validation(trainer)
-        if self.resumed:
-            check_optimizers(self.resumed, trainer.optimizers)
-        self.write()
-
-    def write(self) -> None:
-        """Write it, unless that is done."""
-        if not self.done and self.cli.trainer.is_global_zero:
-            _begin(self.cli, resume=bool(self.resumed))
-        self.done = True
-
-
-class _CtrlC(pl.Callback):
-    """Ends a training at its next step where a Ctrl-C's exception was lost, as in a destructor."""
-
-    def __init__(self) -> None:
-        self.came = False
-        self.before = signal.getsignal(signal.SIGINT)
+        self.resume = resume
+        self.done = bool(cli.config.trainer.fast_dev_run) or not cli.trainer.is_global_zero
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if callable(self.before) and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._heard)
-
-    def on_train_batch_start(self, *_: object) -> None:
-        if self.came:
-            raise KeyboardInterrupt
-
-    def _heard(self, signum: int, frame: FrameType | None) -> None:
-        self.came = True
-        assert callable(self.before)
-        self.before(signum, frame)
-
-
-def _begin(cli: ExperimentCLI, resume: bool) -> None:
-    config = cli.resolved()
-    if resume and (changed := changes(cli.folder, config)):
-        print(f"The run goes on with another config than before: {'; '.join(changed)}")
-    cli.folder.begin(config, resume)
-    if isinstance(cli.datamodule, RetrievalDataModule):
-        write_manifest(cli.datamodule.split, cli.folder.split)
+        """Write it before the first step, unless that is done."""
+        if self.done:
+            return
+        self.done, folder, config = True, self.cli.folder, self.cli.resolved()
+        if self.resume and (changed := changes(folder, config)):
+            print(f"The run goes on with another config than before: {'; '.join(changed)}")
+        folder.begin(config, self.resume)
+        if isinstance(self.cli.datamodule, RetrievalDataModule):
+            write_manifest(self.cli.datamodule.split, folder.split)
 
 
 def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
     """Train, unless the training had ended by itself; return the best checkpoint."""
-    beginning = _Beginning(cli, resumed)
+    beginning, begun = _Beginning(cli, bool(resumed)), (cli.trainer, cli.model)
     if resumed:
         checkpoint = read_checkpoint(resumed)
         if stopped_early(checkpoint, cli.trainer):
-            beginning.write()
+            beginning.on_train_start(*begun)
             return best_of(checkpoint, cli.folder) or resumed
-    cli.trainer.callbacks += [beginning, _CtrlC()]  # type: ignore[attr-defined]  # Lightning's
+    cli.trainer.callbacks.append(beginning)  # type: ignore[attr-defined]  # Lightning's
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
-    beginning.write()  # where no epoch was left, Lightning started none
+    beginning.on_train_start(*begun)  # where no epoch was left, Lightning started none
     for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]  # likewise
         if isinstance(callback, WeightAveraging):
             callback._average_model = None  # or test would rank weights before averaging
     return _best(cli.trainer)
-
-
-def _say_what_is_ranked(cli: ExperimentCLI) -> None:
-    """Say so where no checkpoint was chosen, though the config means one to be."""
-    if cli.trainer.global_step == 0:
-        print(
-            f"No step was trained (trainer.max_epochs is {cli.trainer.max_epochs}): the results "
-            "are those of the weights that the network began with."
-        )
-    elif isinstance(cli.datamodule, RetrievalDataModule):
-        print("No checkpoint was chosen by a metric: the results are those of the last weights.")
-
-
-def _stages_after_fit(cli: ExperimentCLI) -> list[str]:
-    data = cli.datamodule
-    without = isinstance(data, ClassificationDataModule) and not data.validates
-    stages = [] if without else ["validate"]
-    return [*stages, "test"] if cli.config.test_after_fit else stages
 
 
 def _evaluate(cli: ExperimentCLI, command: str) -> None:
@@ -278,3 +229,44 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
         print(f"Saved in {cli.folder.path}")
     for folder in (shlex.quote(str(each)) for each in offline):
         print(f"W&B, offline: look with `wandb leet {folder}`, upload with `wandb sync {folder}`.")
+
+
+@without_noise()
+def rank(
+    folder: Path,
+    name: str,
+    system: System,
+    root: str,
+    split: str,
+    on_bad_audio: OnBadAudio,
+    test_root: str | None = None,
+    *,
+    half: Half = "test",
+) -> Results:
+    """Rank a half of a corpus, write the results into a folder and return them.
+
+    The system stands in them under ``name``; ``root``, ``split``, ``on_bad_audio`` and
+    ``test_root`` are as of a data module.
+
+    Raises:
+        VocalSketchError: Bad input, whatever it is.
+    """
+    data = ImitationsDataModule(
+        root,
+        imitation_front_end=system.front_ends["imitation"],
+        recording_front_end=system.front_ends["recording"],
+        split=split,
+        on_bad_audio=on_bad_audio,
+        test_root=test_root,
+    )
+    writer = ResultsWriter(folder, name)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        callbacks=[writer],
+    )
+    evaluate = trainer.test if half == "test" else trainer.validate
+    evaluate(RetrievalTask(system), data, verbose=False)
+    return writer.written[half]

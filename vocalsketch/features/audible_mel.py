@@ -35,6 +35,7 @@ class AudibleMel(MelFrontEnd):
     """
 
     VERSION: ClassVar[int] = 3
+    PADDED = 2  # which lays bins so close that every band hears one
     standardise = False
     trim = SILENCE
 
@@ -53,11 +54,6 @@ class AudibleMel(MelFrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
-
-    @property
-    def transform_points(self) -> int:
-        """Two windows, which lays bins so close that every band hears one."""
-        return 2 * self.window
 
     def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
         """Return a sound whose standardised features come close."""
@@ -104,6 +100,7 @@ class CompressedMel(AudibleMel):
 
     VERSION: ClassVar[int] = 1
     HTK = True
+    PADDED = 1
 
     sample_rate: int = 44_100
     window: int = 2_048
@@ -121,11 +118,6 @@ class CompressedMel(AudibleMel):
         power = self._power(waveforms / torch.where(peaks > 0, peaks, torch.ones_like(peaks)))
         compressed = (1 + GAIN * power).log10() / HIGHEST
         return self._trimmed(compressed, decibels(power, self.top_db))
-
-    @property
-    def transform_points(self) -> int:
-        """One window."""
-        return self.window
 
     def filters(self) -> Array:
         """Return triangles that each sum to 1, (bands, points // 2 + 1)."""

@@ -72,10 +72,8 @@ def mixed(samples: np.ndarray) -> np.ndarray:
 
     Where channels cancel, and less than a tenth of the power is left that independent channels
     would leave, offsets not counted, the loudest stands for all.
-
-    Channels are added one after the other: ``mean(axis=1)`` gives the same, and of two channels
-    takes more time than decoding them.
     """
+    # ``mean(axis=1)`` gives the same, and of two channels takes more time than decoding them
     total = samples[:, 0].copy()
     if samples.shape[1] > 1:
         for channel in samples.T[1:]:

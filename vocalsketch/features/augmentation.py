@@ -116,18 +116,14 @@ class SpecAugment:
         for axis, widest in ((1, self.frequency_mask), (2, self.time_mask)):
             changed = _masked(changed, axis, widest * _uniform(changed, len(changed), 1), MASKED)
         if self.mix_style and float(_uniform(changed, 1)) < self.mix_style:
-            changed = self._coloured(changed)
+            mean = changed.mean(2, keepdim=True)
+            deviation = (changed.var(2, keepdim=True) + 1e-6).sqrt()
+            order = torch.randperm(len(changed), device=changed.device)
+            alpha = torch.full((len(changed), 1, 1), self.alpha, device=changed.device)
+            kept = torch.distributions.Beta(alpha, alpha).sample()
+            scale = torch.lerp(deviation[order], deviation, kept)
+            changed = (changed - mean) / deviation * scale + torch.lerp(mean[order], mean, kept)
         return changed
-
-    def _coloured(self, spectrograms: Tensor) -> Tensor:
-        mean = spectrograms.mean(2, keepdim=True)
-        deviation = (spectrograms.var(2, keepdim=True) + 1e-6).sqrt()
-        order = torch.randperm(len(spectrograms), device=spectrograms.device)
-        alpha = torch.full((len(spectrograms), 1, 1), self.alpha, device=spectrograms.device)
-        kept = torch.distributions.Beta(alpha, alpha).sample()
-        return (spectrograms - mean) / deviation * torch.lerp(
-            deviation[order], deviation, kept
-        ) + torch.lerp(mean[order], mean, kept)
 
 
 def _masked(spectrograms: Tensor, axis: int, width: Tensor, value: float) -> Tensor:

@@ -119,8 +119,10 @@ class Container:
     def _decoded(self, start: int, at: int | None) -> Iterator[np.ndarray]:
         """Yield blocks (frames, channels) from a frame on, being at one, or where it is to see."""
         for frame, block in self._frames():
-            if at is None:
-                at = self._begins(frame)
+            if at is None and frame.pts is not None and frame.time_base is not None:
+                first = (self._track.start_time or 0) * (self._track.time_base or frame.time_base)
+                at = round(float(frame.pts * frame.time_base - first) * self.samplerate)
+            at = at or 0
             yield block[max(0, start - at) :]
             at += len(block)
 
@@ -140,10 +142,3 @@ class Container:
             except (av.FFmpegError, ValueError) as error:
                 if self._whole and self.format != "mp3":
                     raise AudioError(f"{self._name}: damaged ({error}): get it again.") from error
-
-    def _begins(self, frame: av.AudioFrame) -> int:
-        if frame.pts is None or frame.time_base is None:
-            return 0
-        first = self._track.start_time or 0
-        base = self._track.time_base or frame.time_base
-        return round(float(frame.pts * frame.time_base - first * base) * self.samplerate)

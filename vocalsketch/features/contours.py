@@ -26,11 +26,7 @@ class ContourFeatures(FrontEnd):
 
     Loudness, pitch, periodicity and brightness as ``voice.listening`` hears them, each at
     ``POINTS`` equal distances in time from the first to the last audible frame; mean and deviation
-    there of ``BANDS`` mel bands in dB; log duration.
-
-    Args:
-        sample_rate: Of the waveforms, Hz.
-        seconds: The most of a clip that is looked at; silence after its end makes no difference.
+    there of ``BANDS`` mel bands in dB; log duration. Silence after a clip's end is not heard.
     """
 
     VERSION: ClassVar[int] = 2
@@ -64,7 +60,9 @@ class ContourFeatures(FrontEnd):
         steps = torch.arange(POINTS, device=waveforms.device) / (POINTS - 1)
         points = [_between(each, first + (length - 1) * steps) for each in found]
         filters = self.constant("filters", _filters, waveforms)
-        bands = _decibels(squared(torch.fft.rfft(frames * window, n=WINDOW)) @ filters)
+        bands = squared(torch.fft.rfft(frames * window, n=WINDOW)) @ filters
+        floor = (1e-8 * bands.amax((1, 2), keepdim=True)).clamp(min=1e-12)  # 80 dB below
+        bands = 10 * torch.maximum(bands, floor).log10()
         averages = _averages(bands, first, length)
         duration = (length * (HOP / SAMPLE_RATE)).log()
         return torch.cat([*points, *averages, duration], 1).unsqueeze(2)
@@ -72,12 +70,6 @@ class ContourFeatures(FrontEnd):
 
 def _filters() -> NDArray[np.float64]:
     return AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0).filters().T
-
-
-def _decibels(bands: Tensor) -> Tensor:
-    """Return (clips, frames, bands) in dB, 80 dB below each clip's maximum at most."""
-    floor = (1e-8 * bands.amax((1, 2), keepdim=True)).clamp(min=1e-12)
-    return 10 * torch.maximum(bands, floor).log10()
 
 
 def _audible(loudness: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

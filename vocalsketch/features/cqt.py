@@ -99,8 +99,7 @@ class CQT(FrontEnd):
 
         Filtering is a product of spectra. Keeping one sample per hop of a filter's output folds
         its spectrum: with a transform of rows x columns points, columns of them hops, all rows are
-        summed. Filter and fold are together one small matrix product per column, and the result
-        is exact.
+        summed. Both are together one small matrix product per column, and exact.
         """
         kernels = self.constant("kernels", self._kernels, waveforms)  # (columns, rows, bins)
         columns, rows, _ = kernels.shape
@@ -125,29 +124,17 @@ class CQT(FrontEnd):
         lengths = self._quality * self.sample_rate / frequencies  # samples
         # Half the longest kernel of silence after the clip keeps its ends from reaching around.
         columns = next_fast_len(int(np.ceil((self.samples + lengths[0] / 2) / hop)))
-        spectra = np.stack(
-            [
-                _kernel_spectrum(frequency / self.sample_rate, length, columns * hop)
-                for frequency, length in zip(frequencies, lengths, strict=True)
-            ]
-        )
+        kernels = np.zeros((self.bins, columns * hop), dtype=np.complex128)
+        for kernel, frequency, length in zip(kernels, frequencies, lengths, strict=True):
+            half = int(np.ceil(length / 2)) - 1  # of a Hann window whose length is not whole
+            time = np.arange(-half, half + 1)
+            window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)
+            turns = np.exp(2j * np.pi * frequency / self.sample_rate * time)
+            kernel[time] = window / window.sum() * turns * np.sqrt(length)
+        spectra = np.fft.fft(kernels)[:, : columns * hop // 2 + 1].real  # up to half of the rate
         heard = np.abs(spectra) > KERNEL_FLOOR * spectra.max(1, keepdims=True)
         last = int(np.flatnonzero(heard.any(0))[-1])
         rows = min(last // columns + 1, spectra.shape[1] // columns)
         folded = spectra[:, : rows * columns].reshape(self.bins, rows, columns).transpose(2, 1, 0)
         # Each hop-th sample of an inverse transform is that of the fold, over the hop.
         return np.ascontiguousarray(folded / hop)
-
-
-def _kernel_spectrum(frequency: float, length: float, size: int) -> np.ndarray:
-    """Return the real spectrum, up to half the sample rate, of one kernel of ``size`` points.
-
-    Its frequency is in cycles per sample; its Hann window's length, in samples, is not whole.
-    """
-    half = int(np.ceil(length / 2)) - 1
-    time = np.arange(-half, half + 1)
-    window = 0.5 + 0.5 * np.cos(2 * np.pi * time / length)
-    kernel = np.zeros(size, dtype=np.complex128)
-    kernel[time] = window / window.sum() * np.exp(2j * np.pi * frequency * time)
-    spectrum: np.ndarray = np.fft.fft(kernel)[: size // 2 + 1].real * np.sqrt(length)
-    return spectrum

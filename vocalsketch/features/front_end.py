@@ -77,16 +77,17 @@ class FrontEnd(nn.Module, ABC):
         return standardised(spectrograms) if self.standardise else spectrograms
 
     def constant(self, name: str, make: Callable[[], NDArray[Any]], beside: Tensor) -> Tensor:
-        """Return an array that the transform multiplies by, as a buffer that no file holds.
+        """Return an array that the transform multiplies the tensor ``beside`` by, like it.
 
-        It is made at its first use, on the device of the tensor ``beside`` it, and moves with the
-        module from then on.
+        It is made at its first use, and no buffer: processes that train together compare their
+        buffers, and only the one that made the features would have it.
         """
-        if name not in self._buffers:
-            with torch.inference_mode(False):  # so that later uses may have gradients
-                made = torch.from_numpy(np.asarray(make(), dtype=np.float32))
-                self.register_buffer(name, made.to(beside.device), persistent=False)
-        return self.get_buffer(name)
+        kept: dict[str, Tensor] = self.__dict__.setdefault("_constants", {})
+        with torch.inference_mode(False):  # so that later uses may have gradients
+            if name not in kept:
+                kept[name] = torch.from_numpy(np.asarray(make(), dtype=np.float32))
+            kept[name] = kept[name].to(beside.device)
+            return kept[name].to(beside.dtype)
 
     def frequencies(self) -> NDArray[np.float64] | None:
         """Return the centre of each bin, Hz, (bins,); None where bins are no frequencies."""
@@ -128,12 +129,7 @@ class FrontEnd(nn.Module, ABC):
 
 @dataclass
 class Waveform(FrontEnd):
-    """The waveform itself, one bin of as many frames as there are samples.
-
-    Args:
-        sample_rate: Of the waveforms, Hz.
-        seconds: Length of the clip.
-    """
+    """The waveform itself, one bin of as many frames as there are samples."""
 
     VERSION: ClassVar[int] = 1
     standardise = False

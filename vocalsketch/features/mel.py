@@ -61,6 +61,7 @@ class MelFrontEnd(FrontEnd):
     """
 
     HTK: ClassVar[bool] = False  # whether the scale is HTK's
+    PADDED: ClassVar[int] = 1  # windows in a transform, where it has no ``points`` of its own
 
     sample_rate: int
     seconds: float
@@ -103,8 +104,8 @@ class MelFrontEnd(FrontEnd):
 
     @property
     def transform_points(self) -> int:
-        """Points of the Fourier transform."""
-        return self.window
+        """Points of the Fourier transform, at one end of which the window lies."""
+        return int(getattr(self, "points", self.window * self.PADDED))
 
     def hann(self) -> Array:
         """Return the periodic window, (window,)."""
@@ -275,11 +276,6 @@ class PreemphasisedMel(MelFrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, (self.samples - 2) // self.hop_length + 1
-
-    @property
-    def transform_points(self) -> int:
-        """As given; the window lies at one end of them, where a power does not show it."""
-        return self.points
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return (clips, bands, frames), -1.4 of silence."""

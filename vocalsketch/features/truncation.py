@@ -66,7 +66,10 @@ def extent(stream: BinaryIO) -> Extent:
         stream.seek(21)  # 36 bits: how many samples; libsndfile reads none where it is not known
         return Extent(foreign=not int.from_bytes(stream.read(5), "big") & 0xF_FFFF_FFFF)
     if beginning.startswith((MP3_MARK, ID3_MARK)):
-        return _of_mp3(stream, size, _id3_size(beginning))
+        tagged = beginning.startswith(ID3_MARK) and len(beginning) >= 10
+        # seven bits of each of four bytes count what follows the tag's header
+        parts = [(byte & 0x7F) << 7 * place for place, byte in enumerate(beginning[9:5:-1])]
+        return _of_mp3(stream, size, 10 + sum(parts) if tagged else 0)
     if beginning.startswith(b".snd") and len(beginning) == 16:
         start, stated = struct.unpack(">2I", beginning[4:12])
         return _of_bytes(stream, size, start, stated)
@@ -134,13 +137,3 @@ def _of_ogg(stream: BinaryIO, size: int) -> Extent:
     if not whole or len(page) < 27 + len(lacing) + sum(lacing):
         return Extent(cut="its last page is cut")
     return Extent(foreign=page[14:18] != first[14:18])
-
-
-def _id3_size(header: bytes) -> int:
-    """Return the bytes that an ID3v2 tag at the beginning takes, its own header included."""
-    if not header.startswith(ID3_MARK) or len(header) < 10:
-        return 0
-    size = 0
-    for byte in header[6:10]:  # seven bits of each count
-        size = size << 7 | byte & 0x7F
-    return 10 + size

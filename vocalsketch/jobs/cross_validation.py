@@ -42,9 +42,6 @@ def cross_validate(
 
     Raises:
         ConfigError: The config is not about folds, or a fold is out of range.
-        JobError: A fold failed; the same call goes on.
-        KeyboardInterrupt: Ctrl-C ended it; the same call goes on.
-        StorageError: Another process is at work in the folder.
     """
     wrong = [fold for fold in folds if fold not in FOLDS]
     if wrong or not folds or len(set(folds)) < len(folds):

@@ -1,7 +1,6 @@
 """Networks: torch only, no training and no data."""
 
-from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry
+from vocalsketch.models.tower import ConvStage, MetricHead, Tower, TowerGeometry
 
 __all__ = [
     "ConvStage",

@@ -1,14 +1,17 @@
 """An encoder that keeps coarse places in time."""
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vocalsketch.datasets.weights import MOBILENETS
 from vocalsketch.errors import ConfigError, refuse_below
-from vocalsketch.models.backbones import BACKBONES, stage
 from vocalsketch.models.tower import FORBIDDEN, OverTime, Recurrent
 
 
@@ -111,9 +114,10 @@ def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[
             "or a front end of more bands."
         )
     first, *others = geometry.filters
-    stages: list[nn.Module] = [stage(channels, first, 5, geometry.batch_norm, stride=2)]
+    norm = nn.BatchNorm2d if geometry.batch_norm else None
+    stages: list[nn.Module] = [stage(channels, first, 5, stride=2, norm=norm)]
     for before, after in zip(geometry.filters, others, strict=False):
-        stages += [stage(before, after, 3, geometry.batch_norm), nn.MaxPool2d(2)]
+        stages += [stage(before, after, 3, norm=norm), nn.MaxPool2d(2)]
     return nn.Sequential(*stages), geometry.filters[-1] * rows
 
 
@@ -128,3 +132,183 @@ def _averages(steps: Tensor, places: int) -> Tensor:
         first, last = place * frames // places, -(-(place + 1) * frames // places)
         weights[first:last, place] = 1 / (last - first)
     return steps @ weights.to(steps)
+
+
+STEM = 16  # filters before the first block
+# kernel, expanded, filters, squeeze and excitation, hard swish (else ReLU), stride
+BLOCKS = (
+    (3, 16, 16, False, False, 1),
+    (3, 64, 24, False, False, 2),
+    (3, 72, 24, False, False, 1),
+    (5, 72, 40, True, False, 2),
+    (5, 120, 40, True, False, 1),
+    (5, 120, 40, True, False, 1),
+    (3, 240, 80, False, True, 2),
+    (3, 200, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 480, 112, True, True, 1),
+    (3, 672, 112, True, True, 1),
+    (5, 672, 160, True, True, 2),
+    (5, 960, 160, True, True, 1),
+    (5, 960, 160, True, True, 1),
+)
+WIDENING = 6  # of the last convolution
+
+
+class MobileNet(nn.Sequential):
+    """MobileNetV3 for spectrograms: the mn family of EfficientAT, whose released weights fit it.
+
+    Maps (clips, channels, bands, frames) to maps of a 32nd of both, rounded up.
+
+    Source: Schmid, Koutini and Widmer, ICASSP 2023, arXiv:2211.04772; Howard et al., ICCV 2019,
+    arXiv:1905.02244, table 1.
+
+    Args:
+        name: Such as ``mn10``: how wide it is, in tenths of MobileNetV3-Large.
+        channels: Of the input.
+
+    Attributes:
+        values: Of each place: 960 of ``mn10``.
+    """
+
+    def __init__(self, name: str, channels: int = 1) -> None:
+        width = int(name.removeprefix("mn")) / 10
+        before = _whole(STEM * width)
+        layers: list[nn.Module] = [convolution(channels, before, 3, nn.Hardswish, stride=2)]
+        for kernel, expanded, filters, squeeze, swish, stride in BLOCKS:
+            sizes = before, _whole(expanded * width), _whole(filters * width)
+            activation = nn.Hardswish if swish else nn.ReLU
+            layers.append(_Block(sizes, kernel, stride, activation, squeeze=squeeze))
+            before = sizes[-1]
+        super().__init__(*layers, convolution(before, WIDENING * before, 1, nn.Hardswish))
+        self.values = WIDENING * before
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    @staticmethod
+    def released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a release's weights by this network's names, without its classifier."""
+        return {
+            name.removeprefix("features.").replace("conc_se_layers.0.", ""): value
+            for name, value in weights.items()
+            if not name.startswith("classifier.")
+        }
+
+
+class _Block(nn.Module):
+    """An inverted residual: expand, filter each channel, weigh the channels, project."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int],
+        kernel: int,
+        stride: int,
+        activation: type[nn.Module],
+        *,
+        squeeze: bool,
+    ) -> None:
+        super().__init__()
+        before, expanded, after = sizes
+        filtered = convolution(expanded, expanded, kernel, activation, stride, groups=expanded)
+        self.block = nn.Sequential(
+            *([convolution(before, expanded, 1, activation)] if expanded != before else []),
+            filtered,
+            *([_Excitation(expanded)] if squeeze else []),
+            convolution(expanded, after, 1, None),
+        )
+        self.residual = stride == 1 and before == after
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (clips, filters, rows, frames) to maps of the block's filters and stride."""
+        passed: Tensor = self.block(maps)
+        return passed + maps if self.residual else passed
+
+
+class _Excitation(nn.Module):
+    """Weighs channels by what all places of a clip have on average."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        squeezed = _whole(channels // 4)
+        self.fc1, self.fc2 = nn.Linear(channels, squeezed), nn.Linear(squeezed, channels)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return weighed maps."""
+        weights = self.fc2(self.fc1(maps.mean((2, 3))).relu()).sigmoid()
+        weighed: Tensor = maps * weights[..., None, None]
+        return weighed
+
+
+def stage(
+    before: int,
+    after: int,
+    kernel: int,
+    activation: type[nn.Module] | None = nn.ReLU,
+    stride: int = 1,
+    groups: int = 1,
+    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
+) -> nn.Sequential:
+    """Return a convolution, and where asked for a normalisation and an activation."""
+    conv = nn.Conv2d(before, after, kernel, stride, kernel // 2, groups=groups, bias=norm is None)
+    normed = [norm(after)] if norm else []
+    return nn.Sequential(conv, *normed, *([activation()] if activation else []))
+
+
+convolution = partial(stage, norm=partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01))
+
+
+def _whole(channels: float) -> int:
+    """Return the multiple of 8 that is nearest, and at least nine tenths of it.
+
+    >>> [_whole(each) for each in (3.2, 12.8, 134.4, 18)]
+    [8, 16, 136, 24]
+    """
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
+
+
+CNN9_FILTERS = (64, 128, 256, 512)
+
+
+class Cnn9(nn.Sequential):
+    """The CNN9 of aisfx, trained to index sound effects.
+
+    Maps (clips, channels, bands, frames) to maps of an eighth of both, floored.
+
+    Source: Ma and Lerch, ISMIR 2022; Kong et al., arXiv:1808.00773.
+
+    Attributes:
+        values: Of each place: 512.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        sizes = (channels, *CNN9_FILTERS)
+        blocks = [
+            nn.Sequential(stage(before, after, 3), stage(after, after, 3), nn.MaxPool2d(2))
+            for before, after in zip(sizes, CNN9_FILTERS, strict=False)
+        ]
+        super().__init__(*blocks[:-1], blocks[-1][:2])
+        self.values = CNN9_FILTERS[-1]
+
+    @staticmethod
+    def released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return a release's weights by this network's names; its kernels are (time, band)."""
+
+        def own(name: str) -> str:
+            found = re.fullmatch(r"embedding_net\.conv_block(\d)\.(conv|bn)(\d)\.(\w+)", name)
+            if not found:
+                return name
+            block, kind, number, rest = found.groups()
+            return f"{int(block) - 1}.{int(number) - 1}.{int(kind == 'bn')}.{rest}"
+
+        return {
+            own(name): value.mT if value.dim() == 4 else value for name, value in weights.items()
+        }
+
+
+BACKBONES: Mapping[str, Callable[[int], MobileNet | Cnn9]] = {  # by name, of so many channels
+    **{name: partial(MobileNet, name) for name in MOBILENETS},
+    "aisfx": Cnn9,
+}

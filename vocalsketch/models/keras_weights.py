@@ -34,10 +34,6 @@ def read_authors_tower(path: Path, side: Side) -> dict[str, Tensor]:
     Theano's convolution turns the kernel, PyTorch's does not: kernels saved under Theano are
     turned by 180 degrees.
 
-    Args:
-        path: A ``.h5`` file of Keras weights.
-        side: Which tower.
-
     Raises:
         CheckpointError: The file is missing, is not HDF5, or does not hold that tower.
     """

@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -83,18 +83,14 @@ def rank_histograms(measured: Measured, key: str) -> Figure:
     return figure
 
 
-def as_svg(figure: Figure) -> str:
-    """Return a figure as an SVG document, the same each time."""
-    target = io.StringIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(target, format="svg", transparent=True, metadata={"Date": None})
-    return target.getvalue()
-
-
-def as_png(figure: Figure) -> bytes:
-    """Return a figure as PNG on white."""
+def as_file(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+    """Return a figure as a file, the same each time: SVG that lets through, or PNG on white."""
     target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=RESOLUTION, facecolor="white")
+    options: Any = {"transparent": True, "metadata": {"Date": None}}
+    if kind == "png":
+        options = {"dpi": RESOLUTION, "facecolor": "white"}
+    with mpl.rc_context(STYLE):
+        figure.savefig(target, format=kind, **options)
     return target.getvalue()
 
 

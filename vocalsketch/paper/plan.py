@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,16 @@ from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError, refuse_below
+from vocalsketch.experiment.run import rank
 from vocalsketch.files import write_text
 from vocalsketch.jobs.job import Job, corpus_fingerprint, fingerprint, training
+from vocalsketch.jobs.run import as_process
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
 from vocalsketch.paper.rows import KNOWN, Row, row_of
 from vocalsketch.retrieval.scores import Scores
-from vocalsketch.systems import load_system
+from vocalsketch.systems import System, load_system
+from vocalsketch.systems.checkpoints import SAVED
+from vocalsketch.systems.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Plan:
         return Job(
             name,
             folder,
-            ("-m", "vocalsketch.paper.ranked", *told),
+            ("-m", "vocalsketch.paper.plan", *told),
             self._fingerprint({"system": prints}, 0, needs.values()),
             tuple(needs.values()),
         )
@@ -224,3 +229,30 @@ def gather(folder: Path, record: Record) -> Measured:
     for name, paths in record.added.items():
         ordered[name] = {n: replace(scores_of(Path(p)), system=name) for n, p in enumerate(paths)}
     return Measured(ordered, notes=tuple(dict.fromkeys(notes)))
+
+
+def main(folder: str, name: str, data: str, *systems: str) -> None:
+    """Rank by systems that ``load_system`` takes, several as one: the process of a job.
+
+    ``data`` are settings of a corpus, in JSON.
+    """
+    members, settings = [load_system(each) for each in systems], json.loads(data)
+    single = len(members) == 1
+    system = members[0] if single else _weighed(Path(folder), name, members, settings)
+    rank(Path(folder), name, system, **settings)
+
+
+def _weighed(folder: Path, name: str, members: list[System], settings: dict[str, Any]) -> Ensemble:
+    """Return an ensemble whose weights are the validation half's, saved."""
+    scores = []
+    for number, system in enumerate(members, start=1):
+        where = folder / f"member{number}"
+        rank(where, f"{name}, member {number}", system, **settings, half="validation")
+        scores.append(Scores.load(where / "scores_validation.npz"))
+    ensemble = Ensemble(members).eval().fit([each.categories for each in scores])
+    ensemble.save(folder / SAVED, {"corpus": scores[0].corpus})
+    return ensemble
+
+
+if __name__ == "__main__":
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))

@@ -3,20 +3,21 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pandas import DataFrame
 
-from vocalsketch.files import write_text, written_whole
+from vocalsketch.files import write_bytes
 from vocalsketch.paper.claims import comparisons, judgements
-from vocalsketch.paper.figures import INK, as_png, as_svg, figures
+from vocalsketch.paper.figures import INK, as_file, figures
 from vocalsketch.paper.measured import Measured, shown, table
 from vocalsketch.paper.rows import CANDIDATES, row_of
 from vocalsketch.retrieval.results import corpus_tag
 
+KINDS: tuple[Literal["svg", "png"], ...] = ("svg", "png")  # of pictures
 SHOWN_SOUNDS = 3  # hardest and easiest of each category
 
 
@@ -29,31 +30,23 @@ def write_report(folder: Path, measured: Measured) -> list[Path]:
 
     Returns:
         The paths, ``report.html`` first.
-
-    Raises:
-        ConfigError: There is no run.
-        StorageError: A file cannot be written.
     """
     lines, tests = table(measured), comparisons(measured)
     content = _content(measured, lines, tests)
     drawn = figures(measured)
-    drawings = {name: as_svg(figure) for name, figure in drawn.items()}
+    pictures = {f"{n}.{kind}": as_file(f, kind) for n, f in drawn.items() for kind in KINDS}
+    inline = {name: _inline(pictures[f"{name}.svg"].decode()) for name in drawn}
     texts = {
-        "report.html": _rendered(
-            "report.html.j2", content, {n: _inline(d) for n, d in drawings.items()}
-        ),
+        "report.html": _rendered("report.html.j2", content, inline),
         "report.md": _rendered("report.md.j2", content, {name: f"{name}.png" for name in drawn}),
         "table1.tex": latex(lines, content["corpus"], content["subtitle"]),
         "table1.csv": lines.to_csv(index=False, lineterminator="\n"),
         "tests.csv": tests.to_csv(index=False, lineterminator="\n"),
-        **{f"{name}.svg": drawing for name, drawing in drawings.items()},
     }
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    for name, figure in drawn.items():
-        with written_whole(folder / f"{name}.png") as temporary:
-            temporary.write_bytes(as_png(figure))
-    return [folder / name for name in (*texts, *(f"{name}.png" for name in drawn))]
+    files = {**{name: text.encode() for name, text in texts.items()}, **pictures}
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    return [folder / name for name in files]
 
 
 def latex(lines: DataFrame, corpus: str, subtitle: str) -> str:

@@ -1,7 +1,7 @@
 """What is printed and saved of an evaluated half: measures per category, every query's rank."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,7 +12,7 @@ from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.files import write_table, write_text
 from vocalsketch.retrieval.ranking import MEASURES, Floats, chances, measured
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import Scores
 from vocalsketch.retrieval.significance import resampled_means
 
 FORMAT = 1  # of the JSON; raised when a key changes its meaning
@@ -59,17 +59,24 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     """
     if not scores.categories:
         raise VocalSketchError(f"No category in the {scores.half} half: there is nothing to rank.")
+    draws, categories = [], {}
     for each in scores.categories:
         if not each.queries:
             raise VocalSketchError(
                 f"No query in category {each.category!r}: leave it out, or add imitations."
             )
-    values = [measured(each) for each in scores.categories]
-    draws = [_resampled(each, own) for each, own in zip(scores.categories, values, strict=True)]
-    categories = {
-        each.category: _category_result(each, own, drawn)
-        for each, own, drawn in zip(scores.categories, values, draws, strict=True)
-    }
+        values = measured(each)
+        generator, groups = np.random.default_rng(0), (np.arange(len(values)), each.targets)
+        draws.append([resampled_means(values, group, generator) for group in groups])
+        chance, ndcg_chance = chances(each)
+        categories[each.category] = {
+            "queries": len(each.queries),
+            "candidates": len(each.candidates),
+            **dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True)),
+            "chance": chance,
+            "ndcg_chance": ndcg_chance,
+            "intervals": _intervals(np.array(draws[-1])),
+        }
     return {
         "format": FORMAT,
         "corpus": scores.corpus,
@@ -79,7 +86,10 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
         "system": scores.system,
         "categories": categories,
         "macro": {
-            **{key: _mean(key, categories) for key in (*MEASURES, "chance", "ndcg_chance")},
+            **{
+                key: float(np.mean([each[key] for each in categories.values()]))
+                for key in (*MEASURES, "chance", "ndcg_chance")
+            },
             "intervals": _intervals(np.mean(draws, axis=0)),
         },
         "skipped": list(skipped),
@@ -128,30 +138,8 @@ def _caption(results: Results) -> str:
     return said + (f"\n{skipped} unreadable files were skipped" if skipped else "")
 
 
-def _category_result(category: CategoryScores, values: Floats, draws: Floats) -> Result:
-    chance, ndcg_chance = chances(category)
-    return {
-        "queries": len(category.queries),
-        "candidates": len(category.candidates),
-        **dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True)),
-        "chance": chance,
-        "ndcg_chance": ndcg_chance,
-        "intervals": _intervals(draws),
-    }
-
-
-def _mean(key: str, categories: Mapping[str, Result]) -> float:
-    return float(np.mean([each[key] for each in categories.values()]))
-
-
-def _resampled(category: CategoryScores, values: Floats) -> Floats:
-    """Return (2, resamples, measures): over queries, and over targets."""
-    generator = np.random.default_rng(0)
-    groups = (np.arange(len(values)), category.targets)
-    return np.stack([resampled_means(values, each, generator) for each in groups])
-
-
 def _intervals(draws: Floats) -> dict[str, dict[str, list[float]]]:
+    """Return bounds of (2, resamples, measures): over queries, and over targets."""
     queries, targets = np.quantile(draws, [0.025, 0.975], axis=1).transpose(1, 2, 0).tolist()
     return {name: {"queries": queries[n], "targets": targets[n]} for n, name in enumerate(MEASURES)}
 

@@ -4,8 +4,6 @@ Finished runs are fused by the product of their likelihoods (paper, section VI-D
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +21,6 @@ from vocalsketch.retrieval.ranking import Floats, Ranks, check_targets, mid_rank
 LogLikelihoods = NDArray[np.float64]
 
 FORMAT = 1  # of the file; raised when a reader of the old layout could not read the new one
-
-DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +79,9 @@ class Scores:
     categories: tuple[CategoryScores, ...]
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("kind", self.kind, get_args(Kind)),
-            ("half", self.half, get_args(Half)),
-        ):
+        for value, known in ((self.kind, get_args(Kind)), (self.half, get_args(Half))):
             if value not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+                raise ValueError(f"{value!r} is none of {', '.join(known)}")
         names = [category.category for category in self.categories]
         if len(set(names)) != len(names):
             raise ValueError(f"a category is listed twice: {', '.join(names)}")
@@ -120,41 +113,35 @@ class Scores:
             raise StorageError(
                 f"No scores at {path}: `vocalsketch test` or `predict` writes them."
             ) from error
-        except DAMAGE as error:
+        except Exception as error:  # numpy and zip stumble in many ways
             raise StorageError(
                 f"{path} is no readable scores file ({error}): write it again with "
                 "`vocalsketch test` or `predict`."
             ) from error
 
     def _header(self) -> dict[str, object]:
-        named = {name: value for name, value in vars(self).items() if name != "categories"}
         categories = [
-            {
-                "category": each.category,
-                "queries": each.queries,
-                "candidates": each.candidates,
-                **({"classes": each.classes} if each.classes else {}),
-            }
+            {name: v for name, v in vars(each).items() if name not in ("targets", "scores")}
             for each in self.categories
         ]
-        return {"format": FORMAT, **named, "categories": categories}
+        return {"format": FORMAT, **vars(self), "categories": categories}
 
     @classmethod
     def _from(cls, header: dict[str, Any], arrays: Any) -> "Scores":
         if header.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}, which this version reads")
-        categories = tuple(
+        categories = [
             CategoryScores(
-                category=entry["category"],
-                queries=tuple(entry["queries"]),
-                candidates=tuple(entry["candidates"]),
-                targets=arrays[f"targets_{number}"],
-                scores=arrays[f"scores_{number}"],
-                classes=tuple(map(tuple, entry.get("classes", ()))),
+                entry["category"],
+                tuple(entry["queries"]),
+                tuple(entry["candidates"]),
+                arrays[f"targets_{number}"],
+                arrays[f"scores_{number}"],
+                tuple(map(tuple, entry.get("classes", ()))),
             )
             for number, entry in enumerate(header.pop("categories"))
-        )
-        return cls(**header, categories=categories)
+        ]
+        return cls(**header, categories=tuple(categories))
 
 
 def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
@@ -164,12 +151,7 @@ def log_likelihoods(scores: Floats, kind: Kind) -> LogLikelihoods:
     candidates of the negative cosine distance, 1 - cosine similarity (equation 3); of a system
     that gives a distance it is the softmax of the negative distance likewise.
 
-    Args:
-        scores: (queries, candidates) of one category.
-        kind: What they are.
-
-    Returns:
-        (queries, candidates) float64, at most 0.
+    Of one category, (queries, candidates) to (queries, candidates) float64, at most 0.
 
     Raises:
         ConfigError: The scores have no meaning as likelihoods.
@@ -216,31 +198,23 @@ def refuse_different_queries(one: Scores, other: Scores) -> None:
         mine, theirs = getattr(one, what), getattr(other, what)
         if mine != theirs:
             raise ConfigError(f"{pair}: their {what} differs, {mine!r} and {theirs!r}")
-    _refuse_other_ids(
-        f"{pair}: their categories differ",
-        tuple(each.category for each in one.categories),
-        tuple(each.category for each in other.categories),
-    )
-    for mine, theirs in zip(one.categories, other.categories, strict=True):
-        for what in ("queries", "candidates"):
-            said = f"{pair}: their {what} in {mine.category} differ"
-            _refuse_other_ids(said, getattr(mine, what), getattr(theirs, what))
-        if not np.array_equal(mine.targets, theirs.targets):
-            raise ConfigError(f"{pair}: their targets in {mine.category} differ")
+    mine, theirs = ([each.category for each in scores.categories] for scores in (one, other))
+    compared: list[tuple[str, Any, Any]] = [("categories", mine, theirs)]
+    compared += [
+        (f"{what} in {a.category}", getattr(a, what), getattr(b, what))
+        for a, b in zip(one.categories, other.categories, strict=False)
+        for what in ("queries", "candidates", "targets")
+    ]
+    for what, ours, others in compared:
+        if not np.array_equal(ours, others):
+            only = sorted(set(ours) ^ set(others))
+            lacks = f", {len(only)} are only in one, such as {only[0]!r}" if only else ""
+            raise ConfigError(f"{pair}: their {what} differ{lacks or ' in their order'}")
 
 
 def _product(parts: Sequence[CategoryScores], systems: Sequence[Scores]) -> LogLikelihoods:
-    logs = [
-        log_likelihoods(part.scores, system.kind)
-        for part, system in zip(parts, systems, strict=True)
-    ]
+    pairs = zip(parts, systems, strict=True)
+    logs = [log_likelihoods(part.scores, system.kind) for part, system in pairs]
     # Sorted first, because rounding depends on the order of a sum and ties would with it.
     total: LogLikelihoods = np.sort(np.stack(logs), axis=0).sum(axis=0)
     return total
-
-
-def _refuse_other_ids(what: str, one: tuple[str, ...], other: tuple[str, ...]) -> None:
-    if one != other:
-        only = sorted(set(one) ^ set(other))
-        told = f", {len(only)} are only in one, such as {only[0]!r}" if only else " in their order"
-        raise ConfigError(f"{what}{told}")

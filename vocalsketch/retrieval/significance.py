@@ -93,14 +93,10 @@ def resampled_means(
     generator: np.random.Generator,
     resamples: int = 1_000,
 ) -> Floats:
-    """Return the means over queries in sets drawn with replacement, whole groups at a time.
+    """Return the means of values (queries, measures) in sets drawn with replacement.
 
-    Args:
-        values: (queries, measures).
-        groups: (queries,), which query belongs to which: each to its own, or to its target, whose
-            queries are hard or easy together.
-        generator: Where the draws come from.
-        resamples: How many sets are drawn.
+    Whole groups are drawn at a time: ``groups`` (queries,) says of each query to which it belongs,
+    to its own or to its target, whose queries are hard or easy together.
 
     Returns:
         (resamples, measures).
@@ -123,14 +119,8 @@ def paired_bootstrap(
 
     Queries are drawn with replacement, both systems' reciprocal ranks of a query together.
 
-    Args:
-        first: (queries,) reciprocal ranks, or their means over initialisations.
-        second: (queries,), of the same queries in the same order.
-        generator: Where the draws come from.
-        resamples: How many sets of queries are drawn.
-
-    Raises:
-        ValueError: The two are not of the same queries, or there is none.
+    Both are (queries,), of the same queries in the same order: reciprocal ranks, or their means
+    over initialisations.
     """
     if first.shape != second.shape or first.ndim != 1 or not first.size:
         raise ValueError(f"need reciprocal ranks of the same queries: {first.shape} {second.shape}")

@@ -1,7 +1,6 @@
 from .build import BuildReport, build_index
-from .desktop import play, record, reveal
 from .index import Check, Index, check_index
-from .query import read_query
+from .query import play, read_query, record, reveal
 from .searcher import Searcher
 from .shard import Hit
 

@@ -73,15 +73,8 @@ def window_count(duration: float, window: float = WINDOW) -> int:
 def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Window]:
     """Yield a sound's windows as they are decoded, without silent ones.
 
-    Where one begins with the file, its clip is the one that training sees.
-
-    Args:
-        stream: Seekable.
-        front_end: Gives rate and length of the clips.
-        name: What errors call the file.
-
-    Raises:
-        AudioError: The file cannot be decoded, or is silent.
+    Where one begins with the file, its clip is the one that training sees. An AudioError names the
+    file that cannot be decoded, or is silent.
     """
     window = max(WINDOW, front_end.seconds)
     longest = (WINDOWS_AT_ONCE + 1) * window / 2 + MARGIN

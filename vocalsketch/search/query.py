@@ -1,15 +1,19 @@
-"""From what was sung to what a network listens to, and the words beside it.
+"""From what was sung to what a network listens to, the words beside it, and the user's desktop.
 
 A tag narrows: only sounds in a folder of that name are ranked. Text re-weights: a sound whose path
 lacks a word counts as a tenth as likely for each word that it lacks, so that voice and words are
-fused as two systems are, by the product of their likelihoods.
+fused as two systems are, by the product of their likelihoods. The sound card records and plays,
+for which sounddevice is needed, an extra; the file manager shows a file.
 """
 
 import math
 import re
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +25,9 @@ from vocalsketch.features.audio import SAMPLE_RATES, mixed, read_audio
 from vocalsketch.features.level import sounding
 from vocalsketch.search.segment import as_numpy
 
+if TYPE_CHECKING:
+    from vocalsketch.search.shard import Hit
+
 Waveform = NDArray[np.float32]
 
 LONGEST = 60.0  # seconds that are looked at for a sound; the networks take its first 4
@@ -28,6 +35,8 @@ SHORTEST = 0.1  # seconds; less is a click
 SILENCE = 1e-5  # of full scale (-100 dB)
 OFFSET = 0.01  # of the peak: a mean beyond it is no sound
 PEAK = 0.5  # of full scale, to which every query is brought
+RATE = 44_100  # hz, of a recording
+OPENING = 10.0  # seconds that a file manager is given
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
@@ -169,3 +178,74 @@ def word_pattern(word: str) -> str:
 def _quoted(literal: str) -> str:
     """Return a pattern that matches a text as it is, in RE2's syntax."""
     return "".join(f"\\x{{{ord(letter):x}}}" for letter in literal)
+
+
+def record(seconds: float, begun: Callable[[], object] = lambda: None) -> tuple[Waveform, int]:
+    """Record from the default microphone; ``begun`` is called when it listens.
+
+    Returns a mono waveform (samples,), and its rate in Hz.
+
+    Raises:
+        ConfigError: ``seconds`` is out of range, or there is no sounddevice or PortAudio.
+        AudioError: There is no microphone, or it cannot be used.
+    """
+    if not 0 < seconds <= LONGEST:
+        raise ConfigError(f"{seconds} s cannot be recorded: give more than 0 and at most 60.")
+    sounddevice = _sounddevice()
+    try:
+        audio = sounddevice.rec(round(seconds * RATE), samplerate=RATE, channels=1, dtype="float32")
+        begun()
+        sounddevice.wait()
+    except sounddevice.PortAudioError as error:
+        raise AudioError(
+            f"The microphone cannot be used ({error}): check that it is on."
+        ) from error
+    return np.asarray(audio)[:, 0], RATE
+
+
+def play(hit: "Hit") -> None:
+    """Play a found sound's best window, and return when it is over."""
+    sounddevice = _sounddevice()
+    audio, rate = read_audio(hit.file, offset=hit.start, seconds=hit.end - hit.start)
+    try:
+        sounddevice.play(audio, rate)
+        sounddevice.wait()
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"{hit.file} cannot be played ({error}).") from error
+
+
+def reveal(file: Path) -> None:
+    """Show a file in the file manager, selected where the manager can do that."""
+    if sys.platform == "darwin":
+        ways = [["open", "-R", str(file)]]
+    elif sys.platform == "win32":
+        ways = [["explorer", f"/select,{file}"]]
+    else:
+        manager = "org.freedesktop.FileManager1"
+        show = ["--dest", manager, "--object-path", "/org/freedesktop/FileManager1"]
+        show += ["--method", f"{manager}.ShowItems", f"['{file.absolute().as_uri()}']", ""]
+        ways = [["gdbus", "call", "--session", *show], ["xdg-open", str(file.parent)]]
+    for way in ways:
+        try:
+            done = subprocess.run(way, capture_output=True, timeout=OPENING, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0 or way[0] == "explorer":  # which says 1 in any case
+            return
+    raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise ConfigError(
+            "Recording and playing need sounddevice: `pip install 'vocalsketch[audio]'`."
+        ) from error
+    except OSError as error:  # it is there, and the library that it wraps is not
+        raise ConfigError(
+            f"Recording and playing need PortAudio ({error}): install it, on Debian with "
+            "`apt install libportaudio2`."
+        ) from error
+    module: ModuleType = sounddevice
+    return module

@@ -125,13 +125,13 @@ def send(file: Path, address: str) -> None:
 
 
 @contextmanager
-def reaching(address: str, faults: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
-    """Raise a StorageError of an address in place of faults; by default of all that it has."""
+def reaching(address: str) -> Iterator[None]:
+    """Raise a StorageError of an address in place of whatever fails, as each kind has its own."""
     try:
         yield
     except VocalSketchError:
         raise
-    except faults as error:
+    except Exception as error:
         # Lance tells the place in its source, too
         why = str(error).split(", /")[0][:300] or type(error).__name__
         raise StorageError(

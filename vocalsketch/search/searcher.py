@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from types import MappingProxyType
 from typing import Unpack
@@ -11,18 +12,9 @@ from numpy.typing import ArrayLike
 
 from vocalsketch.errors import ConfigError, StorageError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import HeardPart, Waveform, heard_part, prepared
-from vocalsketch.search.segment import Rows
-from vocalsketch.search.shard import (
-    Aligned,
-    Candidate,
-    Hit,
-    Queries,
-    Scores,
-    Shard,
-    aligned,
-    check_likely,
-)
+from vocalsketch.search.query import HeardPart, heard_part, prepared
+from vocalsketch.search.segment import Floats
+from vocalsketch.search.shard import Aligned, Candidate, Hit, Scores, Shard, fused
 
 SCORES_AT_ONCE = 2**22  # of all queries that are scored together, 16 MB; of one query, if more
 
@@ -55,7 +47,7 @@ class Searcher:
         self.missing = dict(missing or {})
         self._shards: list[Aligned] = [([index], [None]) for index in indexes]
         if fuse:
-            self._shards = [(self.indexes, _fused(self.indexes))]
+            self._shards = [(self.indexes, fused(self.indexes))]
         else:
             _check_different(self.indexes)
 
@@ -65,8 +57,6 @@ class Searcher:
 
         Raises:
             StorageError: None can be opened; with ``fuse``, one cannot.
-            CheckpointError: A system is missing, or not the one that made its index.
-            ConfigError: They do not go together.
         """
         indexes, missing = [], {}
         for folder in folders:
@@ -123,15 +113,16 @@ class Searcher:
         self._check_aspects(aspects)
         wishes: Wishes = {"tags": tags, "text": text, "aspects": aspects}
         ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
-        if self.note:
-            return [self._answers([each], k, self._near(each, k, wishes))[0] for each in ready]
-        shards = _narrowed(self._shards, wishes)
-        at_once = max(1, SCORES_AT_ONCE // max(len(shard.counting) for shard in shards))
-        return [
-            hits
-            for start in range(0, len(ready), at_once)
-            for hits in self._answers(ready[start : start + at_once], k, shards)
-        ]
+        systems = {index.fingerprint: index for index in self.indexes}
+        shards = [] if self.note else _narrowed(self._shards, wishes)
+        most = max((len(shard.counting) for shard in shards), default=SCORES_AT_ONCE)
+        at_once = max(1, SCORES_AT_ONCE // most)
+        found: list[list[Hit]] = []
+        for start in range(0, len(ready), at_once):
+            some = ready[start : start + at_once]
+            asked = {name: index.embeddings(some) for name, index in systems.items()}
+            found += _answers(asked, k, shards or self._near(asked, k, wishes))
+        return found
 
     @property
     def note(self) -> str:
@@ -143,12 +134,12 @@ class Searcher:
         )
         return told if windows else ""
 
-    def _near(self, query: tuple[Waveform, int], k: int, wishes: Wishes) -> list[Shard]:
+    def _near(self, asked: Mapping[str, Floats], k: int, wishes: Wishes) -> list[Shard]:
         """Return the shards with the rows to rank for a query; one out of reach is missing."""
         near = []
         for index in self.indexes:
             try:
-                near.append(index.near(query, k, wishes))
+                near.append(index.near(asked[index.fingerprint], k, wishes))
                 self.missing.pop(str(index.folder), None)
             except StorageError as error:
                 self.missing[str(index.folder)] = str(error)
@@ -170,23 +161,40 @@ class Searcher:
                     f"{', '.join(self.aspects)}."
                 )
 
-    def _answers(self, queries: Queries, k: int, shards: Sequence[Shard]) -> list[list[Hit]]:
-        """Return the hits of some queries, whose scores are held together."""
-        candidates: list[list[Candidate]] = [[] for _ in queries]
-        masses: list[Scores] = []  # of the shards' likelihoods, logarithms
-        for number, shard in enumerate(shards):
-            scores, mass = shard.ranked(queries)
-            masses += [] if mass is None else [mass]
-            for mine, row in zip(candidates, scores, strict=True):
-                mine += shard.best(row, k, number)
-        total = np.logaddexp.reduce(masses, axis=0) if masses else np.zeros(len(queries))
-        return [
-            [
-                shards[each.shard].hit(rank, each, float(mass))
-                for rank, each in enumerate(sorted(mine)[:k], start=1)
-            ]
-            for mine, mass in zip(candidates, total, strict=True)
+
+def _answers(asked: Mapping[str, Floats], k: int, shards: Sequence[Shard]) -> list[list[Hit]]:
+    """Return the hits of some queries, as systems heard them; their scores are held together."""
+    candidates: list[list[Candidate]] = []
+    masses: list[Scores] = []  # of the shards' likelihoods, logarithms
+    for number, shard in enumerate(shards):
+        scores, mass = shard.ranked(asked)
+        masses += [] if mass is None else [mass]
+        best = [shard.best(row, k, number) for row in scores]
+        candidates = [a + b for a, b in zip(candidates, best, strict=True)] if number else best
+    total = np.logaddexp.reduce(masses, axis=0) if masses else np.zeros(len(candidates))
+    return [
+        [
+            shards[each.shard].hit(rank, each, float(mass))
+            for rank, each in enumerate(sorted(mine)[:k], start=1)
         ]
+        for mine, mass in zip(candidates, total, strict=True)
+    ]
+
+
+def _check_different(indexes: Sequence[Index]) -> None:
+    """Refuse shards that are not of different libraries by one system."""
+    for one, other in combinations(indexes, 2):
+        if one.fingerprint != other.fingerprint:
+            raise ConfigError(
+                f"{one.folder} and {other.folder} cannot be searched as shards: they are of "
+                "different systems. Indexes of one library by several systems are fused with "
+                "--fuse (fuse=True)."
+            )
+        if one.library.resolve() == other.library.resolve():
+            raise ConfigError(
+                f"{one.folder} and {other.folder} are of one library, {other.library}, by one "
+                "system: give one of them."
+            )
 
 
 def _narrowed(shards: Sequence[Aligned], wishes: Wishes) -> list[Shard]:
@@ -197,34 +205,3 @@ def _narrowed(shards: Sequence[Aligned], wishes: Wishes) -> list[Shard]:
             "folders around a sound; `vocalsketch index info` lists them."
         )
     return narrowed
-
-
-def _fused(indexes: Sequence[Index]) -> list[Rows | None]:
-    """Return the order of each index's rows where systems are fused; refuse where they cannot."""
-    if any(index.approximate for index in indexes):
-        raise ConfigError(
-            "An approximate index cannot be fused with others: the nearest of one system are "
-            "not those of another. Search each by itself, or export an ensemble's index."
-        )
-    orders = [None, *(aligned(indexes[0], other) for other in indexes[1:])]
-    for index in indexes if len(indexes) > 1 else ():
-        check_likely(index)
-    return orders
-
-
-def _check_different(indexes: Sequence[Index]) -> None:
-    """Refuse shards that are not of different libraries by one system."""
-    for number, other in enumerate(indexes[1:], start=1):
-        one = indexes[0]
-        if one.fingerprint != other.fingerprint:
-            raise ConfigError(
-                f"{one.folder} and {other.folder} cannot be searched as shards: they are of "
-                "different systems. Indexes of one library by several systems are fused with "
-                "--fuse (fuse=True)."
-            )
-        for earlier in indexes[:number]:
-            if earlier.library.resolve() == other.library.resolve():
-                raise ConfigError(
-                    f"{earlier.folder} and {other.folder} are of one library, {other.library}, by "
-                    "one system: give one of them."
-                )

@@ -1,7 +1,7 @@
 """One library's rows, ranked by one system or by the product of several, and what is found."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.search.index import Index, Wishes
-from vocalsketch.search.query import Waveform, matches_tags, text_log_likelihoods, words_of
-from vocalsketch.search.segment import Rows, as_numpy
+from vocalsketch.search.query import matches_tags, text_log_likelihoods, words_of
+from vocalsketch.search.segment import Floats, Rows, as_numpy
 
 BLOCK = 1024  # scores whose maximum stands for them
 ABSOLUTE = ("logit", "log_likelihood")  # kinds whose likelihoods need no other candidates
 WINDOW_COLUMNS = ("path", "start", "end", "duration", "sample_rate", "tags")
 
-Queries = Sequence[tuple[Waveform, int]]
 Aligned = tuple[Sequence[Index], Sequence[Rows | None]]  # of one library, each with its order
 Scores = NDArray[np.floating]
 
@@ -59,13 +58,7 @@ class Candidate(NamedTuple):
 class Shard:
     """One library's rows as a search ranks them, by one system or by the product of several.
 
-    Args:
-        indexes: Of the library.
-        orders: For each, as ``aligned`` returns them.
-        wishes: What narrows or weighs the rows.
-
-    Raises:
-        ConfigError: Words are given, and the system's scores are no likelihoods.
+    Its indexes have orders as ``fused`` returns them.
     """
 
     def __init__(
@@ -79,21 +72,21 @@ class Shard:
         self.count = int(np.count_nonzero(self.counting))
         self.penalties: Scores | None = None
         if words_of(wishes["text"]):
-            check_likely(self.first)
+            _check_likely(self.first)
             self.penalties = text_log_likelihoods(rows.column("path"), wishes["text"])
         # whether scores are log-likelihoods, not those of one system
         self.fuses = len(indexes) > 1 or self.penalties is not None
 
-    def ranked(self, queries: Queries) -> tuple[Scores, Scores | None]:
+    def ranked(self, asked: Mapping[str, Floats]) -> tuple[Scores, Scores | None]:
         """Return what rows are ranked by, and the logarithm of all rows' likelihoods.
 
         (queries, rows), minus infinity where a row does not count; (queries,), or None where a
         likelihood is one by itself and need not be divided by all rows'.
         """
         mass = None
-        total: Scores = np.zeros((len(queries), 1))
+        total: Scores = np.zeros((1, 1))
         for index, order in zip(self.indexes, self.orders, strict=True):
-            scores = _checked(index.scores(queries, self.aspects), index)
+            scores = _checked(index.scores(asked[index.fingerprint], self.aspects), index)
             scores = scores if order is None else scores[:, order]
             if index.listener.kind not in ABSOLUTE:
                 summed = _log_sum(scores[:, self.first.table.counting])
@@ -184,7 +177,20 @@ def _checked(scores: Scores, index: Index) -> Scores:
     return scores
 
 
-def check_likely(index: Index) -> None:
+def fused(indexes: Sequence[Index]) -> list[Rows | None]:
+    """Return the order of each index's rows where systems are fused; refuse where they cannot."""
+    if any(index.approximate for index in indexes):
+        raise ConfigError(
+            "An approximate index cannot be fused with others: the nearest of one system are "
+            "not those of another. Search each by itself, or export an ensemble's index."
+        )
+    orders = [None, *(_aligned(indexes[0], other) for other in indexes[1:])]
+    for index in indexes if len(indexes) > 1 else ():
+        _check_likely(index)
+    return orders
+
+
+def _check_likely(index: Index) -> None:
     """Refuse an index whose scores enter no product of likelihoods, with a ConfigError."""
     if index.listener.kind == "similarity":
         raise ConfigError(
@@ -193,7 +199,7 @@ def check_likely(index: Index) -> None:
         )
 
 
-def aligned(one: Index, other: Index) -> Rows | None:
+def _aligned(one: Index, other: Index) -> Rows | None:
     """Return for each row of an index the row of another that is of the same window.
 
     None where they are the same rows in the same order; a ConfigError where they are of other

@@ -1,8 +1,7 @@
 """What a study is: base config, space, objective and how it is searched."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
-from vocalsketch.sweep.space import Space, parse_space
+from vocalsketch.sweep.space import Space
 from vocalsketch.sweep.storage import check_exists, check_url, open_storage, patiently
 from vocalsketch.sweep.trials import experimental
 
@@ -31,7 +30,7 @@ Options = dict[str, Any]
 
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
-HERE = ("storage", "folder")  # what the storage does not keep
+HERE = {"storage", "folder"}  # what the storage does not keep
 KEPT = "definition"  # user attribute of a study
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -53,18 +52,13 @@ KINDS: dict[str, dict[str, Any]] = {
 DEFAULTS: dict[str, Options] = {"tpe": {"constant_liar": True}}
 
 
-def _objective(given: Any) -> dict[str, str]:
-    objective = dict(given) if isinstance(given, Mapping) else {"metric": str(given)}
-    metric = objective.setdefault("metric", "val/mrr")
-    objective.setdefault("direction", "minimize" if metric == "val/loss" else "maximize")
-    if not str(metric).startswith("val/"):
+def _objective(given: str) -> str:
+    if not given.startswith("val/"):
         raise ValueError(
             "a search looks at the validation half only, such as val/mrr, val/mrr/<category> or "
             "val/loss"
         )
-    if objective["direction"] not in ("maximize", "minimize") or len(objective) > 2:
-        raise ValueError("give metric, and maximize or minimize")
-    return objective
+    return given
 
 
 def _named(given: Any) -> Options:
@@ -93,9 +87,9 @@ class Definition:
 
     name: Annotated[str, AfterValidator(_name)]  # the study's name, and its folder's
     config: Tree  # the base config with the study's overrides
-    space: dict[str, Any]  # the search space as written in the study file
-    # ``metric`` (such as ``val/mrr``) and ``direction``
-    objective: Annotated[dict[str, str], BeforeValidator(_objective)] = Field({})
+    space: Space  # the search space
+    # the metric that is searched by
+    objective: Annotated[str, AfterValidator(_objective)] = Field("val/mrr")
     # ``name``, ``seed`` and options of Optuna's sampler
     sampler: Annotated[Options, BeforeValidator(_named), AfterValidator(_seeded)] = Field(
         {"name": "random"}
@@ -113,7 +107,6 @@ class Definition:
     tracked: bool = False  # whether its one logger is W&B's tracker
 
     def __post_init__(self) -> None:
-        parse_space(self.space)
         made("sampler", self.sampler)
         made("pruner", self.pruner)
         check_url(self.url)
@@ -125,12 +118,8 @@ class Definition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps, in plain values."""
-        return {key: value for key, value in asdict(self).items() if key not in HERE}
-
-    @property
-    def metric(self) -> str:
-        """The metric that is searched by."""
-        return self.objective["metric"]
+        plain: dict[str, Any] = TypeAdapter(Definition).dump_python(self, mode="json", exclude=HERE)
+        return plain
 
     @property
     def base_seed(self) -> int:
@@ -141,11 +130,6 @@ class Definition:
     def trained_seeds(self) -> range:
         """The seeds that each trial is trained with."""
         return range(self.base_seed, self.base_seed + self.seeds)
-
-    @property
-    def parameters(self) -> Space:
-        """The search space."""
-        return parse_space(self.space)
 
     @property
     def tracker(self) -> dict[str, Any] | None:
@@ -243,17 +227,17 @@ def open_study(definition: Definition) -> optuna.Study:
         lambda: optuna.create_study(
             study_name=definition.name,
             storage=storage,
-            direction=optuna.study.StudyDirection[definition.objective["direction"].upper()],
+            direction="minimize" if definition.objective == "val/loss" else "maximize",
             sampler=made("sampler", definition.sampler),
             pruner=made("pruner", definition.pruner),
             load_if_exists=True,
         ),
         definition.url,
     )
-    plain = json.loads(json.dumps(definition.to_dict()))
+    plain = definition.to_dict()
     kept = study.user_attrs.get(KEPT)
     if kept is not None:
-        different = Definition(**kept).difference(Definition(**plain))
+        different = Definition(**kept).difference(definition)
         if different:
             raise ConfigError(
                 f"Study {definition.name!r} exists with another {different}: its trials would not "

@@ -1,20 +1,33 @@
-"""Running a study on this machine, from the study file to the report."""
+"""Running a study on this machine: checked against its config, run, its best trained anew."""
 
+import dataclasses
+import json
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
+import yaml
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial
 
+from vocalsketch.callbacks import WandbTracker
+from vocalsketch.datamodules import RetrievalDataModule
+from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
-from vocalsketch.files import locked
-from vocalsketch.jobs.job import Job, Slot
-from vocalsketch.jobs.pool import End, Pool, Watcher
-from vocalsketch.sweep.base import checked
+from vocalsketch.experiment.config import Tree, assigned, remedy, values_of, write_tree
+from vocalsketch.experiment.parser import LINKS, ExperimentCLI
+from vocalsketch.experiment.refusals import without_noise
+from vocalsketch.files import locked, write_text
+from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, training
+from vocalsketch.jobs.pool import End, Pool, Watcher, complete
 from vocalsketch.sweep.definition import Definition, StudyError, open_study
-from vocalsketch.sweep.report import summarise
+from vocalsketch.sweep.report import MACRO, export, summarise
+from vocalsketch.sweep.space import Choices, Parameter
 from vocalsketch.sweep.storage import patiently
-from vocalsketch.sweep.trials import Tally, retry_running, take_tally, workers_of
+from vocalsketch.sweep.trials import Tally, first_attempt, retry_running, take_tally, workers_of
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
 
 # W&B would list every installed package anew for each trial, in half a second; the summary run does
@@ -24,14 +37,109 @@ LOOK = 1.0  # seconds between looks at the study
 SHOWN = ("complete", "pruned", "running", "failed")  # numbers of trials beside the progress bar
 
 
+def checked(definition: Definition, *, prepare: bool = True) -> Definition:
+    """Check a study against its base config; return it with what it reads filled in.
+
+    ``prepare`` computes the features of the development half, for all workers.
+
+    Raises:
+        ConfigError: The base config does not validate, a parameter sets a key it has not, its
+            trials do not log the objective, or their seeds would draw other splits.
+        DatasetError: The corpus cannot be read.
+    """
+    try:
+        cli = _parsed(definition.config)
+    except ConfigError as error:
+        raise ConfigError(f"The base config does not validate: {error}") from error
+    keys = _keys(cli)
+    for key, choice in _classes(definition.space):
+        if key in keys:
+            try:
+                keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
+            except ConfigError as error:
+                raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
+    for name, parameter in definition.space.items():
+        if parameter.key not in keys:
+            raise ConfigError(
+                f"Parameter {name!r} sets {parameter.key!r}, a key that the base config does not "
+                f"have: {remedy(parameter.key, keys)}"
+            )
+    data = cli.datamodule
+    if not isinstance(data, RetrievalDataModule):
+        raise ConfigError(
+            f"data is a {type(data).__name__}: a sweep searches retrieval systems, whose "
+            "validation half is ranked."
+        )
+    categories = sorted({sound.category.replace(" ", "_") for sound in data.corpus.sounds})
+    known = ["val/mrr", "val/loss", *(f"val/mrr/{category}" for category in categories)]
+    if definition.objective not in known:
+        raise ConfigError(f"objective is {definition.objective!r}: choose {', '.join(known)}.")
+    loggers = cli.trainer.loggers
+    found = dataclasses.replace(
+        definition,
+        corpus=data.corpus.name,
+        split=data.split.fingerprint,
+        tracked=len(loggers) == 1 and isinstance(loggers[0], WandbTracker),
+    )
+    check_one_split(found, found.trained_seeds)
+    if prepare:
+        data.prepare_data()
+    return found
+
+
+def check_one_split(definition: Definition, seeds: range) -> None:
+    """Check that seeds are trained and ranked on the study's own split.
+
+    A split that each seed drew anew would rank sounds on which the search was made.
+
+    Raises:
+        ConfigError: Another seed draws another split.
+    """
+    others = [seed for seed in seeds if seed != definition.base_seed]
+    if not others:
+        return
+    data = _parsed(assigned(definition.config, {"seed_everything": others[0]})).datamodule
+    if data.split.fingerprint != definition.split:
+        raise ConfigError(
+            f"data.init_args.split is {data.split_spec!r}, which each seed draws anew: give "
+            "data.init_args.seed, or a manifest (vocalsketch data split), so that all seeds have "
+            "one split."
+        )
+
+
+def corpus_of(definition: Definition) -> Corpus:
+    """Return the corpus of a study."""
+    corpus: Corpus = _parsed(definition.config).datamodule.corpus
+    return corpus
+
+
+def _classes(space: Mapping[str, Parameter]) -> Iterator[tuple[str, Any]]:
+    """Yield each searched ``class_path`` key with each of the classes that it may name."""
+    for each in space.values():
+        if each.key.endswith("class_path") and isinstance(each, Choices):
+            yield from ((each.key, choice) for choice in each.choices)
+
+
+def _keys(cli: ExperimentCLI) -> set[str]:
+    plain = cli.config.clone()
+    for value in LINKS:
+        plain.model.init_args.pop(value, None)
+    text = cli.parser.dump(plain, skip_none=False, skip_validation=True)
+    return {key for key, _ in values_of(yaml.safe_load(text))}
+
+
+def _parsed(tree: Tree) -> ExperimentCLI:
+    with tempfile.TemporaryDirectory() as folder, without_noise():
+        config = Path(folder) / "base.yaml"
+        write_text(config, write_tree(tree))
+        return ExperimentCLI("fit", ["--config", str(config), "--run_dir", folder])
+
+
 def run_study(definition: Definition, total: int, slots: Sequence[Slot]) -> tuple[Tally, bool]:
     """Run a study until ``total`` trials are complete or pruned, over all machines and restarts.
 
     Returns:
         The tally, and whether the total was reached; False where Ctrl-C came first.
-
-    Raises:
-        VocalSketchError: The study cannot be run.
     """
     folder = definition.folder
     with locked(folder / "lock", f"Another sweep runs in {folder}: wait, or give --folder."):
@@ -57,11 +165,10 @@ def tally_of(study: optuna.Study, definition: Definition) -> Tally:
 def run_workers(
     study: optuna.Study, definition: Definition, total: int, slots: Sequence[Slot]
 ) -> bool:
-    """Work until the total is reached; return False where Ctrl-C or SIGTERM came first.
+    """Work until the total is reached; return False where Ctrl-C came first.
 
     Raises:
         StudyError: All workers ended before the total was reached.
-        StorageError: The storage does not answer.
     """
     if tally_of(study, definition).finished >= total:
         return True
@@ -133,3 +240,43 @@ class StudyWatcher(Watcher):
         """Put the trials of dead workers, whose names so begin, back into the queue."""
         for number in patiently(lambda: retry_running(self.study, workers), self.definition.url):
             self.say(f"Trial {number} is tried again: {why}.")
+
+
+def retrain(
+    definition: Definition,
+    trial: FrozenTrial,
+    seeds: int,
+    slots: Sequence[Slot] = (),
+) -> dict[str, list[float]]:
+    """Train a trial's config with each of ``seeds`` seeds and rank the test half.
+
+    What was trained before is not trained again; what broke off goes on.
+
+    Returns:
+        For each category, and for ``MACRO``, the MRR of each seed.
+    """
+    check_one_split(definition, range(seeds))
+    folder = definition.folder / "retrained" / f"{first_attempt(trial):05d}"
+    config = folder / f"{definition.name}_best.yaml"
+    write_text(config, export(definition, trial))
+    resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
+    resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
+    corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
+    jobs = [
+        training(
+            f"{definition.name}/seed{seed}",
+            folder / f"seed_{seed}",
+            ("--config", str(config), "--seed_everything", str(seed)),
+            fingerprint(resolved, seed=seed, corpus=corpus, split=split),
+        )
+        for seed in range(seeds)
+    ]
+    complete(jobs, slots)
+    found = [
+        json.loads((job.folder / "results_test.json").read_text(encoding="utf-8")) for job in jobs
+    ]
+    mrr: dict[str, list[float]] = {}
+    for each in found:
+        for name, values in {**each["categories"], MACRO: each["macro"]}.items():
+            mrr.setdefault(name, []).append(float(values["mrr"]))
+    return mrr

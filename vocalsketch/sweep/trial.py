@@ -3,7 +3,7 @@
 import gc
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,15 @@ import optuna
 import pytorch_lightning as pl
 import torch
 
-from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
+from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.experiment.config import Tree, assigned, write_tree
 from vocalsketch.experiment.refusals import OUT_OF_MEMORY
-from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import train
 from vocalsketch.sweep.definition import Definition, StudyError, trial_sampler
+from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.storage import STORAGE_FAULTS
 from vocalsketch.sweep.trials import (
     REASON,
@@ -35,8 +35,7 @@ from vocalsketch.sweep.trials import (
 class TrialReporter(pl.Callback):
     """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
 
-    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are;
-    ``told`` becomes whether W&B was told of the trial, where it is tracked.
+    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class TrialReporter(pl.Callback):
         self.metric = metric
         self.parameters = parameters
         self.reports = reports
-        self.told = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell W&B which trial this is."""
@@ -54,11 +52,7 @@ class TrialReporter(pl.Callback):
         self._tell(trainer, lambda run: run.config.update(about, allow_val_change=True))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the epoch; raise TrialPruned where the pruner gives the trial up.
-
-        Raises:
-            optuna.TrialPruned: The pruner ends the trial.
-        """
+        """Report the epoch; raise TrialPruned where the pruner gives the trial up."""
         value = float(trainer.callback_metrics.get(self.metric, math.nan))
         if trainer.state.fn == "validate":
             summary = {"trial/state": "complete", "trial/value": value}
@@ -79,12 +73,11 @@ class TrialReporter(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Tell W&B how the trial ended."""
-        summary = ended(state_of(exception), str(exception))
+        summary = {"trial/state": state_of(exception), "trial/reason": str(exception)[:500]}
         self._tell(trainer, lambda run: run.summary.update(summary))
 
     def _tell(self, trainer: pl.Trainer, tell: Callable[[Any], object]) -> None:
-        """Tell something to the W&B run, of which a study has one at most."""
-        self.told = True
+        """Tell something to the W&B run, of which a trainer has one at most."""
         if found := trackers(trainer):
             found[0].safely(lambda: tell(found[0].experiment))
 
@@ -102,41 +95,6 @@ def state_of(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
 
-def ended(state: str, reason: str) -> dict[str, str]:
-    """Return what W&B's summary says of a trial that came to nothing."""
-    return {"trial/state": state, "trial/reason": reason[:500]}
-
-
-def track(
-    definition: Definition,
-    folder: Path,
-    *,
-    name: str,
-    job_type: str,
-    config: dict[str, Any],
-    summary: Mapping[str, Any],
-    more: Callable[[WandbTracker], object] = lambda _: None,
-) -> Path | None:
-    """Make a W&B run of a tracked study, or go on with the one of this folder.
-
-    ``more`` logs what is not in the summary. The folder of an offline run is returned.
-    """
-    if definition.tracker is None:
-        return None
-    given: dict[str, Any] = {key: definition.tracker.get(key) for key in ("project", "tags")}
-    tracker = WandbTracker(**given, group=definition.name, save_dir=str(folder))
-    tracker.describe(
-        name=name,
-        run_id=RunFolder(folder).wandb_id(),
-        job_type=job_type,
-        tags=[f"corpus={definition.corpus}"],
-        config=config,
-    )
-    tracker.safely(lambda: tracker.experiment.summary.update(dict(summary)))
-    more(tracker)
-    return tracker.finish()
-
-
 class TrialFailedError(Exception):
     """A trial failed by itself, of an error or for lack of memory; the worker goes on."""
 
@@ -149,7 +107,6 @@ class Objective:
     Attributes:
         training: Whether a training is running just now.
         number: Number of the last trial.
-        reporter: What tells of the training of the trial's last seed.
     """
 
     def __init__(
@@ -160,13 +117,11 @@ class Objective:
         train: Callable[..., Outcome] = train,
     ) -> None:
         self.definition = definition
-        self.space = definition.parameters
         self.total = total
         self.worker = worker
         self.train = train
         self.training = False
         self.number: int | None = None
-        self.reporter: TrialReporter | None = None
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Return the value of a trial.
@@ -177,7 +132,7 @@ class Objective:
             KeyboardInterrupt: Ctrl-C ended it.
             VocalSketchError: Something is wrong that is wrong for every trial.
         """
-        self.number, self.reporter = trial.number, None
+        self.number = trial.number
         trial.set_user_attr(WORKER, self.worker)
         trials = trial.study.get_trials(deepcopy=False)
         if not is_within(trials, trial.number, self.total):
@@ -191,14 +146,14 @@ class Objective:
         except VocalSketchError as error:
             if state_of(error) != "pruned":
                 raise
-            self._note(trial, "pruned", str(error))
+            trial.set_user_attr(REASON, str(error))
             raise optuna.TrialPruned(str(error)) from error
         except STORAGE_FAULTS:
             raise
         except Exception as error:
             memory = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
             reason = "out of memory" if memory else _short(error)
-            self._note(trial, "failed", reason)
+            trial.set_user_attr(REASON, reason)
             raise TrialFailedError(reason) from error
         finally:
             if torch.cuda.is_available():  # the next trial would find this one's network there
@@ -207,14 +162,15 @@ class Objective:
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
-        parameters = self.space.suggest(trial)
-        tree = self.space.applied(self.definition.config, parameters)
-        folder, metric = trial_folder(self.definition.folder, first), self.definition.metric
+        space = self.definition.space
+        parameters = drawn(space, trial)
+        tree = applied(space, self.definition.config, parameters)
+        folder, metric = trial_folder(self.definition.folder, first), self.definition.objective
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds
         for seed in [each for each in seeds if str(each) not in values]:
-            self.reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
-            values[str(seed)] = self._trained(tree, folder, seed, self.reporter)
+            reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
+            values[str(seed)] = self._trained(tree, folder, seed, reporter)
             trial.set_user_attr(VALUES, values)
             last = folder / f"seed_{seed}" / "checkpoints" / "last.ckpt"
             last.unlink(missing_ok=True)  # only to go on from
@@ -250,19 +206,6 @@ class Objective:
             told["upload_checkpoint"] = False
             keys |= {f"trainer.logger.init_args.{key}": value for key, value in told.items()}
         return keys
-
-    def _note(self, trial: optuna.Trial, state: str, reason: str) -> None:
-        """Note why a trial ended, in the storage and, where no training told it, in W&B."""
-        trial.set_user_attr(REASON, reason)
-        if self.reporter is None or not self.reporter.told:
-            track(
-                self.definition,
-                self.definition.folder / "trials" / f"{trial.number:05d}_{state}",
-                name=f"trial_{trial.number:05d}",
-                job_type="trial",
-                config={"trial": {"number": trial.number, "parameters": trial.params}},
-                summary=ended(state, reason),
-            )
 
 
 def _short(error: Exception) -> str:

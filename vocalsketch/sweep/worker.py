@@ -49,11 +49,7 @@ class Worker:
         self.failures = 0
 
     def run(self) -> bool:
-        """Run trials until the total is reached; return False where Ctrl-C came first.
-
-        Raises:
-            VocalSketchError: Something is wrong that is wrong for every trial.
-        """
+        """Run trials until the total is reached; return False where Ctrl-C came first."""
         total = self.objective.total
         while not self.interrupted:
             with experimental():
@@ -68,11 +64,7 @@ class Worker:
         return False
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
-        """Handle SIGINT: end a training at once, anything else when it is done.
-
-        Raises:
-            KeyboardInterrupt: A trial is being trained.
-        """
+        """Handle SIGINT: end a training at once, anything else when it is done."""
         self.interrupted = True
         if self.objective.training:
             raise KeyboardInterrupt
@@ -129,12 +121,7 @@ class Worker:
 
 
 def main(name: str, folder: str, total: str, number: str) -> None:
-    """Run a worker, as `vocalsketch sweep run` starts it, until the study is complete.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C came first.
-        VocalSketchError: The study cannot go on.
-    """
+    """Run a worker, as `vocalsketch sweep run` starts it, until the study is complete."""
     study, definition = load_study(name, os.environ[STORAGE_VARIABLE], Path(folder))
     worker = workers_of(definition.folder, int(number))
     running = Worker(study, Objective(definition, int(total), worker))

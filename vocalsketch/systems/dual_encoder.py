@@ -14,8 +14,7 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.audible_mel import AudibleMel, own_time
 from vocalsketch.features.front_end import FrontEnd, standardised
-from vocalsketch.models.backbones import Cnn9, MobileNet
-from vocalsketch.models.encoder import Encoder, EncoderGeometry
+from vocalsketch.models.encoder import Cnn9, Encoder, EncoderGeometry, MobileNet
 from vocalsketch.systems.checkpoints import check_weights, read_weights
 from vocalsketch.systems.system import System
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
@@ -18,8 +18,6 @@ from vocalsketch.features.front_end import FrontEnd, Waveform
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.registry import SYSTEMS, class_named
 from vocalsketch.systems.system import System
-
-Weights = NDArray[np.float64]
 
 
 class Ensemble(System):
@@ -115,10 +113,9 @@ class Ensemble(System):
         """Map embeddings to the weighted sum of the members' scores (queries, candidates)."""
         if self.inner_product:
             return imitations @ recordings.T
-        total = imitations.new_zeros(len(imitations), len(recordings))
-        for member, weight, asked, found in self._weighed(imitations, recordings):
-            total = total + weight * member.score(asked, found)
-        return total
+        weighed = self._weighed(imitations, recordings)
+        nothing = imitations.new_zeros(len(imitations), len(recordings))
+        return sum((weight * member.score(*pair) for member, weight, *pair in weighed), nothing)
 
     @property
     def aspects(self) -> tuple[str, ...]:
@@ -151,19 +148,18 @@ class Ensemble(System):
                 of a validation half, never of the half that is reported.
         """
         stacked = [
-            (np.stack([each.scores for each in category]), category[0].targets)
+            (np.stack([each.scores for each in category]), torch.from_numpy(category[0].targets))
             for category in zip(*scores, strict=True)
         ]
         # in units of each member's own spread, which makes every weight's search alike
         spread = np.sqrt(np.mean([each.var(axis=(1, 2)) for each, _ in stacked], axis=0)) + 1e-12
-        found = minimize(
-            _unlikelihood,
-            np.ones(len(spread)),
-            args=([(each / spread[:, None, None], targets) for each, targets in stacked],),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(0.0, None)] * len(spread),
-        )
+        scaled = [
+            (torch.from_numpy(each / spread[:, None, None]).double(), targets)
+            for each, targets in stacked
+        ]
+        bounds = [(0.0, None)] * len(spread)
+        start = np.ones(len(spread))
+        found = minimize(_unlikelihood, start, (scaled,), "L-BFGS-B", jac=True, bounds=bounds)
         self.get_buffer("weights").copy_(torch.from_numpy(found.x / spread))
         return self
 
@@ -179,19 +175,19 @@ class Ensemble(System):
                 yield member, weight, asked, found / weight if self.inner_product else found
 
 
+@torch.enable_grad()
 def _unlikelihood(
-    weights: Weights, categories: Sequence[tuple[NDArray[np.float64], NDArray[np.int64]]]
-) -> tuple[float, Weights]:
+    weights: NDArray[np.float64], categories: Sequence[tuple[Tensor, Tensor]]
+) -> tuple[float, NDArray[np.float64]]:
     """Return the mean negative log likelihood of the targets, and its gradient."""
+    weighed = torch.from_numpy(weights).requires_grad_()
     queries = sum(len(targets) for _, targets in categories)
-    total, gradient = 0.0, np.zeros_like(weights)
+    total = torch.zeros((), dtype=torch.double)
     for scores, targets in categories:  # (members, queries, candidates), (queries,)
-        logs = log_softmax(np.tensordot(weights, scores, 1), axis=1)
-        rows = np.arange(len(targets))
-        total -= logs[rows, targets].sum()
-        expected = (np.exp(logs) * scores).sum(axis=(1, 2))
-        gradient += expected - scores[:, rows, targets].sum(axis=1)
-    return total / queries, gradient / queries
+        logits = torch.tensordot(weighed, scores, 1)
+        total = total + cross_entropy(logits, targets, reduction="sum") / queries
+    (gradient,) = torch.autograd.grad(total, weighed)
+    return total.item(), gradient.numpy()
 
 
 def _widest(members: Sequence[System], side: Side) -> Waveform:

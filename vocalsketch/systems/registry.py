@@ -18,7 +18,7 @@ Class = TypeVar("Class")
 
 SYSTEMS = {
     "siamese": "vocalsketch.systems.siamese.Siamese",
-    "imisound": "vocalsketch.systems.imisound.Imisound",
+    "imisound": "vocalsketch.systems.baselines.Imisound",
     "contours": "vocalsketch.systems.baselines.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
     "two_dft": "vocalsketch.systems.baselines.TwoDFT",
@@ -49,15 +49,10 @@ def is_extension(path: str) -> bool:
 
 
 def class_named(name: object, known: Mapping[str, str], kind: type[Class]) -> type[Class]:
-    """Return a class by its name: one that comes with the program, or one of an extension.
-
-    Args:
-        name: One of ``known``, or an import path in a package that the user trusts.
-        known: Import paths by name.
-        kind: What it must be a subclass of.
+    """Return a class by a name that is known, or an import path in a package that the user trusts.
 
     Raises:
-        ConfigError: There is none, or its package is not trusted.
+        ConfigError: There is none of this kind, or its package is not trusted.
     """
     if isinstance(name, str) and (name in known or is_extension(name)):
         module, _, attribute = known.get(name, name).rpartition(".")

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models.metric_head import MetricHead
-from vocalsketch.models.tower import FORBIDDEN, Tower, TowerGeometry, fast_tower
+from vocalsketch.models.tower import FORBIDDEN, MetricHead, Tower, TowerGeometry, fast_tower
 from vocalsketch.systems.system import Floats, Scorer, System, filled
 
 Sharing = Literal["tied", "partial", "untied"]
@@ -112,16 +111,10 @@ class Siamese(System):
         imitation_index: Tensor,
         recording_index: Tensor,
     ) -> Tensor:
-        """Score pairs of clips; each clip passes through its tower once.
+        """Score pairs of clips (clips, bins, frames), given by their rows (pairs,) on each side.
 
-        Args:
-            imitations: (clips, bins, frames).
-            recordings: (clips, bins, frames).
-            imitation_index: The row of each pair's imitation, (pairs,).
-            recording_index: The row of each pair's recording, (pairs,).
-
-        Returns:
-            Logits (pairs,): the paper's similarity before its sigmoid.
+        Each clip passes through its tower once. Returns logits (pairs,): the paper's similarity
+        before its sigmoid.
         """
         return self.head.score(
             # plain indexing adds up its gradients in whatever order threads come, on the CPU
@@ -148,18 +141,13 @@ def head_scorer(head: MetricHead, threads: int | None = None) -> Scorer:
 
     def scores(queries: Floats, blocks: Sequence[Floats]) -> Floats:
         flat = len(layers) == 1 and sum(map(len, blocks)) > FEW
-        fill = partial(_fill_flat, compiled(_score), *layers[0]) if flat else by_blocks
+        weight, bias = (each.numpy().ravel() for each in layers[0])
+        by_loop = partial(compiled(_score), weight, bias[0]) if flat else None
         with lock:
+            fill = by_loop or partial(_fill_by_blocks, layers)
             return filled(fill, threads, queries, blocks, ROWS_PER_TASK)
 
-    by_blocks = partial(_fill_by_blocks, layers)
     return scores
-
-
-def _fill_flat(
-    by: Kernel, weight: Tensor, bias: Tensor, queries: Floats, shares: Floats, scores: Floats
-) -> None:
-    by(queries, shares, weight.numpy().ravel(), bias.numpy()[0], scores)
 
 
 @torch.inference_mode()
@@ -194,7 +182,7 @@ def compiled(function: Kernel) -> Kernel:
     return kept
 
 
-def _score(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-def]  # numba's
+def _score(weight, bias, queries, shares, scores):  # type: ignore[no-untyped-def]  # numba's
     """Fill ``scores`` (queries, rows) through one hidden layer."""
     zero = np.float32(0.0)
     for row in range(shares.shape[0]):

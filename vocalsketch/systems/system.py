@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import CheckpointError, ConfigError
-from vocalsketch.features.audio import ClipShape
+from vocalsketch.features.audio import ClipShape, clip_of
 from vocalsketch.features.front_end import FrontEnd, levelled
 from vocalsketch.files import write_bytes
 from vocalsketch.spread.threads import available_cores, lasting_pool
@@ -105,6 +105,13 @@ class System(nn.Module, ABC):
         """Map clips (clips, samples) at the side's sample rate to embeddings (clips, width)."""
         return self.embed(side, self.front_ends[side](waveforms))
 
+    @torch.inference_mode()
+    def hear_query(self, waveform: Floats, rate: int) -> Floats:
+        """Return the embedding (width,) of an imitation (samples,) at any rate."""
+        clip = clip_of(waveform, rate, self.front_ends["imitation"])
+        heard: Floats = self.hear("imitation", torch.from_numpy(clip)[None])[0].float().numpy()
+        return heard
+
     def clip_shape(self, side: Side) -> ClipShape:
         """Return what clips ``hear_cut`` is given."""
         end = self.front_ends[side]
@@ -186,20 +193,11 @@ class System(nn.Module, ABC):
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def save(
-        self, path: Path, provenance: Mapping[str, Any] | None = None, half: bool = False
-    ) -> None:
-        """Write weights, description and provenance into a safetensors file, whole or not at all.
-
-        Where it is ``half``, parameters are rounded to float16; buffers stay as they are.
-        """
+    def save(self, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
+        """Write weights, description and provenance into a safetensors file."""
         held = {"description": self.description(), "provenance": provenance or self.provenance}
-        rounded = [name for name, _ in self.named_parameters(remove_duplicate=False) if half]
         # copies, as towers may share what they hold
-        weights = {
-            name: (value.half() if name in rounded else value).detach().cpu().contiguous().clone()
-            for name, value in self.state_dict().items()
-        }
+        weights = {n: v.detach().cpu().contiguous().clone() for n, v in self.state_dict().items()}
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
         write_bytes(path, written)
 

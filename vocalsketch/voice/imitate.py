@@ -63,7 +63,10 @@ def _spoken(
     pitch = sung(sound, person, rng) * (5.0 if whistled else 1.0)
     noise = rng.standard_normal(samples).astype(np.float32)
     level = _level(sound.loudness, onsets, person, how)
-    brightness = _brightness(sound, how, rng)
+    middle = float(np.average(sound.brightness, weights=10.0 ** (sound.loudness / 20.0)))
+    motion = how.bright_slope * (sound.brightness - middle)
+    wander = ndimage.gaussian_filter1d(rng.normal(0.0, 0.6, len(motion)), 12)
+    brightness = np.asarray(middle + how.bright_offset + motion + wander)
     voiced = sampled(voicing, samples)
     periods = phase(person, sampled(pitch, samples), rng)
     if whistled:
@@ -107,15 +110,6 @@ def _level(loudness: Frames, onsets: list[int], person: Person, how: Manner) -> 
         turn = 2.0 * np.pi * how.trill * np.arange(len(level)) * HOP / SAMPLE_RATE
         level = level - 9.0 * (1.0 + np.sin(turn))
     return level
-
-
-def _brightness(sound: Heard, how: Manner, rng: np.random.Generator) -> Frames:
-    """Return octaves above 55 Hz, as the mouth renders them."""
-    weight = 10.0 ** (sound.loudness / 20.0)
-    middle = float(np.average(sound.brightness, weights=weight))
-    motion = how.bright_slope * (sound.brightness - middle)
-    wander = ndimage.gaussian_filter1d(rng.normal(0.0, 0.6, len(motion)), 12)
-    return np.asarray(middle + how.bright_offset + motion + wander)
 
 
 def _vowel_gains(brightness: Frames, person: Person, how: Manner) -> np.ndarray:

@@ -75,7 +75,9 @@ def contours(frames: Tensor, count: Tensor, constant: Constant) -> list[Tensor]:
     pitch, periodicity = _periodic(spectrum @ constant("correlation", _correlation, spectrum))
     periodicity = _neighbours(periodicity * audible, count, 3).sort(2).values[..., 1]
     pitch = _neighbours(pitch, count, 5).sort(2).values[..., 2]
-    centroid = (spectrum * constant("octaves", _octaves, spectrum)).sum(2) / power.clamp(min=1e-12)
+    hertz = np.fft.rfftfreq(2 * WINDOW, 1 / SAMPLE_RATE)
+    octaves = constant("octaves", lambda: np.log2(np.maximum(hertz, 55.0) / 55.0), spectrum)
+    centroid = (spectrum * octaves).sum(2) / power.clamp(min=1e-12)
     pitch = _bridged(pitch, periodicity > 0.5, count)
     return [loudness, pitch, periodicity, _bridged(centroid, audible, count)]
 
@@ -106,12 +108,6 @@ def _correlation() -> NDArray[np.float64]:
     cosines = both * np.cos(np.pi / WINDOW * np.outer(np.arange(bins), np.arange(LONGEST + 2)))
     window = np.abs(np.fft.rfft(np.hanning(WINDOW), 2 * WINDOW)) ** 2 @ cosines
     return np.asarray(cosines / (2 * WINDOW) / (window / window[0]))
-
-
-@cache
-def _octaves() -> NDArray[np.float64]:
-    frequencies = np.fft.rfftfreq(2 * WINDOW, 1 / SAMPLE_RATE)
-    return np.asarray(np.log2(np.maximum(frequencies, 55.0) / 55.0))
 
 
 def _neighbours(contour: Tensor, count: Tensor, width: int) -> Tensor:

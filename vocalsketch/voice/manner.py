@@ -86,7 +86,12 @@ def performed(
     filtered = sound.changed(lambda contour: ndimage.median_filter(contour, next(widths)))
     followed = _warped(filtered, person, how, rng)
     onsets = onsets_of(followed.loudness, how.shortest)
-    followed = replace(followed, loudness=_contrasted(followed.loudness, how))
+    # what loudness does within 0.4 s is made larger, and what is soft is passed over
+    slow = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(followed.loudness, 41), 15)
+    contrasted = slow + how.contrast * (followed.loudness - slow)
+    passed_over = np.maximum(-how.ignored - followed.loudness, 0.0)
+    loudness = np.asarray(np.clip(contrasted - 4.0 * passed_over, FLOOR, 0.0))
+    followed = replace(followed, loudness=loudness)
     if how.syllabic:
         followed, onsets = _counted(followed, onsets, rng)
         followed = _syllables(followed, onsets, how, rng)
@@ -121,14 +126,6 @@ def _warped(sound: Heard, person: Person, how: Manner, rng: np.random.Generator)
     width = FRAMES * person.reaction
     widths = [max(each, 0.3) for each in (0.4 * width, width, width, width)]
     return sound.at(wavering(length, kept, 0.2, rng), widths)
-
-
-def _contrasted(loudness: Frames, how: Manner) -> Frames:
-    """Return loudness with its motion within 0.4 s made larger, and without what is ignored."""
-    slow = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(loudness, 41), 15)
-    contrasted = slow + how.contrast * (loudness - slow)
-    passed_over = np.maximum(-how.ignored - loudness, 0.0)
-    return np.asarray(np.clip(contrasted - 4.0 * passed_over, FLOOR, 0.0))
 
 
 def _counted(sound: Heard, onsets: list[int], rng: np.random.Generator) -> tuple[Heard, list[int]]:

@@ -58,11 +58,18 @@ def utter(person: Person, articulation: Articulation, rng: np.random.Generator) 
     voicing = sampled(articulation.voicing, samples)
     pulses = glottal_pulses(person, phase(person, sampled(articulation.pitch, samples), rng))
     breath = rng.standard_normal(samples)
-    vowel = _shaped(
-        voicing * (pulses + 0.15 * person.breathiness * breath), _vowel_tract(person, articulation)
-    )
+    place = _framed(articulation.vowel)
+    formants = [np.interp(place, np.arange(len(VOWELS)), VOWELS[:, order]) for order in range(3)]
+    formants.append(np.full(len(place), FOURTH_FORMANT))
+    frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
+    tract = np.ones((len(frequency), len(place)))
+    for formant, bandwidth in zip(formants, BANDWIDTHS, strict=True):
+        centre = (formant * person.tract)[None, :]
+        turned = centre**2 - frequency**2
+        tract *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
+    vowel = _shaped(voicing * (pulses + 0.15 * person.breathiness * breath), tract)
     centre = _framed(articulation.frication)[None, :]  # of a noise made at a narrow place
-    frequency = np.maximum(np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None], 30.0)
+    frequency = np.maximum(frequency, 30.0)
     gain = np.exp(-0.5 * (np.log2(frequency / centre) / 0.6) ** 2) + 0.02
     friction = _shaped((1.0 - voicing) * breath, gain)
     balanced = voicing * levelled(vowel) + (1.0 - voicing) * levelled(friction)
@@ -88,20 +95,6 @@ def glottal_pulses(person: Person, periods: Frames) -> Frames:
     opened = periods % 1.0 / person.openness
     # The flow t^2 (1 - t) has the derivative 2t - 3t^2, with its corner at the closure.
     return np.where(opened < 1.0, 2.0 * opened - 3.0 * opened**2, 0.0)
-
-
-def _vowel_tract(person: Person, articulation: Articulation) -> Frames:
-    """Return the gain of the vocal tract, (bins, frames of ``_shaped``)."""
-    vowel = _framed(articulation.vowel)
-    formants = [np.interp(vowel, np.arange(len(VOWELS)), VOWELS[:, order]) for order in range(3)]
-    formants.append(np.full(len(vowel), FOURTH_FORMANT))
-    frequency = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
-    gain = np.ones((len(frequency), len(vowel)))
-    for formant, bandwidth in zip(formants, BANDWIDTHS, strict=True):
-        centre = (formant * person.tract)[None, :]
-        turned = centre**2 - frequency**2
-        gain *= centre**2 / np.sqrt(turned**2 + (bandwidth * frequency) ** 2 + 1.0)
-    return gain
 
 
 def _framed(contour: Frames) -> Frames:
@@ -183,7 +176,17 @@ def imitation(person: Person, sound: Heard, rng: np.random.Generator) -> Frames:
         vowel=np.clip(1.1 * (brightness - 2.0), 0.0, 4.0),
         frication=np.clip(55.0 * 2.0 ** (0.8 * brightness + 1.4), 500.0, 6_500.0),
     )
-    return _recorded(utter(person, articulation, rng), rng)
+    spoken = utter(person, articulation, rng)
+    # as a cheap microphone in a small room takes it down
+    tail = rng.standard_normal(round(0.12 * SAMPLE_RATE))
+    tail *= np.exp(-np.arange(len(tail)) / (rng.uniform(0.01, 0.03) * SAMPLE_RATE))
+    tail *= rng.uniform(0.02, 0.1)
+    tail[0] = 1.0
+    pauses = rng.uniform(0.02, 0.1, 2) * SAMPLE_RATE
+    room = signal.fftconvolve(np.pad(spoken, (round(pauses[0]), round(pauses[1]))), tail)
+    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(room)), 0.7)
+    room = room / np.abs(room).max() + 10.0 ** (rng.uniform(-60, -42) / 20.0) * noise
+    return np.asarray(10.0 ** (rng.uniform(-14, -1) / 20.0) * room / np.abs(room).max())
 
 
 def wavering(length: int, frames: int, spread: float, rng: np.random.Generator) -> Frames:
@@ -212,16 +215,3 @@ def _drift(frames: int, size: float, rng: np.random.Generator) -> Frames:
     """Return a slow random motion of standard deviation ``size``."""
     knots = rng.normal(0.0, size, max(frames // 40, 2) + 1)
     return np.interp(np.linspace(0, len(knots) - 1, frames), np.arange(len(knots)), knots)
-
-
-def _recorded(spoken: Frames, rng: np.random.Generator) -> Frames:
-    """Return the voice as a cheap microphone in a small room takes it down."""
-    tail = rng.standard_normal(round(0.12 * SAMPLE_RATE))
-    tail *= np.exp(-np.arange(len(tail)) / (rng.uniform(0.01, 0.03) * SAMPLE_RATE))
-    tail *= rng.uniform(0.02, 0.1)
-    tail[0] = 1.0
-    pauses = rng.uniform(0.02, 0.1, 2) * SAMPLE_RATE
-    room = signal.fftconvolve(np.pad(spoken, (round(pauses[0]), round(pauses[1]))), tail)
-    noise = ndimage.gaussian_filter1d(rng.standard_normal(len(room)), 0.7)
-    room = room / np.abs(room).max() + 10.0 ** (rng.uniform(-60, -42) / 20.0) * noise
-    return np.asarray(10.0 ** (rng.uniform(-14, -1) / 20.0) * room / np.abs(room).max())

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import yaml
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
@@ -58,12 +57,10 @@ class StudyPlan(BaseModel):
             ConfigError: It cannot be read, or a key is unknown or out of range.
         """
         # Imported here: with it comes what trains.
-        from vocalsketch.experiment.config import read_config_text
+        from vocalsketch.experiment.config import read_mapping
 
         try:
-            return cls(**(yaml.safe_load(read_config_text(file)) or {}))
-        except (yaml.YAMLError, TypeError) as error:
-            raise ConfigError(f"{file} is no study that can be read: {error}") from error
+            return cls.model_validate(read_mapping(file))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))

@@ -6,7 +6,7 @@ the cache folder cannot be written.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import gcd
@@ -20,14 +20,15 @@ from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
 from vocalsketch.datasets.synthetic.sounds import (
     CATALOGUE,
+    SAMPLE_RATE,
     SCENES,
     generator,
+    hiss,
     made,
     made_together,
     recording,
     write_wav,
 )
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, hiss
 from vocalsketch.files import cache_folder, locked, made_whole, write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
@@ -92,12 +93,10 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
 @dataclass(frozen=True)
 class Item:
-    """A sound of the catalogue with the ids it has in the tables."""
+    """A sound of the catalogue with the ids of its imitations."""
 
     category: str
     name: str
-    sound_id: int
-    label_id: int
     imitation_ids: tuple[int, ...]
 
     @property
@@ -107,7 +106,7 @@ class Item:
 
     @property
     def subset(self) -> str:
-        """The category as VocalSketch's tables of recordings and imitations spell it."""
+        """The category as VocalSketch's tables spell it."""
         return "everyday sounds" if self.category == "everyday" else self.category
 
     @property
@@ -123,7 +122,7 @@ def items() -> tuple[Item, ...]:
     names = [(category, name) for category in CATALOGUE for name in CATALOGUE[category]]
     ids = rng.integers(4_500_000_000_000_000, 6_750_000_000_000_000, (len(names), 2 + IMITATIONS))
     return tuple(
-        Item(category, name, int(row[0]), int(row[1]), tuple(int(each) for each in row[2:]))
+        Item(category, name, tuple(int(each) for each in row[2:]))  # the others are nobody's
         for (category, name), row in zip(names, ids, strict=True)
     )
 
@@ -132,26 +131,20 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
     chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
-    make = partial(_make_item, folder, people)
-    write_table(
-        folder / "sound_labels.csv",
-        ("id", "label", "audio_concept_subset"),
-        ((item.label_id, item.label, item.category) for item in chosen),
-    )
     write_table(
         folder / "sound_recordings.csv",
-        ("id", "filename", "sound_label", "sound_label_id", "audio_concept_subset"),
-        (
-            (item.sound_id, f"{item.name}.wav", item.label, item.label_id, item.subset)
-            for item in chosen
-        ),
+        ("filename", "sound_label", "audio_concept_subset"),
+        ((f"{item.name}.wav", item.label, item.subset) for item in chosen),
     )
-    columns = (
-        "id filename stimulus_type included draft training participant_id sound_label "
-        "sound_label_id sound_recording sound_recording_id audio_concept_subset"
+    columns = "id filename stimulus_type included draft training participant_id sound_recording"
+    told = "sound recording", True, False, False
+    rows = (
+        (each, f"{item.label} - {each}.wav", *told, people[number].name, f"{item.name}.wav")
+        for item in chosen
+        for number, each in zip(item.imitators, item.imitation_ids, strict=True)
     )
-    rows = (row for item in chosen for row in _imitation_rows(item, people))
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
+    make = partial(_make_item, folder, people)
     made_together(make, chosen, "demo corpus", "sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
@@ -164,13 +157,6 @@ def _make_item(folder: Path, people: list[Person], item: Item) -> None:
     for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
         sung = imitation(people[number], heard, generator("imitation", item.name, str(number)))
         write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
-
-
-def _imitation_rows(item: Item, people: list[Person]) -> Iterable[tuple[object, ...]]:
-    for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
-        told = f"{item.label} - {imitation_id}.wav", "sound recording", True, False, False
-        sound = item.label, item.label_id, f"{item.name}.wav", item.sound_id, item.subset
-        yield imitation_id, *told, people[number].name, *sound
 
 
 @dataclass(frozen=True)
@@ -287,7 +273,11 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
     for place in range(SLICES):
         seconds = round(float(rng.uniform(1.5, 4.0)), 2)
         file_name = f"{recording_id}-{class_id}-0-{place}.wav"
-        scene = _in_the_street(made(SCENES[name], rng, seconds=seconds), salience, rng)
+        scene = made(SCENES[name], rng, seconds=seconds)
+        # over traffic: faint for salience 1 (foreground), near for 2
+        traffic = hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
+        level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
+        scene = scene / scene.std() + level * traffic / traffic.std()
         shared = gcd(rate, SAMPLE_RATE)
         scene = signal.resample_poly(scene, rate // shared, SAMPLE_RATE // shared)
         scene *= rng.uniform(0.2, 0.9) / np.abs(scene).max()
@@ -296,10 +286,3 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
         rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
         start = round(end, 2)
     return rows
-
-
-def _in_the_street(sound: Curve, salience: int, rng: np.random.Generator) -> Curve:
-    """Return the sound over traffic: faint for salience 1 (foreground), near for 2."""
-    traffic = hiss(np.ones(len(sound)), rng.uniform(200, 500), 3.0, rng)
-    level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
-    return np.asarray(sound / sound.std() + level * traffic / traffic.std())

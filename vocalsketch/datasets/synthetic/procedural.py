@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage, signal
 
-from vocalsketch.datasets.synthetic.sounds import Part, made, recipes
-from vocalsketch.datasets.synthetic.synthesis import SAMPLE_RATE, Curve, strikes
+from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE, Curve, Part, made, recipes, strikes
 
 Rng = np.random.Generator
 LONGEST = 4.0  # seconds
