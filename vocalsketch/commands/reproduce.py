@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import SLOTS, Action, Options, run_action
+from vocalsketch.commands.actions import SLOTS, Action, Options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -258,4 +258,3 @@ ACTIONS = {
         },
     ),
 }
-run = run_action

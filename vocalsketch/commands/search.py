@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
 from vocalsketch.commands.index import skipped_lines
-from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.errors import ConfigError, StorageError, refuse_below
 
 if TYPE_CHECKING:
     from vocalsketch.search import Hit, Searcher
@@ -64,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Searcher, play, reveal
     from vocalsketch.search.query import aspect_weights
 
-    if arguments.top < 1:
-        raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
+    refuse_below(1, **{"--top": arguments.top})
     if arguments.library is not None and arguments.fuse:
         raise ConfigError("--fuse is of several indexes: give each with --index.")
     if arguments.library is None and arguments.system is not None:
@@ -116,11 +115,11 @@ def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
 
 def _up_to_date(library: Path, system: str | None) -> Path:
     """Return the index of a library in the cache folder, made or brought up to date now."""
-    from vocalsketch.search.ear import shipped_fingerprint
+    from vocalsketch.search.index import SHIPPED_FINGERPRINT
     from vocalsketch.search.library import index_of, is_current
 
     if system is None:
-        index = index_of(library, shipped_fingerprint())
+        index = index_of(library, SHIPPED_FINGERPRINT)
         if is_current(library, index):
             return index
     from vocalsketch.search import build_index  # which imports torch

@@ -120,7 +120,7 @@ def invalid(error: ValidationError, what: str, known: Collection[str]) -> Config
     found = error.errors()
     first = next((each for each in found if each["type"] in UNKNOWN), found[0])
     key, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-    if first["type"] in UNKNOWN:
+    if first["type"] in UNKNOWN and len(first["loc"]) == 1:
         return ConfigError(f"No key {key!r} in {what}: {remedy(key, known)}")
     if first["type"] in ("missing", "missing_argument"):
         return ConfigError(f"{what} has no {key!r}.")

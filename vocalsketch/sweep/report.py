@@ -20,6 +20,7 @@ from vocalsketch.files import write_text, written_whole
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.definition import Definition, best_trial
+from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.trials import experimental, take_tally
 
 MACRO = "macro mean"
@@ -28,8 +29,8 @@ RESOLUTION = 120  # dots per inch
 
 def export(definition: Definition, trial: FrozenTrial) -> str:
     """Return the config of a trial as YAML that ``fit`` takes: the base config and its values."""
-    values = definition.parameters.values(trial.params)
-    tree = definition.parameters.applied(definition.config, values)
+    values = drawn(definition.space, optuna.trial.FixedTrial(trial.params))
+    tree = applied(definition.space, definition.config, values)
     seeds = f"{definition.seeds} seed" + ("s" if definition.seeds > 1 else "")
     return (
         f"# Trial {trial.number} of study {definition.name}: {definition.objective} "
