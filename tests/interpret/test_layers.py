@@ -16,7 +16,7 @@ from vocalsketch.interpret.subject import PretrainedTower, Subject, selected_lay
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.tower import Classifier
 from vocalsketch.systems import System
-from vocalsketch.systems.imisound import Imisound
+from vocalsketch.systems.baselines import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry
 
 

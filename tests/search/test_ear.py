@@ -13,7 +13,7 @@ import soundfile
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
 from vocalsketch.datasets.synthetic.sounds import SAMPLE_RATE
 from vocalsketch.search import Index, Searcher, build_index
-from vocalsketch.search.ear import ear_of
+from vocalsketch.search.index import ear_of
 from vocalsketch.search.library import index_of, is_current
 from vocalsketch.systems import load_system
 from vocalsketch.voice.imitate import imitate, listen

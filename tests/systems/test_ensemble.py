@@ -14,9 +14,8 @@ from vocalsketch.features.mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.baselines import Contours
+from vocalsketch.systems.baselines import Contours, Imisound
 from vocalsketch.systems.ensemble import Ensemble
-from vocalsketch.systems.imisound import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry
 
 LOW = LogMel(4_000, 0.2, 40, 12, 0.0, 2_000.0, 16)

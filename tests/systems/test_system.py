@@ -17,8 +17,7 @@ from vocalsketch.features.cqt import CQT
 from vocalsketch.features.mel import LogMel
 from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.systems import System, load_system
-from vocalsketch.systems.baselines import Contours
-from vocalsketch.systems.imisound import Imisound
+from vocalsketch.systems.baselines import Contours, Imisound
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 FRONT_END = LogMel(4_000, 0.2, 40, 12, 0.0, 2_000.0, 16)

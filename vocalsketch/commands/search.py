@@ -115,11 +115,11 @@ def _query(arguments: argparse.Namespace) -> tuple["Waveform", int]:
 
 def _up_to_date(library: Path, system: str | None) -> Path:
     """Return the index of a library in the cache folder, made or brought up to date now."""
-    from vocalsketch.search.ear import shipped_fingerprint
+    from vocalsketch.search.index import SHIPPED_FINGERPRINT
     from vocalsketch.search.library import index_of, is_current
 
     if system is None:
-        index = index_of(library, shipped_fingerprint())
+        index = index_of(library, SHIPPED_FINGERPRINT)
         if is_current(library, index):
             return index
     from vocalsketch.search import build_index  # which imports torch

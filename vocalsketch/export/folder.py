@@ -31,6 +31,7 @@ CLIPS = 50  # of each side
 LOWEST_COSINE = 0.9999
 ROUNDING = 1e-3  # of the deviation of a query's scores: closer ones may change places
 
+SAID = ("fingerprint", "kind", "inner_product", "aspects", "corpus")  # of the system
 Clips = tuple[Floats, Floats]  # the system's, (number, samples), and what its models hear of them
 
 
@@ -164,8 +165,6 @@ def export_system(
             graphs = {name: with_precision(graphs[name], precision, system) for name in graphs}
             measured = agreement(system, graphs, heard)
         about = _about(system, graphs, precision, licence) | {"agreement": asdict(measured)}
-        for name, graph in graphs.items():
-            _describe(graph, name, about)
         _write(made, graphs, about)
     return measured
 
@@ -173,24 +172,20 @@ def export_system(
 def _about(
     system: System, graphs: dict[str, onnx.ModelProto], precision: Precision, licence: str
 ) -> dict[str, Any]:
-    sides = {}
-    for side in SIDES:
-        shape = system.clip_shape(side)
-        sides[side] = {
+    shapes = {side: system.clip_shape(side) for side in SIDES}
+    sides = {
+        side: {
             "file": f"{side}.onnx",
-            "sample_rate": shape.sample_rate,
-            "seconds": shape.seconds,
-            "samples": shape.samples,
-            "trim": shape.trim,
+            **{
+                name: getattr(shape, name) for name in ("sample_rate", "seconds", "samples", "trim")
+            },
             "width": graphs[side].graph.output[0].type.tensor_type.shape.dim[1].dim_value,
         }
+        for side, shape in shapes.items()
+    }
     return {
         "system": system.description()["system"],
-        "fingerprint": system.fingerprint,
-        "kind": system.kind,
-        "inner_product": system.inner_product,
-        "aspects": system.aspects,
-        "corpus": system.corpus,
+        **{name: getattr(system, name) for name in SAID},
         "licence": licence,
         "precision": precision,
         "opset": OPSET,
@@ -200,18 +195,14 @@ def _about(
     }
 
 
-def _describe(graph: onnx.ModelProto, name: str, about: dict[str, Any]) -> None:
-    """Write into a model what it is."""
-    own = about["sides"].get(name, {"file": about["score"]})
-    plain = {key: value for key, value in about.items() if not isinstance(value, dict)}
-    del plain["score"]
-    known = {"side": name, **own, **plain} if name in SIDES else {**own, **plain}
-    onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in known.items()})
-    graph.producer_name, graph.producer_version = "vocalsketch", ""
-
-
 def _write(folder: Path, graphs: dict[str, onnx.ModelProto], about: dict[str, Any]) -> None:
+    plain = {key: value for key, value in about.items() if not isinstance(value, dict)}
+    score = {"file": plain.pop("score")}
     for name, graph in graphs.items():
+        own = {"side": name, **about["sides"][name]} if name in SIDES else score
+        known = {key: json.dumps(value) for key, value in {**own, **plain}.items()}
+        onnx.helper.set_model_props(graph, known)
+        graph.producer_name, graph.producer_version = "vocalsketch", ""
         onnx.checker.check_model(graph)
         (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
     text = json.dumps(about, indent=2, ensure_ascii=False)

@@ -125,14 +125,10 @@ def _graph(module: nn.Module, inputs: Mapping[str, Tensor], output: str) -> onnx
         optimize_ir(program.model, output_size_limit=FOLDED)
     finally:
         logger.setLevel(level)
-    return _without_traces(program.model_proto)
-
-
-def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model that tells nothing of the machine that made it."""
+    model = program.model_proto
     graph = model.graph
     values = *graph.input, *graph.output, *graph.value_info, *graph.initializer
-    for each in (graph, *graph.node, *values):
+    for each in (graph, *graph.node, *values):  # which tell of the machine that made them
         each.ClearField("metadata_props")
         each.ClearField("doc_string")
     return model

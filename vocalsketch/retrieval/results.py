@@ -12,7 +12,7 @@ from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.files import write_table, write_text
 from vocalsketch.retrieval.ranking import MEASURES, Floats, chances, measured
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import Scores
 from vocalsketch.retrieval.significance import resampled_means
 
 FORMAT = 1  # of the JSON; raised when a key changes its meaning
@@ -66,8 +66,17 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
                 f"No query in category {each.category!r}: leave it out, or add imitations."
             )
         values = measured(each)
-        draws.append(_resampled(each, values))
-        categories[each.category] = _category_result(each, values, draws[-1])
+        generator, groups = np.random.default_rng(0), (np.arange(len(values)), each.targets)
+        draws.append([resampled_means(values, group, generator) for group in groups])
+        chance, ndcg_chance = chances(each)
+        categories[each.category] = {
+            "queries": len(each.queries),
+            "candidates": len(each.candidates),
+            **dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True)),
+            "chance": chance,
+            "ndcg_chance": ndcg_chance,
+            "intervals": _intervals(np.array(draws[-1])),
+        }
     return {
         "format": FORMAT,
         "corpus": scores.corpus,
@@ -87,22 +96,16 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     }
 
 
-def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> list[Path]:
+def write_results(folder: Path, scores: Scores, results: Results) -> None:
     """Write what one half came to, each file whole or not at all.
 
-    ``results_<half>.json`` is ``results_dict``, ``queries_<half>.csv`` has a line per query,
+    ``results_<half>.json`` are the results, ``queries_<half>.csv`` has a line per query,
     ``scores_<half>.npz`` is ``Scores.save``; ``results.json`` is the half evaluated last.
-
-    Returns the four paths, ``results.json`` first.
     """
-    text = json.dumps(results_dict(scores, skipped), indent=2) + "\n"
-    latest, own = folder / "results.json", folder / f"results_{scores.half}.json"
-    queries, matrix = folder / f"queries_{scores.half}.csv", folder / f"scores_{scores.half}.npz"
-    write_table(queries, COLUMNS, _query_rows(scores))
-    scores.save(matrix)
-    for path in (latest, own):  # last: who finds them takes the half for done
-        write_text(path, text)
-    return [latest, own, queries, matrix]
+    write_table(folder / f"queries_{scores.half}.csv", COLUMNS, _query_rows(scores))
+    scores.save(folder / f"scores_{scores.half}.npz")
+    for name in ("results", f"results_{scores.half}"):  # last: who finds them takes it for done
+        write_text(folder / f"{name}.json", json.dumps(results, indent=2) + "\n")
 
 
 def results_table(results: Results) -> Table:
@@ -135,26 +138,8 @@ def _caption(results: Results) -> str:
     return said + (f"\n{skipped} unreadable files were skipped" if skipped else "")
 
 
-def _category_result(category: CategoryScores, values: Floats, draws: Floats) -> Result:
-    chance, ndcg_chance = chances(category)
-    return {
-        "queries": len(category.queries),
-        "candidates": len(category.candidates),
-        **dict(zip(MEASURES, values.mean(axis=0).tolist(), strict=True)),
-        "chance": chance,
-        "ndcg_chance": ndcg_chance,
-        "intervals": _intervals(draws),
-    }
-
-
-def _resampled(category: CategoryScores, values: Floats) -> Floats:
-    """Return (2, resamples, measures): over queries, and over targets."""
-    generator = np.random.default_rng(0)
-    groups = (np.arange(len(values)), category.targets)
-    return np.stack([resampled_means(values, each, generator) for each in groups])
-
-
 def _intervals(draws: Floats) -> dict[str, dict[str, list[float]]]:
+    """Return bounds of (2, resamples, measures): over queries, and over targets."""
     queries, targets = np.quantile(draws, [0.025, 0.975], axis=1).transpose(1, 2, 0).tolist()
     return {name: {"queries": queries[n], "targets": targets[n]} for n, name in enumerate(MEASURES)}
 

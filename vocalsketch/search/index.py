@@ -1,20 +1,24 @@
-"""An index, opened for searching, and whether it is whole."""
+"""An index, opened for searching, and whether it is whole; what hears its queries."""
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
+import onnxruntime
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
+import vocalsketch
+from vocalsketch.domain import Kind, Side
 from vocalsketch.errors import CheckpointError, DatasetError, StorageError
-from vocalsketch.search.ear import Ear, ear_of
+from vocalsketch.features.audio import ClipShape, clip_of
 from vocalsketch.search.library import list_library, make_plan, table_of
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import FILE, SYSTEM, Floats, Manifest, Part, Table
@@ -23,6 +27,10 @@ from vocalsketch.spread.threads import available_cores
 if TYPE_CHECKING:
     from vocalsketch.search.shard import Hit
     from vocalsketch.systems import Scorer, System
+
+# the default system's model, with its fingerprint in the name
+(SHIPPED,) = (Path(vocalsketch.__file__).parent / "systems").glob("default-*.onnx")
+SHIPPED_FINGERPRINT = SHIPPED.stem.partition("-")[2]
 
 
 class Wishes(TypedDict, total=False):
@@ -238,3 +246,40 @@ def check_index(folder: Path) -> Check:
     todo = make_plan(files, index.table).todo.column("path").to_pylist()
     new = [path for path in todo if path not in index.manifest.skipped]
     return Check(problems, new, sorted(set(index.paths()) - set(files.column("path").to_pylist())))
+
+
+class Ear:
+    """The imitation side of a system whose score is an inner product, as ``export`` writes it."""
+
+    inner_product = True
+
+    def __init__(self, file: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # a second one would gain a query little
+        # what it would do beyond takes longer than it saves one query
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        self._session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
+        told = self._session.get_modelmeta().custom_metadata_map
+        about = {name: json.loads(value) for name, value in told.items()}
+        self.fingerprint: str = about["fingerprint"]  # the system's, as is what follows
+        self.kind: Kind = about["kind"]
+        self.aspects: tuple[str, ...] = tuple(about["aspects"])
+        cut = {name: about[name] for name in ("sample_rate", "seconds", "trim")}
+        self._shape = ClipShape(**cut, absolute=False)
+
+    def clip_shape(self, _side: Side) -> ClipShape:
+        """Return what the model is given, as a system does."""
+        return self._shape
+
+    def hear_query(self, waveform: Waveform, rate: int) -> Floats:
+        """Return a query's embedding, (width,), as a system does."""
+        whole = clip_of(waveform, rate, replace(self._shape, trim=None))
+        clip = clip_of(whole, self._shape.sample_rate, self._shape)  # as an ensemble's members
+        embedding: Floats = self._session.run(None, {"waveforms": clip[None]})[0][0]
+        return embedding
+
+
+@cache
+def ear_of(fingerprint: str) -> Ear | None:
+    """Return the ear of a system; None where torch has to listen."""
+    return Ear(SHIPPED) if fingerprint == SHIPPED_FINGERPRINT else None

@@ -91,7 +91,9 @@ class LanceIndex(Index):
                 "the index again, to another address."
             ) from error
         with reaching(self._address):
-            self._use(Table([]) if self.approximate else self._read_all(), library, threads)
+            batches = [] if self.approximate else self._rows.to_batches()
+            segments = [self._segment(pa.Table.from_batches([each])) for each in batches]
+        self._use(Table(segments), library, threads)
 
     def is_current(self) -> bool:
         """Return True: an export never changes."""
@@ -165,9 +167,6 @@ class LanceIndex(Index):
             listed = ", ".join(same)
             filters.append(f"array_has_any(tags, [{listed}])" if listed else "false")
         return filters
-
-    def _read_all(self) -> Table:
-        return Table([self._segment(pa.Table.from_batches([b])) for b in self._rows.to_batches()])
 
     def _segment(self, rows: pa.Table) -> pa.Table:
         """Return rows with embeddings that are not padded."""

@@ -34,6 +34,8 @@ PATIENCE = 10  # seconds until an address counts as one at which nobody answers
 TRIES = "3"  # of Ray, ten seconds each, where something else answers there
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
+# a function may hold a network, which is not read anew for each batch
+_kept = lru_cache(maxsize=1)(pickle.loads)
 # A function and a batch, pickled, to what is wrong, or nothing, and the result.
 Task = Callable[[bytes, bytes], tuple[str | VocalSketchError, Any]]
 
@@ -198,13 +200,6 @@ def called(function: bytes, batch: bytes) -> tuple[str | VocalSketchError, Any]:
             return "", _kept(function)(pickle.loads(batch))  # noqa: S301  # from the driver
     except VocalSketchError as error:
         return error, None
-
-
-@lru_cache(maxsize=1)
-def _kept(function: bytes) -> Callable[[Any], Any]:
-    """Return a function, which may hold a network, without reading it anew for each batch."""
-    read: Callable[[Any], Any] = pickle.loads(function)  # noqa: S301  # from the driver
-    return read
 
 
 def _result(reference: Any) -> Future[Any]:

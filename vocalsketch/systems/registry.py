@@ -18,7 +18,7 @@ Class = TypeVar("Class")
 
 SYSTEMS = {
     "siamese": "vocalsketch.systems.siamese.Siamese",
-    "imisound": "vocalsketch.systems.imisound.Imisound",
+    "imisound": "vocalsketch.systems.baselines.Imisound",
     "contours": "vocalsketch.systems.baselines.Contours",
     "dual_encoder": "vocalsketch.systems.dual_encoder.DualEncoder",
     "two_dft": "vocalsketch.systems.baselines.TwoDFT",

@@ -141,18 +141,13 @@ def head_scorer(head: MetricHead, threads: int | None = None) -> Scorer:
 
     def scores(queries: Floats, blocks: Sequence[Floats]) -> Floats:
         flat = len(layers) == 1 and sum(map(len, blocks)) > FEW
-        fill = partial(_fill_flat, compiled(_score), *layers[0]) if flat else by_blocks
+        weight, bias = (each.numpy().ravel() for each in layers[0])
+        by_loop = partial(compiled(_score), weight, bias[0]) if flat else None
         with lock:
+            fill = by_loop or partial(_fill_by_blocks, layers)
             return filled(fill, threads, queries, blocks, ROWS_PER_TASK)
 
-    by_blocks = partial(_fill_by_blocks, layers)
     return scores
-
-
-def _fill_flat(
-    by: Kernel, weight: Tensor, bias: Tensor, queries: Floats, shares: Floats, scores: Floats
-) -> None:
-    by(queries, shares, weight.numpy().ravel(), bias.numpy()[0], scores)
 
 
 @torch.inference_mode()
@@ -187,7 +182,7 @@ def compiled(function: Kernel) -> Kernel:
     return kept
 
 
-def _score(queries, shares, weight, bias, scores):  # type: ignore[no-untyped-def]  # numba's
+def _score(weight, bias, queries, shares, scores):  # type: ignore[no-untyped-def]  # numba's
     """Fill ``scores`` (queries, rows) through one hidden layer."""
     zero = np.float32(0.0)
     for row in range(shares.shape[0]):

@@ -13,7 +13,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.autoencoder import PATCH_FRAMES, PATCH_HOP, Activation
-from vocalsketch.systems.imisound import Imisound
+from vocalsketch.systems.baselines import Imisound
 from vocalsketch.tasks.retrieval import RetrievalTask
 
 
