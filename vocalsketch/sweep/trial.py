@@ -1,35 +1,15 @@
-"""One trial: draw parameters, train with each seed, return the mean validation metric."""
+"""What a trial's training tells: its epochs to the pruner, its state to W&B."""
 
-import gc
 import math
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pytorch_lightning as pl
-import torch
 
 from vocalsketch.callbacks.wandb_tracker import trackers
 from vocalsketch.errors import ConfigError, VocalSketchError
-from vocalsketch.experiment import Outcome
-from vocalsketch.experiment.config import Tree, assigned, write_tree
-from vocalsketch.experiment.refusals import OUT_OF_MEMORY
-from vocalsketch.files import write_text
-from vocalsketch.jobs.run import train
-from vocalsketch.sweep.definition import Definition, StudyError, trial_sampler
-from vocalsketch.sweep.space import applied, drawn
-from vocalsketch.sweep.storage import STORAGE_FAULTS
-from vocalsketch.sweep.trials import (
-    REASON,
-    SURPLUS,
-    VALUES,
-    WORKER,
-    first_attempt,
-    is_within,
-    trial_folder,
-)
 
 
 class TrialReporter(pl.Callback):
@@ -93,121 +73,3 @@ def state_of(error: BaseException) -> str:
     if isinstance(error, optuna.TrialPruned | ConfigError) or diverged:
         return "pruned"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-
-
-class TrialFailedError(Exception):
-    """A trial failed by itself, of an error or for lack of memory; the worker goes on."""
-
-
-class Objective:
-    """Runs trials in this process, one after the other.
-
-    ``total`` is how many trials are to finish; ``worker`` signs those that run here.
-
-    Attributes:
-        training: Whether a training is running just now.
-        number: Number of the last trial.
-    """
-
-    def __init__(
-        self,
-        definition: Definition,
-        total: int,
-        worker: str = "",
-        train: Callable[..., Outcome] = train,
-    ) -> None:
-        self.definition = definition
-        self.total = total
-        self.worker = worker
-        self.train = train
-        self.training = False
-        self.number: int | None = None
-
-    def __call__(self, trial: optuna.Trial) -> float:
-        """Return the value of a trial.
-
-        Raises:
-            optuna.TrialPruned: The pruner gave it up, or its network cannot be built or diverged.
-            TrialFailedError: It failed by itself, or came after the total was reached.
-            KeyboardInterrupt: Ctrl-C ended it.
-            VocalSketchError: Something is wrong that is wrong for every trial.
-        """
-        self.number = trial.number
-        trial.set_user_attr(WORKER, self.worker)
-        trials = trial.study.get_trials(deepcopy=False)
-        if not is_within(trials, trial.number, self.total):
-            trial.set_user_attr(SURPLUS, True)
-            raise TrialFailedError("the total was reached")
-        try:
-            return self._value(trial, first_attempt(trials[trial.number]))
-        except optuna.TrialPruned as error:
-            trial.set_user_attr(REASON, str(error))
-            raise
-        except VocalSketchError as error:
-            if state_of(error) != "pruned":
-                raise
-            trial.set_user_attr(REASON, str(error))
-            raise optuna.TrialPruned(str(error)) from error
-        except STORAGE_FAULTS:
-            raise
-        except Exception as error:
-            memory = isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error))
-            reason = "out of memory" if memory else _short(error)
-            trial.set_user_attr(REASON, reason)
-            raise TrialFailedError(reason) from error
-        finally:
-            if torch.cuda.is_available():  # the next trial would find this one's network there
-                gc.collect()
-                torch.cuda.empty_cache()
-
-    def _value(self, trial: optuna.Trial, first: int) -> float:
-        trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
-        space = self.definition.space
-        parameters = drawn(space, trial)
-        tree = applied(space, self.definition.config, parameters)
-        folder, metric = trial_folder(self.definition.folder, first), self.definition.objective
-        values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
-        seeds = self.definition.trained_seeds
-        for seed in [each for each in seeds if str(each) not in values]:
-            reporter = TrialReporter(trial, metric, parameters, reports=seed == seeds[0])
-            values[str(seed)] = self._trained(tree, folder, seed, reporter)
-            trial.set_user_attr(VALUES, values)
-            last = folder / f"seed_{seed}" / "checkpoints" / "last.ckpt"
-            last.unlink(missing_ok=True)  # only to go on from
-        return sum(values.values()) / len(values)
-
-    def _trained(self, tree: Tree, folder: Path, seed: int, reporter: TrialReporter) -> float:
-        """Train with one seed, going on from a checkpoint where there is one."""
-        name = f"trial_{folder.name}_seed_{seed}"
-        config = folder / f"{name}.yaml"
-        write_text(config, write_tree(assigned(tree, self._about_the_run(name))))
-        arguments = ["--config", str(config), "--seed_everything", str(seed)]
-        arguments += ["--test_after_fit", "false"]
-        self.training = True
-        try:
-            metrics = self.train(folder / f"seed_{seed}", arguments, [reporter]).metrics
-        finally:
-            self.training = False
-        if reporter.metric not in metrics:
-            known = ", ".join(sorted(name for name in metrics if name.startswith("val/")))
-            raise StudyError(
-                f"objective is {reporter.metric!r}, which the trial did not log: choose {known}."
-            )
-        return metrics[reporter.metric]
-
-    def _about_the_run(self, name: str) -> Tree:
-        """Return the keys that a trial has beside its parameters."""
-        keys: Tree = {"trainer.enable_progress_bar": False}
-        if self.definition.trial_minutes is not None:
-            seconds = max(1, round(60 * self.definition.trial_minutes))
-            keys["trainer.max_time"] = {"seconds": seconds}
-        if self.definition.tracker is not None:
-            told: Tree = {"group": self.definition.name, "job_type": "trial", "name": name}
-            told["upload_checkpoint"] = False
-            keys |= {f"trainer.logger.init_args.{key}": value for key, value in told.items()}
-        return keys
-
-
-def _short(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:500] if lines else type(error).__name__
