@@ -103,8 +103,8 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.trial import TrialReporter
     from vocalsketch.sweep.trials import requeue
+    from vocalsketch.sweep.worker import TrialReporter
 
     definition = dataclasses.replace(definition, trial_minutes=60)
     whole = optuna.create_study(direction="maximize")
