@@ -43,10 +43,7 @@ DEMO = "demo"
 TABLES = (".csv", ".tsv", ".txt")
 MOST_LOOKED_AT = 300  # folders and tables that may be a data set
 
-LAYOUTS = (
-    *(VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM),
-    *(URBANSOUND8K, FOLDER, CSV, VOXFORGE),
-)
+LAYOUTS = VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM, URBANSOUND8K, FOLDER, CSV, VOXFORGE
 
 NO_PART = "sounds in its folder that are no part of it"
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
