@@ -51,7 +51,7 @@ def test_clips_have_the_same_ids_and_bytes_packed_or_extracted(tmp_path: Path) -
     assert [clip.id for clip in packed.clips] == [clip.id for clip in extracted.clips]
     assert [clip.group for clip in packed.clips] == ["anna", "anna", "bram"]
     assert contents(packed.clips) == [b"one", b"two", b"three"]
-    assert not packed.skipped
+    assert not packed.missing
 
 
 def test_a_submission_both_packed_and_extracted_counts_once(tmp_path: Path) -> None:
