@@ -79,10 +79,10 @@ class ResultsWriter(pl.Callback):
                 self._write_confusion(trainer, part)
         scores = self._scores(module)
         if scores is not None and isinstance(module, RetrievalTask):
-            skipped = module.evaluation_set.skipped
-            self.written[scores.half] = results_dict(scores, skipped)
+            results = results_dict(scores, module.evaluation_set.skipped)
+            self.written[scores.half] = results
             if trainer.is_global_zero:
-                write_results(self.folder, scores, skipped)
+                write_results(self.folder, scores, results)
 
     def _scores(self, module: pl.LightningModule) -> Scores | None:
         if not isinstance(module, RetrievalTask):

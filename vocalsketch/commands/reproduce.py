@@ -219,8 +219,9 @@ def _fuse(arguments: argparse.Namespace) -> int:
         named = ", ".join(map(str, arguments.runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
     fused = fuse([scores_of(run) for run in runs])
-    write_results(arguments.out, fused)
-    Console().print(results_table(results_dict(fused)))
+    results = results_dict(fused)
+    write_results(arguments.out, fused, results)
+    Console().print(results_table(results))
     return 0
 
 
