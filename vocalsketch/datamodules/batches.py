@@ -91,9 +91,6 @@ def row_batches(
     ``order_seed`` draws each epoch's order, whose first rows are repeated where rows do not divide
     among the processes; None keeps the order and gives every row to one process exactly once, as
     an evaluation needs it.
-
-    Raises:
-        ConfigError: ``batch_size`` is below 1.
     """
     refuse_below(1, batch_size=batch_size)
     order = np.arange(rows)
@@ -243,9 +240,6 @@ class ClipDataModule(pl.LightningDataModule):
         ray: The address of a Ray cluster that computes features and synthesises imitations
             instead; empty for the one begun on this machine. It has to see the cache folder.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
-
-    Raises:
-        ConfigError: There are less than no workers.
     """
 
     def __init__(

@@ -66,11 +66,7 @@ class ImisoundTask(RetrievalTask):
         self.optimizer = optimizer
 
     def on_fit_start(self) -> None:
-        """Check that the schedule comes to train the whole.
-
-        Raises:
-            ConfigError: It does not.
-        """
+        """Check that the schedule comes to train the whole."""
         layers, epochs = len(self.system.autoencoder.encoders), self.trainer.max_epochs or 0
         alone = self.layer_epochs * layers
         if 0 <= epochs <= alone and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it
