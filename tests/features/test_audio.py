@@ -333,7 +333,7 @@ UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0x80000024, 0xFFFFFF00, 0xFFFF
     [
         ("WAV", b"data", 4, UNKNOWN),
         ("WAVEX", b"data", 4, UNKNOWN),
-        ("AIFF", b"SSND", 4, UNKNOWN[1:]),
+        ("AIFF", b"SSND", 4, UNKNOWN),
         ("AU", b".snd\0\0\0\x18", 4, UNKNOWN[-1:]),
         ("CAF", b"data", 8, (2**64 - 1,)),
     ],

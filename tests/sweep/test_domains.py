@@ -57,10 +57,6 @@ def test_yaml_text_such_as_1e4_without_a_point_is_a_number() -> None:
         ({"type": "int", "low": 1, "high": 9, "log": True, "step": 2}, "log"),
         ({"type": "int", "low": 1, "high": 9, "step": 0}, "`step > 0` must hold"),
         (
-            {"type": "float", "low": 0, "high": 0.5, "step": 0.6},
-            "step 0.6 is more than from low to high",
-        ),
-        (
             {"type": "float", "low": 0, "high": ".inf"},
             "x.float.high is '.inf': Input should be a",
         ),

@@ -119,10 +119,6 @@ def test_values_are_put_at_their_keys() -> None:
             "'optimizer' is never 'A'",
         ),
         ({"x": {"type": "int", "low": 1, "high": 2, "when": 3}}, "x.int.when is 3"),
-        (
-            {name: {"key": "lr", "type": "int", "low": 1, "high": 2} for name in ("x", "y")},
-            "'x' and 'y' both set 'lr'",
-        ),
         *(
             ({"x": {"key": key, "type": "categorical", "choices": [1, 2]}}, "same in all trials")
             for key in ("test_after_fit", "data.init_args.split", "data.init_args", "data")

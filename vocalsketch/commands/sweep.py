@@ -72,12 +72,11 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _best(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from vocalsketch.files import write_text
     from vocalsketch.jobs.job import choose_slots
+    from vocalsketch.retrieval.significance import Sample, mean_and_deviation
     from vocalsketch.sweep.definition import best_trial
-    from vocalsketch.sweep.report import export, retrained_table
+    from vocalsketch.sweep.report import export
     from vocalsketch.sweep.run import retrain
 
     refuse_below(1, **{"--retrain": 1 if arguments.retrain is None else arguments.retrain})
@@ -90,8 +89,10 @@ def _best(arguments: argparse.Namespace) -> int:
         print(f"Written to {arguments.export}: {command}")
     if arguments.retrain is not None:
         slots = choose_slots(arguments.devices, arguments.jobs)
-        mrr = retrain(definition, trial, arguments.retrain, slots)
-        Console().print(retrained_table(definition, trial, mrr))
+        print(f"test half, {arguments.retrain} seed(s), MRR, mean ± std:")
+        for name, values in retrain(definition, trial, arguments.retrain, slots).items():
+            sample = Sample.of(values)
+            print(f"  {name}: {mean_and_deviation(sample.mean, sample.std)}")
     return 0
 
 

@@ -47,8 +47,8 @@ def read_mapping(path: Path) -> Tree:
 
 
 def write_tree(tree: Tree) -> str:
-    """Return the config as YAML: keys in order, short lists on one line, no aliases."""
-    return yaml.dump(tree, Dumper=_PlainDumper, sort_keys=False, default_flow_style=None)
+    """Return the config as YAML, keys in order, no aliases."""
+    return OmegaConf.to_yaml(OmegaConf.create(tree))
 
 
 def assigned(tree: Tree, values: Mapping[str, Any]) -> Tree:
@@ -97,13 +97,6 @@ def _laid_over(below: Tree, above: Tree) -> Tree:
         else:
             merged[key] = value
     return merged
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes a value that occurs twice twice, instead of as an alias."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def remedy(name: str, known: Collection[str]) -> str:

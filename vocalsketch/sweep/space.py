@@ -63,14 +63,6 @@ class Parameter(BaseModel, extra="forbid"):
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
         """Draw a value under a name."""
 
-    def excludes(self, other: "Parameter") -> bool:
-        """Return whether no trial can have both: one condition, and other values of it."""
-        return any(
-            not set(map(label, wanted)) & set(map(label, other.when[name]))
-            for name, wanted in self.when.items()
-            if name in other.when
-        )
-
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Return whether the values drawn so far ask for this parameter."""
         return all(
@@ -93,9 +85,7 @@ class Numbers(Parameter):
         if self.type == "int" and any(n and n % 1 for n in (self.low, self.high, self.step)):
             raise ValueError("an int takes whole numbers")
         with warnings.catch_warnings(action="ignore"):  # steps need not reach the highest value
-            single = self.range.single()
-        if single and self.low != self.high:
-            raise ValueError(f"step {self.step} is more than from low to high")
+            assert self.range
         return self
 
     @property
@@ -153,7 +143,7 @@ def _checked(space: dict[str, AnyParameter]) -> dict[str, AnyParameter]:
     for name, parameter in space.items():
         parameter.key = parameter.key or name
         _check_conditions(name, parameter, above)
-        _check_key(name, parameter, above)
+        _check_key(name, parameter)
         above[name] = parameter
     return space
 
@@ -178,19 +168,13 @@ def applied(space: Mapping[str, Parameter], tree: Tree, values: Mapping[str, Any
     return assigned(tree, {space[name].key: value for name, value in values.items()})
 
 
-def _check_key(name: str, parameter: Parameter, above: Mapping[str, Parameter]) -> None:
-    """Check that a key may be searched, and that no other parameter sets it in the same trial."""
+def _check_key(name: str, parameter: Parameter) -> None:
+    """Check that a key may be searched."""
     for held in HELD:
         if f"{held}.".startswith(f"{parameter.key}.") or parameter.key.startswith(f"{held}."):
             raise ValueError(
                 f"Parameter {name!r} sets {parameter.key!r}: {held} is the same in all "
                 "trials, which would not compare otherwise."
-            )
-    for other, earlier in above.items():
-        if earlier.key == parameter.key and not parameter.excludes(earlier):
-            raise ValueError(
-                f"Parameters {other!r} and {name!r} both set {parameter.key!r}: "
-                "leave one out, or give them when with other values of one parameter."
             )
 
 
