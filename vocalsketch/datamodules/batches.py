@@ -210,23 +210,6 @@ class _Made(Dataset[Any]):
         return self.make(named)
 
 
-def batch_loader(
-    make: Callable[[Any], Any], draw: Callable[..., Sequence[Any]], workers: int
-) -> DataLoader[Any]:
-    """Return a loader of what ``make`` returns of each batch that ``draw`` names for an epoch."""
-    return DataLoader(
-        _Made(make),
-        sampler=EpochSampler(draw),
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=workers > 0,
-        timeout=PATIENCE if workers else 0,
-        # one of its own, lest the number of loaders begun decides which units are dropped out
-        generator=torch.Generator(),
-    )
-
-
 class ClipDataModule(pl.LightningDataModule):
     """Clips whose features are found or made once, and read as batches need them.
 
@@ -291,4 +274,14 @@ class ClipDataModule(pl.LightningDataModule):
 
         ``draw`` is given ``epoch``, ``rank`` and ``processes``.
         """
-        return batch_loader(make, partial(draw, **self.process), self.workers)
+        return DataLoader(
+            _Made(make),
+            sampler=EpochSampler(partial(draw, **self.process)),
+            batch_size=None,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+            timeout=PATIENCE if self.workers else 0,
+            # one of its own, lest the number of loaders begun decides which units are dropped out
+            generator=torch.Generator(),
+        )
