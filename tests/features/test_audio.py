@@ -355,6 +355,13 @@ def test_where_the_length_is_unknown_all_that_is_there_is_read(
         )
 
 
+def test_a_recorder_that_died_after_silence_is_read() -> None:
+    whole = encoded(np.concatenate([np.zeros(500), sine()]))
+    data = bytearray(whole)
+    data[4:8] = data[40:44] = bytes(4)
+    np.testing.assert_array_equal(read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(whole))[0])
+
+
 def test_an_empty_wav_with_a_chunk_behind_stays_empty() -> None:
     data = encoded(np.zeros(0)) + b"LIST" + (4_000).to_bytes(4, "little") + bytes(4_000)
     with pytest.raises(AudioError, match="holds no samples"):

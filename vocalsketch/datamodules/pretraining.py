@@ -91,7 +91,7 @@ class ClassificationDataModule(ClipDataModule):
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
         """Return what was found and not used, by reason."""
         bad = self._opened[part].skipped if part in self._opened else ()
-        return {**self.corpus.skipped, **({"unreadable audio": bad} if bad else {})}
+        return {**self.corpus.missing, **({"unreadable audio": bad} if bad else {})}
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs; without validation clips, fit skips it.
