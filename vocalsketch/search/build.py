@@ -24,7 +24,7 @@ from vocalsketch.errors import (
 )
 from vocalsketch.files import locked, make_folder, remove_leftovers
 from vocalsketch.search.embedding import Embedder, batches_of, open_parts, reasons
-from vocalsketch.search.library import Plan, list_library, make_plan, table_of
+from vocalsketch.search.library import Plan, list_library, make_plan
 from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
     PARTS,
@@ -113,15 +113,15 @@ def build_index(
         if not old.version or not (index / SYSTEM).exists():
             chosen.save(index / SYSTEM)  # so that the index can be searched without the run
         listing = list_library(library)
-        files, before = table_of(listing), old.open_table(index)
+        before = old.open_table(index)
         parts = open_parts(index, chosen.fingerprint)
-        plan = make_plan(files, before, parts)
-        if plan.todo.num_rows:
+        plan = make_plan(listing.files, before, parts)
+        if plan.todo:
             embedder = Embedder(chosen, library.resolve(), places, plan.known())
             threads = jobs or (available_cores() if ray is None else CLUSTER)
-            _embed(embedder, plan.files, index.resolve(), threads, progress, ray, remote)
+            _embed(embedder, plan.todo, index.resolve(), threads, progress, ray, remote)
             parts = open_parts(index, chosen.fingerprint)
-            plan = make_plan(files, before, parts)
+            plan = make_plan(listing.files, before, parts)
         skipped = dict(sorted({**listing.unusable, **reasons(parts, plan.todo)}.items()))
         _check_complete(plan, skipped, library, index)
         manifest = replace(
@@ -171,7 +171,7 @@ def _embed(
 
 def _check_complete(plan: Plan, skipped: dict[str, str], library: Path, index: Path) -> None:
     """Refuse a plan that lacks a file without a reason, or that keeps none."""
-    lost = set(plan.todo.column("path").to_pylist()) - skipped.keys()
+    lost = {file.path for file in plan.todo} - skipped.keys()
     if lost:
         raise StorageError(
             f"{index} does not show what was written of {len(lost)} sounds, such as {min(lost)}: "

@@ -100,13 +100,6 @@ def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Win
         raise AudioError(f"{name}: nothing but silence.")
 
 
-class Embedded(NamedTuple):
-    """What became of some files: the rows of their windows, and why others have none, by path."""
-
-    rows: list[Row]
-    skipped: dict[str, str]
-
-
 class Embedder:
     """Decodes files and embeds their windows as recordings.
 
@@ -145,10 +138,10 @@ class Embedder:
         """Embed files into a part, in a folder or at an address; return how many there were."""
         done, name = self.embed_files(batch), part_name(batch)
         if isinstance(parts, Path):
-            write_part(parts / name, self.fingerprint, self.width, done)
+            write_part(parts / name, self.fingerprint, self.width, *done)
         else:
             with tempfile.TemporaryDirectory() as folder:
-                write_part(Path(folder, name), self.fingerprint, self.width, done)
+                write_part(Path(folder, name), self.fingerprint, self.width, *done)
                 send(Path(folder, name), f"{parts}/{name}")
         return len(batch)
 
@@ -165,8 +158,8 @@ class Embedder:
             )
         return self.embed_part(parts, batch)
 
-    def embed_files(self, files: Iterable[FoundFile]) -> Embedded:
-        """Embed files in the calling thread."""
+    def embed_files(self, files: Iterable[FoundFile]) -> tuple[list[Row], dict[str, str]]:
+        """Return the rows of files' windows, and why other files have none, by path."""
         rows: dict[str, list[Row]] = {}
         skipped: dict[str, str] = {}
         waiting: list[tuple[Row, Floats]] = []
@@ -186,7 +179,7 @@ class Embedder:
                 skipped[file.path] = str(error).removeprefix(f"{self.library / file.path}: ")
         if waiting:
             self._embed(waiting)
-        return Embedded([row for of_file in rows.values() for row in of_file], skipped)
+        return [row for of_file in rows.values() for row in of_file], skipped
 
     def _read(self, file: FoundFile) -> Iterator[tuple[Row, Floats | None]]:
         """Yield rows of a file's windows, each with its clip, unless its embedding is known."""
@@ -234,12 +227,14 @@ def part_name(files: Sequence[FoundFile]) -> str:
     return f"part-{hashlib.sha256(said).hexdigest()[:16]}.arrow"
 
 
-def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
+def write_part(
+    file: Path, fingerprint: str, width: int, embedded: Sequence[Row], skipped: Mapping[str, str]
+) -> None:
     """Write rows, and in the file's metadata what was skipped."""
-    metadata = {"fingerprint": fingerprint, "skipped": json.dumps(embedded.skipped)}
+    metadata = {"fingerprint": fingerprint, "skipped": json.dumps(skipped)}
     schema = schema_of(width, metadata)
-    rows = pa.Table.from_pylist(embedded.rows, schema.remove(schema.get_field_index(EMBEDDING)))
-    embeddings = np.array([row[EMBEDDING] for row in embedded.rows], np.float32)
+    rows = pa.Table.from_pylist(embedded, schema.remove(schema.get_field_index(EMBEDDING)))
+    embeddings = np.array([row[EMBEDDING] for row in embedded], np.float32)
     write_segment(file, schema, [with_embeddings(rows, embeddings.reshape(-1, width))])
 
 
@@ -256,7 +251,7 @@ def open_parts(index: Path, fingerprint: str) -> list[pa.Table]:
     return parts
 
 
-def reasons(parts: Sequence[pa.Table], todo: pa.Table) -> dict[str, str]:
+def reasons(parts: Sequence[pa.Table], todo: Sequence[FoundFile]) -> dict[str, str]:
     """Return why files that were to be embedded could not be."""
     said = {k: v for part in parts for k, v in json.loads(part.schema.metadata[b"skipped"]).items()}
-    return {path: said[path] for path in todo.column("path").to_pylist() if path in said}
+    return {file.path: said[file.path] for file in todo if file.path in said}
