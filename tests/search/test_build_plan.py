@@ -26,7 +26,7 @@ def part_of(folder: Path, *files: FoundFile, windows: int = 2) -> None:
         for file in files
         for number in range(windows)
     ]
-    write_part(folder / "building" / part_name(files), "system", 3, rows, {})
+    write_part(folder / "building" / part_name(files), "system", 3, rows)
 
 
 def plan_of(folder: Path, *files: FoundFile) -> Plan:
