@@ -49,10 +49,24 @@ def fresh_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return (root / str(number) for number in itertools.count())
 
 
+@pytest.fixture(scope="session")
+def shared_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features that tests make for each other."""
+    return tmp_path_factory.mktemp("features")
+
+
 @pytest.fixture(autouse=True)
-def own_cache(fresh_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test an empty cache and keep W&B offline."""
-    monkeypatch.setenv("VOCALSKETCH_CACHE", str(next(fresh_names)))
+def own_cache(
+    request: pytest.FixtureRequest,
+    fresh_names: Iterator[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    shared_features: Path,
+) -> None:
+    """Give each test a cache with features that others made and keep W&B offline."""
+    cache = next(fresh_names)
+    cache.mkdir()
+    (cache / "features").symlink_to(shared_features)
+    monkeypatch.setenv("VOCALSKETCH_CACHE", str(cache))
     monkeypatch.setenv("WANDB_MODE", "offline")
 
 

@@ -28,7 +28,8 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_only
 
 PRELOADED = [
-    *("vocalsketch.experiment", "vocalsketch.search.build", "vocalsketch.sweep.run", "mortal"),
+    *("vocalsketch.experiment", "vocalsketch.search.build", "vocalsketch.sweep.run"),
+    *("vocalsketch.web.app", "vocalsketch.web.server", "mortal"),
 ]
 PATIENCE = 240.0  # seconds that any command here may take on a busy machine
 _Popen = subprocess.Popen
@@ -113,7 +114,8 @@ class Mortal:
 
     def said(self) -> str:
         """Return what it wrote to standard output and error, all lives together."""
-        return (self.folder / "said.txt").read_text(errors="replace")
+        file = self.folder / "said.txt"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def killed_and_resumed(self, changes: Sequence[str], seed: int) -> int:
         """Kill it in ten lives, each a bit further on, and let it come to its end in the last.

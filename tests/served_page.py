@@ -1,18 +1,20 @@
 """A page that is really served, in a process of its own, and plain requests to it."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Timer
 from typing import Any
 from urllib.parse import urlencode
 
-START_WITHIN = 240.0  # seconds, on a busy machine
+from mortal import PATIENCE, Mortal
+
 JSON = {"Content-Type": "application/json"}
 
 
@@ -37,12 +39,12 @@ class Page:
     Attributes:
         port: On the loopback address.
         process: That serves it.
-        log: What it writes to standard error.
+        said: Returns what it wrote.
     """
 
     port: int
-    process: "subprocess.Popen[str]"
-    log: Path
+    process: BaseProcess
+    said: Callable[[], str]
 
     @property
     def address(self) -> str:
@@ -71,24 +73,21 @@ class Page:
 
 
 @contextmanager
-def served_page(log: Path, *arguments: str, command: str = "serve") -> Iterator[Page]:
+def served_page(folder: Path, *arguments: str, command: str = "serve") -> Iterator[Page]:
     """Serve a page with the program, on a port that is free."""
-    line = [sys.executable, "-m", "vocalsketch.cli", command, *arguments, "--port", "0"]
-    with log.open("w") as errors:
-        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=errors, text=True)
-    timer = Timer(START_WITHIN, process.kill)
-    timer.start()
+    variables = tuple(f"{name}={value}" for name, value in os.environ.items())
+    server = Mortal(folder, (command, *arguments, "--port", "0"), variables)
+    process = server.begin()
     try:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        timer.cancel()
-        assert "http://127.0.0.1" in said, log.read_text()
-        port = int(said.split("127.0.0.1:")[1].split("/")[0])
-        yield Page(port, process, log)
+        end = time.monotonic() + PATIENCE
+        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)/", server.said())):
+            assert process.is_alive(), server.said()
+            assert time.monotonic() < end, server.said()
+            time.sleep(0.02)
+        yield Page(int(found[1]), process, server.said)
     finally:
-        timer.cancel()
         process.terminate()
-        process.communicate(timeout=60)
+        process.join(60)
 
 
 def indexed(folders: Sequence[Path]) -> list[str]:

@@ -91,34 +91,25 @@ def _take_any_environment() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if arguments and arguments[0] in EXPERIMENTS:
-        return _experiment(arguments[0], arguments[1:])
-    parser = _parser()
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in {**EXPERIMENTS, **COMMANDS}.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary)
-        if arguments and arguments[0] == name:
-            command = import_module(f"vocalsketch.commands.{name}")
-            declare(subparser, command)
-    parsed = parser.parse_args(arguments)
-    return parsed.run(parsed) or 0
+    command = arguments[0] if arguments else ""
+    if command in EXPERIMENTS:
+        from vocalsketch.experiment import run_experiment
 
-
-def _parser() -> argparse.ArgumentParser:
+        outcome = run_experiment(command, arguments[1:])  # type: ignore[arg-type]  # a key
+        return INTERRUPTED if outcome.interrupted else 0
     parser = argparse.ArgumentParser(
         prog="vocalsketch",
         description="Sound search by vocal imitation.",
         epilog="`vocalsketch COMMAND --help` says more. --debug shows tracebacks.",
     )
     parser.add_argument("--version", action="version", version=f"vocalsketch {__version__}")
-    return parser
-
-
-def _experiment(command: str, arguments: list[str]) -> int:
-    from vocalsketch.experiment import run_experiment
-
-    outcome = run_experiment(command, arguments)  # type: ignore[arg-type]  # a key of EXPERIMENTS
-    return INTERRUPTED if outcome.interrupted else 0
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in {**EXPERIMENTS, **COMMANDS}.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == command:
+            declare(subparser, import_module(f"vocalsketch.commands.{name}"))
+    parsed = parser.parse_args(arguments)
+    return parsed.run(parsed) or 0
 
 
 if __name__ == "__main__":

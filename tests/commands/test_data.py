@@ -24,7 +24,8 @@ def run(*words: object) -> int:
     """Run `vocalsketch data` with these words."""
     parser = argparse.ArgumentParser()
     declare(parser, data)
-    return data.run(parser.parse_args([str(word) for word in words]))
+    arguments = parser.parse_args([str(word) for word in words])
+    return int(arguments.run(arguments))
 
 
 def write_tone(path: Path, seconds: float = 0.5, rate: int = 8000, channels: int = 1) -> None:

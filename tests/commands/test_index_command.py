@@ -15,7 +15,8 @@ from vocalsketch.errors import ConfigError
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     declare(parser, index)
-    return index.run(parser.parse_args([str(argument) for argument in arguments]))
+    parsed = parser.parse_args([str(argument) for argument in arguments])
+    return int(parsed.run(parsed))
 
 
 @pytest.fixture

@@ -85,12 +85,11 @@ def test_a_library_is_indexed_while_it_is_served_and_new_files_are_found(
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path / "cache"))
     library = tmp_path / "library"
     write_sound(library / "one.wav", chirp(1))
-    with served_page(tmp_path / "log", str(library)) as page:
+    with served_page(tmp_path / "server", str(library)) as page:
         deadline = 600
         while not page.get("/api/state").json()["libraries"]:
             deadline -= 1
-            assert deadline, page.log.read_text()
-            page.process.poll()
+            assert deadline, page.said()
             socket.create_connection(("127.0.0.1", page.port)).close()
         [found] = page.get("/api/state").json()["libraries"]
         assert found["sounds"] == 1
@@ -110,7 +109,7 @@ def test_it_works_behind_nginx_under_a_path(tmp_path: Path, strips: bool) -> Non
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--allow-host", "sounds.example.org", *([] if strips else ["--root-path", "/find"])]
-    with served_page(tmp_path / "log", "--index", str(tmp_path / "index"), *options) as page:
+    with served_page(tmp_path / "server", "--index", str(tmp_path / "index"), *options) as page:
         target = f"http://127.0.0.1:{page.port}{'/' if strips else ''}"
         conf = tmp_path / "nginx.conf"
         conf.write_text(
@@ -123,7 +122,7 @@ def test_it_works_behind_nginx_under_a_path(tmp_path: Path, strips: bool) -> Non
         )
         proxy = subprocess.Popen(["nginx", "-c", str(conf), "-e", str(tmp_path / "error.log")])
         try:
-            seen = type(page)(port, page.process, page.log)
+            seen = type(page)(port, page.process, page.said)
             for _ in range(200):
                 try:
                     answer = seen.get("/find/api/state", Host="sounds.example.org")

@@ -29,7 +29,8 @@ SPACE = {
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser(exit_on_error=False)
     declare(parser, sweep)
-    return sweep.run(parser.parse_args(arguments))
+    arguments = parser.parse_args(arguments)
+    return int(arguments.run(arguments))
 
 
 @pytest.fixture

@@ -42,8 +42,9 @@ def test_labels_are_the_languages_in_the_order_of_the_config(speech: Path) -> No
     data = module(speech, languages=["nl", "en"])
     assert data.classes == ("nl", "en")
     data.setup("test")
-    clips, labels = data._opened["test"]
-    named = {(clip.label, label) for clip, label in zip(clips.records, labels, strict=True)}
+    labels = torch.cat([batch.labels for batch in data.test_dataloader()])
+    clips = data._opened["test"].records
+    named = {(clip.label, int(label)) for clip, label in zip(clips, labels, strict=True)}
     assert named == {("nl", 0), ("en", 1)}
 
 

@@ -39,7 +39,7 @@ def test_clips_come_sorted_with_fold_and_class(tmp_path: Path) -> None:
     ]
     assert corpus.clips[1].path == tmp_path / "audio" / "fold10" / "200-3-0-0.wav"
     assert corpus.classes == ("car_horn", "dog_bark")
-    assert (corpus.name, corpus.skipped) == ("urbansound8k", {})
+    assert (corpus.name, corpus.missing) == ("urbansound8k", {})
 
 
 def test_a_synthesised_stand_in_is_called_demo(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_missing_and_empty_files_are_all_named_at_once_or_skipped(tmp_path: Path
     assert "zero-byte file: fold2/300-3-0-0.wav" in str(raised.value)
     corpus = load_urbansound8k(tmp_path, on_bad_audio="skip")
     assert [clip.id for clip in corpus.clips] == ["100-1-0-0.wav"]
-    assert corpus.skipped == {
+    assert corpus.missing == {
         "file is missing": ("fold10/200-3-0-0.wav",),
         "zero-byte file": ("fold2/300-3-0-0.wav",),
     }

@@ -51,7 +51,7 @@ def test_clips_have_the_same_ids_and_bytes_packed_or_extracted(tmp_path: Path) -
     assert [clip.id for clip in packed.clips] == [clip.id for clip in extracted.clips]
     assert [clip.group for clip in packed.clips] == ["anna", "anna", "bram"]
     assert contents(packed.clips) == [b"one", b"two", b"three"]
-    assert not packed.skipped
+    assert not packed.missing
 
 
 def test_a_submission_both_packed_and_extracted_counts_once(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_submission_both_packed_and_extracted_counts_once(tmp_path: Path) -> N
     archive.write_bytes(b"not even looked at")
     corpus = load_voxforge(tmp_path, ["de"])
     assert contents(corpus.clips) == [b"one"]
-    assert corpus.skipped == {}
+    assert corpus.missing == {}
 
 
 def test_an_archive_is_unpacked_once_and_what_was_interrupted_goes_on(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_archive_that_climbs_out_writes_nothing(tmp_path: Path) -> None:
         tar.add(tmp_path / "evil.wav", "../../outside.wav")
     (tmp_path / "evil.wav").unlink()
     corpus = load_voxforge(tmp_path, ["de"])
-    assert corpus.skipped == {"damaged archive": ("de/max-20080101-abc.tgz",)}
+    assert corpus.missing == {"damaged archive": ("de/max-20080101-abc.tgz",)}
     assert not list(tmp_path.rglob("outside.wav"))
 
 
@@ -105,7 +105,7 @@ def test_everything_skipped_is_listed_by_reason(tmp_path: Path) -> None:
     (tmp_path / "fr/index.html").write_text("x")
     corpus = load_voxforge(tmp_path, ["fr"])
     assert [clip.id for clip in corpus.clips] == ["fr/anne-20080101-abc/1.wav"]
-    assert corpus.skipped == {
+    assert corpus.missing == {
         "zero-byte file": ("fr/anne-20080101-abc/2.wav",),
         "the same sentence as wav and flac": ("fr/anne-20080101-abc/1.flac",),
         "no audio folder, or nothing in it": ("fr/jean-20080101-abc",),
@@ -126,7 +126,7 @@ def test_the_limit_goes_round_the_speakers_and_follows_the_seed(tmp_path: Path) 
         "cyd": 3,
         "dan": 1,
     }
-    assert len(corpus.skipped["over the limit of 10 clips per language"]) == 51
+    assert len(corpus.missing["over the limit of 10 clips per language"]) == 51
     assert load_voxforge(tmp_path, ["en"], limit=10) == corpus
     assert load_voxforge(tmp_path, ["en"], limit=10, seed=1).clips != corpus.clips
     assert len(load_voxforge(tmp_path, ["en"], limit=None).clips) == 61
@@ -202,7 +202,7 @@ def test_a_synthesised_stand_in_is_called_demo(tmp_path: Path) -> None:
 def test_real_speech_in_the_layout_of_voxforge(shared: Path) -> None:
     corpus = load_voxforge(shared / "data" / "voxforge")
     assert Counter(clip.label for clip in corpus.clips) == dict.fromkeys(LANGUAGES, 60)
-    assert corpus.skipped == {"zero-byte file": ("nl/bigfish-20120923-otv/nl-0999.wav",)}
+    assert corpus.missing == {"zero-byte file": ("nl/bigfish-20120923-otv/nl-0999.wav",)}
     speakers = {(clip.label, clip.group) for clip in corpus.clips}
     assert Counter(language for language, _ in speakers) == dict.fromkeys(LANGUAGES, 4) | {"de": 3}
 

@@ -333,7 +333,7 @@ UNKNOWN = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0x80000024, 0xFFFFFF00, 0xFFFF
     [
         ("WAV", b"data", 4, UNKNOWN),
         ("WAVEX", b"data", 4, UNKNOWN),
-        ("AIFF", b"SSND", 4, UNKNOWN[1:]),
+        ("AIFF", b"SSND", 4, UNKNOWN),
         ("AU", b".snd\0\0\0\x18", 4, UNKNOWN[-1:]),
         ("CAF", b"data", 8, (2**64 - 1,)),
     ],
@@ -353,6 +353,13 @@ def test_where_the_length_is_unknown_all_that_is_there_is_read(
         np.testing.assert_array_equal(
             read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(whole))[0]
         )
+
+
+def test_a_recorder_that_died_after_silence_is_read() -> None:
+    whole = encoded(np.concatenate([np.zeros(500), sine()]))
+    data = bytearray(whole)
+    data[4:8] = data[40:44] = bytes(4)
+    np.testing.assert_array_equal(read_audio(io.BytesIO(data))[0], read_audio(io.BytesIO(whole))[0])
 
 
 def test_an_empty_wav_with_a_chunk_behind_stays_empty() -> None:

@@ -23,7 +23,7 @@ from vocalsketch.features.audio import content_id, load_clip, read_audio
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.mel import LogMel, RecordingLogMel
-from vocalsketch.features.store import Entries, FeatureStore, FeatureTable, transformed
+from vocalsketch.features.store import FeatureStore, FeatureTable, transformed
 
 FRONT_END = LogMel(8_000, 0.1, 80, 5, 0.0, 4_000.0, 10)
 
@@ -208,8 +208,8 @@ def test_damaged_features_are_made_again(
     np.testing.assert_array_equal(fill(store, sounds).stack(), before)
 
 
-def entries_in(folder: Path) -> Entries:
-    return Entries(folder, (2, 3), np.dtype("<f4"))
+def entries_in(folder: Path) -> FeatureTable:
+    return FeatureTable(folder, (2, 3), np.dtype("<f4"))
 
 
 def test_an_entry_with_any_bit_flipped_does_not_count(tmp_path: Path) -> None:

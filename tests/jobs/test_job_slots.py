@@ -50,8 +50,7 @@ def test_jobs_are_spread_over_devices_and_cores(machine, gpus, visible, devices,
     [
         ("2", None, "'2' is none of the 2 visible GPUs"),
         ("cuda", None, "'cuda' is none of the 2"),
-        ("", None, "--devices is empty"),
-        (None, 0, "The number of jobs at a time is 0"),
+        (None, 0, "jobs at a time is 0"),
     ],
 )
 def test_what_is_not_there_is_refused(machine, devices, jobs, message):

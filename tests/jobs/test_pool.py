@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vocalsketch.errors import VocalSketchError
 from vocalsketch.jobs import pool as module
 from vocalsketch.jobs.job import Job, Slot
 from vocalsketch.jobs.pool import End, Pool, Watcher
@@ -179,7 +180,7 @@ def test_a_bar_and_a_line_for_each_say_how_far_jobs_are(
     assert "a runs (gpu 0)" in said
     assert "b done" in said
     assert "2/2" in said
-    with pytest.raises(module.JobError, match=r"c failed: it was too much \(all it said: .*go"):
+    with pytest.raises(VocalSketchError, match=r"c failed: it was too much \(all it said: .*go"):
         module.complete([job("a"), job("c", FAIL)], [Slot("gpu 0")])
     assert "1/2" in capsys.readouterr().err
 

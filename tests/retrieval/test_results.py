@@ -62,15 +62,12 @@ def test_mrr_and_chance_per_category_and_unweighted_mean():
 
 def test_files_hold_what_was_computed(tmp_path):
     scores = made_up()
-    paths = write_results(tmp_path / "run", scores, skipped=["broken.wav"])
-    assert [path.name for path in paths] == [
-        "results.json",
-        "results_test.json",
-        "queries_test.csv",
-        "scores_test.npz",
-    ]
-    latest, own, queries, matrix = paths
-    assert json.loads(latest.read_text()) == results_dict(scores, ["broken.wav"])
+    results = results_dict(scores, ["broken.wav"])
+    write_results(tmp_path, scores, results)
+    names = ("queries_test.csv", "results.json", "results_test.json", "scores_test.npz")
+    queries, latest, own, matrix = (tmp_path / name for name in names)
+    assert sorted(tmp_path.iterdir()) == [queries, latest, own, matrix]
+    assert json.loads(latest.read_text()) == results
     assert own.read_text() == latest.read_text()
     with queries.open(newline="") as handle:
         lines = list(csv.reader(handle))
@@ -85,8 +82,8 @@ def test_files_hold_what_was_computed(tmp_path):
 
 
 def test_both_halves_are_kept_and_the_latest_stands_in_results_json(tmp_path):
-    write_results(tmp_path, replace(made_up(), half="validation"))
-    write_results(tmp_path, made_up())
+    for scores in (replace(made_up(), half="validation"), made_up()):
+        write_results(tmp_path, scores, results_dict(scores))
     assert json.loads((tmp_path / "results.json").read_text())["half"] == "test"
     assert json.loads((tmp_path / "results_validation.json").read_text())["half"] == "validation"
 

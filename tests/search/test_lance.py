@@ -255,7 +255,7 @@ def test_what_is_missing_is_looked_for_again_and_the_rest_is_kept(
 @pytest.fixture(scope="module")
 def page(root: Path) -> Iterator[Page]:
     places = indexed([root / "exact", root / "approximate", root / "gone"])
-    with served_page(root / "log.txt", *places) as page:
+    with served_page(root / "server", *places) as page:
         yield page
 
 

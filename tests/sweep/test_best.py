@@ -17,6 +17,7 @@ from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition, StudyError, best_trial, read_definition
 from vocalsketch.sweep.report import MACRO, export
 from vocalsketch.sweep.run import checked, retrain
+from vocalsketch.sweep.space import drawn
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def demo(definition: Definition) -> Definition:
 def trial_of(definition: Definition, value: float = 0.5) -> optuna.trial.FrozenTrial:
     study = optuna.create_study(direction="maximize")
     trial = study.ask()
-    definition.parameters.suggest(trial)
+    drawn(definition.space, trial)
     study.tell(trial, value)
     return best_trial(study)
 

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition, StudyError
 from vocalsketch.sweep.report import summarise, write_history
+from vocalsketch.sweep.space import drawn
 from vocalsketch.sweep.trials import REASON
 
 
@@ -21,7 +22,7 @@ def searched(study: optuna.Study, definition: Definition) -> optuna.Study:
     """Three complete trials, one of which has a parameter more, and a pruned one."""
     for number, value in enumerate((0.25, 0.5, 0.375)):
         trial = study.ask()
-        definition.parameters.suggest(trial)
+        drawn(definition.space, trial)
         if number == 1:
             trial.suggest_float("momentum", 0.5, 0.5)
         study.tell(trial, value)

@@ -45,9 +45,9 @@ def page(root: Path) -> Iterator[Page]:
     """The served page; at most 2 s and 0.5 MB may be sent."""
     limits = ("--max-seconds", "2", "--max-megabytes", "0.5")
     indexes = indexed([root / "one", root / "two"])
-    with served_page(root / "log.txt", *indexes, *limits) as page:
+    with served_page(root / "server", *indexes, *limits) as page:
         yield page
-    assert page.process.returncode == 0
+    assert page.process.exitcode == 0
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,9 @@ def test_all_controls_have_names(page: Page, opened: Opened, sung: Path) -> None
 
 def test_a_person_imitates_and_rates(opened: Opened, tmp_path: Path) -> None:
     sounds, out = write_library(tmp_path / "sounds"), tmp_path / "out"
-    with served_page(tmp_path / "log", str(sounds), "--out", str(out), command="collect") as page:
+    with served_page(
+        tmp_path / "server", str(sounds), "--out", str(out), command="collect"
+    ) as page:
         tab = opened(page, "collect.html")
         tab.get_by_label("I agree, and take part").check()
         tab.get_by_role("button", name="Begin").click()

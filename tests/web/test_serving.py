@@ -45,7 +45,7 @@ def as_a_browser_records(waveform: np.ndarray, container: str, codec: str) -> by
 def still_there(page: Page) -> Iterator[None]:
     """After each test the page answers as before."""
     yield
-    assert page.process.poll() is None
+    assert page.process.is_alive()
     assert page.get("/").status == 200
 
 

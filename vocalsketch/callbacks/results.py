@@ -62,8 +62,11 @@ class ResultsWriter(pl.Callback):
         scores = self._scores(pl_module)
         if scores is not None and trainer.is_global_zero:
             scores.save(self.folder / f"scores_{scores.half}.npz")
-            for category in scores.categories:
-                _write_matrix(self.folder, scores.half, category)
+            for each in scores.categories:
+                name = f"scores_{scores.half}_{each.category.replace(' ', '_')}.csv"
+                values = each.scores.astype(float).tolist()
+                rows = ((query, *row) for query, row in zip(each.queries, values, strict=True))
+                write_table(self.folder / name, ("query", *each.candidates), rows)
 
     def title(self, part: Part, corpus: str) -> str:
         """Return what stands above a confusion matrix."""
@@ -76,10 +79,10 @@ class ResultsWriter(pl.Callback):
                 self._write_confusion(trainer, part)
         scores = self._scores(module)
         if scores is not None and isinstance(module, RetrievalTask):
-            skipped = module.evaluation_set.skipped
-            self.written[scores.half] = results_dict(scores, skipped)
+            results = results_dict(scores, module.evaluation_set.skipped)
+            self.written[scores.half] = results
             if trainer.is_global_zero:
-                write_results(self.folder, scores, skipped)
+                write_results(self.folder, scores, results)
 
     def _scores(self, module: pl.LightningModule) -> Scores | None:
         if not isinstance(module, RetrievalTask):
@@ -117,14 +120,6 @@ class ResultsWriter(pl.Callback):
         write_text(self.folder / f"accuracy_{part}.json", json.dumps(figures, indent=2) + "\n")
         for tracker in trackers(trainer):
             show_picture(tracker, f"{part}/confusion", picture)
-
-
-def _write_matrix(folder: Path, half: Half, category: CategoryScores) -> None:
-    """Write a line per query, a column per candidate."""
-    path = folder / f"scores_{half}_{category.category.replace(' ', '_')}.csv"
-    values = category.scores.astype(float).tolist()
-    rows = ((query, *row) for query, row in zip(category.queries, values, strict=True))
-    write_table(path, ("query", *category.candidates), rows)
 
 
 def write_confusion(stem: Path, confusion: Confusion, title: str) -> Path:

@@ -69,11 +69,11 @@ def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
 def declare(parser: argparse.ArgumentParser, command: ModuleType) -> None:
     """Declare what a command takes.
 
-    Its module has ``run`` and some of ``DESCRIPTION``, ``OPTIONS``, ``ONE_OF`` (options of which
-    one each has to be given), and ``ACTIONS`` by name, all of which take the options ``COMMON``.
+    Its module has ``run`` or, by name, ``ACTIONS``, all of which take the options ``COMMON``; and
+    some of ``DESCRIPTION``, ``OPTIONS``, ``ONE_OF`` (options of which one each has to be given).
     """
     parser.description = getattr(command, "DESCRIPTION", parser.description)
-    parser.set_defaults(run=command.run)
+    parser.set_defaults(run=getattr(command, "run", None))
     for one_of in getattr(command, "ONE_OF", ()):
         add_options(parser.add_mutually_exclusive_group(required=True), one_of)
     add_options(parser, getattr(command, "OPTIONS", {}))
@@ -84,10 +84,4 @@ def declare(parser: argparse.ArgumentParser, command: ModuleType) -> None:
         description = action.description or f"{action.help[0].upper()}{action.help[1:]}."
         subparser = parsers.add_parser(name, help=action.help, description=description)
         add_options(subparser, {**getattr(command, "COMMON", {}), **action.options})
-        subparser.set_defaults(act=action.run)
-
-
-def run_action(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    code: int = arguments.act(arguments)
-    return code
+        subparser.set_defaults(run=action.run)

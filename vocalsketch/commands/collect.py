@@ -46,8 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _report(folder: Path) -> int:
-    from rich.console import Console
-    from rich.table import Table
+    from pandas import DataFrame
 
     from vocalsketch.web.collect import read_participants
     from vocalsketch.web.study import figures
@@ -55,17 +54,10 @@ def _report(folder: Path) -> int:
     found = figures(read_participants(folder))
     write_text(folder / "report.json", json.dumps(found, indent=2) + "\n")
     counts = ", ".join(f"{found[name]} {name}" for name in ("participants", "imitations", "tasks"))
-    table = Table(title=counts, caption="95 % bootstrap intervals over participants")
-    for column in ("", "mean", "low", "high"):
-        table.add_column(column, justify="right")
-    for name, value in found.items():
-        if isinstance(value, dict):
-            table.add_row(
-                name.replace("_", " "), *(f"{value[k]:.3f}" for k in ("mean", "low", "high"))
-            )
-    console = Console()
-    console.print(table)
-    console.print(f"Saved in {folder / 'report.json'}")
+    print(f"{counts}; 95 % bootstrap intervals over participants:")
+    measured = {name: value for name, value in found.items() if isinstance(value, dict)}
+    print(DataFrame(measured).T.to_string(float_format="{:.3f}".format))
+    print(f"Saved in {folder / 'report.json'}")
     return 0
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import RAY, Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options
 from vocalsketch.datasets.discovery import counted
 from vocalsketch.datasets.weights import BACKBONES
 from vocalsketch.errors import AudioError, ConfigError, StorageError
@@ -266,4 +266,3 @@ ACTIONS = {
         "copy the everyday originals into VocalSketch under its names", _import_everyday, IMPORT
     ),
 }
-run = run_action

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vocalsketch.commands.actions import RAY, Action, Options, run_action
+from vocalsketch.commands.actions import RAY, Action, Options
 from vocalsketch.datasets.discovery import counted, suffix_of
 
 SHOWN = 10
@@ -144,4 +144,3 @@ ACTIONS = {
     ),
     "check": Action("read an index whole and compare it with its library", _check, INDEX),
 }
-run = run_action

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocalsketch.commands.actions import SLOTS, Action, Options, run_action
+from vocalsketch.commands.actions import SLOTS, Action, Options
 from vocalsketch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,8 +96,17 @@ QVIM: Options = {
 def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
-    names = _names(arguments)
-    rows, changes = _at_hand(arguments, names, chosen(names))
+    names, rows = arguments.rows.split(","), []
+    changes: dict[str, tuple[str, ...]] = {}
+    for row in chosen(names):
+        given = _weights(arguments, row.backbone) if row.backbone else ()
+        if row.backbone and not given and row.key in names:
+            raise ConfigError(
+                f"The row {row.key} begins with published weights: `vocalsketch data download "
+                f"{row.backbone} --out FILE`, then give --{row.backbone} FILE."
+            )
+        changes |= {row.key: given} if given else {}
+        rows += [row] if given or not row.backbone else []
     for name in PRETRAINING_DATA:
         root = getattr(arguments, name)
         if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
@@ -110,49 +119,23 @@ def _table1(arguments: argparse.Namespace) -> int:
     return _study(arguments, rows, changes, fusion=FUSION in names)
 
 
-def _at_hand(
-    arguments: argparse.Namespace, names: "Sequence[str]", rows: "Sequence[Row]"
-) -> "tuple[list[Row], dict[str, tuple[str, ...]]]":
-    """Return the rows whose published weights are there, and how their configs name these."""
-    kept = []
-    changes: dict[str, tuple[str, ...]] = {}
-    for row in rows:
-        weights = _weights(arguments, row.backbone) if row.backbone else None
-        if row.backbone and weights is None and row.key in names:
-            raise ConfigError(
-                f"The row {row.key} begins with published weights: `vocalsketch data download "
-                f"{row.backbone} --out FILE`, then give --{row.backbone} FILE."
-            )
-        if weights is not None:
-            changes[row.key] = (f"--model.init_args.backbone_weights={weights.resolve()}",)
-        if weights is not None or not row.backbone:
-            kept.append(row)
-    return kept, changes
-
-
-def _weights(arguments: argparse.Namespace, name: str) -> Path | None:
-    told = getattr(arguments, name) or os.environ.get(WEIGHTS[name])
+def _weights(arguments: argparse.Namespace, name: str) -> tuple[str, ...]:
+    """Return how a config is told of weights, where they are there."""
+    told = getattr(arguments, name) or os.environ.get(WEIGHTS.get(name, ""))
     if told and not Path(told).is_file():
         raise ConfigError(f"--{name} is {told}, where there is no file.")
-    return Path(told) if told else None
+    return (f"--model.init_args.backbone_weights={Path(told).resolve()}",) if told else ()
 
 
 def _qvim(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import QVIM, QVIM_GROUPS, chosen
 
-    rows = chosen(_names(arguments), QVIM, QVIM_GROUPS)
+    rows = chosen(arguments.rows.split(","), QVIM, QVIM_GROUPS)
     networks = [row.key for row in rows if row.key in ("qvim_mn", "qbv_mn")]
-    weights: Path | None = arguments.weights
-    if weights is not None and not weights.is_file():
-        raise ConfigError(f"--weights is {weights}, where there is no file.")
-    given = (f"--model.init_args.backbone_weights={weights.resolve()}",) if weights else ()
-    arguments.note += [RANDOM_NOTE] if networks and not weights else []
+    given = _weights(arguments, "weights")
+    arguments.note += [RANDOM_NOTE] if networks and not given else []
     arguments.split = "qvim"
     return _study(arguments, rows, dict.fromkeys(networks, given), table="qvim")
-
-
-def _names(arguments: argparse.Namespace) -> list[str]:
-    return [name.strip() for name in arguments.rows.split(",") if name.strip()]
 
 
 def _study(
@@ -236,8 +219,9 @@ def _fuse(arguments: argparse.Namespace) -> int:
         named = ", ".join(map(str, arguments.runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
     fused = fuse([scores_of(run) for run in runs])
-    write_results(arguments.out, fused)
-    Console().print(results_table(results_dict(fused)))
+    results = results_dict(fused)
+    write_results(arguments.out, fused, results)
+    Console().print(results_table(results))
     return 0
 
 
@@ -258,4 +242,3 @@ ACTIONS = {
         },
     ),
 }
-run = run_action

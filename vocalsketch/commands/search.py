@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
 from vocalsketch.commands.index import skipped_lines
-from vocalsketch.errors import ConfigError, StorageError
+from vocalsketch.errors import ConfigError, StorageError, refuse_below
 
 if TYPE_CHECKING:
     from vocalsketch.search import Hit, Searcher
@@ -64,8 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.search import Searcher, play, reveal
     from vocalsketch.search.query import aspect_weights
 
-    if arguments.top < 1:
-        raise ConfigError(f"--top is {arguments.top}: give 1 or more.")
+    refuse_below(1, **{"--top": arguments.top})
     if arguments.library is not None and arguments.fuse:
         raise ConfigError("--fuse is of several indexes: give each with --index.")
     if arguments.library is None and arguments.system is not None:

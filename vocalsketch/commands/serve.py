@@ -21,6 +21,11 @@ SYNTHETIC = (
     "Synthetic sounds to try the page with: no sound and no voice here was recorded. "
     "`vocalsketch serve FOLDER` searches sounds of your own."
 )
+OTHERS = (
+    "Warning: whoever reaches {} can use the page, hear the library's sounds and download them: "
+    "there is no password. Browsers give the microphone only to pages of the same machine or over "
+    "https."
+)
 SERVING: Options = {
     "--host": ("127.0.0.1", "what to listen on; any other than the default lets others in"),
     "--port": (7860, "0 for any"),
@@ -70,11 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def limits_of(arguments: argparse.Namespace) -> "Limits":
-    """Return what may be sent.
-
-    Raises:
-        ConfigError: A limit is out of range, or what serves pages is not installed.
-    """
+    """Return what may be sent; a ConfigError says that what serves pages is not installed."""
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise ConfigError("The page needs FastAPI and uvicorn: `pip install 'vocalsketch[web]'`.")
     from vocalsketch.web.guard import Limits
@@ -83,11 +84,7 @@ def limits_of(arguments: argparse.Namespace) -> "Limits":
 
 
 def check_folders(folders: Sequence[Path]) -> list[Path]:
-    """Return folders that are there.
-
-    Raises:
-        DatasetError: One is not.
-    """
+    """Return folders that are there; a DatasetError says that one is not."""
     for each in folders:
         if not each.is_dir():
             raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
@@ -100,17 +97,13 @@ def serve_page(
     prepared: Callable[[], tuple["Libraries", Mapping[str, Any]]],
     page: str = "",
 ) -> int:
-    """Serve a page until Ctrl-C.
+    """Serve a page, with the arguments ``SERVING``, until Ctrl-C; ``page`` is which to point to.
 
-    Args:
-        arguments: With those of ``SERVING``.
-        limits: On what is sent.
-        prepared: Returns what is searched and the page's further arguments; called when the port
-            is taken.
-        page: Which page to point to.
+    ``prepared`` returns what is searched and the page's further arguments; it is called when the
+    port is taken.
     """
     from vocalsketch.web.app import build_app
-    from vocalsketch.web.server import allowed_hosts, bound_memory, listening, serve
+    from vocalsketch.web.server import LOOPBACK, allowed_hosts, bound_memory, listening, serve
 
     def announce(address: str) -> None:
         print(f"{address}{page}   (Ctrl-C ends it)", flush=True)
@@ -118,7 +111,8 @@ def serve_page(
             webbrowser.open(f"{address}{page}")
 
     with listening(arguments.host, arguments.port) as listener:
-        _warn_of_others(arguments.host)
+        if arguments.host not in LOOPBACK:
+            print(OTHERS.format(arguments.host), file=sys.stderr)
         bound_memory()
         libraries, shown = prepared()
         hosts = allowed_hosts(arguments.host, arguments.allow_host)
@@ -129,18 +123,6 @@ def serve_page(
         finally:
             libraries.close()
     return 0
-
-
-def _warn_of_others(host: str) -> None:
-    from vocalsketch.web.server import LOOPBACK
-
-    if host not in LOOPBACK:
-        print(
-            f"Warning: whoever reaches {host} can use the page, hear the library's sounds and "
-            "download them: there is no password. Browsers give the microphone only to pages of "
-            "the same machine or over https.",
-            file=sys.stderr,
-        )
 
 
 def _synthetic() -> tuple[Path, dict[str, Path]]:

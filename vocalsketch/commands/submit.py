@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
-from vocalsketch.errors import DatasetError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,14 +56,10 @@ def _embedded(system: "System", side: "Side", folder: Path) -> "tuple[list[str],
     """Return the names of a folder's sounds, and their embeddings."""
     import torch
 
-    from vocalsketch.datasets.discovery import list_audio
     from vocalsketch.features.store import FeatureStore
+    from vocalsketch.search.library import list_library
 
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder: give the folder that holds the {side}s.")
-    names = sorted(file.path for file in list_audio(folder).files)
-    if not names:
-        raise DatasetError(f"{folder} holds no audio: give the folder that holds the {side}s.")
+    names = sorted(file.path for file in list_library(folder).files)
     front_end = system.front_ends[side]
     paths = [folder / name for name in names]
     table = FeatureStore().fill(paths, front_end)

@@ -7,14 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocalsketch.commands.actions import (
-    DEVICES,
-    SLOTS,
-    Action,
-    Options,
-    run_action,
-)
-from vocalsketch.errors import ConfigError
+from vocalsketch.commands.actions import DEVICES, SLOTS, Action, Options
+from vocalsketch.errors import ConfigError, refuse_below
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -23,20 +17,11 @@ if TYPE_CHECKING:
     from vocalsketch.sweep.definition import Definition
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run the chosen subcommand and return its exit code."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return run_action(arguments)
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from vocalsketch.sweep.run import run_study
     from vocalsketch.sweep.storage import shown
 
-    if arguments.trials < 1:
-        raise ConfigError(f"--trials is {arguments.trials}: give 1 or more.")
+    refuse_below(1, **{"--trials": arguments.trials})
     definition = _definition(arguments, _settings(arguments.set))
     slots = _slots(arguments)
     print(
@@ -87,16 +72,14 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _best(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from vocalsketch.files import write_text
     from vocalsketch.jobs.job import choose_slots
+    from vocalsketch.retrieval.significance import Sample, mean_and_deviation
     from vocalsketch.sweep.definition import best_trial
-    from vocalsketch.sweep.report import export, retrained_table
+    from vocalsketch.sweep.report import export
     from vocalsketch.sweep.run import retrain
 
-    if arguments.retrain is not None and arguments.retrain < 1:
-        raise ConfigError(f"--retrain is {arguments.retrain}: give 1 seed or more.")
+    refuse_below(1, **{"--retrain": 1 if arguments.retrain is None else arguments.retrain})
     study, definition = _load(arguments)
     trial = best_trial(study)
     _print_best(study, definition)
@@ -106,8 +89,10 @@ def _best(arguments: argparse.Namespace) -> int:
         print(f"Written to {arguments.export}: {command}")
     if arguments.retrain is not None:
         slots = choose_slots(arguments.devices, arguments.jobs)
-        mrr = retrain(definition, trial, arguments.retrain, slots)
-        Console().print(retrained_table(definition, trial, mrr))
+        print(f"test half, {arguments.retrain} seed(s), MRR, mean ± std:")
+        for name, values in retrain(definition, trial, arguments.retrain, slots).items():
+            sample = Sample.of(values)
+            print(f"  {name}: {mean_and_deviation(sample.mean, sample.std)}")
     return 0
 
 
@@ -134,8 +119,11 @@ def _prune_failed(arguments: argparse.Namespace) -> int:
 def _definition(
     arguments: argparse.Namespace, overrides: dict[str, Any] | None = None
 ) -> "Definition":
+    import optuna
+
     from vocalsketch.sweep.definition import read_definition
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return read_definition(arguments.study, overrides, arguments.storage, arguments.folder)
 
 
@@ -154,10 +142,7 @@ def _settings(given: list[str]) -> dict[str, Any]:
         key, separator, value = text.partition("=")
         if not separator:
             raise ConfigError(f"--set is {text!r}: give KEY=VALUE.")
-        try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {key}: {value!r} is no YAML value.") from error
+        settings[key] = yaml.safe_load(value)
     return settings
 
 

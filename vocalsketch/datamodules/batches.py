@@ -1,7 +1,7 @@
 """Clips, what batches hold of them, and how batches reach a model, of each process its part."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -69,10 +69,6 @@ class Clips(Generic[Record]):
     def read(self, rows: Indices) -> Tensor:
         """Return (rows, bins, frames) float32."""
         return torch.from_numpy(self.table.stack([self.records[row].path for row in rows]))
-
-    def take(self, rows: Iterable[int]) -> "Clips[Record]":
-        """Return the clips of the given rows, unread."""
-        return Clips(self.table, tuple(self.records[row] for row in rows))
 
 
 def clip_batch(clips: Mapping[Side, Clips[Any]], named: tuple[Side, Indices]) -> ClipBatch:

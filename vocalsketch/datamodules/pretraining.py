@@ -1,12 +1,11 @@
 """What the towers are pre-trained on: spoken sentences by language, and urban sounds by class."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -54,7 +53,7 @@ class ClassificationDataModule(ClipDataModule):
         super().__init__(**reading)
         self.front_end = front_end
         self.batch_size = batch_size
-        self._opened: dict[Part, tuple[Clips[LabelledClip], Indices]] = {}
+        self._opened: dict[Part, Clips[LabelledClip]] = {}
 
     @cached_property
     @abstractmethod
@@ -91,8 +90,8 @@ class ClassificationDataModule(ClipDataModule):
 
     def skipped(self, part: Part) -> dict[str, tuple[str, ...]]:
         """Return what was found and not used, by reason."""
-        bad = self._opened[part][0].skipped if part in self._opened else ()
-        return {**self.corpus.skipped, **({"unreadable audio": bad} if bad else {})}
+        bad = self._opened[part].skipped if part in self._opened else ()
+        return {**self.corpus.missing, **({"unreadable audio": bad} if bad else {})}
 
     def setup(self, stage: str) -> None:
         """Open the features that the stage needs; without validation clips, fit skips it.
@@ -132,9 +131,9 @@ class ClassificationDataModule(ClipDataModule):
         raise ConfigError("predict scores queries and candidates; a classifier has none: use test.")
 
     def _loader(self, part: Part, order_seed: int | None = None) -> DataLoader[LabelledBatch]:
-        clips, labels = self._opened[part]
+        clips = self._opened[part]
         draw = partial(row_batches, len(clips), self.batch_size, order_seed)
-        return self.loader(partial(_labelled_batch, clips, labels), draw)
+        return self.loader(partial(_labelled_batch, clips, self.classes), draw)
 
     def _open(self, part: Part) -> None:
         ids = set(self.parts[part])
@@ -145,12 +144,14 @@ class ClassificationDataModule(ClipDataModule):
                 f"None of the {len(wanted)} {part} clips of {self.corpus.root} can be read: "
                 "restore them (on_bad_audio: error names what is wrong with each)."
             )
-        labels = [self.classes.index(clip.label) for clip in clips.records]
-        self._opened[part] = clips, np.array(labels, dtype=np.int64)
+        self._opened[part] = clips
 
 
-def _labelled_batch(clips: Clips[LabelledClip], labels: Indices, rows: Indices) -> LabelledBatch:
-    return LabelledBatch(clips.read(rows), torch.from_numpy(labels[rows]))
+def _labelled_batch(
+    clips: Clips[LabelledClip], classes: Sequence[str], rows: Indices
+) -> LabelledBatch:
+    labels = [classes.index(clips.records[row].label) for row in rows]
+    return LabelledBatch(clips.read(rows), torch.tensor(labels))
 
 
 class LanguageDataModule(ClassificationDataModule):

@@ -179,8 +179,9 @@ class RetrievalDataModule(ClipDataModule):
         """
         read = self.clips("imitation", part)
         row = {each.id: n for n, each in enumerate(self.clips("recording", part).records)}
-        kept = read.take(n for n, each in enumerate(read.records) if each.sound_id in row)
-        return kept, np.array([row[each.sound_id] for each in kept.records], dtype=np.int64)
+        kept = tuple(each for each in read.records if each.sound_id in row)
+        targets = np.array([row[each.sound_id] for each in kept], dtype=np.int64)
+        return Clips(read.table, kept), targets
 
     def test_clip(self, side: Side, identity: str) -> tuple[Path, Tensor]:
         """Return the file and the spectrogram (bins, frames) of a clip of the test half."""

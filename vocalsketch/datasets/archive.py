@@ -55,14 +55,13 @@ def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
                 "is an absolute path": absolute,
                 "leads out of the folder": ".." in anywhere.parts,
                 f"brings it to more than {limit:,} bytes, which no audio does": left < 0,
-                "is a link or a device": content is None,
             }
-            for why in (why for why, found in faults.items() if found):
+            why = next((text for text, found in faults.items() if found), "is a link or a device")
+            if content is None or any(faults.values()):
                 raise DatasetError(
                     f"{archive.name} holds {name!r}, which {why}: the archive was refused. "
                     "Download it again from its source."
                 )
-            assert content is not None
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("wb") as file:

@@ -180,15 +180,6 @@ class Files:
         found = self._walk(name)
         return self.root / name if found is None else found
 
-    def identity(self, name: str, found: Path | None) -> str:
-        """Return one id for the spellings of a file: as it is found on disk, else as it is named.
-
-        Names outside ``root`` are kept as they are written.
-        """
-        if found is not None and found.is_relative_to(self.root):
-            name = found.relative_to(self.root).as_posix()
-        return composed(normpath(name.replace("\\", "/")))
-
     def _walk(self, name: str) -> Path | None:
         here: Path | None = Path("/") if name.startswith("/") else self.root
         for part in name.strip("/").split("/"):

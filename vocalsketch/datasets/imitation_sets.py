@@ -149,22 +149,18 @@ def _recordings(tree: Tree) -> Iterator[Sound]:
 def load_qvim(root: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """Read a tree of QVIM-dev: one ranking of all items; those of a class are relevant."""
     tree = Tree(root, on_bad_audio)
-
-    def located(folder: str, name: str, line: int) -> tuple[str, Path | None]:
-        path = tree.audio(f"{folder}/{name}", f" ({QVIM_TABLE}, line {line})")
-        return tree.identity(f"{folder}/{name}", path).removeprefix(f"{folder}/"), path
-
     for line, row in read_rows(tree.place(QVIM_TABLE), ("Class", "Items"), (*QUERIES, "Label")):
         kind = row["Class"]
         if not kind or not row["Items"]:
             tree.fault("has rows without an item or its class", f"line {line}", "Fill them in.")
             continue
-        item, path = located("Items", f"{kind}/{row['Items']}", line)
+        where = f" ({QVIM_TABLE}, line {line})"
+        item, path = tree.located(f"{kind}/{row['Items']}", "Items/", where)
         if path is not None:
             label = row["Label"] or PurePosixPath(item).stem
             tree.sounds[item] = Sound(item, path, ONE_CATEGORY, label, (kind,))
         for cell in filter(None, (row[column] for column in QUERIES)):
-            query, path = located("Queries", f"{kind}/{cell}", line)
+            query, path = tree.located(f"{kind}/{cell}", "Queries/", where)
             tree.imitated(query, path, item, table=QVIM_TABLE)
     return tree.corpus(QVIM.name)
 
@@ -191,21 +187,13 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
     """
     tree = Tree(table, on_bad_audio)
     categories: dict[str, str] = {}
-
-    def located(name: str) -> tuple[str, Path | None]:
-        path = tree.find(name)
-        identity = tree.identity(name, path)
-        if path is None:
-            tree.gone(identity)
-        return identity, path
-
     for line, row in read_rows(table, CSV_COLUMNS):
         empty = [column for column, value in row.items() if not value]
         for column in empty:
             tree.fault("has empty cells", f"line {line}: {column} is empty", "Fill them in.")
         if empty:
             continue
-        name, path = located(row["sound"])
+        name, path = tree.located(row["sound"])
         category = categories.setdefault(name, row["category"])
         if category != row["category"]:
             of = f"line {line} puts {name!r} into {row['category']!r}, an earlier one into "
@@ -213,7 +201,7 @@ def load_csv(table: Path, on_bad_audio: OnBadAudio = "error") -> Corpus:
             tree.fault("gives sounds two categories", f"{of}{category!r}", remedy)
         if path is not None:
             tree.sounds[name] = Sound(name, path, category, PurePosixPath(name).stem)
-        imitation, path = located(row["imitation"])
+        imitation, path = tree.located(row["imitation"])
         tree.imitated(imitation, path, name, table=f"{table.name} (line {line})")
     return tree.corpus("folder")
 

@@ -43,7 +43,7 @@ class LabelledCorpus:
     classes: tuple[str, ...]  # in the order of their indices
     clips: tuple[LabelledClip, ...]  # sorted by id
     # what was found, or ought to be there, and is not used, by reason
-    skipped: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def split_fold(corpus: LabelledCorpus, fold: int) -> Sides:
@@ -140,7 +140,7 @@ def _closest(free: list[tuple[str, int]], placed: int, total: int, share: float)
 def load_urbansound8k(root: Path, on_bad_audio: OnBadAudio = "error") -> LabelledCorpus:
     """Read UrbanSound8K's table and find its files. No audio is decoded.
 
-    Missing and zero-byte files are an error, or are left out and listed in ``skipped``.
+    Missing and zero-byte files are an error, or are left out and listed in ``missing``.
 
     Raises:
         DatasetError: The table is missing, lacks a column, or has rows that make no sense; files

@@ -43,10 +43,7 @@ DEMO = "demo"
 TABLES = (".csv", ".tsv", ".txt")
 MOST_LOOKED_AT = 300  # folders and tables that may be a data set
 
-LAYOUTS = (
-    *(VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM),
-    *(URBANSOUND8K, FOLDER, CSV, VOXFORGE),
-)
+LAYOUTS = VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM, URBANSOUND8K, FOLDER, CSV, VOXFORGE
 
 NO_PART = "sounds in its folder that are no part of it"
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
@@ -234,27 +231,24 @@ def take_inventory(root: str | Path) -> Inventory:
     layout = layout_of(path)
     if layout is None:
         raise DatasetError(describe(path, imitated=False))
-    clips = None
+    corpus: Corpus | LabelledCorpus
     if layout.name == VOXFORGE.name:
         present = [name for name in LANGUAGES if language_folder(path, name).is_dir()]
-        clips = load_voxforge(path, present, limit=None)
+        corpus = load_voxforge(path, present, limit=None)
     elif layout.load is None:
-        clips = load_urbansound8k(path, "skip")
-    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
-    corpus: Corpus | LabelledCorpus
-    if clips is not None:
-        corpus = clips
-        files = [(clip.label, "clips", clip) for clip in clips.clips]
-        missing = clips.skipped
+        corpus = load_urbansound8k(path, "skip")
     else:
-        corpus = imitated = open_corpus(path, on_bad_audio="skip")
-        category = {sound.id: sound.category for sound in imitated.sounds}
-        files = [(sound.category, "sounds", sound) for sound in imitated.sounds]
-        files += [(category[each.sound_id], "imitations", each) for each in imitated.imitations]
-        missing = imitated.missing
+        corpus = open_corpus(path, on_bad_audio="skip")
+    files: list[tuple[str, str, Sound | Imitation | LabelledClip]]
+    if isinstance(corpus, LabelledCorpus):
+        files = [(clip.label, "clips", clip) for clip in corpus.clips]
+    else:
+        category = {sound.id: sound.category for sound in corpus.sounds}
+        files = [(sound.category, "sounds", sound) for sound in corpus.sounds]
+        files += [(category[each.sound_id], "imitations", each) for each in corpus.imitations]
     used = {os.path.realpath(record.path) for _, _, record in files}
     found = list_audio(path) if path.is_dir() else Listing()
-    left_out = defaultdict(list, {reason: list(names) for reason, names in missing.items()})
+    left_out = defaultdict(list, {reason: list(names) for reason, names in corpus.missing.items()})
     for name, reason in found.unusable.items():
         left_out[reason].append(name)
     for each in found.files:

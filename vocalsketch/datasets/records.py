@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from posixpath import normpath
 from typing import Literal
 
-from vocalsketch.datasets.discovery import Files
+from vocalsketch.datasets.discovery import Files, composed
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.errors import DatasetError
 
@@ -166,6 +167,17 @@ class Tree(Files):
         if path is None:
             self.gone(f"{name}{where}")
         return path
+
+    def located(self, name: str, folder: str = "", where: str = "") -> tuple[str, Path | None]:
+        """Return likewise a file, before it one id for the spellings of its name in a folder.
+
+        It is as on disk, else as named; names outside ``root`` are kept as they are written.
+        """
+        path = self.audio(folder + name, where)
+        name = folder + name
+        if path is not None and path.is_relative_to(self.root):
+            name = path.relative_to(self.root).as_posix()
+        return composed(normpath(name.replace("\\", "/"))).removeprefix(folder), path
 
     def imitated(
         self, name: str, path: Path | None, sound_id: str, participant: str = "", table: str = ""

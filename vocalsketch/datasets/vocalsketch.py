@@ -6,10 +6,9 @@ sounds are not distributed with it; whoever has them can have them copied to whe
 """
 
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vocalsketch.datasets.discovery import audio_in, composed
 from vocalsketch.datasets.records import (
@@ -21,7 +20,6 @@ from vocalsketch.datasets.records import (
     Sound,
     Tree,
     name_at,
-    named,
 )
 from vocalsketch.datasets.tables import read_rows
 from vocalsketch.errors import DatasetError
@@ -103,13 +101,12 @@ def rows_of_the_task(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str
             yield row
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """What became of each original, by name."""
 
-    copied: tuple[str, ...]  # now, under VocalSketch's names
-    present: tuple[str, ...]  # before, likewise; they are left as they are
-    not_found: tuple[str, ...]  # that the folder lacks, under the originals' names
+    copied: list[str]  # now, under VocalSketch's names
+    present: list[str]  # before, likewise; they are left as they are
+    not_found: list[str]  # that the folder lacks, under the originals' names
 
 
 def import_everyday(source: Path, root: Path) -> Import:
@@ -118,38 +115,30 @@ def import_everyday(source: Path, root: Path) -> Import:
     File names are compared without regard to case; folders within ``source`` are looked through.
 
     Raises:
-        DatasetError: The folder or the table is missing, two files fit one name, or none fits any.
+        DatasetError: The folder or the table is missing, or nothing in the folder fits the table.
         StorageError: A file cannot be written.
     """
     if not source.is_dir():
         raise DatasetError(f"{source} is not a folder: give the one with the everyday originals.")
-    table = read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename"))
-    translation = {
-        row["marcel_filename"]: Path(row["vocalsketch_filename"]).name for _, row in table
-    }
-    folder = root / "sound_recordings"
-    present = {name for name in translation.values() if (folder / name).exists()}
-    on_disk = defaultdict(list)
-    for path in audio_in(source):
-        on_disk[composed(path.name).casefold()].append(path)
-    wanted = {old: new for old, new in translation.items() if new not in present}
-    found = {old: files for old in wanted if (files := on_disk.get(composed(old).casefold()))}
-    if wanted and not found:
+    originals = {composed(path.name).casefold(): path for path in audio_in(source)}
+    done = Import([], [], [])
+    for _, row in read_rows(root / TRANSLATION, ("marcel_filename", "vocalsketch_filename")):
+        old, new = row["marcel_filename"], Path(row["vocalsketch_filename"]).name
+        original = originals.get(composed(old).casefold())
+        if (root / "sound_recordings" / new).exists():
+            done.present.append(new)
+        elif original is None:
+            done.not_found.append(old)
+        else:
+            with written_whole(root / "sound_recordings" / new) as temporary:
+                shutil.copyfile(original, temporary)
+            done.copied.append(new)
+    if done.not_found and not done.copied:
         raise DatasetError(
-            f"{source} holds none of the {len(wanted)} files that {TRANSLATION} names, such as "
-            f"{next(iter(wanted))}: give the folder with the everyday originals."
+            f"{source} holds none of the {len(done.not_found)} files that {TRANSLATION} names, "
+            f"such as {done.not_found[0]}: give the folder with the everyday originals."
         )
-    for old, files in found.items():
-        if len(files) > 1:
-            raise DatasetError(f"{old} could be any of {named(map(str, files))}: keep one.")
-    for old, files in found.items():
-        with written_whole(folder / wanted[old]) as temporary:
-            shutil.copyfile(files[0], temporary)
-    return Import(
-        copied=tuple(sorted(wanted[old] for old in found)),
-        present=tuple(sorted(present)),
-        not_found=tuple(sorted(wanted.keys() - found.keys())),
-    )
+    return done
 
 
 VOCALSKETCH = Layout(

@@ -47,8 +47,8 @@ def read_mapping(path: Path) -> Tree:
 
 
 def write_tree(tree: Tree) -> str:
-    """Return the config as YAML: keys in order, short lists on one line, no aliases."""
-    return yaml.dump(tree, Dumper=_PlainDumper, sort_keys=False, default_flow_style=None)
+    """Return the config as YAML, keys in order, no aliases."""
+    return OmegaConf.to_yaml(OmegaConf.create(tree))
 
 
 def assigned(tree: Tree, values: Mapping[str, Any]) -> Tree:
@@ -99,13 +99,6 @@ def _laid_over(below: Tree, above: Tree) -> Tree:
     return merged
 
 
-class _PlainDumper(yaml.SafeDumper):
-    """Writes a value that occurs twice twice, instead of as an alias."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def remedy(name: str, known: Collection[str]) -> str:
     """Return the known name that is nearest to an unknown one, else all of them."""
     near = difflib.get_close_matches(name, known, n=1)
@@ -120,7 +113,7 @@ def invalid(error: ValidationError, what: str, known: Collection[str]) -> Config
     found = error.errors()
     first = next((each for each in found if each["type"] in UNKNOWN), found[0])
     key, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-    if first["type"] in UNKNOWN:
+    if first["type"] in UNKNOWN and len(first["loc"]) == 1:
         return ConfigError(f"No key {key!r} in {what}: {remedy(key, known)}")
     if first["type"] in ("missing", "missing_argument"):
         return ConfigError(f"{what} has no {key!r}.")

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ LARGEST_SAMPLE = 1e10  # beyond it float samples are damage, and their power wou
 FRAMES_TO_SAVE = 1_024  # decoded at once where what is there counts: with damage they are lost
 BLOCK = 2**20  # samples over all channels that are decoded at once: a header's count is not trusted
 LEFT_OF_CANCELLED = 0.1  # of the power of independent channels: less, and they cancel
+STATED = r"(?:data|SSND|Data Size|riff|Riff size) +: (\d+) \(should be (\d+)\)"  # bytes
+# bytes that pipes and died recorders state
+UNKNOWN = ((0, 0), (0x7FFF_0000, 0x8000_FFFF), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
 Audio: TypeAlias = "soundfile.SoundFile | Container"
 
 MARGIN = 0.05  # seconds read beyond a clip, so that resampling sees what follows its end
@@ -209,10 +213,8 @@ def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iter
     source.seek(0)
     try:
         with _opened(source, known, name, whole) as audio:
-            lacking = known.stated - known.there if whole else 0
-            if lacking and lacking * audio.frames >= SHORTEST * audio.samplerate * known.there:
-                how = f"{known.there} of {known.stated} bytes of audio are there"
-                raise _truncated(name, how)
+            if whole:
+                _check_whole(audio, name)
             yield audio
     except soundfile.SoundFileError as error:
         raise AudioError(
@@ -227,9 +229,17 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
         # Each call of a method waits for Python's lock: threads that decode wait for one another.
         own = isinstance(source, FileIO) and os.name == "posix"
         try:
-            return soundfile.SoundFile(source.fileno() if own else _Stream(source), closefd=False)
+            audio = soundfile.SoundFile(source.fileno() if own else _Stream(source), closefd=False)
         except soundfile.SoundFileError as error:
             refused = error
+            if whole and "No 'RIFF' chunk marker" in _reason(error):
+                how = "another file is joined to it, which would not be heard"
+                raise _truncated(name, how) from error
+        else:
+            # samples where chunks should be: a recorder died, and its header knows of none
+            if audio.frames or not re.search("(Unknown chunk|Have 0) marker", audio.extra_info):
+                return audio
+            audio.close()
     from vocalsketch.features.containers import Container
 
     try:
@@ -238,6 +248,17 @@ def _opened(source: BinaryIO, known: Extent, name: str, whole: bool) -> Audio:
         if refused is None or "not recognised" in _reason(refused):
             raise
         raise refused from None
+
+
+def _check_whole(audio: Audio, name: str) -> None:
+    """Refuse a file that lacks 20 ms or more of what its header states, by libsndfile's log."""
+    stated, there = 0, 0
+    for found in re.findall(STATED, getattr(audio, "extra_info", "")):
+        stated, there = map(int, found)
+    unknown = any(low <= stated <= high for low, high in UNKNOWN)
+    lacking = 0 if unknown else stated - there
+    if lacking > 0 and lacking * audio.frames >= SHORTEST * audio.samplerate * there:
+        raise _truncated(name, f"{there} of {stated} bytes of audio are there")
 
 
 class _Stream:

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,23 +46,68 @@ Stamp = tuple[int, int, int, int]  # size, time of change, time of change of its
 
 
 @dataclass(frozen=True)
-class Entries:
-    """What one front end made: a file for each content, an array and a checksum behind it.
+class FeatureTable:
+    """What one front end made: features by audio file, read as needed; it may be pickled.
 
-    The checksum is of content and array, so that a file under another's name does not count.
+    On disk a file for each content holds an array and a checksum of content and array, so that a
+    file under another's name does not count. Features are (bins, frames) float32; of a front end
+    that caches waveforms these, (samples,). Reading raises a StorageError where a file was removed
+    since the table was made.
     """
 
     folder: Path
-    shape: tuple[int, ...]  # (bins, frames), or (samples,) where waveforms are kept
+    shape: tuple[int, ...]  # of one clip's
     dtype: np.dtype  # float32, or int16 where waveforms are kept
+    contents: Contained = field(default_factory=dict)
+    bad: Contained = field(default_factory=dict)  # why others that were asked for have none
 
     @classmethod
-    def of(cls, front_end: FrontEnd, folder: Path) -> "Entries":
-        """Return the entries of a front end in a store's folder."""
+    def of(cls, front_end: FrontEnd, folder: Path) -> "FeatureTable":
+        """Return the table of a front end in a store's folder, without any file yet."""
         folder = folder / f"{type(front_end).__name__}-{front_end.fingerprint}"
         if front_end.cached == "waveform":
             return cls(folder, (front_end.samples,), np.dtype("<i2"))
         return cls(folder, front_end.shape, np.dtype("<f4"))
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that have features, in the order in which they were asked for."""
+        return tuple(self.contents)
+
+    @property
+    def cut(self) -> tuple[Path, ...]:
+        """Those of them of which a part is there and was used."""
+        return tuple(path for path, content in self.contents.items() if content.endswith(CUT))
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    def __contains__(self, source: object) -> bool:
+        return source in self.contents
+
+    def __getitem__(self, source: Path) -> np.ndarray:
+        """Return a read-only view of one clip's; waveforms as int16, 32,767 for full scale."""
+        file = self.file(self.contents[source])
+        try:
+            return np.memmap(file, self.dtype, mode="r", shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{file} was removed or cut while its features were in use ({error}): run again, "
+                "and they are made anew."
+            ) from error
+
+    def stack(self, sources: Iterable[Path] | None = None) -> np.ndarray:
+        """Return features in memory, (clips, bins, frames) float32; of all sources by default.
+
+        Waveforms are (clips, samples) float32 in [-1, 1].
+        """
+        wanted = self.sources if sources is None else tuple(sources)
+        stacked = np.empty((len(wanted), *self.shape), dtype=np.float32)
+        for row, source in enumerate(wanted):
+            stacked[row] = self[source]
+        if self.dtype.kind == "i":
+            stacked /= FULL_SCALE
+        return stacked
 
     def file(self, content: str) -> str:
         """Return where the array of a content lies; a string: a Path takes as long as a read."""
@@ -81,17 +126,6 @@ class Entries:
         if count != size + CHECKSUM or checksum != _checksum(content, array):
             return None
         return array.view(self.dtype).reshape(self.shape)
-
-    def mapped(self, content: str) -> np.ndarray:
-        """Return an array, memory-mapped and read-only, without looking at its checksum."""
-        file = self.file(content)
-        try:
-            return np.memmap(file, self.dtype, mode="r", shape=self.shape)
-        except (OSError, ValueError) as error:
-            raise StorageError(
-                f"{file} was removed or cut while its features were in use ({error}): run again, "
-                "and they are made anew."
-            ) from error
 
     def add(self, content: str, array: np.ndarray) -> None:
         """Write an array, whole or not at all; whoever writes it once more writes the same bytes.
@@ -112,51 +146,6 @@ class Entries:
             with suppress(OSError):  # not made, or made on a disk that may only be read now
                 os.unlink(temporary)  # noqa: PTH108
             raise storage_error(Path(file), error) from error
-
-
-class FeatureTable:
-    """Features by audio file, read from the store as needed; it may be pickled.
-
-    They are (bins, frames) float32; of a front end that caches waveforms these, (samples,).
-    Reading raises a StorageError where a file was removed since the table was made.
-
-    Attributes:
-        shape: Of one clip's.
-        sources: The files that have features, in the order in which they were asked for.
-        cut: Those of them of which a part is there and was used.
-        bad: Why each of the others has none.
-    """
-
-    def __init__(self, entries: Entries, contents: Contained, bad: Contained) -> None:
-        self.shape = entries.shape
-        self.sources = tuple(contents)
-        self.cut = tuple(path for path, content in contents.items() if content.endswith(CUT))
-        self.bad = bad
-        self._entries = entries
-        self._contents = contents
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def __contains__(self, source: object) -> bool:
-        return source in self._contents
-
-    def __getitem__(self, source: Path) -> np.ndarray:
-        """Return a read-only view of one clip's; waveforms as int16, 32,767 for full scale."""
-        return self._entries.mapped(self._contents[source])
-
-    def stack(self, sources: Iterable[Path] | None = None) -> np.ndarray:
-        """Return features in memory, (clips, bins, frames) float32; of all sources by default.
-
-        Waveforms are (clips, samples) float32 in [-1, 1].
-        """
-        wanted = self.sources if sources is None else tuple(sources)
-        stacked = np.empty((len(wanted), *self.shape), dtype=np.float32)
-        for row, source in enumerate(wanted):
-            stacked[row] = self[source]
-        if self._entries.dtype.kind == "i":
-            stacked /= FULL_SCALE
-        return stacked
 
 
 class FeatureStore:
@@ -204,21 +193,21 @@ class FeatureStore:
             StorageError: Features are missing and the store cannot be written, or the disk is full.
         """
         wanted = list(dict.fromkeys(sources))
-        entries = Entries.of(front_end, self.folder)
+        table = FeatureTable.of(front_end, self.folder)
         stamps = {path: stamp_of(path) for path in wanted}
         use = on_bad_audio == "use"
         contents = {
             path: content
             for path, content in self._known(stamps).items()
-            if (use or not content.endswith(CUT)) and self._holds(entries, content)
+            if (use or not content.endswith(CUT)) and self._holds(table, content)
         }
         missing = [path for path in wanted if path not in contents]
         refused: Contained = {}
         if missing:
-            make = partial(self._part, entries=entries, front_end=front_end, use=use)
+            make = partial(self._part, table=table, front_end=front_end, use=use)
             name = f"{type(front_end).__name__} features"
-            make_folder(entries.folder)
-            for each in (self.folder, entries.folder):
+            make_folder(table.folder)
+            for each in (self.folder, table.folder):
                 remove_leftovers(each, older_than=time.time() - LEFTOVER_AGE)
             parts = [missing[start : start + PART] for start in range(0, len(missing), PART)]
             # Processes that fill one store at once begin at different parts, and pass over what
@@ -227,10 +216,10 @@ class FeatureStore:
             ordered = (*parts[first:], *parts[:first])
             made = spread(make, ordered, jobs or available_cores(), ray=ray, shared=self.folder)
             with tqdm(total=len(missing), desc=name, unit="clip", disable=not progress) as bar:
-                for found, bad in made:
-                    contents |= found
+                for good, bad in made:
+                    contents |= good
                     refused |= bad
-                    bar.update(len(found) + len(bad))
+                    bar.update(len(good) + len(bad))
             self._remember({path: contents[path] for path in missing if path in contents}, stamps)
             refused = {path: refused[path] for path in missing if path in refused}
         if refused and on_bad_audio != "skip":
@@ -242,7 +231,8 @@ class FeatureStore:
                 + "\nMend or remove them, or go on without them with on_bad_audio: skip, or with "
                 "what is there of those that are cut short with on_bad_audio: use."
             )
-        return FeatureTable(entries, {p: contents[p] for p in wanted if p in contents}, refused)
+        found = {path: contents[path] for path in wanted if path in contents}
+        return replace(table, contents=found, bad=refused)
 
     def _remembered(self) -> dict[str, list[int | str]]:
         """Return of each path the stamp and content that were last seen.
@@ -268,19 +258,19 @@ class FeatureStore:
         with suppress(StorageError):
             write_text(self.folder / CONTENTS, json.dumps(self._remembered() | rows))
 
-    def _holds(self, entries: Entries, content: str) -> bool:
+    def _holds(self, table: FeatureTable, content: str) -> bool:
         """Whether an intact array is there; one that this store has verified is not read again."""
-        file = entries.file(content)
+        file = table.file(content)
         stamp = stamp_of(file)
         if stamp is None or self._verified.get(file) == stamp:
             return stamp is not None
-        if entries.read(content) is None:
+        if table.read(content) is None:
             return False
         self._verified[file] = stamp
         return True
 
     def _part(
-        self, paths: Iterable[Path], entries: Entries, front_end: FrontEnd, use: bool
+        self, paths: Iterable[Path], table: FeatureTable, front_end: FrontEnd, use: bool
     ) -> tuple[Contained, Contained]:
         """Read files, and compute and keep those features that are not there."""
         contents: Contained = {}
@@ -290,7 +280,7 @@ class FeatureStore:
             try:
                 with opened_file(path) as stream:
                     content = content_id(stream)
-                    if content not in clips and not self._holds(entries, content):
+                    if content not in clips and not self._holds(table, content):
                         try:
                             clip = load_clip(stream, front_end, name=str(path))
                         except AudioError:
@@ -303,7 +293,7 @@ class FeatureStore:
             except AudioError as error:
                 bad[path] = str(error)
         for content, features in zip(clips, transformed(clips.values(), front_end), strict=True):
-            entries.add(content, features)
+            table.add(content, features)
         return contents, bad
 
 

@@ -1,7 +1,7 @@
-"""How long a file's header says that its audio is, held against how much is there.
+"""What compressed files lack, and which of them libsndfile would play a part of.
 
-libsndfile goes by the header. Where it is wrong (a recorder died, a pipe did not know, files were
-joined) FFmpeg decodes to the end; where audio is missing, that is said.
+libsndfile goes by the header. Where it is wrong (files were joined, a pipe did not know) FFmpeg
+decodes to the end; where audio is missing, that is said.
 
 MP3: encoders leave a tag in the first frame, in the layout of the Xing SDK's ``GetXingHeader``:
 ``Xing`` or ``Info`` after the side information, flags, and by these the numbers of frames and of
@@ -9,46 +9,19 @@ bytes. Ogg: a page's header says how long the page is (RFC 3533, section 6).
 """
 
 import struct
-from typing import BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 FIRST_FRAME = 4 + 2 + 32  # bytes: header, checksum and the longest side information
 HAS_FRAMES, HAS_BYTES = 1, 2
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes: header, lacing values, content
 MARK, MP3_MARK, ID3_MARK = b"OggS", b"\xff", b"ID3"
-MOST_CHUNKS = 1_000  # a file of more is no audio
-UNKNOWN = ((0x7FFF_0000, 0x8000_FFFF), (0xFFFF_FF00, 0xFFFF_FFFF), (2**63 - 2**32, 2**64))
 
 
 class Extent(NamedTuple):
     """What is known of a file's length before it is decoded."""
 
-    stated: int = 0  # bytes of audio by the header; 0 where it is not known
-    there: int = 0  # bytes of audio that are there
     cut: str = ""  # how a compressed file is known to be cut short; empty where it is not
     foreign: bool = False  # whether libsndfile would play a part only
-
-
-class Chunks(NamedTuple):
-    """How a format's chunks are laid out: bytes, and what their lengths count."""
-
-    first: int
-    name: int
-    size: int
-    order: Literal["little", "big"]
-    aligned: int = 1
-    counted: int = 0  # bytes of a chunk's own header
-
-
-RIFF = Chunks(12, 4, 4, "little", 2)
-LAYOUTS = {
-    b"RIFF": RIFF,
-    b"RF64": RIFF,
-    b"BW64": RIFF,
-    b"RIFX": RIFF._replace(order="big"),
-    b"FORM": RIFF._replace(order="big"),
-    b"caff": Chunks(8, 4, 8, "big"),
-    b"riff": Chunks(40, 16, 8, "little", 8, 24),
-}
 
 
 def extent(stream: BinaryIO) -> Extent:
@@ -70,46 +43,7 @@ def extent(stream: BinaryIO) -> Extent:
         # seven bits of each of four bytes count what follows the tag's header
         parts = [(byte & 0x7F) << 7 * place for place, byte in enumerate(beginning[9:5:-1])]
         return _of_mp3(stream, size, 10 + sum(parts) if tagged else 0)
-    if beginning.startswith(b".snd") and len(beginning) == 16:
-        start, stated = struct.unpack(">2I", beginning[4:12])
-        return _of_bytes(stream, size, start, stated)
-    layout = LAYOUTS.get(beginning[:4])
-    return _of_chunks(stream, size, layout) if layout else Extent()
-
-
-def _of_chunks(stream: BinaryIO, size: int, layout: Chunks) -> Extent:
-    """Find the audio among a file's chunks."""
-    at, long_size = layout.first, 0
-    for _ in range(MOST_CHUNKS):
-        stream.seek(min(at, size))
-        header = stream.read(layout.name + layout.size)
-        if len(header) < layout.name + layout.size:
-            break
-        start = at + len(header)
-        length = int.from_bytes(header[layout.name :], layout.order) - layout.counted
-        if header.startswith(b"ds64"):
-            long_size = start + 8
-        if header.startswith((b"data", b"SSND")):
-            if long_size and length == 0xFFFF_FFFF:
-                stream.seek(long_size)
-                length = int.from_bytes(stream.read(8), layout.order)
-            return _of_bytes(stream, size, start, length, layout.aligned)
-        at = start + -(-max(0, length) // layout.aligned) * layout.aligned
     return Extent()
-
-
-def _of_bytes(stream: BinaryIO, size: int, start: int, stated: int, aligned: int = 1) -> Extent:
-    """Judge a stated length of audio that begins somewhere."""
-    there = max(0, size - start)
-    stream.seek(min(size, start - (-max(0, stated) // aligned) * aligned))
-    follows = stream.read(4)
-    if follows == b"RIFF":
-        return Extent(stated, there, cut="another file is joined to it, which would not be heard")
-    named = follows.isascii() and follows.decode().isprintable()  # another chunk; or nothing
-    padding = stated > 0 and not any(follows)
-    unknown = stated < there and not named and not padding
-    unknown |= stated > there and any(low <= stated <= high for low, high in UNKNOWN)
-    return Extent(foreign=True) if unknown else Extent(stated, min(stated, there))
 
 
 def _of_mp3(stream: BinaryIO, size: int, start: int) -> Extent:

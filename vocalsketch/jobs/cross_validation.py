@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from rich.console import Console
-from rich.table import Table
+from pandas import DataFrame
 
 from vocalsketch.callbacks.results import show_picture, write_confusion
 from vocalsketch.callbacks.wandb_tracker import trackers
@@ -96,19 +95,6 @@ def figures(folds: Folds) -> dict[str, Any]:
     }
 
 
-def _table(folds: Folds, found: Mapping[str, Any], title: str) -> Table:
-    table = Table(title=title)
-    for column in ("held-out fold", "clips", "accuracy", "chance"):
-        table.add_column(column, justify="right")
-    pooled = summed(list(folds.values()))
-    for name, each in (*folds.items(), ("all clips", pooled)):
-        table.add_row(str(name), str(each.clips), f"{each.accuracy:.3f}", f"{each.chance:.3f}")
-    table.add_row("mean", "", f"{found['mean']:.3f}", "")
-    table.add_row("standard deviation", "", f"{found['standard_deviation']:.3f}", "")
-    table.add_row("p (binomial)", "", f"{pooled.p_value:.2g}", "")
-    return table
-
-
 def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
     corpus, found = cli.datamodule.corpus.name, figures(folds)
     told = json.dumps({"system": cli.name, "corpus": corpus, **found}, indent=2) + "\n"
@@ -127,6 +113,10 @@ def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
         tracker.log_metrics({f"accuracy/{name}": value for name, value in measured.items()})
         show_picture(tracker, "test/confusion", picture)
         tracker.finish()
-    console = Console()
-    console.print(_table(folds, found, title))
-    console.print(f"Saved in {folder}")
+    pooled = summed(list(folds.values()))
+    rows = {f"fold {fold}": each for fold, each in folds.items()} | {"all clips": pooled}
+    lines = {name: (each.clips, each.accuracy, each.chance) for name, each in rows.items()}
+    frame = DataFrame.from_dict(lines, orient="index", columns=["clips", "accuracy", "chance"])
+    print(title, frame.to_string(float_format="{:.3f}".format), sep="\n")
+    print(f"mean {found['mean']:.3f}, standard deviation {found['standard_deviation']:.3f}")
+    print(f"p (binomial) {pooled.p_value:.2g}\nSaved in {folder}")

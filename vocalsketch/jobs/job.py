@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 import vocalsketch
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.errors import AudioError, ConfigError
+from vocalsketch.errors import AudioError, ConfigError, refuse_below
 from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import write_text
 from vocalsketch.spread.threads import available_cores
@@ -181,9 +181,8 @@ def choose_slots(devices: str | None, jobs: int | None, threads: int | None = No
     Raises:
         ConfigError: There is no such GPU, or a number is below 1.
     """
-    for what, number in (("jobs at a time", jobs), ("threads of a job", threads)):
-        if number is not None and number < 1:
-            raise ConfigError(f"The number of {what} is {number}: give at least 1.")
+    given = {"jobs at a time": jobs, "threads of a job": threads}
+    refuse_below(1, **{what: number for what, number in given.items() if number is not None})
     gpus = [] if devices == CPU else _gpus(devices)
     cores = available_cores()
     count = jobs or len(gpus) or max(1, cores // (threads or 1))
@@ -213,6 +212,4 @@ def _gpus(devices: str | None) -> list[str]:
                 f"--devices is {devices}: {name!r} is none of the {len(visible)} visible GPUs "
                 f"(numbered from 0). Give their numbers, or {CPU}."
             )
-    if not asked:
-        raise ConfigError(f"--devices is empty: give numbers of GPUs, or {CPU}.")
     return [visible[int(name)] for name in asked]

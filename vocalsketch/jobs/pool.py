@@ -23,10 +23,6 @@ End = Literal["done", "failed", "killed"]
 Process = subprocess.Popen[bytes]
 
 
-class JobError(VocalSketchError):
-    """A job failed; what is done is kept."""
-
-
 class Watcher:
     """Is told what happens to jobs: shows a bar of those that are done, and a line for each."""
 
@@ -191,12 +187,12 @@ def complete(jobs: Sequence[Job], slots: Sequence[Slot] = ()) -> None:
     """Run jobs until all are done, those too that failed before.
 
     Raises:
-        JobError: One failed; the others are done.
+        VocalSketchError: One failed; the others are done.
     """
     failures = run_jobs(jobs, slots or choose_slots(None, None), retry=True)
     if failures:
         first, reason = failures[0]
-        raise JobError(
+        raise VocalSketchError(
             f"{first.name} failed: {reason.rstrip('.')} (all it said: {first.log})."
             + (f" {len(failures) - 1} more failed." if len(failures) > 1 else "")
             + " What is done is kept: the same command goes on."

@@ -4,19 +4,21 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import yaml
 from omegaconf import OmegaConf
+from pydantic import TypeAdapter, ValidationError
 
 from vocalsketch.datasets.open import DEMO, open_corpora
 from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError, refuse_below
 from vocalsketch.experiment.run import rank
-from vocalsketch.files import write_text
+from vocalsketch.files import write_bytes
 from vocalsketch.jobs.job import Job, corpus_fingerprint, fingerprint, training
 from vocalsketch.jobs.run import as_process
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
@@ -168,7 +170,7 @@ def _without(config: Path, given: Iterable[str]) -> Any:
     return OmegaConf.to_container(tree, resolve=True)
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True)
 class Record:
     """What a report is of, kept in its folder (``table1.json``) so that it can be made again."""
 
@@ -182,20 +184,15 @@ class Record:
 
     def write(self, folder: Path) -> None:
         """Write it to the report's folder."""
-        write_text(folder / "table1.json", json.dumps(asdict(self), indent=1) + "\n")
+        write_bytes(folder / "table1.json", TypeAdapter(Record).dump_json(self, indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> "Record":
-        """Read it from the report's folder.
-
-        Raises:
-            StorageError: There is none, or another version wrote it.
-        """
+        """Read it from the report's folder; a StorageError says that there is none."""
         path = folder / "table1.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{**content, "notes": tuple(content["notes"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
             raise StorageError(
                 f"Nothing to report on at {path} ({error}): `vocalsketch reproduce table1 --out "
                 f"{shlex.quote(str(folder))}` makes it."

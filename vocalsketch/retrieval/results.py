@@ -96,22 +96,16 @@ def results_dict(scores: Scores, skipped: Sequence[str] = ()) -> Results:
     }
 
 
-def write_results(folder: Path, scores: Scores, skipped: Sequence[str] = ()) -> list[Path]:
+def write_results(folder: Path, scores: Scores, results: Results) -> None:
     """Write what one half came to, each file whole or not at all.
 
-    ``results_<half>.json`` is ``results_dict``, ``queries_<half>.csv`` has a line per query,
+    ``results_<half>.json`` are the results, ``queries_<half>.csv`` has a line per query,
     ``scores_<half>.npz`` is ``Scores.save``; ``results.json`` is the half evaluated last.
-
-    Returns the four paths, ``results.json`` first.
     """
-    text = json.dumps(results_dict(scores, skipped), indent=2) + "\n"
-    latest, own = folder / "results.json", folder / f"results_{scores.half}.json"
-    queries, matrix = folder / f"queries_{scores.half}.csv", folder / f"scores_{scores.half}.npz"
-    write_table(queries, COLUMNS, _query_rows(scores))
-    scores.save(matrix)
-    for path in (latest, own):  # last: who finds them takes the half for done
-        write_text(path, text)
-    return [latest, own, queries, matrix]
+    write_table(folder / f"queries_{scores.half}.csv", COLUMNS, _query_rows(scores))
+    scores.save(folder / f"scores_{scores.half}.npz")
+    for name in ("results", f"results_{scores.half}"):  # last: who finds them takes it for done
+        write_text(folder / f"{name}.json", json.dumps(results, indent=2) + "\n")
 
 
 def results_table(results: Results) -> Table:

@@ -1,8 +1,7 @@
 """What a study is: base config, space, objective and how it is searched."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
-from vocalsketch.sweep.space import Space, parse_space
+from vocalsketch.sweep.space import Space
 from vocalsketch.sweep.storage import check_exists, check_url, open_storage, patiently
 from vocalsketch.sweep.trials import experimental
 
@@ -31,7 +30,7 @@ Options = dict[str, Any]
 
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
-HERE = ("storage", "folder")  # what the storage does not keep
+HERE = {"storage", "folder"}  # what the storage does not keep
 KEPT = "definition"  # user attribute of a study
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -88,7 +87,7 @@ class Definition:
 
     name: Annotated[str, AfterValidator(_name)]  # the study's name, and its folder's
     config: Tree  # the base config with the study's overrides
-    space: dict[str, Any]  # the search space as written in the study file
+    space: Space  # the search space
     # the metric that is searched by
     objective: Annotated[str, AfterValidator(_objective)] = Field("val/mrr")
     # ``name``, ``seed`` and options of Optuna's sampler
@@ -108,7 +107,6 @@ class Definition:
     tracked: bool = False  # whether its one logger is W&B's tracker
 
     def __post_init__(self) -> None:
-        parse_space(self.space)
         made("sampler", self.sampler)
         made("pruner", self.pruner)
         check_url(self.url)
@@ -120,7 +118,8 @@ class Definition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps, in plain values."""
-        return {key: value for key, value in asdict(self).items() if key not in HERE}
+        plain: dict[str, Any] = TypeAdapter(Definition).dump_python(self, mode="json", exclude=HERE)
+        return plain
 
     @property
     def base_seed(self) -> int:
@@ -131,11 +130,6 @@ class Definition:
     def trained_seeds(self) -> range:
         """The seeds that each trial is trained with."""
         return range(self.base_seed, self.base_seed + self.seeds)
-
-    @property
-    def parameters(self) -> Space:
-        """The search space."""
-        return parse_space(self.space)
 
     @property
     def tracker(self) -> dict[str, Any] | None:
@@ -240,10 +234,10 @@ def open_study(definition: Definition) -> optuna.Study:
         ),
         definition.url,
     )
-    plain = json.loads(json.dumps(definition.to_dict()))
+    plain = definition.to_dict()
     kept = study.user_attrs.get(KEPT)
     if kept is not None:
-        different = Definition(**kept).difference(Definition(**plain))
+        different = Definition(**kept).difference(definition)
         if different:
             raise ConfigError(
                 f"Study {definition.name!r} exists with another {different}: its trials would not "

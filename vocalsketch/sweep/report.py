@@ -1,7 +1,6 @@
 """What a study came to: its best trial, its history, its trials as a table."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import optuna
 from matplotlib import pyplot as plt
 from optuna.trial import FrozenTrial
 from optuna.visualization.matplotlib import plot_optimization_history
-from rich.table import Table
 
 from vocalsketch.callbacks.results import show_picture
 from vocalsketch.callbacks.wandb_tracker import WandbTracker
@@ -18,8 +16,8 @@ from vocalsketch.experiment.config import write_tree
 from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text, written_whole
 from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 from vocalsketch.sweep.definition import Definition, best_trial
+from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.trials import experimental, take_tally
 
 MACRO = "macro mean"
@@ -28,8 +26,8 @@ RESOLUTION = 120  # dots per inch
 
 def export(definition: Definition, trial: FrozenTrial) -> str:
     """Return the config of a trial as YAML that ``fit`` takes: the base config and its values."""
-    values = definition.parameters.values(trial.params)
-    tree = definition.parameters.applied(definition.config, values)
+    values = drawn(definition.space, optuna.trial.FixedTrial(trial.params))
+    tree = applied(definition.space, definition.config, values)
     seeds = f"{definition.seeds} seed" + ("s" if definition.seeds > 1 else "")
     return (
         f"# Trial {trial.number} of study {definition.name}: {definition.objective} "
@@ -38,20 +36,6 @@ def export(definition: Definition, trial: FrozenTrial) -> str:
         "# The best of many is lucky too: `vocalsketch sweep best STUDY --retrain 10` says what\n"
         "# it comes to on the test half.\n"
     ) + write_tree(tree)
-
-
-def retrained_table(
-    definition: Definition, trial: FrozenTrial, mrr: Mapping[str, Sequence[float]]
-) -> Table:
-    """Return mean and standard deviation of each category, to be printed."""
-    what = f"{definition.name}, trial {trial.number}, test half, {len(mrr[MACRO])} seed(s)"
-    table = Table(title=f"{what}\n{corpus_tag(definition.corpus)}")
-    table.add_column("category")
-    table.add_column("MRR, mean ± std", justify="right")
-    for name, values in mrr.items():
-        found = Sample.of(values)
-        table.add_row(name, mean_and_deviation(found.mean, found.std))
-    return table
 
 
 def summarise(study: optuna.Study, definition: Definition) -> Path | None:

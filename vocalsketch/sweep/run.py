@@ -4,7 +4,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, tra
 from vocalsketch.jobs.pool import End, Pool, Watcher, complete
 from vocalsketch.sweep.definition import Definition, StudyError, open_study
 from vocalsketch.sweep.report import MACRO, export, summarise
-from vocalsketch.sweep.space import Choices, Space
+from vocalsketch.sweep.space import Choices, Parameter
 from vocalsketch.sweep.storage import patiently
 from vocalsketch.sweep.trials import Tally, first_attempt, retry_running, take_tally, workers_of
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
@@ -51,15 +51,14 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
         cli = _parsed(definition.config)
     except ConfigError as error:
         raise ConfigError(f"The base config does not validate: {error}") from error
-    space = definition.parameters
     keys = _keys(cli)
-    for key, choice in _classes(space):
+    for key, choice in _classes(definition.space):
         if key in keys:
             try:
                 keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
             except ConfigError as error:
                 raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
-    for name, parameter in space.parameters.items():
+    for name, parameter in definition.space.items():
         if parameter.key not in keys:
             raise ConfigError(
                 f"Parameter {name!r} sets {parameter.key!r}, a key that the base config does not "
@@ -114,9 +113,9 @@ def corpus_of(definition: Definition) -> Corpus:
     return corpus
 
 
-def _classes(space: Space) -> Iterator[tuple[str, Any]]:
+def _classes(space: Mapping[str, Parameter]) -> Iterator[tuple[str, Any]]:
     """Yield each searched ``class_path`` key with each of the classes that it may name."""
-    for each in space.parameters.values():
+    for each in space.values():
         if each.key.endswith("class_path") and isinstance(each, Choices):
             yield from ((each.key, choice) for choice in each.choices)
 

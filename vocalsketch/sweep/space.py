@@ -4,24 +4,22 @@ import json
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     FiniteFloat,
     StrictBool,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from vocalsketch.errors import ConfigError
-from vocalsketch.experiment.config import Tree, assigned, invalid, remedy
+from vocalsketch.experiment.config import Tree, assigned, remedy
 
 Scalar = str | int | float | bool | None
 # what is ranked, and where a trial runs
@@ -65,14 +63,6 @@ class Parameter(BaseModel, extra="forbid"):
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
         """Draw a value under a name."""
 
-    def excludes(self, other: "Parameter") -> bool:
-        """Return whether no trial can have both: one condition, and other values of it."""
-        return any(
-            not set(map(label, wanted)) & set(map(label, other.when[name]))
-            for name, wanted in self.when.items()
-            if name in other.when
-        )
-
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Return whether the values drawn so far ask for this parameter."""
         return all(
@@ -95,9 +85,7 @@ class Numbers(Parameter):
         if self.type == "int" and any(n and n % 1 for n in (self.low, self.high, self.step)):
             raise ValueError("an int takes whole numbers")
         with warnings.catch_warnings(action="ignore"):  # steps need not reach the highest value
-            single = self.range.single()
-        if single and self.low != self.high:
-            raise ValueError(f"step {self.step} is more than from low to high")
+            assert self.range
         return self
 
     @property
@@ -139,7 +127,7 @@ class Lists(Parameter):
 
     type: Literal["list"]
     length: Numbers
-    of: Annotated[Parameter, BeforeValidator(lambda entry: parse_parameter("of", entry))]
+    of: "AnyParameter"
 
     def suggest(self, trial: optuna.trial.BaseTrial, name: str) -> list[Any]:
         """Draw the length, then the values."""
@@ -147,90 +135,46 @@ class Lists(Parameter):
         return [self.of.suggest(trial, f"{name}.{index}") for index in range(length)]
 
 
-KINDS: dict[str, type[Parameter]] = {
-    "int": Numbers,
-    "float": Numbers,
-    "categorical": Choices,
-    "list": Lists,
-}
+AnyParameter = Annotated[Numbers | Choices | Lists, Field(discriminator="type")]
 
 
-def parse_parameter(name: str, entry: Any) -> Parameter:
-    """Read a parameter as a study file gives it.
-
-    Its ``type`` says what it needs: ``low`` and ``high`` (``log``, ``step``) for int and float,
-    ``choices`` for categorical, ``length`` and ``of`` for list.
-
-    Raises:
-        ConfigError: The entry is not of this form, or its range is empty.
-    """
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"Parameter {name!r} is {entry!r}: give a mapping with a type.")
-    kind = str(entry.get("type"))
-    if kind not in KINDS:
-        raise ConfigError(f"Parameter {name!r} has type {kind!r}: choose {', '.join(KINDS)}.")
-    try:
-        return KINDS[kind].model_validate({"key": name, **entry})
-    except ValidationError as error:
-        raise invalid(error, f"Parameter {name!r}", KINDS[kind].model_fields) from error
+def _checked(space: dict[str, AnyParameter]) -> dict[str, AnyParameter]:
+    above: dict[str, Parameter] = {}
+    for name, parameter in space.items():
+        parameter.key = parameter.key or name
+        _check_conditions(name, parameter, above)
+        _check_key(name, parameter)
+        above[name] = parameter
+    return space
 
 
-@dataclass(frozen=True)
-class Space:
-    """Parameters by name, in the order in which they are drawn."""
-
-    parameters: Mapping[str, Parameter]
-
-    def suggest(self, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
-        """Draw a value for each active parameter, by name."""
-        values: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            if parameter.is_active(values):
-                values[name] = parameter.suggest(trial, name)
-        return values
-
-    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that a trial with these Optuna parameters had, by name."""
-        return self.suggest(optuna.trial.FixedTrial(dict(params)))
-
-    def applied(self, tree: Tree, values: Mapping[str, Any]) -> Tree:
-        """Return the config with the values at the keys of their parameters."""
-        return assigned(tree, {self.parameters[name].key: v for name, v in values.items()})
+# Parameters by name, in the order in which they are drawn, as a study file gives them. ``key`` is
+# the config key where it is not the name; ``when`` maps the names of parameters above to a value
+# or to a list of values
+Space = Annotated[dict[str, AnyParameter], Field(min_length=1), AfterValidator(_checked)]
 
 
-def parse_space(entries: Mapping[str, Any]) -> Space:
-    """Read the ``space`` of a study file: name to type, range, ``key`` and ``when``.
-
-    ``key`` is the config key where it is not the name; ``when`` maps the names of parameters
-    above to a value or to a list of values.
-
-    Raises:
-        ConfigError: An entry is not of this form.
-    """
-    if not entries:
-        raise ConfigError("space is empty: name at least one config key to search.")
-    parameters: dict[str, Parameter] = {}
-    for name, entry in entries.items():
-        parameter = parse_parameter(name, entry)
-        _check_conditions(name, parameter, parameters)
-        _check_key(name, parameter, parameters)
-        parameters[name] = parameter
-    return Space(parameters)
+def drawn(space: Mapping[str, Parameter], trial: optuna.trial.BaseTrial) -> dict[str, Any]:
+    """Draw a value for each active parameter, by name."""
+    values: dict[str, Any] = {}
+    for name, parameter in space.items():
+        if parameter.is_active(values):
+            values[name] = parameter.suggest(trial, name)
+    return values
 
 
-def _check_key(name: str, parameter: Parameter, above: Mapping[str, Parameter]) -> None:
-    """Check that a key may be searched, and that no other parameter sets it in the same trial."""
+def applied(space: Mapping[str, Parameter], tree: Tree, values: Mapping[str, Any]) -> Tree:
+    """Return the config with the values at the keys of their parameters."""
+    return assigned(tree, {space[name].key: value for name, value in values.items()})
+
+
+def _check_key(name: str, parameter: Parameter) -> None:
+    """Check that a key may be searched."""
     for held in HELD:
         if f"{held}.".startswith(f"{parameter.key}.") or parameter.key.startswith(f"{held}."):
-            raise ConfigError(
+            raise ValueError(
                 f"Parameter {name!r} sets {parameter.key!r}: {held} is the same in all "
                 "trials, which would not compare otherwise."
-            )
-    for other, earlier in above.items():
-        if earlier.key == parameter.key and not parameter.excludes(earlier):
-            raise ConfigError(
-                f"Parameters {other!r} and {name!r} both set {parameter.key!r}: "
-                "leave one out, or give them when with other values of one parameter."
             )
 
 
@@ -238,14 +182,14 @@ def _check_conditions(name: str, parameter: Parameter, above: Mapping[str, Param
     """Check that a parameter is drawn on values that parameters above it may have."""
     for other, wanted in parameter.when.items():
         if other not in above:
-            raise ConfigError(
+            raise ValueError(
                 f"when of {name!r} asks for {other!r}, no parameter above: {remedy(other, above)}"
             )
         earlier = above[other]
         possible = earlier.choices if isinstance(earlier, Choices) else wanted
         for value in wanted:
             if value not in possible:
-                raise ConfigError(
+                raise ValueError(
                     f"when of {name!r}: {other!r} is never {value!r}, only one of "
                     f"{', '.join(map(str, possible))}."
                 )

@@ -19,6 +19,7 @@ from vocalsketch.experiment.refusals import OUT_OF_MEMORY
 from vocalsketch.files import write_text
 from vocalsketch.jobs.run import train
 from vocalsketch.sweep.definition import Definition, StudyError, trial_sampler
+from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.storage import STORAGE_FAULTS
 from vocalsketch.sweep.trials import (
     REASON,
@@ -116,7 +117,6 @@ class Objective:
         train: Callable[..., Outcome] = train,
     ) -> None:
         self.definition = definition
-        self.space = definition.parameters
         self.total = total
         self.worker = worker
         self.train = train
@@ -162,8 +162,9 @@ class Objective:
 
     def _value(self, trial: optuna.Trial, first: int) -> float:
         trial.study.sampler = trial_sampler(self.definition.sampler, first) or trial.study.sampler
-        parameters = self.space.suggest(trial)
-        tree = self.space.applied(self.definition.config, parameters)
+        space = self.definition.space
+        parameters = drawn(space, trial)
+        tree = applied(space, self.definition.config, parameters)
         folder, metric = trial_folder(self.definition.folder, first), self.definition.objective
         values: dict[str, float] = dict(trial.user_attrs.get(VALUES, {}))
         seeds = self.definition.trained_seeds

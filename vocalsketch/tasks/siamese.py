@@ -23,8 +23,6 @@ from vocalsketch.systems.siamese import Sharing, Siamese, SiameseGeometry
 from vocalsketch.tasks.retrieval import RetrievalTask, with_keras_decay
 
 Layers = Literal["conv1", "conv12", "conv123"]
-STAGES: dict[Layers, int] = {"conv1": 1, "conv12": 2, "conv123": 3}
-KERAS_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,7 @@ class Transfer:
 # bins, frames), batch_norm (whether it was copied too: only where both networks have it), path
 CopiedLayer = dict[str, Any]
 
-
-PRE_TRAININGS: dict[Side, str] = {
-    "imitation": "pretrain_voxforge",
-    "recording": "pretrain_urbansound8k",
-}
+PRE_TRAININGS = {"imitation": "pretrain_voxforge", "recording": "pretrain_urbansound8k"}
 
 
 def transfer_layers(network: Siamese, transfer: Transfer) -> list[CopiedLayer]:
@@ -89,7 +83,7 @@ def first_stages(network: Siamese, layers: Layers) -> dict[Side, list[ConvBlock]
     Raises:
         ConfigError: A tower has fewer.
     """
-    count, towers = STAGES[layers], network.towers()
+    count, towers = len(layers.removeprefix("conv")), network.towers()
     for side, tower in towers.items():
         if len(tower.stages) < count:
             raise ConfigError(
@@ -124,10 +118,10 @@ def _copy_tower(
             )
     copied = []
     for layer, stage in enumerate(stages, start=1):
-        own = stage.state_dict()
         prefix = f"stages.{layer - 1}."
-        found = {name: weights[prefix + name] for name in own if prefix + name in weights}
-        stage.load_state_dict({**own, **found})
+        own = (name for name in stage.state_dict() if prefix + name in weights)
+        found = {name: weights[prefix + name] for name in own}
+        stage.load_state_dict(found, strict=False)
         shape, norm = list(found["conv.weight"].shape), "norm.weight" in found
         told = {"side": side, "layer": layer, "shape": shape, "batch_norm": norm, "path": str(path)}
         copied.append(told)
@@ -144,7 +138,7 @@ def _read_tower(path: Path, side: Side) -> tuple[Mapping[str, Tensor], Mapping[s
             f"in --model.init_args.transfer.{side} or in the environment variable "
             f"{side.upper()}_TOWER."
         )
-    if path.suffix.lower() in KERAS_SUFFIXES:
+    if path.suffix.lower() in (".h5", ".hdf5"):
         return read_authors_tower(path, side), None
     saved, weights = read_saved(path)
     with description_used(path):
@@ -160,12 +154,8 @@ def _read_tower(path: Path, side: Side) -> tuple[Mapping[str, Tensor], Mapping[s
                 "give a checkpoint of conf/pretrain_voxforge.yaml or "
                 "conf/pretrain_urbansound8k.yaml."
             )
-    of_tower = {
-        name.removeprefix(prefix): value.to(torch.float32) if value.is_floating_point() else value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
-    return of_tower, front_end
+    named = ((name.removeprefix(prefix), name) for name in weights if name.startswith(prefix))
+    return {own: weights[name] for own, name in named}, front_end
 
 
 class SiameseTask(RetrievalTask):

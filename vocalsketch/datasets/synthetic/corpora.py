@@ -93,12 +93,10 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
 @dataclass(frozen=True)
 class Item:
-    """A sound of the catalogue with the ids it has in the tables."""
+    """A sound of the catalogue with the ids of its imitations."""
 
     category: str
     name: str
-    sound_id: int
-    label_id: int
     imitation_ids: tuple[int, ...]
 
     @property
@@ -108,13 +106,8 @@ class Item:
 
     @property
     def subset(self) -> str:
-        """The category as VocalSketch's tables of recordings and imitations spell it."""
+        """The category as VocalSketch's tables spell it."""
         return "everyday sounds" if self.category == "everyday" else self.category
-
-    @property
-    def described(self) -> tuple[object, ...]:
-        """What the table of imitations says of it."""
-        return self.label, self.label_id, f"{self.name}.wav", self.sound_id, self.subset
 
     @property
     def imitators(self) -> list[int]:
@@ -129,7 +122,7 @@ def items() -> tuple[Item, ...]:
     names = [(category, name) for category in CATALOGUE for name in CATALOGUE[category]]
     ids = rng.integers(4_500_000_000_000_000, 6_750_000_000_000_000, (len(names), 2 + IMITATIONS))
     return tuple(
-        Item(category, name, int(row[0]), int(row[1]), tuple(int(each) for each in row[2:]))
+        Item(category, name, tuple(int(each) for each in row[2:]))  # the others are nobody's
         for (category, name), row in zip(names, ids, strict=True)
     )
 
@@ -138,31 +131,20 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
     chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
-    make = partial(_make_item, folder, people)
-    write_table(
-        folder / "sound_labels.csv",
-        ("id", "label", "audio_concept_subset"),
-        ((item.label_id, item.label, item.category) for item in chosen),
-    )
     write_table(
         folder / "sound_recordings.csv",
-        ("id", "filename", "sound_label", "sound_label_id", "audio_concept_subset"),
-        (
-            (item.sound_id, f"{item.name}.wav", item.label, item.label_id, item.subset)
-            for item in chosen
-        ),
+        ("filename", "sound_label", "audio_concept_subset"),
+        ((f"{item.name}.wav", item.label, item.subset) for item in chosen),
     )
-    columns = (
-        "id filename stimulus_type included draft training participant_id sound_label "
-        "sound_label_id sound_recording sound_recording_id audio_concept_subset"
-    )
+    columns = "id filename stimulus_type included draft training participant_id sound_recording"
     told = "sound recording", True, False, False
     rows = (
-        (each, f"{item.label} - {each}.wav", *told, people[number].name, *item.described)
+        (each, f"{item.label} - {each}.wav", *told, people[number].name, f"{item.name}.wav")
         for item in chosen
         for number, each in zip(item.imitators, item.imitation_ids, strict=True)
     )
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
+    make = partial(_make_item, folder, people)
     made_together(make, chosen, "demo corpus", "sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
