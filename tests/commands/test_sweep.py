@@ -134,5 +134,5 @@ def test_another_space_under_the_same_name_is_refused(searched: str) -> None:
     content = yaml.safe_load(Path(searched).read_text())
     content["space"]["rate"]["high"] = 1.0
     Path(searched).write_text(yaml.safe_dump(content))
-    with pytest.raises(ConfigError, match=r"'rates' exists with another space \(rate\)"):
+    with pytest.raises(ConfigError, match=r"'rates' exists with another space"):
         run("run", searched, "--trials", "5")

@@ -18,7 +18,6 @@ from optuna.trial import TrialState
 from standins import Runs
 
 from vocalsketch.sweep.definition import Definition, open_study
-from vocalsketch.sweep.trial import Objective
 from vocalsketch.sweep.trials import take_tally
 from vocalsketch.sweep.worker import Worker
 
@@ -96,8 +95,8 @@ def test_workers_with_connections_of_their_own_finish_exactly_the_total(
     open_one: Callable[[Definition], optuna.Study], kept: Definition
 ) -> None:
     def worker() -> Worker:
-        objective = Objective(kept, 12, train=Runs())
-        return Worker(open_one(kept), objective, sleep=lambda seconds: time.sleep(0.01))
+        shortly = lambda seconds: time.sleep(0.01)  # noqa: E731
+        return Worker(open_one(kept), kept, 12, train=Runs(), sleep=shortly)
 
     workers = [worker() for _ in range(4)]
     threads = [threading.Thread(target=each.run) for each in workers]
@@ -107,7 +106,7 @@ def test_workers_with_connections_of_their_own_finish_exactly_the_total(
         thread.join()
     states = [trial.state for trial in workers[0].study.get_trials()]
     assert states.count(TrialState.COMPLETE) == 12
-    assert sum(len(each.objective.train.arguments) for each in workers) == 12
+    assert sum(len(each.train.arguments) for each in workers) == 12
 
 
 def test_a_trial_that_broke_off_goes_back_into_the_queue(
@@ -115,9 +114,8 @@ def test_a_trial_that_broke_off_goes_back_into_the_queue(
 ) -> None:
     named = dataclasses.replace(kept, name="broken_off")
     study = open_one(named)
-    ends = Objective(named, 2, train=Runs(0.5, KeyboardInterrupt()))
-    assert not Worker(study, ends).run()
+    assert not Worker(study, named, 2, train=Runs(0.5, KeyboardInterrupt())).run()
     assert take_tally(study.get_trials()).waiting == 1
-    assert Worker(study, Objective(named, 2, train=Runs(0.25))).run()
+    assert Worker(study, named, 2, train=Runs(0.25)).run()
     tally = take_tally(study.get_trials())
     assert (tally.complete, tally.waiting, tally.retried) == (2, 0, 1)

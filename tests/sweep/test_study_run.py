@@ -17,7 +17,7 @@ from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.definition import Definition, best_trial, read_definition
 from vocalsketch.sweep.report import export, summarise
 from vocalsketch.sweep.run import checked
-from vocalsketch.sweep.trial import Objective
+from vocalsketch.sweep.worker import Worker
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
 
@@ -35,7 +35,9 @@ def test_a_sweep_runs_where_the_test_half_cannot_be_read_and_its_best_config_fit
     overrides = {"data.init_args.root": str(root)}
     definition = checked(read_definition(study_file(), overrides))
 
-    study.optimize(Objective(dataclasses.replace(definition, folder=tmp_path), 2), n_trials=2)
+    study.optimize(
+        Worker(study, dataclasses.replace(definition, folder=tmp_path), 2).objective, n_trials=2
+    )
 
     assert [trial.state for trial in study.get_trials()] == [TrialState.COMPLETE] * 2
     # two sounds develop in each category: the target is first, or second, of two
@@ -63,7 +65,9 @@ def test_a_time_limit_ends_the_training_and_the_trial_is_scored(
             "trainer": {**definition.config["trainer"], "max_epochs": 100_000},
         },
     )
-    study.optimize(Objective(dataclasses.replace(endless, folder=tmp_path), 1), n_trials=1)
+    study.optimize(
+        Worker(study, dataclasses.replace(endless, folder=tmp_path), 1).objective, n_trials=1
+    )
     (trial,) = study.get_trials()
     assert trial.state == TrialState.COMPLETE
     assert 0.5 <= study.best_value <= 1
@@ -87,7 +91,9 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
             "trainer": {**definition.config["trainer"], "max_epochs": 9},
         },
     )
-    study.optimize(Objective(dataclasses.replace(longer, folder=tmp_path), 1), n_trials=1)
+    study.optimize(
+        Worker(study, dataclasses.replace(longer, folder=tmp_path), 1).objective, n_trials=1
+    )
     (trial,) = study.get_trials()
     assert trial.state == TrialState.PRUNED
     assert sorted(trial.intermediate_values) == [0, 1]
@@ -97,13 +103,14 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.trial import TrialReporter
     from vocalsketch.sweep.trials import requeue
+    from vocalsketch.sweep.worker import TrialReporter
 
     definition = dataclasses.replace(definition, trial_minutes=60)
     whole = optuna.create_study(direction="maximize")
     whole.optimize(
-        Objective(dataclasses.replace(definition, folder=tmp_path / "whole"), 1), n_trials=1
+        Worker(whole, dataclasses.replace(definition, folder=tmp_path / "whole"), 1).objective,
+        n_trials=1,
     )
 
     def interrupt(self: TrialReporter, trainer: Any, module: Any) -> None:
@@ -115,12 +122,15 @@ def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
         patched.setattr(TrialReporter, "on_train_epoch_start", interrupt)
         with pytest.raises(KeyboardInterrupt):
             study.optimize(
-                Objective(dataclasses.replace(definition, folder=tmp_path / "broken"), 1),
+                Worker(
+                    study, dataclasses.replace(definition, folder=tmp_path / "broken"), 1
+                ).objective,
                 n_trials=1,
             )
     requeue(study, study.get_trials()[0])
     study.optimize(
-        Objective(dataclasses.replace(definition, folder=tmp_path / "broken"), 1), n_trials=1
+        Worker(study, dataclasses.replace(definition, folder=tmp_path / "broken"), 1).objective,
+        n_trials=1,
     )
 
     trial = study.get_trials()[-1]
@@ -176,7 +186,7 @@ def test_every_trial_and_the_summary_are_runs_of_one_w_and_b_group(
     )
     study.enqueue_trial({"pool": "[8, 8]"})
     study.enqueue_trial({"pool": "[80, 80]"})
-    study.optimize(Objective(tracked, 2), n_trials=2)
+    study.optimize(Worker(study, tracked, 2).objective, n_trials=2)
     summarise(study, tracked)
 
     assert {each["group"] for each in begun} == {"tiny_study"}

@@ -14,9 +14,9 @@ from standins import Runs
 
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
-from vocalsketch.sweep.definition import Definition, StudyError
-from vocalsketch.sweep.trial import Objective, TrialFailedError
+from vocalsketch.sweep.definition import Definition
 from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
+from vocalsketch.sweep.worker import TrialFailedError, Worker
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
 
@@ -32,8 +32,8 @@ def run(
     runs: Callable[..., Outcome],
     total: int = 9,
 ) -> optuna.trial.FrozenTrial:
-    objective = Objective(dataclasses.replace(definition, folder=folder), total, train=runs)
-    study.optimize(objective, n_trials=1, catch=(TrialFailedError,))
+    worker = Worker(study, dataclasses.replace(definition, folder=folder), total, train=runs)
+    study.optimize(worker.objective, n_trials=1, catch=(TrialFailedError,))
     return study.get_trials()[-1]
 
 
@@ -115,13 +115,8 @@ def test_a_time_limit_becomes_the_trainer_s(
         (ConfigError("Stage 3 does not fit"), TrialState.PRUNED, "Stage 3 does not fit"),
         (VocalSketchError("5 scores are NaN"), TrialState.PRUNED, "5 scores are NaN"),
         (optuna.TrialPruned("behind"), TrialState.PRUNED, "behind"),
-        (torch.cuda.OutOfMemoryError("CUDA out of memory"), TrialState.FAIL, "out of memory"),
-        (MemoryError(), TrialState.FAIL, "out of memory"),
-        (
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
-            TrialState.FAIL,
-            "out of memory",
-        ),
+        (torch.cuda.OutOfMemoryError("no room"), TrialState.FAIL, "OutOfMemoryError: no room"),
+        (MemoryError(), TrialState.FAIL, "MemoryError: "),
         (ValueError("a bug"), TrialState.FAIL, "ValueError: a bug"),
     ],
 )
@@ -166,25 +161,15 @@ def test_a_trial_beyond_the_total_trains_nothing(
     assert trial.user_attrs[SURPLUS]
 
 
-def test_an_objective_that_is_not_logged_names_those_that_are(
-    study: optuna.Study, untracked: Definition, tmp_path: Path
-) -> None:
-    other = dataclasses.replace(untracked, objective="val/mrrr")
-    with pytest.raises(StudyError, match="choose val/loss, val/mrr"):
-        run(study, other, tmp_path, Runs())
-
-
 def test_trials_of_a_random_search_are_the_same_whoever_runs_them(
     untracked: Definition, tmp_path: Path
 ) -> None:
     def parameters(workers: int) -> list[dict[str, Any]]:
         study = optuna.create_study(direction="maximize")
-        objectives = [
-            Objective(dataclasses.replace(untracked, folder=tmp_path), 9, train=Runs())
-            for _ in range(workers)
-        ]
+        own = dataclasses.replace(untracked, folder=tmp_path)
+        made = [Worker(study, own, 9, train=Runs()) for _ in range(workers)]
         for number in range(6):
-            study.optimize(objectives[number % workers], n_trials=1)
+            study.optimize(made[number % workers].objective, n_trials=1)
         return [trial.params for trial in study.get_trials()]
 
     assert parameters(1) == parameters(3)

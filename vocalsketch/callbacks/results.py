@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import wandb
-from matplotlib import colormaps
-from numpy.typing import NDArray
-from torch import Tensor
+from matplotlib.cm import ScalarMappable
 
 from vocalsketch.callbacks.wandb_tracker import WandbTracker, trackers
 from vocalsketch.datamodules.batches import Part
@@ -233,13 +231,7 @@ def _media(data: RetrievalDataModule, row: Row) -> Iterator[object]:
     sides: tuple[Side, ...] = ("imitation", "recording", "recording")
     for side, identity in zip(sides, (row[0], row[1], row[5]), strict=True):
         path, spectrogram = data.test_clip(side, identity)
-        yield wandb.Image(picture(spectrogram), caption=identity)
+        # low frequencies below
+        pixels = ScalarMappable(cmap="magma").to_rgba(spectrogram.flip(0).numpy(), bytes=True)
+        yield wandb.Image(pixels[..., :3], caption=identity)
         yield wandb.Audio(str(path), caption=identity)
-
-
-def picture(spectrogram: Tensor) -> NDArray[np.uint8]:
-    """Return (bins, frames, 3) pixels of a spectrogram (bins, frames), low frequencies below."""
-    values = spectrogram.flip(0).numpy()
-    low, high = float(values.min()), float(values.max())
-    scaled = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return np.asarray(colormaps["magma"](scaled, bytes=True)[..., :3], dtype=np.uint8)

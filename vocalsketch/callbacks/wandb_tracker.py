@@ -1,6 +1,5 @@
 """Weights & Biases as the tracker: online when logged in, offline otherwise, never a hindrance."""
 
-import netrc
 import os
 import shutil
 import warnings
@@ -14,10 +13,10 @@ import wandb
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
+from requests.utils import get_netrc_auth
 
 Mode = Literal["online", "offline", "disabled", "shared"]
 
-DEFAULT_HOST = "api.wandb.ai"
 # seconds that W&B's server may take to answer, and an upload after a run's end; W&B's own
 # defaults are longer, and without end
 TIMEOUTS = {"init_timeout": 30, "finish_timeout": 60}
@@ -189,11 +188,7 @@ def tracking_mode() -> Mode:
     chosen = {"dryrun": "offline", "run": "online"}.get(asked, asked)  # W&B's older words
     if chosen in get_args(Mode):
         return cast("Mode", chosen)
-    if os.environ.get("WANDB_API_KEY"):
-        return "online"
-    try:
-        known = netrc.netrc(os.environ.get("NETRC")).hosts
-    except (OSError, netrc.NetrcParseError):
-        return "offline"
-    base = os.environ.get("WANDB_BASE_URL", f"https://{DEFAULT_HOST}")
-    return "online" if base.split("//")[-1].split("/")[0] in known else "offline"
+    known = os.environ.get("WANDB_API_KEY") or get_netrc_auth(
+        os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
+    )
+    return "online" if known else "offline"

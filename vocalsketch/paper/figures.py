@@ -13,18 +13,11 @@ from matplotlib.ticker import MaxNLocator
 
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import ADDED, BEYOND, CONTOURS, FIGURE_6, printed_sample, row_of
-from vocalsketch.retrieval.ranking import Ranks
 from vocalsketch.retrieval.results import corpus_tag
 
 INK = "#24292e"  # of text and axes; the page puts its own text colour in its place
 BLUE, RUST = "#4c9be8", "#b5522a"
-COLOURS = dict(  # told apart by colour-blind
-    zip(FIGURE_6, ("#8a8f98", BLUE, "#e8804c", "#2c6cb0", RUST), strict=True)
-)
-OTHERS = (  # as many as the rows beyond the paper
-    *("#3f7f5f", "#c9a227", "#7a5c99", "#5fb0a8", "#a0455a"),
-    *("#6b6b2f", "#d98fb8", "#4a4e9b", "#93c47d"),
-)
+COLOURS = mpl.color_sequences["petroff10"]  # told apart by colour-blind
 WIDEST_BAR = 0.25  # of the room of a category
 RESOLUTION = 160  # dots per inch of a PNG
 STYLE: Any = {  # matplotlib types its keys one by one
@@ -76,7 +69,7 @@ def rank_histograms(measured: Measured, key: str) -> Figure:
         figure = Figure(figsize=(8.6, 0.4 + 2.3 * rows), layout="constrained")
         for number, category in enumerate(measured.categories):
             axes = figure.add_subplot(rows, 2, number + 1)
-            _histogram(axes, measured, key, number)
+            _histogram(axes, measured, key, category)
             axes.set_title(category, fontsize=9.5, loc="left")
         title = f"{row_of(key).name}, {corpus_tag(measured.reference.corpus)}"
         figure.suptitle(title, fontsize=9.5, x=0.01, ha="left")
@@ -109,7 +102,7 @@ def _drawn(measured: Measured) -> list[str]:
 def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[str]) -> None:
     width = min(0.84 / len(keys), WIDEST_BAR)
     offset = (place - (len(keys) - 1) / 2) * width
-    colour = COLOURS.get(key, OTHERS[place % len(OTHERS)])
+    colour = COLOURS[place % len(COLOURS)]
     for number, category in enumerate(measured.categories):
         seeds = measured.reciprocal_ranks[key][category].mean(axis=1)
         sample, paper = measured.sample(key, category), printed_sample(key, category)
@@ -124,24 +117,19 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
             axes.plot(x, paper.mean, "D", mfc="none", mec=INK, ms=4.5, ls="none", label=told)
 
 
-def _histogram(axes: Axes, measured: Measured, key: str, number: int) -> None:
-    candidates = len(measured.reference.categories[number].candidates)
-    category = measured.categories[number]
-    ranks = np.arange(1, candidates + 1)
-    axes.bar(ranks, _shares(measured, key, category, candidates), 0.86, color=BLUE)
+def _histogram(axes: Axes, measured: Measured, key: str, category: str) -> None:
+    candidates = measured.sizes[category]
+    shown: dict[str, Any] = {key: {"color": BLUE, "rwidth": 0.86}}
     if CONTOURS in measured.reciprocal_ranks and key != CONTOURS:
-        shares = _shares(measured, CONTOURS, category, candidates)
-        axes.step(ranks, shares, where="mid", color=RUST, linewidth=1.2)
+        shown[CONTOURS] = {"color": RUST, "linewidth": 1.2, "histtype": "step"}
+    for each, options in shown.items():
+        # a half rank counts to the next whole one
+        ranks = 1.0 / measured.reciprocal_ranks[each][category].ravel()
+        share = np.full(len(ranks), 100 / len(ranks))
+        bins = [number + 0.5 for number in range(candidates + 1)]
+        axes.hist(ranks, bins, weights=share, **options)
     axes.axhline(100 / candidates, color=INK, linestyle="--", linewidth=1)
     axes.set_xlabel("rank of the target")
     axes.set_ylabel("% of queries")
     axes.set_xlim(0.4, candidates + 0.6)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _shares(measured: Measured, key: str, category: str, candidates: int) -> Ranks:
-    """Return the percentage of queries at each rank, a half rank counted to the next whole one."""
-    ranks = 1.0 / measured.reciprocal_ranks[key][category].ravel()
-    counts = np.histogram(ranks, np.arange(candidates + 1) + 0.5)[0]
-    shares: Ranks = 100.0 * counts / len(ranks)
-    return shares

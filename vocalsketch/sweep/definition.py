@@ -136,15 +136,10 @@ class Definition:
         """What the base config tells W&B's tracker; None where it has none."""
         return self.config["trainer"]["logger"].get("init_args", {}) if self.tracked else None
 
-    def difference(self, other: "Definition") -> str | None:
-        """Return in which respect two studies cannot be one, or None."""
+    def difference(self, other: "Definition") -> str:
+        """Return in which respects two studies cannot be one."""
         mine, theirs = self.to_dict(), other.to_dict()
-        different = next((part for part in COMPARABLE if mine[part] != theirs[part]), None)
-        if different != "space":
-            return different
-        names = sorted({*self.space, *other.space})
-        changed = [name for name in names if self.space.get(name) != other.space.get(name)]
-        return f"space ({', '.join(changed)})"
+        return ", ".join(part for part in COMPARABLE if mine[part] != theirs[part])
 
 
 def read_definition(
