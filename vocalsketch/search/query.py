@@ -8,12 +8,11 @@ for which sounddevice is needed, an extra; the file manager shows a file.
 
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +35,6 @@ SILENCE = 1e-5  # of full scale (-100 dB)
 OFFSET = 0.01  # of the peak: a mean beyond it is no sound
 PEAK = 0.5  # of full scale, to which every query is brought
 RATE = 44_100  # hz, of a recording
-OPENING = 10.0  # seconds that a file manager is given
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
@@ -48,11 +46,13 @@ def read_query(file: Path | str, start: float = 0.0) -> tuple[Waveform, int]:
     return read_audio(Path(file), seconds=LONGEST, offset=start)
 
 
-class HeardPart(NamedTuple):
-    """Which part of a query is listened to, and how that is told."""
+@dataclass(frozen=True)
+class HeardPart:
+    """Which part of a query of some seconds is listened to, and the same in words."""
 
-    start: float  # seconds
-    end: float  # seconds
+    seconds: float
+    start: float
+    end: float
     note: str
 
 
@@ -85,9 +85,8 @@ def heard_part(
     told = "silence was cut" if kept != whole else "nothing was cut"
     told += ": there is no silence at its ends" if trim and kept == whole else ""
     told += f"; no more than {seconds:g} s are looked at" if end < kept.stop / rate else ""
-    return HeardPart(
-        start, end, f"Heard: {start:.2f} to {end:.2f} s of {len(audio) / rate:.2f} s ({told})."
-    )
+    told = f"Heard: {start:.2f} to {end:.2f} s of {len(audio) / rate:.2f} s ({told})."
+    return HeardPart(len(audio) / rate, start, end, told)
 
 
 def _levelled(waveform: ArrayLike, rate: int) -> Waveform:
@@ -216,23 +215,10 @@ def play(hit: "Hit") -> None:
 
 def reveal(file: Path) -> None:
     """Show a file in the file manager, selected where the manager can do that."""
-    if sys.platform == "darwin":
-        ways = [["open", "-R", str(file)]]
-    elif sys.platform == "win32":
-        ways = [["explorer", f"/select,{file}"]]
-    else:
-        manager = "org.freedesktop.FileManager1"
-        show = ["--dest", manager, "--object-path", "/org/freedesktop/FileManager1"]
-        show += ["--method", f"{manager}.ShowItems", f"['{file.absolute().as_uri()}']", ""]
-        ways = [["gdbus", "call", "--session", *show], ["xdg-open", str(file.parent)]]
-    for way in ways:
-        try:
-            done = subprocess.run(way, capture_output=True, timeout=OPENING, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0 or way[0] == "explorer":  # which says 1 in any case
-            return
-    raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
+    import click
+
+    if click.launch(str(file.absolute()), locate=True):
+        raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
 
 
 def _sounddevice() -> ModuleType:
