@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from vocalsketch.errors import ConfigError, StorageError
-from vocalsketch.sweep.storage import WAITS, check_exists, open_storage, patiently, shown
+from vocalsketch.sweep.storage import WAITS, open_storage, patiently, shown
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,6 @@ def test_what_one_storage_writes_another_reads_whatever_its_folder_is_called(
     study.optimize(lambda trial: 0.5, n_trials=1)
     again = optuna.load_study(storage=open_storage(url), study_name="s")
     assert again.best_value == 0.5
-    check_exists(url)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name / "study.db").stat().st_size > 0
 
@@ -79,10 +78,6 @@ def test_a_password_that_is_understood_is_used_and_not_shown(password: str) -> N
         open_storage(url, sleep=waited.append)
     assert "postgresql://me:***@127.0.0.1:9/studies does not answer" in str(error.value)
     assert password not in str(error.value)
-
-
-def test_only_files_are_looked_for_before_a_storage_is_opened() -> None:
-    check_exists("postgresql://me:secret@host/studies")
 
 
 def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import webbrowser
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,14 +133,12 @@ def _synthetic() -> tuple[Path, dict[str, Path]]:
 
     corpus = open_corpus("demo")
     held_out = set(make_split(corpus, "paper").validation_imitations)
-    of_sound: dict[str, Path] = {}
-    for imitation in corpus.imitations:
-        if imitation.id in held_out:
-            of_sound.setdefault(imitation.sound_id, imitation.path)
-    named: dict[str, list[tuple[str, Path]]] = {}
+    heard = {each.sound_id: each.path for each in corpus.imitations if each.id in held_out}
+    examples: dict[str, Path] = {}
+    left = Counter(dict.fromkeys(corpus.categories, EXAMPLES))
     for sound in corpus.sounds:
-        if sound.id in of_sound:
-            name = sound.path.stem.replace("_", " ")
-            named.setdefault(sound.category, []).append((name, of_sound[sound.id]))
+        if sound.id in heard and left[sound.category]:
+            left[sound.category] -= 1
+            examples[sound.path.stem.replace("_", " ")] = heard[sound.id]
     folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
-    return folder, dict(each for sounds in named.values() for each in sounds[:EXAMPLES])
+    return folder, examples

@@ -34,15 +34,13 @@ from vocalsketch.experiment.refusals import (
 )
 from vocalsketch.experiment.run_folder import (
     CHOSEN,
-    best_of,
     changes,
     checkpoint_to_go_on_from,
     refuse_another_split,
-    stopped_early,
 )
 from vocalsketch.retrieval.results import Results, results_table
 from vocalsketch.systems import System
-from vocalsketch.systems.checkpoints import check_fits, read_checkpoint
+from vocalsketch.systems.checkpoints import check_fits
 from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.classification import Confusion
 
@@ -136,7 +134,12 @@ class _Beginning(pl.Callback):
         self.done = bool(cli.config.trainer.fast_dev_run) or not cli.trainer.is_global_zero
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it before the first step, unless that is done."""
+        """Write it before the first step; train no further where early stopping had ended it."""
+        self.write()
+        trainer.should_stop = any(each.stopped_epoch for each in trainer.early_stopping_callbacks)
+
+    def write(self) -> None:
+        """Write it, unless that is done."""
         if self.done:
             return
         self.done, folder, config = True, self.cli.folder, self.cli.resolved()
@@ -149,15 +152,10 @@ class _Beginning(pl.Callback):
 
 def _train(cli: ExperimentCLI, resumed: Path | None) -> Path | None:
     """Train, unless the training had ended by itself; return the best checkpoint."""
-    beginning, begun = _Beginning(cli, bool(resumed)), (cli.trainer, cli.model)
-    if resumed:
-        checkpoint = read_checkpoint(resumed)
-        if stopped_early(checkpoint, cli.trainer):
-            beginning.on_train_start(*begun)
-            return best_of(checkpoint, cli.folder) or resumed
+    beginning = _Beginning(cli, bool(resumed))
     cli.trainer.callbacks.append(beginning)  # type: ignore[attr-defined]  # Lightning's
     cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=resumed, weights_only=True)
-    beginning.on_train_start(*begun)  # where no epoch was left, Lightning started none
+    beginning.write()  # where no epoch was left, Lightning started none
     for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]  # likewise
         if isinstance(callback, WeightAveraging):
             callback._average_model = None  # or test would rank weights before averaging

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from vocalsketch.datamodules import RetrievalDataModule
@@ -250,28 +250,6 @@ def changes(folder: RunFolder, config: str) -> list[str]:
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     more = [f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
     return [f"{key} {before.get(key)!r} -> {now.get(key)!r}" for key in keys[:SHOWN]] + more
-
-
-def stopped_early(checkpoint: dict[str, Any], trainer: pl.Trainer) -> bool:
-    """Whether early stopping had ended the training, whose patience is still the same.
-
-    Lightning would train for another epoch.
-    """
-    patience = {each.state_key: each.patience for each in trainer.early_stopping_callbacks}
-    return any(
-        bool(state["stopped_epoch"]) and state["patience"] == patience.get(name)
-        for name, state in checkpoint.get("callbacks", {}).items()
-        if name.startswith(EarlyStopping.__name__)
-    )
-
-
-def best_of(checkpoint: dict[str, Any], folder: RunFolder) -> Path | None:
-    """Return the best checkpoint at the time of a checkpoint, by the first monitored callback."""
-    for name, state in checkpoint.get("callbacks", {}).items():
-        if name.startswith(ModelCheckpoint.__name__) and state["monitor"]:
-            best = folder.checkpoints / Path(state["best_model_path"]).name
-            return best if best.is_file() else None
-    return None
 
 
 def _holds_work(folder: RunFolder, trainer: pl.Trainer) -> bool:

@@ -23,7 +23,7 @@ from pydantic.dataclasses import dataclass
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
 from vocalsketch.sweep.space import Space
-from vocalsketch.sweep.storage import check_exists, check_url, open_storage, patiently
+from vocalsketch.sweep.storage import SQLITE, check_url, open_storage, patiently
 from vocalsketch.sweep.trials import experimental
 
 Options = dict[str, Any]
@@ -249,7 +249,12 @@ def load_study(name: str, url: str, folder: Path) -> tuple[optuna.Study, Definit
         ConfigError: There is no such study.
         StudyError: What the storage holds of it is damaged.
     """
-    check_exists(url)
+    file = Path(url.removeprefix(SQLITE))
+    if url.startswith(SQLITE) and not file.exists():  # opening it would make it
+        raise ConfigError(
+            f"No study at {file}: begin one with `vocalsketch sweep run`, or check --folder and "
+            "--storage."
+        )
     storage = open_storage(url)
     try:
         study = patiently(lambda: optuna.load_study(study_name=name, storage=storage), url)

@@ -143,20 +143,6 @@ def shown(url: str) -> str:
     return re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
-def check_exists(url: str) -> None:
-    """Check that a storage that is a file exists: opening it would make it.
-
-    Raises:
-        ConfigError: There is no such file.
-    """
-    file = url.removeprefix(SQLITE)
-    if url.startswith(SQLITE) and not Path(file).exists():
-        raise ConfigError(
-            f"No study at {file}: begin one with `vocalsketch sweep run`, or check --folder and "
-            "--storage."
-        )
-
-
 def _reason(error: Exception) -> str:
     cause = error.__cause__ or error
     origin = getattr(cause, "orig", None) or cause
