@@ -214,9 +214,9 @@ def _fuse(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
     from vocalsketch.retrieval.scores import fuse
 
-    runs = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
+    runs = arguments.runs
     if len({run.resolve() for run in runs}) < max(2, len(runs)):
-        named = ", ".join(map(str, arguments.runs))
+        named = ", ".join(map(str, runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
     fused = fuse([scores_of(run) for run in runs])
     results = results_dict(fused)
