@@ -73,9 +73,8 @@ class Unsendable(Dataset[object]):
 def test_a_batch_that_never_comes_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_module, "PATIENCE", 1)
     data = Unsendable()
-    batches = batches_module.batch_loader(
-        data.__getitem__, lambda epoch: range(len(data)), workers=1
-    )
+    module = batches_module.ClipDataModule(workers=1)
+    batches = module.loader(data.__getitem__, lambda **_: range(len(data)))
     with pytest.raises(ConfigError, match="timed out .*share memory .*workers 0"):
         with refusals_explained():
             next(iter(batches))
@@ -91,9 +90,8 @@ class Deadly(Unsendable):
 
 def test_a_worker_that_dies_ends_the_run() -> None:
     data = Deadly()
-    batches = batches_module.batch_loader(
-        data.__getitem__, lambda epoch: range(len(data)), workers=1
-    )
+    module = batches_module.ClipDataModule(workers=1)
+    batches = module.loader(data.__getitem__, lambda **_: range(len(data)))
     with pytest.raises(ConfigError, match=r"worker \(pid.*workers 0"):
         with refusals_explained():
             next(iter(batches))

@@ -3,16 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from vocalsketch.datasets.discovery import FoundFile
-from vocalsketch.search.embedding import Embedded, open_parts, part_name, write_part
-from vocalsketch.search.library import COLUMNS, Plan, make_plan
+from vocalsketch.search.embedding import open_parts, part_name, write_part
+from vocalsketch.search.library import Plan, make_plan
 from vocalsketch.search.segment import EMBEDDING, Table
-
-
-def listed(*files: FoundFile) -> pa.Table:
-    return pa.table([list(column) for column in zip(*files, strict=True)], schema=COLUMNS)
 
 
 def part_of(folder: Path, *files: FoundFile, windows: int = 2) -> None:
@@ -31,11 +26,11 @@ def part_of(folder: Path, *files: FoundFile, windows: int = 2) -> None:
         for file in files
         for number in range(windows)
     ]
-    write_part(folder / "building" / part_name(files), "system", 3, Embedded(rows, {}))
+    write_part(folder / "building" / part_name(files), "system", 3, rows)
 
 
 def plan_of(folder: Path, *files: FoundFile) -> Plan:
-    return make_plan(listed(*files), Table([]), open_parts(folder, "system"))
+    return make_plan(files, Table([]), open_parts(folder, "system"))
 
 
 def test_a_file_that_stands_in_two_parts_counts_once(tmp_path: Path) -> None:
@@ -44,7 +39,7 @@ def test_a_file_that_stands_in_two_parts_counts_once(tmp_path: Path) -> None:
     part_of(tmp_path, one)
     plan = plan_of(tmp_path, one, two, three)
     assert plan.keep.sum() == 4
-    assert plan.files == [three]
+    assert plan.todo == [three]
 
 
 def test_a_file_that_changed_since_is_to_be_embedded_again(tmp_path: Path) -> None:
@@ -52,7 +47,7 @@ def test_a_file_that_changed_since_is_to_be_embedded_again(tmp_path: Path) -> No
     now = [FoundFile("a.wav", 11, 20), FoundFile("b.wav", 10, 21)]
     plan = plan_of(tmp_path, *now)
     assert not plan.keep.any()
-    assert plan.files == now
+    assert plan.todo == now
 
 
 def test_of_an_old_and_a_new_state_of_a_file_the_new_one_counts(tmp_path: Path) -> None:
@@ -62,21 +57,21 @@ def test_of_an_old_and_a_new_state_of_a_file_the_new_one_counts(tmp_path: Path) 
     plan = plan_of(tmp_path, new)
     (row,) = np.flatnonzero(plan.keep)
     assert plan.stored.rows.column("changed")[int(row)].as_py() == 30
-    assert plan.todo.num_rows == 0
+    assert plan.todo == []
 
 
 def test_rows_that_do_not_count_are_not_used_again(tmp_path: Path) -> None:
     file = FoundFile("a.wav", 10, 20)
     part_of(tmp_path, file)
     (part,) = open_parts(tmp_path, "system")
-    plan = make_plan(listed(file), Table([part], np.zeros(2, dtype=bool)))
-    assert plan.files == [file]
+    plan = make_plan([file], Table([part], np.zeros(2, dtype=bool)))
+    assert plan.todo == [file]
     assert not plan.keep.any()
 
 
 def test_the_rows_of_one_of_several_gone_files_of_a_content_are_reusable(tmp_path: Path) -> None:
     part_of(tmp_path, FoundFile("a.wav", 10, 20), FoundFile("b.wav", 10, 20))
-    plan = make_plan(listed(FoundFile("c.wav", 1, 1)), Table(open_parts(tmp_path, "system")))
+    plan = make_plan([FoundFile("c.wav", 1, 1)], Table(open_parts(tmp_path, "system")))
     ((content, rows),) = plan.known().items()
     assert content == "c" * 32
     assert [(row["path"], row["start"]) for row in rows] == [("a.wav", 0.0), ("a.wav", 2.0)]

@@ -1,7 +1,8 @@
 """Recording, playing and showing, with a sound card and a file manager that are made up."""
 
-import subprocess
+import os
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -10,7 +11,7 @@ import pytest
 from small_networks import RATE, chirp, write_sound
 
 from vocalsketch.errors import AudioError, ConfigError
-from vocalsketch.search import Hit, Index, play, query, record, reveal
+from vocalsketch.search import Hit, Index, play, record, reveal
 
 
 class PortAudioError(Exception):
@@ -83,29 +84,18 @@ def test_no_more_than_a_minute_is_recorded(card: ModuleType, seconds: float) -> 
         record(seconds)
 
 
-@pytest.mark.parametrize(
-    ("platform", "expected"),
-    [
-        ("darwin", [["open", "-R", "/sounds/a b.wav"]]),
-        ("win32", [["explorer", "/select,/sounds/a b.wav"]]),
-        ("linux", [["gdbus", "['file:///sounds/a%20b.wav']"], ["xdg-open", "/sounds"]]),
-    ],
-)
-def test_a_file_is_shown_where_it_lies(
-    monkeypatch: pytest.MonkeyPatch, platform: str, expected: list[list[str]]
-) -> None:
-    asked: list[list[str]] = []
-
-    def run(command, **options):
-        asked.append(command)
-        failed = command[0] in ("gdbus", "explorer")
-        return subprocess.CompletedProcess(command, int(failed))
-
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(query.subprocess, "run", run)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # click waits not
+def test_a_file_is_shown_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\nprintf %s "$1" > {asked}.new && mv {asked}.new {asked}\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     reveal(Path("/sounds/a b.wav"))
-    for command, words in zip(asked, expected, strict=True):
-        assert set(words) <= set(command)
+    until = time.monotonic() + 20
+    while not asked.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert asked.read_text() == "/sounds"
 
 
 def test_without_a_file_manager_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from vocalsketch.datamodules.batches import LabelledBatch
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.tasks.classification import ClassificationTask
 
 
@@ -46,8 +46,7 @@ class PreciseBatchNorm(pl.Callback):
     """
 
     def __init__(self, batches: int = 100) -> None:
-        if batches < 1:
-            raise ConfigError(f"PreciseBatchNorm: batches is {batches}: it must be at least 1.")
+        refuse_below(1, batches=batches)
         self.batches = batches
 
     def on_train_batch_end(

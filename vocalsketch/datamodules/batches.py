@@ -91,9 +91,6 @@ def row_batches(
     ``order_seed`` draws each epoch's order, whose first rows are repeated where rows do not divide
     among the processes; None keeps the order and gives every row to one process exactly once, as
     an evaluation needs it.
-
-    Raises:
-        ConfigError: ``batch_size`` is below 1.
     """
     refuse_below(1, batch_size=batch_size)
     order = np.arange(rows)
@@ -213,23 +210,6 @@ class _Made(Dataset[Any]):
         return self.make(named)
 
 
-def batch_loader(
-    make: Callable[[Any], Any], draw: Callable[..., Sequence[Any]], workers: int
-) -> DataLoader[Any]:
-    """Return a loader of what ``make`` returns of each batch that ``draw`` names for an epoch."""
-    return DataLoader(
-        _Made(make),
-        sampler=EpochSampler(draw),
-        batch_size=None,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=workers > 0,
-        timeout=PATIENCE if workers else 0,
-        # one of its own, lest the number of loaders begun decides which units are dropped out
-        generator=torch.Generator(),
-    )
-
-
 class ClipDataModule(pl.LightningDataModule):
     """Clips whose features are found or made once, and read as batches need them.
 
@@ -243,9 +223,6 @@ class ClipDataModule(pl.LightningDataModule):
         ray: The address of a Ray cluster that computes features and synthesises imitations
             instead; empty for the one begun on this machine. It has to see the cache folder.
         workers: Processes that read batches; 0 reads in the training process, which is enough.
-
-    Raises:
-        ConfigError: There are less than no workers.
     """
 
     def __init__(
@@ -297,4 +274,14 @@ class ClipDataModule(pl.LightningDataModule):
 
         ``draw`` is given ``epoch``, ``rank`` and ``processes``.
         """
-        return batch_loader(make, partial(draw, **self.process), self.workers)
+        return DataLoader(
+            _Made(make),
+            sampler=EpochSampler(partial(draw, **self.process)),
+            batch_size=None,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+            timeout=PATIENCE if self.workers else 0,
+            # one of its own, lest the number of loaders begun decides which units are dropped out
+            generator=torch.Generator(),
+        )

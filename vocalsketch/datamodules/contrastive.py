@@ -121,9 +121,6 @@ class ContrastiveDataModule(RetrievalDataModule):
         real: Share of a batch that comes from the corpus's development half; the rest comes from
             sounds with synthesised imitations. All of it if left out and there are none of those.
         options: As ``RetrievalDataModule``.
-
-    Raises:
-        ConfigError: A value is out of range.
     """
 
     def __init__(

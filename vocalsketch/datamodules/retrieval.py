@@ -162,11 +162,7 @@ class RetrievalDataModule(ClipDataModule):
         return tuple(each for each in self.corpus.sounds if each.id in ids)
 
     def clips(self, side: Side, part: Part) -> Clips[Any]:
-        """Return those of the records that can be used; their features are found or made once.
-
-        Raises:
-            AudioError: As ``open``.
-        """
+        """Return those of the records that can be used; their features are found or made once."""
         key = (side, part if side == "imitation" else _half_of(part))
         if key not in self._read:
             self._read[key] = self.open(self.front_ends[side], self.records(side, part))

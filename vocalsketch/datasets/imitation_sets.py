@@ -254,7 +254,6 @@ VIMSKETCH = Layout(
     needs=(("references/",), ("vocal_imitations/",)),
     signs=tuple(VIMSKETCH_TABLES.values()),
     load=load_vimsketch,
-    includes=("vocalsketch", "vocal-imitation-set"),
 )
 VOCAL_IMITATION_SET = Layout(
     name="vocal-imitation-set",

@@ -86,7 +86,6 @@ class Layout:
     signs: tuple[str, ...] = ()  # what else tells that a folder was meant to be it
     # Reads it, or raises a DatasetError of all that is wrong; None where it has no imitations.
     load: Callable[[Path, OnBadAudio], Corpus] | None = None
-    includes: tuple[str, ...] = ()  # names of other data sets whose audio it holds too
     columns: tuple[str, ...] = ()  # where it is a table: those by which it is told
 
     def missing(self, root: Path) -> list[str]:

@@ -21,9 +21,8 @@ def read_rows(
 
     Commas, semicolons, tabs or bars part the cells; the text is UTF-8, UTF-16, UTF-32 or a Western
     8-bit encoding; capitals in column names, line ends of any system, rows without content and up
-    to four rows above the header do not matter. VocalSketch's tables hold people's free text in
-    several encodings: a line that is not UTF-8 is read as Windows-1252. Optional columns are empty
-    in every row where the table lacks them.
+    to four rows above the header do not matter. Optional columns are empty in every row where the
+    table lacks them.
 
     Raises:
         DatasetError: The file is missing, lacks a column, or a row ends before its columns do.
@@ -94,10 +93,7 @@ def read_text(path: Path) -> tuple[str, str]:
     if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DatasetError(f"{path} is a workbook, no text: save it as CSV in UTF-8.")
     encoding = encoding_of(content)
-    if encoding != "windows-1252":
-        text = content.decode(encoding, errors="replace")
-    else:
-        text = "".join(map(_decoded_line, content.splitlines(keepends=True)))
+    text = content.decode(encoding, errors="replace")
     return text.rstrip("\0\x1a"), encoding  # with which old systems fill files up
 
 
@@ -121,10 +117,3 @@ def _named(path: Path, line: int, row: list[str], places: dict[str, int | None])
     if short:
         raise DatasetError(f"{path}, line {line} ends before its column {short[0]!r}. Repair it.")
     return {name: "" if at is None else row[at].strip() for name, at in places.items()}
-
-
-def _decoded_line(line: bytes) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("windows-1252", errors="replace")

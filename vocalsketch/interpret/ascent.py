@@ -28,9 +28,6 @@ class AscentSettings:
     After ``patience`` steps that did not raise the best objective by a thousandth of itself (or of
     the unit's deviation over noise, where that is more), a unit's steps are halved; when they would
     be halved once more than ``halvings``, it has converged.
-
-    Raises:
-        ConfigError: A value is out of range.
     """
 
     steps: int = 1000  # at most

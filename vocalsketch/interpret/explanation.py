@@ -38,9 +38,6 @@ def explain(
             is explained.
         clips: Of each side the waveform (samples,) and its rate in Hz.
         names: What the page calls each side.
-
-    Raises:
-        ConfigError: As ``attribute``.
     """
     explained = [
         each for name, system in systems for each in _explained(system, clips, f"{name} used")

@@ -33,11 +33,7 @@ Network = Any  # a module with front_ends and embed of a side, or of both and th
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of a network.
-
-    Raises:
-        ConfigError: A channel has no such position.
-    """
+    """One layer of a network."""
 
     name: str  # ``conv1`` is the first convolution, ``fc1`` the first fully connected layer
     part: Part  # what it sees: a pair is an imitation and a recording

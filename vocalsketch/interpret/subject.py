@@ -30,11 +30,7 @@ LEAKY_SLOPE = 0.3  # for negative inputs (paper, section VII)
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network under a name.
-
-    Raises:
-        ConfigError: The slope is below 0, or not below 1.
-    """
+    """A network under a name."""
 
     name: str  # what it is called in pictures
     network: Network  # in evaluation mode
@@ -67,9 +63,6 @@ class Subject:
 
         Returns:
             Of each side the standardised spectrograms (clips, bins, frames), row by row.
-
-        Raises:
-            AudioError: One of them cannot be read.
         """
         chosen = np.random.default_rng(seed).permutation(len(corpus.imitations))[:CLIPS]
         sounds = {sound.id: sound.path for sound in corpus.sounds}
@@ -136,10 +129,6 @@ def load_subjects(
     """Load one checkpoint, or two to be compared, under names that tell them apart.
 
     By default these are the names of their runs' folders.
-
-    Raises:
-        CheckpointError: As ``load_subject``.
-        ConfigError: There are more than two, or not one name for each; or as ``Subject``.
     """
     if not 1 <= len(paths) <= 2:
         raise ConfigError(f"{len(paths)} checkpoints are given: give one, or two to compare.")

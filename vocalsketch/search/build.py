@@ -23,8 +23,8 @@ from vocalsketch.errors import (
     refuse_below,
 )
 from vocalsketch.files import locked, make_folder, remove_leftovers
-from vocalsketch.search.embedding import Embedder, batches_of, open_parts, reasons
-from vocalsketch.search.library import Plan, list_library, make_plan, table_of
+from vocalsketch.search.embedding import Embedder, Reasons, batches_of, open_parts
+from vocalsketch.search.library import Plan, list_library, make_plan
 from vocalsketch.search.remote import Remote
 from vocalsketch.search.segment import (
     PARTS,
@@ -113,23 +113,20 @@ def build_index(
         if not old.version or not (index / SYSTEM).exists():
             chosen.save(index / SYSTEM)  # so that the index can be searched without the run
         listing = list_library(library)
-        files, before = table_of(listing), old.open_table(index)
-        parts = open_parts(index, chosen.fingerprint)
-        plan = make_plan(files, before, parts)
-        if plan.todo.num_rows:
+        before, skipped = old.open_table(index), dict(listing.unusable)
+        plan = make_plan(listing.files, before, open_parts(index, chosen.fingerprint))
+        if plan.todo:
             embedder = Embedder(chosen, library.resolve(), places, plan.known())
             threads = jobs or (available_cores() if ray is None else CLUSTER)
-            _embed(embedder, plan.files, index.resolve(), threads, progress, ray, remote)
-            parts = open_parts(index, chosen.fingerprint)
-            plan = make_plan(files, before, parts)
-        skipped = dict(sorted({**listing.unusable, **reasons(parts, plan.todo)}.items()))
+            skipped |= _embed(embedder, plan.todo, index.resolve(), threads, progress, ray, remote)
+            plan = make_plan(listing.files, before, open_parts(index, chosen.fingerprint))
         _check_complete(plan, skipped, library, index)
         manifest = replace(
             old,
             library=str(library.resolve()),
             fingerprint=chosen.fingerprint,
             corpus=chosen.corpus,
-            skipped=skipped,
+            skipped=dict(sorted(skipped.items())),
             others=dict(listing.others),
         )
         report = _published(index, manifest, old, plan)
@@ -146,8 +143,8 @@ def _embed(
     progress: Progress,
     ray: str | None,
     remote: Remote | None,
-) -> None:
-    """Embed files into parts, so that a killed build can go on."""
+) -> Reasons:
+    """Embed files into parts, so that a killed build can go on; return why some cannot be."""
     parts = index / PARTS
     make_folder(parts)
     embed = partial(embedder.embed_part, parts)
@@ -160,18 +157,21 @@ def _embed(
         closing(done),
     ):
         count = 0
-        for more in done:
+        skipped: Reasons = {}
+        for more, why in done:
             count += more
+            skipped |= why
             bar.update(more)
             if callable(progress):
                 progress(count, len(files))
     if remote:
         remote.pull_parts()
+    return skipped
 
 
 def _check_complete(plan: Plan, skipped: dict[str, str], library: Path, index: Path) -> None:
     """Refuse a plan that lacks a file without a reason, or that keeps none."""
-    lost = set(plan.todo.column("path").to_pylist()) - skipped.keys()
+    lost = {file.path for file in plan.todo} - skipped.keys()
     if lost:
         raise StorageError(
             f"{index} does not show what was written of {len(lost)} sounds, such as {min(lost)}: "

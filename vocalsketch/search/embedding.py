@@ -1,7 +1,6 @@
 """A library's files to parts of an index, in threads that each decode and embed their own."""
 
 import hashlib
-import json
 import math
 import secrets
 import socket
@@ -49,6 +48,9 @@ ROUNDS = 4  # that each thread takes at least, so that none is long alone at the
 MOST_PARTS = 20_000  # of a library, as a process may map some 65,000 files
 CLIPS_AT_ONCE = {"cpu": 8}  # embedded together: their work fits the processor's cache
 CLIPS_ON_ACCELERATOR = 64
+
+
+Reasons = dict[str, str]  # why files cannot be used, by path
 
 
 class Window(NamedTuple):
@@ -100,13 +102,6 @@ def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Win
         raise AudioError(f"{name}: nothing but silence.")
 
 
-class Embedded(NamedTuple):
-    """What became of some files: the rows of their windows, and why others have none, by path."""
-
-    rows: list[Row]
-    skipped: dict[str, str]
-
-
 class Embedder:
     """Decodes files and embeds their windows as recordings.
 
@@ -141,18 +136,22 @@ class Embedder:
         """Have all threads end after the file that they are at."""
         self._stopped = True
 
-    def embed_part(self, parts: Path | str, batch: Sequence[FoundFile]) -> int:
-        """Embed files into a part, in a folder or at an address; return how many there were."""
-        done, name = self.embed_files(batch), part_name(batch)
+    def embed_part(self, parts: Path | str, batch: Sequence[FoundFile]) -> tuple[int, Reasons]:
+        """Embed files into a part, in a folder or at an address.
+
+        Returns how many there were, and why some have no rows, by path.
+        """
+        rows, skipped = self.embed_files(batch)
+        name = part_name(batch)
         if isinstance(parts, Path):
-            write_part(parts / name, self.fingerprint, self.width, done)
+            write_part(parts / name, self.fingerprint, self.width, rows)
         else:
             with tempfile.TemporaryDirectory() as folder:
-                write_part(Path(folder, name), self.fingerprint, self.width, done)
+                write_part(Path(folder, name), self.fingerprint, self.width, rows)
                 send(Path(folder, name), f"{parts}/{name}")
-        return len(batch)
+        return len(batch), skipped
 
-    def embed_there(self, parts: Path | str, batch: Sequence[FoundFile]) -> int:
+    def embed_there(self, parts: Path | str, batch: Sequence[FoundFile]) -> tuple[int, Reasons]:
         """Embed files as ``embed_part`` on another machine, which may see no library.
 
         Raises:
@@ -165,8 +164,8 @@ class Embedder:
             )
         return self.embed_part(parts, batch)
 
-    def embed_files(self, files: Iterable[FoundFile]) -> Embedded:
-        """Embed files in the calling thread."""
+    def embed_files(self, files: Iterable[FoundFile]) -> tuple[list[Row], Reasons]:
+        """Return the rows of files' windows, and why other files have none, by path."""
         rows: dict[str, list[Row]] = {}
         skipped: dict[str, str] = {}
         waiting: list[tuple[Row, Floats]] = []
@@ -186,7 +185,7 @@ class Embedder:
                 skipped[file.path] = str(error).removeprefix(f"{self.library / file.path}: ")
         if waiting:
             self._embed(waiting)
-        return Embedded([row for of_file in rows.values() for row in of_file], skipped)
+        return [row for of_file in rows.values() for row in of_file], skipped
 
     def _read(self, file: FoundFile) -> Iterator[tuple[Row, Floats | None]]:
         """Yield rows of a file's windows, each with its clip, unless its embedding is known."""
@@ -234,12 +233,11 @@ def part_name(files: Sequence[FoundFile]) -> str:
     return f"part-{hashlib.sha256(said).hexdigest()[:16]}.arrow"
 
 
-def write_part(file: Path, fingerprint: str, width: int, embedded: Embedded) -> None:
-    """Write rows, and in the file's metadata what was skipped."""
-    metadata = {"fingerprint": fingerprint, "skipped": json.dumps(embedded.skipped)}
-    schema = schema_of(width, metadata)
-    rows = pa.Table.from_pylist(embedded.rows, schema.remove(schema.get_field_index(EMBEDDING)))
-    embeddings = np.array([row[EMBEDDING] for row in embedded.rows], np.float32)
+def write_part(file: Path, fingerprint: str, width: int, embedded: Sequence[Row]) -> None:
+    """Write rows as a segment that names its system."""
+    schema = schema_of(width, {"fingerprint": fingerprint})
+    rows = pa.Table.from_pylist(embedded, schema.remove(schema.get_field_index(EMBEDDING)))
+    embeddings = np.array([row[EMBEDDING] for row in embedded], np.float32)
     write_segment(file, schema, [with_embeddings(rows, embeddings.reshape(-1, width))])
 
 
@@ -254,9 +252,3 @@ def open_parts(index: Path, fingerprint: str) -> list[pa.Table]:
                 continue
         file.unlink()
     return parts
-
-
-def reasons(parts: Sequence[pa.Table], todo: pa.Table) -> dict[str, str]:
-    """Return why files that were to be embedded could not be."""
-    said = {k: v for part in parts for k, v in json.loads(part.schema.metadata[b"skipped"]).items()}
-    return {path: said[path] for path in todo.column("path").to_pylist() if path in said}

@@ -19,7 +19,7 @@ import vocalsketch
 from vocalsketch.domain import Kind, Side
 from vocalsketch.errors import CheckpointError, DatasetError, StorageError
 from vocalsketch.features.audio import ClipShape, clip_of
-from vocalsketch.search.library import list_library, make_plan, table_of
+from vocalsketch.search.library import list_library, make_plan
 from vocalsketch.search.query import Waveform
 from vocalsketch.search.segment import FILE, SYSTEM, Floats, Manifest, Part, Table
 from vocalsketch.spread.threads import available_cores
@@ -240,12 +240,12 @@ def check_index(folder: Path) -> Check:
     if bad:
         problems.append(f"{bad} windows have embeddings that are not finite: training diverged.")
     try:
-        files = table_of(list_library(index.library))
+        files = list_library(index.library).files
     except DatasetError as error:
         return Check([*problems, str(error)], [], [])
-    todo = make_plan(files, index.table).todo.column("path").to_pylist()
-    new = [path for path in todo if path not in index.manifest.skipped]
-    return Check(problems, new, sorted(set(index.paths()) - set(files.column("path").to_pylist())))
+    todo = make_plan(files, index.table).todo
+    new = [file.path for file in todo if file.path not in index.manifest.skipped]
+    return Check(problems, new, sorted(set(index.paths()) - {file.path for file in files}))
 
 
 class Ear:

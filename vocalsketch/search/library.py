@@ -41,11 +41,6 @@ def list_library(library: Path) -> Listing:
     return found
 
 
-def table_of(listing: Listing) -> pa.Table:
-    """Return the files as ``COLUMNS``."""
-    return pa.table(list(zip(*listing.files, strict=True)), schema=COLUMNS)
-
-
 def tags_of(path: str) -> list[str]:
     """Return the names of the folders around a sound, outermost first, in small letters.
 
@@ -69,12 +64,7 @@ class Plan:
     stored: Table  # the index's rows, then what unfinished builds left
     keep: Mask  # of every stored row, whether it holds
     gone: Mask  # of every row of the index, whether its file is gone or has changed
-    todo: pa.Table  # files to embed, as COLUMNS
-
-    @property
-    def files(self) -> list[FoundFile]:
-        """The files to embed."""
-        return [FoundFile(**each) for each in self.todo.to_pylist()]
+    todo: list[FoundFile]  # to embed
 
     def known(self) -> dict[str, list[Row]]:
         """Return the rows of gone files by what they held; of one file for each content.
@@ -102,13 +92,14 @@ def is_current(library: Path, index: Path) -> bool:
     return stored == set(list_library(library).files)
 
 
-def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> Plan:
+def make_plan(found: Sequence[FoundFile], index: Table, parts: Sequence[pa.Table] = ()) -> Plan:
     """Compare the library with what is stored.
 
     A file counts as unchanged when path, size and time of change are the stored ones; where
     several stored files are it, the first counts. ``parts`` are what unfinished builds left.
     """
     stored = Table([*index.segments, *parts], index.counting)
+    files = pa.table(list(zip(*found, strict=True)), schema=COLUMNS)
     first = stored.first_of_file
     beginnings = np.flatnonzero(first)
     heads = stored.rows.select(COLUMNS.names).filter(pa.array(first))
@@ -119,11 +110,11 @@ def make_plan(files: pa.Table, index: Table, parts: Sequence[pa.Table] = ()) -> 
     for name in ("size", "changed"):
         holds &= as_numpy(files.column(name))[place] == as_numpy(heads.column(name))
     kept = np.flatnonzero(holds)
-    found, chosen = np.unique(place[kept], return_index=True)
+    there, chosen = np.unique(place[kept], return_index=True)
     keep = np.zeros(len(beginnings), dtype=bool)
     keep[kept[chosen]] = True
-    missing = np.ones(files.num_rows, dtype=bool)
-    missing[found] = False
+    missing = np.ones(len(found), dtype=bool)
+    missing[there] = False
     file = np.cumsum(first) - 1  # of each row
     gone = (counts & ~holds)[file[: len(index.counting)]]
-    return Plan(stored, keep[file], gone, files.filter(pa.array(missing)))
+    return Plan(stored, keep[file], gone, list(compress(found, missing)))

@@ -8,8 +8,6 @@ for which sounddevice is needed, an extra; the file manager shows a file.
 
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -36,7 +34,6 @@ SILENCE = 1e-5  # of full scale (-100 dB)
 OFFSET = 0.01  # of the peak: a mean beyond it is no sound
 PEAK = 0.5  # of full scale, to which every query is brought
 RATE = 44_100  # hz, of a recording
-OPENING = 10.0  # seconds that a file manager is given
 LOG_LIKELIHOOD_OF_LACK = math.log(0.1)
 
 
@@ -216,23 +213,10 @@ def play(hit: "Hit") -> None:
 
 def reveal(file: Path) -> None:
     """Show a file in the file manager, selected where the manager can do that."""
-    if sys.platform == "darwin":
-        ways = [["open", "-R", str(file)]]
-    elif sys.platform == "win32":
-        ways = [["explorer", f"/select,{file}"]]
-    else:
-        manager = "org.freedesktop.FileManager1"
-        show = ["--dest", manager, "--object-path", "/org/freedesktop/FileManager1"]
-        show += ["--method", f"{manager}.ShowItems", f"['{file.absolute().as_uri()}']", ""]
-        ways = [["gdbus", "call", "--session", *show], ["xdg-open", str(file.parent)]]
-    for way in ways:
-        try:
-            done = subprocess.run(way, capture_output=True, timeout=OPENING, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0 or way[0] == "explorer":  # which says 1 in any case
-            return
-    raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
+    import click
+
+    if click.launch(str(file.absolute()), locate=True):
+        raise ConfigError(f"No file manager can show {file}: open its folder yourself.")
 
 
 def _sounddevice() -> ModuleType:

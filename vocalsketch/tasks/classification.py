@@ -100,24 +100,15 @@ class Confusion:
     @property
     def per_class(self) -> dict[str, float]:
         """Share of each class's clips that were classified rightly; classes without are absent."""
-        totals = self.counts.sum(axis=1)
-        return {
-            name: float(self.counts[index, index] / totals[index])
-            for index, name in enumerate(self.classes)
-            if totals[index]
-        }
+        right, totals = self.counts.diagonal().tolist(), self.counts.sum(axis=1).tolist()
+        each = zip(self.classes, right, totals, strict=True)
+        return {name: hits / clips for name, hits, clips in each if clips}
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values, as a result file holds them."""
-        return {
-            "clips": self.clips,
-            "accuracy": self.accuracy,
-            "chance": self.chance,
-            "p_value": self.p_value,
-            "per_class": self.per_class,
-            "classes": list(self.classes),
-            "confusion": self.counts.tolist(),
-        }
+        names = ("clips", "accuracy", "chance", "p_value", "per_class")
+        counted = {"classes": list(self.classes), "confusion": self.counts.tolist()}
+        return {name: getattr(self, name) for name in names} | counted
 
     def table(self, title: str) -> Table:
         """Return accuracy per class and overall, to be printed."""

@@ -94,9 +94,6 @@ class ContrastiveTask(RetrievalTask):
         start: A checkpoint, or saved system, whose weights a training begins with.
         imitation_front_end: Taken from the data.
         recording_front_end: Taken from the data.
-
-    Raises:
-        ConfigError: A value is out of range.
     """
 
     system: DualEncoder

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from vocalsketch.datamodules.batches import ClipBatch
 from vocalsketch.domain import SIDES
-from vocalsketch.errors import ConfigError
+from vocalsketch.errors import ConfigError, refuse_below
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.models.autoencoder import PATCH_FRAMES, PATCH_HOP, Activation
@@ -55,8 +55,7 @@ class ImisoundTask(RetrievalTask):
         imitation_front_end: FrontEnd | None = None,
         recording_front_end: FrontEnd | None = None,
     ) -> None:
-        if layer_epochs < 0:
-            raise ConfigError(f"layer_epochs is {layer_epochs}: give 0 or more.")
+        refuse_below(0, layer_epochs=layer_epochs)
         ends = imitation_front_end or CQT(), recording_front_end or CQT()
         front_ends = dict(zip(SIDES, ends, strict=True))
         super().__init__(
@@ -66,11 +65,7 @@ class ImisoundTask(RetrievalTask):
         self.optimizer = optimizer
 
     def on_fit_start(self) -> None:
-        """Check that the schedule comes to train the whole.
-
-        Raises:
-            ConfigError: It does not.
-        """
+        """Check that the schedule comes to train the whole."""
         layers, epochs = len(self.system.autoencoder.encoders), self.trainer.max_epochs or 0
         alone = self.layer_epochs * layers
         if 0 <= epochs <= alone and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it

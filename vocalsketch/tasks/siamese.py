@@ -223,11 +223,7 @@ class SiameseTask(RetrievalTask):
             stage.requires_grad_(False)
 
     def begin_training(self) -> None:
-        """Copy the pre-trained layers.
-
-        Raises:
-            CheckpointError: As ``transfer_layers``; and likewise ConfigError.
-        """
+        """Copy the pre-trained layers."""
         if self.transfer is None:
             return
         copied = transfer_layers(self.system, self.transfer)

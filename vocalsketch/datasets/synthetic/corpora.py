@@ -35,7 +35,7 @@ from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
 from vocalsketch.voice.listening import Frames
 from vocalsketch.voice.people import Articulation, Person, imitation, person, utter
 
-VERSION = 1  # of the bytes: raised whenever they change, so that an older cache is left aside
+VERSION = 1  # of the sounds: raised when their bytes change, so that an older cache is left aside
 PEOPLE = 12
 IMITATIONS = 10  # of each sound
 SPEAKERS = 6  # of each language
