@@ -32,15 +32,18 @@ def test_a_query_that_begins_at_once_is_kept_whole_and_so_is_one_not_to_be_trimm
 
 
 def test_what_is_heard_is_told() -> None:
-    start, end, note = heard_part(late(np.zeros(1), 2.0), RATE)
+    heard = heard_part(late(np.zeros(1), 2.0), RATE)
+    start, end = heard.start, heard.end
     assert start == pytest.approx(1.9, abs=0.02)
-    assert end == pytest.approx(2 + len(chirp(0)) / RATE)
-    assert note == f"Heard: {start:.2f} to {end:.2f} s of {end:.2f} s (silence was cut)."
+    assert end == heard.seconds == pytest.approx(2 + len(chirp(0)) / RATE)
+    assert heard.note == f"Heard: {start:.2f} to {end:.2f} s of {end:.2f} s (silence was cut)."
     assert heard_part(np.tile(chirp(0, 1.0), 9), RATE, seconds=4).note == (
         "Heard: 0.00 to 4.00 s of 9.00 s (nothing was cut: there is no silence at its ends; "
         "no more than 4 s are looked at)."
     )
-    assert "9.00 s (nothing was cut)" in heard_part(np.tile(chirp(0, 1.0), 9), RATE, trim=False)[2]
+    assert (
+        "9.00 s (nothing was cut)" in heard_part(np.tile(chirp(0, 1.0), 9), RATE, trim=False).note
+    )
 
 
 @pytest.mark.parametrize("level", [1e-3, 1.0, 30.0])

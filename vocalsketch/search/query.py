@@ -9,9 +9,10 @@ for which sounddevice is needed, an extra; the file manager shows a file.
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -45,11 +46,13 @@ def read_query(file: Path | str, start: float = 0.0) -> tuple[Waveform, int]:
     return read_audio(Path(file), seconds=LONGEST, offset=start)
 
 
-class HeardPart(NamedTuple):
-    """Which part of a query is listened to, and how that is told."""
+@dataclass(frozen=True)
+class HeardPart:
+    """Which part of a query of some seconds is listened to, and the same in words."""
 
-    start: float  # seconds
-    end: float  # seconds
+    seconds: float
+    start: float
+    end: float
     note: str
 
 
@@ -82,9 +85,8 @@ def heard_part(
     told = "silence was cut" if kept != whole else "nothing was cut"
     told += ": there is no silence at its ends" if trim and kept == whole else ""
     told += f"; no more than {seconds:g} s are looked at" if end < kept.stop / rate else ""
-    return HeardPart(
-        start, end, f"Heard: {start:.2f} to {end:.2f} s of {len(audio) / rate:.2f} s ({told})."
-    )
+    told = f"Heard: {start:.2f} to {end:.2f} s of {len(audio) / rate:.2f} s ({told})."
+    return HeardPart(len(audio) / rate, start, end, told)
 
 
 def _levelled(waveform: ArrayLike, rate: int) -> Waveform:

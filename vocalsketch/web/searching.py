@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit
-from vocalsketch.search.query import LONGEST, Waveform, aspect_weights
+from vocalsketch.search.query import LONGEST, HeardPart, Waveform, aspect_weights
 from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
 
@@ -65,20 +65,11 @@ class Found(BaseModel):
     file: str = Field(description="address of the file, below /api/")
 
 
-class Heard(BaseModel):
-    """Which part of the recording was listened to."""
-
-    seconds: float
-    start: float
-    end: float
-    note: str = Field(description="the same in words")
-
-
 class Results(BaseModel):
     """What a search came to."""
 
     hits: list[Found]
-    heard: Heard
+    heard: HeardPart
     sounds: int = Field(description="how many were ranked")
     missing: list[str] = Field([], description="indexes that could not be searched")
 
@@ -103,7 +94,7 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
     )
     return Results(
         hits=[found(hit, systems) for hit in hits],
-        heard=Heard(seconds=len(waveform) / rate, **searcher.heard_part(waveform, rate)._asdict()),
+        heard=searcher.heard_part(waveform, rate),
         sounds=sum({index.library: index.sounds for index in searcher.indexes}.values()),
         missing=list(searcher.missing),
     )

@@ -14,13 +14,9 @@ from vocalsketch.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-# of glibc's mallopt: arrays of that many bytes go back to the system when they are freed; of
-# smaller ones so many bytes are kept for later, in so many heaps
-ALLOCATION = {
-    -3: 4 * 2**20,
-    -1: 32 * 2**20,
-    -8: 2,
-}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX
+# of glibc's mallopt, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX: arrays of that many bytes
+# go back to the system when they are freed; of smaller ones so many are kept, in so many heaps
+ALLOCATION = {-3: 4 * 2**20, -1: 32 * 2**20, -8: 2}
 
 
 def allowed_hosts(host: str, given: Sequence[str]) -> list[str]:
