@@ -97,8 +97,8 @@ class Collection:
 
     def invitation(self) -> dict[str, str | int | float]:
         """Tell what taking part means: ``seconds`` are of a recording, at most."""
-        told = {"consent": self.consent, "sounds": len(self.sounds), "study": self.study}
-        return {**told, "seconds": self.limits.seconds}
+        count, seconds = len(self.sounds), self.limits.seconds
+        return {"consent": self.consent, "sounds": count, "seconds": seconds, "study": self.study}
 
     def join(self, agreed: Annotated[Literal[True], Body(embed=True)]) -> Progress:
         """Begin as a new participant, under a random number; sounds imitated least come first."""
