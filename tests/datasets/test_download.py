@@ -25,7 +25,7 @@ from vocalsketch.datasets.download import (
     download_file,
     download_voxforge,
 )
-from vocalsketch.datasets.voxforge import load_voxforge
+from vocalsketch.datasets.labelled import load_voxforge
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
 
 
@@ -277,7 +277,7 @@ def test_an_archive_published_truncated_is_refused_and_leaves_nothing(
     server: Server, tmp_path: Path
 ) -> None:
     published = publish(server, zipped(VOCALSKETCH)[:-500])
-    with pytest.raises(DatasetError, match=r"VocalSketch-v1\.0\.4\.zip is unsafe, damaged or cut short"):
+    with pytest.raises(DatasetError, match=r"v1\.0\.4\.zip is unsafe, damaged or cut short"):
         download(published, tmp_path / "set")
     assert list(tmp_path.iterdir()) == []
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import published_trees as trees
 import pytest
 
-from vocalsketch.datasets.labelled import load_urbansound8k
+from vocalsketch.datasets.labelled import load_urbansound8k, load_voxforge
 from vocalsketch.datasets.open import LAYOUTS, layout_of, open_corpus, take_inventory
-from vocalsketch.datasets.voxforge import load_voxforge
 from vocalsketch.errors import DatasetError
 
 Write = Callable[[Path], Path]
