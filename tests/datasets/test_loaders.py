@@ -97,8 +97,8 @@ def test_single_clips_are_recognised_and_read(tmp_path: Path, layout: str, write
         ("imitation_sets", "- VimSketch:"),
         ("imitation_sets", "- The Vocal Imitation Set:"),
         ("imitation_sets", "- QVIM-dev:"),
-        ("labelled", "UrbanSound8K is"),
-        ("voxforge", "VoxForge:"),
+        ("labelled", "- UrbanSound8K:"),
+        ("labelled", "- VoxForge:"),
     ],
 )
 def test_a_loader_says_whose_the_data_are_and_under_which_licence(

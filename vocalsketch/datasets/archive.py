@@ -52,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
 def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
     if not (member.isfile() or member.isdir()):
         raise tarfile.SpecialFileError(member)
-    return tarfile.data_filter(member, folder).replace(mode=None, deep=False)
+    return tarfile.data_filter(member, folder).replace(mode=None, deep=False)  # type: ignore[arg-type]
 
 
 def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
