@@ -92,7 +92,7 @@ def test_files_that_are_no_sounds_are_counted(
 def test_check_lists_every_broken_file_and_fails(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("check", root, "--jobs", 2) == 0
+    assert run("check", root) == 0
     assert "12 files decoded, 0 broken: corpus=folder" in capsys.readouterr().out
     (root / "imitations/a/1.wav").write_bytes(b"")
     whole = (root / "imitations/b/2.wav").read_bytes()
@@ -102,11 +102,6 @@ def test_check_lists_every_broken_file_and_fails(
     out = capsys.readouterr().out
     assert [line.split(":")[0] for line in out.splitlines()[:3]] == ["c.wav", "a/1.wav", "b/2.wav"]
     assert "12 files decoded, 3 broken" in out
-
-
-def test_check_refuses_no_jobs(root: Path) -> None:
-    with pytest.raises(VocalSketchError, match="--jobs is 0"):
-        run("check", root, "--jobs", 0)
 
 
 def test_check_reads_other_data_sets(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ def test_another_time_limit_or_sampler_makes_no_other_study(definition: Definiti
         ({"trial_minutes": float("inf")}, "trial_minutes is inf"),
         ({"seeds": True}, "seeds is True"),
         ({"overrides": [1]}, "overrides is [1]"),
-        ({"name": "a/b"}, "name is 'a/b': it names a folder"),
+        ({"name": "a/b"}, "name is 'a/b': String should match"),
         ({"storage": 3}, "storage is 3: Input should be a valid string"),
         ({"sampler": "grid"}, "sampler is 'grid': choose random"),
         ({"sampler": 3}, "sampler is '3': choose random"),

@@ -207,24 +207,20 @@ class RetrievalMedia(pl.Callback):
     ) -> None:
         queries = wandb.Table(columns=list(COLUMNS))
         examples = wandb.Table(columns=[*COLUMNS, *MEDIA])
-        for category in scores:
-            rows = _rows(category)
+        for each in scores:
+            names = np.array(each.candidates, dtype=object)
+            first = names[each.scores.argmax(axis=1)]
+            shown = zip(each.queries, names[each.targets], each.ranks, first, strict=True)
+            rows: list[Row] = [
+                (query, target, each.category, float(rank), len(names), best)
+                for query, target, rank, best in shown
+            ]
             for row in rows:
                 queries.add_data(*row)
-            order = np.argsort(category.ranks, kind="stable")
+            order = np.argsort(each.ranks, kind="stable")
             for query in dict.fromkeys([*order[: self.examples], *order[-self.examples :]]):
                 examples.add_data(*rows[query], *_media(data, rows[query]))
         tracker.experiment.log({"test/queries": queries, "test/examples": examples})
-
-
-def _rows(category: CategoryScores) -> list[Row]:
-    names = np.array(category.candidates, dtype=object)
-    first = names[category.scores.argmax(axis=1)]
-    shown = zip(category.queries, names[category.targets], category.ranks, first, strict=True)
-    return [
-        (query, target, category.category, float(rank), len(names), best)
-        for query, target, rank, best in shown
-    ]
 
 
 def _media(data: RetrievalDataModule, row: Row) -> Iterator[object]:

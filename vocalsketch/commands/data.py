@@ -93,12 +93,9 @@ def _check(arguments: argparse.Namespace) -> int:
     from vocalsketch.datasets.open import take_inventory
     from vocalsketch.datasets.records import Corpus
 
-    jobs = available_cores() if arguments.jobs is None else arguments.jobs
-    if jobs < 1:
-        raise ConfigError(f"--jobs is {jobs}: give 1 or more.")
     inventory = take_inventory(arguments.root)
     files = len(inventory.files)
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         complaints = pool.map(_complaint, (record for _, _, record in inventory.files))
         broken = [text for text in tqdm(complaints, "decoding", files, unit="file") if text]
     broken += inventory.damaged
@@ -217,7 +214,6 @@ DEMO: Options = {
         "make the corpus of imitations only, and print its folder and nothing else",
     )
 }
-CHECK: Options = {"--jobs": (int, "files at a time (default: all cores that may be used)")}
 SPLIT: Options = {
     "--out!": (Path, "the manifest to write (JSON)"),
     "--split HOW": (
@@ -256,7 +252,7 @@ IMPORT: Options = {
 ACTIONS = {
     "demo": Action("make the built-in data sets and print where they lie", _demo, DEMO),
     "info": Action("count what a data set holds, and what is missing", _info, ROOT),
-    "check": Action("decode every file and list what is broken", _check, {**ROOT, **CHECK}),
+    "check": Action("decode every file and list what is broken", _check, ROOT),
     "split": Action("divide a corpus and write the manifest", _split, {**ROOT, **SPLIT}),
     "download": Action("fetch a public data set, or published weights", _download, DOWNLOAD),
     "imitate": Action(

@@ -54,6 +54,7 @@ def _info(arguments: argparse.Namespace) -> int:
     index = Index.open(arguments.index)
     manifest = index.manifest
     size = sum(file.stat().st_size for file in arguments.index.rglob("*") if file.is_file())
+    tags = [f"{tag} ({count:,})" for tag, count in index.tags().most_common(SHOWN)]
     rows = {
         "library": index.library,
         "sounds": f"{index.sounds:,} ({index.windows:,} windows)",
@@ -62,7 +63,7 @@ def _info(arguments: argparse.Namespace) -> int:
         f"corpus={index.corpus or 'none'}",
         "stored": f"{len(manifest.segments)} segments, {size / 1e6:,.1f} MB",
         "skipped": f"{len(manifest.skipped):,} files that cannot be used",
-        "tags": _most_common(index.tags()),
+        "tags": ", ".join(tags) or "none",
     }
     for name, value in rows.items():
         print(f"{name:8}  {value}")
@@ -99,21 +100,14 @@ def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iter
     >>> list(skipped_lines(cut, {".txt": 2, ".pdf": 1}))
     ['skipped 2 .wav: truncated (such as a.wav)', 'no sounds, left out: 2 .txt, 1 .pdf']
     """
-    first: dict[tuple[str, str], str] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for path, reason in skipped.items():
-        key = suffix_of(path), reason.split(":")[0].rstrip(".")
-        first.setdefault(key, path)
-        counts[key] += 1
-    for key, count in counts.most_common():
+    keys = {
+        path: (suffix_of(path), said.split(":")[0].rstrip(".")) for path, said in skipped.items()
+    }
+    first = {key: path for path, key in reversed(keys.items())}
+    for key, count in Counter(keys.values()).most_common():
         yield f"skipped {count:,} {key[0]}: {key[1]} (such as {first[key]})"
     if others:
         yield counted(others)
-
-
-def _most_common(counts: Counter[str]) -> str:
-    common = [f"{tag} ({count:,})" for tag, count in counts.most_common(SHOWN)]
-    return ", ".join(common) or "none"
 
 
 INDEX: Options = {"index": (Path, "the index's folder")}

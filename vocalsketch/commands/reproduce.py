@@ -45,7 +45,6 @@ STUDY: Options = {
         ("error", "skip", "use"),
         "stop at unusable audio, go on without, or with what is there",
     ),
-    "--note": ([str], "a sentence for the report"),
     **RUNS,
 }
 TABLE_I = (
@@ -133,9 +132,9 @@ def _qvim(arguments: argparse.Namespace) -> int:
     rows = chosen(arguments.rows.split(","), QVIM, QVIM_GROUPS)
     networks = [row.key for row in rows if row.key in ("qvim_mn", "qbv_mn")]
     given = _weights(arguments, "weights")
-    arguments.note += [RANDOM_NOTE] if networks and not given else []
     arguments.split = "qvim"
-    return _study(arguments, rows, dict.fromkeys(networks, given), table="qvim")
+    notes = (RANDOM_NOTE,) if networks and not given else ()
+    return _study(arguments, rows, dict.fromkeys(networks, given), notes=notes, table="qvim")
 
 
 def _study(
@@ -144,6 +143,7 @@ def _study(
     changes: "Mapping[str, tuple[str, ...]]",
     *,
     fusion: bool = False,
+    notes: "Sequence[str]" = (),
     table: str = "table1",
 ) -> int:
     """Run rows, seed by seed, and write the report."""
@@ -159,7 +159,7 @@ def _study(
     data = (root, arguments.split, arguments.on_bad_audio, getattr(arguments, "test_root", None))
     plan = Plan.prepare(out, arguments.conf, *data, quick=arguments.quick, changes=changes)
     jobs = plan.jobs(rows, arguments.seeds)
-    notes = (*arguments.note, *((QUICK_NOTE,) if arguments.quick else ()))
+    notes = (*notes, *((QUICK_NOTE,) if arguments.quick else ()))
     runs = {job.name: job.fingerprint for job in jobs}
     record = Record(runs, fusion, notes, rows_to_add(arguments.add, plan.split), table)
     busy = f"Another `vocalsketch reproduce` runs in {out}: wait for it, or choose another --out."
@@ -214,9 +214,9 @@ def _fuse(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import results_dict, results_table, write_results
     from vocalsketch.retrieval.scores import fuse
 
-    runs = [run / "scores_test.npz" if run.is_dir() else run for run in arguments.runs]
+    runs = arguments.runs
     if len({run.resolve() for run in runs}) < max(2, len(runs)):
-        named = ", ".join(map(str, arguments.runs))
+        named = ", ".join(map(str, runs))
         raise ConfigError(f"A fusion is of two or more different runs: {named} is not.")
     fused = fuse([scores_of(run) for run in runs])
     results = results_dict(fused)

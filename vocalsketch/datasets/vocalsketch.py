@@ -32,7 +32,6 @@ FIRST_SET = ("vocal_imitations.csv", "vocal_imitations")
 # The second table's name is misspelt in VocalSketch v1.1.
 SECOND_SET = ("vocal_imitaitons_set2.csv", "vocal_imitations_set2")
 
-_CATEGORY_OF_SUBSET = {"everyday sounds": EVERYDAY}
 _COLUMNS = ("filename", "stimulus_type", "sound_recording")
 
 
@@ -78,8 +77,8 @@ def _read_sounds(tree: Tree) -> dict[str, str]:
     table = tree.place("sound_recordings.csv")
     absent: dict[str, str] = {}
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
-        name, subset = composed(row["filename"]), row["audio_concept_subset"].lower()
-        category = _CATEGORY_OF_SUBSET.get(subset, subset)
+        name = composed(row["filename"])
+        category = row["audio_concept_subset"].lower().removesuffix(" sounds")
         path = tree.find(f"sound_recordings/{name}")
         name = composed(path.name) if path else name
         if name in tree.sounds or name in absent:

@@ -175,11 +175,9 @@ def _evaluate(cli: ExperimentCLI, command: str) -> None:
 
 
 def _run_stage(cli: ExperimentCLI, stage: str, checkpoint: Path | None) -> None:
-    options = {"ckpt_path": checkpoint, "weights_only": True, "datamodule": cli.datamodule}
-    if stage == "predict":
-        cli.trainer.predict(cli.model, return_predictions=False, **options)
-    else:
-        getattr(cli.trainer, stage)(cli.model, verbose=False, **options)
+    options = {"return_predictions": False} if stage == "predict" else {"verbose": False}
+    given = {"ckpt_path": checkpoint, "weights_only": True, "datamodule": cli.datamodule}
+    getattr(cli.trainer, stage)(cli.model, **given, **options)
 
 
 def _best(trainer: pl.Trainer) -> Path | None:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -54,10 +53,6 @@ class AudibleMel(MelFrontEnd):
     def shape(self) -> tuple[int, int]:
         """(bands, frames)."""
         return self.bands, self.samples // self.hop_length
-
-    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
-        """Return a sound whose standardised features come close."""
-        return self.sound_of(features, self.top_db, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0 and ``top_db``, (clips, bands, frames)."""

@@ -122,8 +122,11 @@ class MelFrontEnd(FrontEnd):
         filters = self.constant("triangles", lambda: self.filters().T, padded)
         return (self.power(padded, count) @ filters).transpose(1, 2)
 
-    def sound_of(self, features: Tensor, top_db: float, seed: int) -> NDArray[np.float32]:
+    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32] | None:
         """Return a sound whose standardised dB come close; phases are sought from the seed's."""
+        top_db: float | None = getattr(self, "top_db", None)
+        if top_db is None:
+            return None
         from vocalsketch.features.inversion import from_mel, magnitudes
 
         heard, hop = magnitudes(features, top_db), round(self.hop)
@@ -176,10 +179,6 @@ class LogMel(MelFrontEnd):
     def hop(self) -> float:
         """Samples from one frame to the next: windows do not overlap."""
         return self.window
-
-    def inverted(self, features: Tensor, seed: int = 0) -> NDArray[np.float32]:
-        """Return a sound whose features come close."""
-        return self.sound_of(features, self.top_db, seed)
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return dB between 0, the clip's maximum, and -``top_db``: (clips, bands, frames)."""

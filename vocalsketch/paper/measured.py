@@ -214,21 +214,11 @@ def _line(measured: Measured, row: Row, category: str) -> dict[str, object]:
     none = Sample(math.nan, math.nan, 0)
     here = measured.sample(row.key, category) or none
     paper = printed_sample(row.key, category) or none
-    return {
-        "corpus": measured.reference.corpus,
-        "row": row.key,
-        "block": row.block,
-        "label": row.label,
-        "category": category,
-        "mean": here.mean,
-        "std": here.std,
-        "seeds": here.count,
-        "best": False,
-        "paper_mean": paper.mean,
-        "paper_std": paper.std,
-        "difference": here.mean - paper.mean,
-        "chance": measured.chance[category],
-    }
+    place = {"row": row.key, "block": row.block, "label": row.label, "category": category}
+    found = {"mean": here.mean, "std": here.std, "seeds": here.count, "best": False}
+    printed = {"paper_mean": paper.mean, "paper_std": paper.std}
+    beside = {"difference": here.mean - paper.mean, "chance": measured.chance[category]}
+    return {"corpus": measured.reference.corpus, **place, **found, **printed, **beside}
 
 
 def _text(line: dict[str, float]) -> str:

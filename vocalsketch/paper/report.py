@@ -87,21 +87,17 @@ def p_value(p: float) -> str:
 
 def warnings(measured: Measured) -> tuple[str, ...]:
     """Return what a reader must know before the figures."""
+    sizes = ", ".join(f"{category} {size}" for category, size in measured.sizes.items())
+    first = (
+        f"Candidates per category: {sizes}. The paper ranks among {', '.join(map(str, CANDIDATES))}"
+        ", of other sounds: its figures are not directly comparable with these."
+    )
     if measured.reference.corpus == "demo":
         first = (
             "The demo corpus is synthetic: these figures show that the program works. They are "
             "not comparable with the paper's, which stand here for orientation only."
         )
-        return (first, *measured.notes)
-    if measured.comparable:
-        return measured.notes
-    sizes = ", ".join(f"{category} {size}" for category, size in measured.sizes.items())
-    paper = ", ".join(map(str, CANDIDATES))
-    first = (
-        f"Candidates per category: {sizes}. The paper ranks among {paper}, of other sounds: "
-        "its figures are not directly comparable with these."
-    )
-    return (first, *measured.notes)
+    return measured.notes if measured.comparable else (first, *measured.notes)
 
 
 def _content(measured: Measured, lines: DataFrame, tests: DataFrame) -> dict[str, Any]:

@@ -75,17 +75,11 @@ def _seeded(sampler: Options) -> Options:
     return sampler
 
 
-def _name(given: str) -> str:
-    if "/" in given or given.startswith("."):
-        raise ValueError("it names a folder, so leave out / and a dot in front")
-    return given
-
-
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", validate_default=True))
 class Definition:
     """A study's definition in plain values, as a study file gives it and the storage keeps it."""
 
-    name: Annotated[str, AfterValidator(_name)]  # the study's name, and its folder's
+    name: Annotated[str, Field(pattern=r"^[^./][^/]*$")]  # the study's, and its folder's
     config: Tree  # the base config with the study's overrides
     space: Space  # the search space
     # the metric that is searched by

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial
 
 from vocalsketch.callbacks import WandbTracker
 from vocalsketch.datamodules import RetrievalDataModule
-from vocalsketch.datasets.records import Corpus
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.config import Tree, assigned, remedy, values_of, write_tree
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
@@ -25,7 +24,7 @@ from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, tra
 from vocalsketch.jobs.pool import End, Pool, Watcher, complete
 from vocalsketch.sweep.definition import Definition, StudyError, open_study
 from vocalsketch.sweep.report import MACRO, export, summarise
-from vocalsketch.sweep.space import Choices, Parameter
+from vocalsketch.sweep.space import Choices
 from vocalsketch.sweep.storage import patiently
 from vocalsketch.sweep.trials import Tally, first_attempt, retry_running, take_tally, workers_of
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
@@ -47,17 +46,13 @@ def checked(definition: Definition, *, prepare: bool = True) -> Definition:
             trials do not log the objective, or their seeds would draw other splits.
         DatasetError: The corpus cannot be read.
     """
-    try:
-        cli = _parsed(definition.config)
-    except ConfigError as error:
-        raise ConfigError(f"The base config does not validate: {error}") from error
+    cli = _parsed(definition.config)
     keys = _keys(cli)
-    for key, choice in _classes(definition.space):
-        if key in keys:
-            try:
-                keys |= _keys(_parsed(assigned(definition.config, {key: choice})))
-            except ConfigError as error:
-                raise ConfigError(f"{key}: {choice} does not validate: {error}") from error
+    for each in definition.space.values():
+        choices = each.choices if isinstance(each, Choices) else []
+        for choice in choices if each.key.endswith("class_path") and each.key in keys else []:
+            tree = assigned(definition.config, {each.key: choice})
+            keys |= _keys(_parsed(tree, f"{each.key}: {choice}"))
     for name, parameter in definition.space.items():
         if parameter.key not in keys:
             raise ConfigError(
@@ -107,19 +102,6 @@ def check_one_split(definition: Definition, seeds: range) -> None:
         )
 
 
-def corpus_of(definition: Definition) -> Corpus:
-    """Return the corpus of a study."""
-    corpus: Corpus = _parsed(definition.config).datamodule.corpus
-    return corpus
-
-
-def _classes(space: Mapping[str, Parameter]) -> Iterator[tuple[str, Any]]:
-    """Yield each searched ``class_path`` key with each of the classes that it may name."""
-    for each in space.values():
-        if each.key.endswith("class_path") and isinstance(each, Choices):
-            yield from ((each.key, choice) for choice in each.choices)
-
-
 def _keys(cli: ExperimentCLI) -> set[str]:
     plain = cli.config.clone()
     for value in LINKS:
@@ -128,11 +110,14 @@ def _keys(cli: ExperimentCLI) -> set[str]:
     return {key for key, _ in values_of(yaml.safe_load(text))}
 
 
-def _parsed(tree: Tree) -> ExperimentCLI:
+def _parsed(tree: Tree, what: str = "The base config") -> ExperimentCLI:
     with tempfile.TemporaryDirectory() as folder, without_noise():
         config = Path(folder) / "base.yaml"
         write_text(config, write_tree(tree))
-        return ExperimentCLI("fit", ["--config", str(config), "--run_dir", folder])
+        try:
+            return ExperimentCLI("fit", ["--config", str(config), "--run_dir", folder])
+        except ConfigError as error:
+            raise ConfigError(f"{what} does not validate: {error}") from error
 
 
 def run_study(definition: Definition, total: int, slots: Sequence[Slot]) -> tuple[Tally, bool]:
@@ -261,7 +246,10 @@ def retrain(
     write_text(config, export(definition, trial))
     resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
     resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
-    corpus, split = corpus_fingerprint(corpus_of(definition)), definition.split
+    corpus, split = (
+        corpus_fingerprint(_parsed(definition.config).datamodule.corpus),
+        definition.split,
+    )
     jobs = [
         training(
             f"{definition.name}/seed{seed}",
