@@ -178,8 +178,3 @@ def test_no_query_is_refused():
 def test_misfits_are_refused(scores, targets, message):
     with pytest.raises(ValueError, match=message):
         mid_ranks(scores, targets)
-
-
-def test_chance_needs_a_candidate():
-    with pytest.raises(ValueError, match="at least one candidate, got 0"):
-        chance_mrr(0)

@@ -119,7 +119,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"queries": ("a",)}, r"need scores \(1, 3\)"),
+        ({"queries": ("a",)}, "1 queries of 3 candidates"),
         ({"targets": np.array([0])}, r"got \(2, 3\) and \(1,\)"),
         ({"targets": np.array([0, 3])}, "target 3 is not among 3 candidates"),
         ({"candidates": ("a", "a", "b")}, "a candidate is listed twice"),

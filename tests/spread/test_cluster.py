@@ -199,5 +199,5 @@ def test_a_machine_that_sees_no_library_does_not_call_its_files_unusable(
     embedder = pickle.loads(pickle.dumps(Embedder(system, library)))
     library.rename(tmp_path / "unmounted")
     with pytest.raises(DatasetError, match="has to lie at the same path on all machines"):
-        embedder.embed_there(tmp_path / "parts", [FoundFile("kind 0/0.wav", 1, 1)])
+        embedder.embed_part(tmp_path / "parts", [FoundFile("kind 0/0.wav", 1, 1)], far=True)
     assert not (tmp_path / "parts").exists()

@@ -78,28 +78,22 @@ def with_precision(model: onnx.ModelProto, precision: Precision, system: System)
     nodes = []
     for weight in [each for each in graph.initializer if each.name in trained]:
         graph.initializer.remove(weight)
-        stored, node = _stored(numpy_helper.to_array(weight), weight.name, precision)
+        values, name = numpy_helper.to_array(weight), weight.name
+        kept, scale = f"{name}_{precision}", f"{name}_scale"
+        if precision == "float16":
+            stored = [numpy_helper.from_array(values.astype(np.float16), kept)]
+            nodes.append(helper.make_node("Cast", [kept], [name], to=onnx.TensorProto.FLOAT))
+        else:
+            largest = np.abs(values).reshape(len(values), -1).max(1)
+            scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+            whole = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
+            stored = [numpy_helper.from_array(*each) for each in ((whole, kept), (scales, scale))]
+            nodes.append(helper.make_node("DequantizeLinear", [kept, scale], [name], axis=0))
         graph.initializer.extend(stored)
-        nodes.append(node)
     later = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *later])
     return reduced
-
-
-def _stored(
-    values: np.ndarray[Any, Any], name: str, precision: Precision
-) -> tuple[list[onnx.TensorProto], onnx.NodeProto]:
-    """Return initializers, and the node that makes float32 of them."""
-    kept, scale = f"{name}_{precision}", f"{name}_scale"
-    if precision == "float16":
-        node = helper.make_node("Cast", [kept], [name], to=onnx.TensorProto.FLOAT)
-        return [numpy_helper.from_array(values.astype(np.float16), kept)], node
-    largest = np.abs(values).reshape(len(values), -1).max(1)
-    scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    whole = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
-    node = helper.make_node("DequantizeLinear", [kept, scale], [name], axis=0)
-    return [numpy_helper.from_array(whole, kept), numpy_helper.from_array(scales, scale)], node
 
 
 def _graph(module: nn.Module, inputs: Mapping[str, Tensor], output: str) -> onnx.ModelProto:

@@ -85,8 +85,6 @@ def chance_mrr(candidates: int) -> float:
     >>> round(chance_mrr(20), 3), round(chance_mrr(60), 3)
     (0.18, 0.078)
     """
-    if candidates < 1:
-        raise ValueError(f"chance needs at least one candidate, got {candidates}")
     return float(np.mean(1.0 / np.arange(1, candidates + 1)))
 
 

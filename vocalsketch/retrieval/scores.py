@@ -35,19 +35,15 @@ class CategoryScores:
     classes: tuple[tuple[str, ...], ...] = ()  # of each candidate; empty where none is known
 
     def __post_init__(self) -> None:
-        expected = (len(self.queries), len(self.candidates))
-        if self.scores.shape != expected:
+        queries, sounds, classes = map(len, (self.queries, self.candidates, self.classes))
+        if self.scores.shape != (queries, sounds) or classes not in (0, sounds):
             raise ValueError(
-                f"{self.category}: {expected[0]} queries and {expected[1]} candidates need scores "
-                f"{expected}, got {self.scores.shape}"
+                f"{self.category}: {queries} queries of {sounds} candidates need other scores or "
+                f"classes than {self.scores.shape} and {classes}"
             )
         check_targets(self.scores, self.targets)
-        if len(set(self.candidates)) != len(self.candidates):
+        if len(set(self.candidates)) != sounds:
             raise ValueError(f"{self.category}: a candidate is listed twice")
-        if len(self.classes) not in (0, expected[1]):
-            raise ValueError(
-                f"{self.category}: {len(self.classes)} classes of {expected[1]} sounds"
-            )
 
     @property
     def relevant(self) -> NDArray[np.bool_]:

@@ -24,8 +24,6 @@ class Sample:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Sample":
         """Summarise at least one value."""
-        if not values:
-            raise ValueError("a sample needs at least one value")
         std = statistics.stdev(values) if len(values) > 1 else math.nan
         return cls(statistics.fmean(values), std, len(values))
 

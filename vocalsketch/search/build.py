@@ -147,9 +147,8 @@ def _embed(
     """Embed files into parts, so that a killed build can go on; return why some cannot be."""
     parts = index / PARTS
     make_folder(parts)
-    embed = partial(embedder.embed_part, parts)
-    if ray is not None:
-        embed = partial(embedder.embed_there, f"{remote.address}/{PARTS}" if remote else parts)
+    place = f"{remote.address}/{PARTS}" if remote and ray is not None else parts
+    embed = partial(embedder.embed_part, place, far=ray is not None)
     shared = None if remote else parts
     done = spread(embed, batches_of(files, jobs), jobs, ray=ray, shared=shared, stop=embedder.stop)
     with (

@@ -136,33 +136,28 @@ class Embedder:
         """Have all threads end after the file that they are at."""
         self._stopped = True
 
-    def embed_part(self, parts: Path | str, batch: Sequence[FoundFile]) -> tuple[int, Reasons]:
+    def embed_part(
+        self, parts: Path | str, batch: Sequence[FoundFile], *, far: bool = False
+    ) -> tuple[int, Reasons]:
         """Embed files into a part, in a folder or at an address.
 
         Returns how many there were, and why some have no rows, by path.
-        """
-        rows, skipped = self.embed_files(batch)
-        name = part_name(batch)
-        if isinstance(parts, Path):
-            write_part(parts / name, self.fingerprint, self.width, rows)
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                write_part(Path(folder, name), self.fingerprint, self.width, rows)
-                send(Path(folder, name), f"{parts}/{name}")
-        return len(batch), skipped
-
-    def embed_there(self, parts: Path | str, batch: Sequence[FoundFile]) -> tuple[int, Reasons]:
-        """Embed files as ``embed_part`` on another machine, which may see no library.
 
         Raises:
-            DatasetError: It sees none of the files.
+            DatasetError: This is a ``far`` machine, and sees none of the files.
         """
-        if not any((self.library / file.path).exists() for file in batch):
+        if far and not any((self.library / file.path).exists() for file in batch):
             raise DatasetError(
                 f"{socket.gethostname()} sees no {self.library / batch[0].path}: the library has "
                 "to lie at the same path on all machines."
             )
-        return self.embed_part(parts, batch)
+        rows, skipped = self.embed_files(batch)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder if isinstance(parts, str) else parts, part_name(batch))
+            write_part(file, self.fingerprint, self.width, rows)
+            if isinstance(parts, str):
+                send(file, f"{parts}/{file.name}")
+        return len(batch), skipped
 
     def embed_files(self, files: Iterable[FoundFile]) -> tuple[list[Row], Reasons]:
         """Return the rows of files' windows, and why other files have none, by path."""

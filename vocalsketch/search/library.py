@@ -14,17 +14,11 @@ import pyarrow.compute as pc
 from vocalsketch.datasets.discovery import FoundFile, Listing, counted, list_audio
 from vocalsketch.errors import DatasetError
 from vocalsketch.files import cache_folder
-from vocalsketch.search.segment import EMBEDDING, Manifest, Mask, Table, as_numpy
+from vocalsketch.search.segment import EMBEDDING, Manifest, Mask, Table, as_numpy, schema_of
 
 Row = dict[str, Any]  # of a segment
 
-COLUMNS = pa.schema(
-    [
-        pa.field("path", pa.string(), False),  # within the library, its parts joined by /
-        pa.field("size", pa.int64(), False),  # bytes
-        pa.field("changed", pa.int64(), False),  # time of the last change, nanoseconds since 1970
-    ]
-)
+COLUMNS = pa.schema([schema_of(1, {}).field(name) for name in FoundFile._fields])
 
 
 def list_library(library: Path) -> Listing:

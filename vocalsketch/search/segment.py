@@ -6,10 +6,10 @@ A segment is an Arrow file with a row for each window of each sound.
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -194,6 +194,7 @@ class Part:
             return cls(file.name, rows, content_id(stream))
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if Path(self.file).name != self.file:  # an index from elsewhere writes nowhere else
             raise ValueError(f"a segment is {self.file!r}")
 
@@ -217,6 +218,11 @@ class Manifest:
     built: str = ""  # when, ISO 8601
     skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
     others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        if not all(isinstance(edge, int) for edge in self.removed):
+            raise TypeError("removed holds what is no row")
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -275,3 +281,11 @@ def runs_of(mask: Mask) -> list[int]:
     """
     edges: list[int] = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
     return edges
+
+
+def _check_types(values: Any) -> None:
+    """Refuse a dataclass's values that are not of its types."""
+    for each in fields(values):
+        value = getattr(values, each.name)
+        if not isinstance(value, get_origin(each.type) or each.type):  # type: ignore[arg-type]
+            raise TypeError(f"{each.name} is {value!r}")
