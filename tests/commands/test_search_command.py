@@ -131,7 +131,7 @@ def test_a_library_is_searched_without_ceremony(
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 7
     assert "skipped 1 .wav: not audio" in said.err
-    assert "6 sounds: 6 new, 0 removed, 1 skipped; the index is kept in" in said.err
+    assert "6 new, 0 unchanged, 0 removed, 1 skipped; version 1 of" in said.err
     assert "embedding" in said.err
     assert run(sung, "--library", library) == 0
     again = capsys.readouterr()

@@ -113,7 +113,7 @@ def test_prune_failed_says_what_it_did(searched: str, capsys: pytest.CaptureFixt
     ("arguments", "message"),
     [
         (("run", "--trials", "0"), "--trials is 0"),
-        (("run", "--trials", "2", "--workers", "none"), "--workers is 'none'"),
+        (("run", "--trials", "2", "--workers", "0"), "jobs at a time is 0"),
         (("run", "--trials", "2", "--set", "max_epochs"), "--set is 'max_epochs': give KEY=VALUE"),
         (("run", "--trials", "2", "--set", "modle.x=1"), "does not validate: No config key"),
         (("run", "--trials", "2", "--storage", "ftp://x"), "storage is 'ftp://x'"),

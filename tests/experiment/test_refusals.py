@@ -88,7 +88,8 @@ class Deadly(Unsendable):
         return number
 
 
-def test_a_worker_that_dies_ends_the_run() -> None:
+def test_a_worker_that_dies_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "PATIENCE", 10)  # where no signal tells of its death
     data = Deadly()
     module = batches_module.ClipDataModule(workers=1)
     batches = module.loader(data.__getitem__, lambda **_: range(len(data)))

@@ -4,9 +4,13 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import RAY, Action, Options
 from vocalsketch.datasets.discovery import counted, suffix_of
+
+if TYPE_CHECKING:
+    from vocalsketch.search.build import BuildReport
 
 SHOWN = 10
 
@@ -23,13 +27,7 @@ def _build(arguments: argparse.Namespace) -> int:
         devices=arguments.devices,
         ray=arguments.ray,
     )
-    for line in skipped_lines(report.skipped, report.others):
-        print(line)
-    print(
-        f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
-        f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
-        f"{len(report.skipped):,} skipped; version {report.version} of {arguments.index}"
-    )
+    print(*report_lines(report, arguments.index), sep="\n")
     return 0
 
 
@@ -91,6 +89,16 @@ def _check(arguments: argparse.Namespace) -> int:
     if not found.problems:
         print(f"{arguments.index} is whole.")
     return 1 if found.problems else 0
+
+
+def report_lines(report: "BuildReport", index: Path | str) -> Iterator[str]:
+    """Yield what a build came to, line by line."""
+    yield from skipped_lines(report.skipped, report.others)
+    yield (
+        f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
+        f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
+        f"{len(report.skipped):,} skipped; version {report.version} of {index}"
+    )
 
 
 def skipped_lines(skipped: Mapping[str, str], others: Mapping[str, int]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
-from vocalsketch.commands.index import skipped_lines
+from vocalsketch.commands.index import report_lines
 from vocalsketch.errors import ConfigError, StorageError, refuse_below
 
 if TYPE_CHECKING:
@@ -135,13 +135,7 @@ def _up_to_date(library: Path, system: str | None) -> Path:
         print(f"{error} The version before is searched.", file=sys.stderr)
         return index
     if report.embedded or report.removed:
-        for line in skipped_lines(report.skipped, report.others):
-            print(line, file=sys.stderr)
-        print(
-            f"{report.sounds:,} sounds: {report.embedded:,} new, {report.removed:,} removed, "
-            f"{len(report.skipped):,} skipped; the index is kept in {index}",
-            file=sys.stderr,
-        )
+        print(*report_lines(report, index), sep="\n", file=sys.stderr)
     return index
 
 

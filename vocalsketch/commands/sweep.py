@@ -13,17 +13,17 @@ from vocalsketch.errors import ConfigError, refuse_below
 if TYPE_CHECKING:
     from optuna import Study
 
-    from vocalsketch.jobs.job import Slot
     from vocalsketch.sweep.definition import Definition
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from vocalsketch.jobs.job import choose_slots
     from vocalsketch.sweep.run import run_study
     from vocalsketch.sweep.storage import shown
 
     refuse_below(1, **{"--trials": arguments.trials})
     definition = _definition(arguments, _settings(arguments.set))
-    slots = _slots(arguments)
+    slots = choose_slots(arguments.devices, arguments.workers, arguments.cores_per_worker)
     print(
         f"study {definition.name} in {shown(definition.url)}; {len(slots)} worker(s), who write to "
         f"{definition.folder / 'workers'}"
@@ -37,17 +37,6 @@ def _run(arguments: argparse.Namespace) -> int:
         )
         raise KeyboardInterrupt
     return _print_best(*_load(arguments))
-
-
-def _slots(arguments: argparse.Namespace) -> list["Slot"]:
-    """Return where workers run: one per GPU, else one per --cores-per-worker cores."""
-    from vocalsketch.jobs.job import choose_slots
-
-    workers = arguments.workers
-    if workers != "auto" and not (workers.isdecimal() and int(workers) > 0):
-        raise ConfigError(f"--workers is {workers!r}: give auto, or 1 or more.")
-    count = None if workers == "auto" else int(workers)
-    return choose_slots(arguments.devices, count, arguments.cores_per_worker)
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -167,7 +156,7 @@ COMMON: Options = {
 }
 RUN: Options = {
     "--trials!": (int, "how many are to finish, over all machines and restarts"),
-    "--workers": ("auto", "processes, or auto: one per GPU, else one per --cores-per-worker"),
+    "--workers": (int, "processes (default: one per GPU, else one per --cores-per-worker)"),
     "--cores-per-worker N": (int, "CPU threads of a worker"),
     "--set KEY=VALUE": ([str], "set a config key of every trial, such as trainer.max_epochs=5"),
     **DEVICES,

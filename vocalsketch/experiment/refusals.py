@@ -2,15 +2,14 @@
 
 import logging
 import re
+import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from vocalsketch.datamodules import ClassificationDataModule
 from vocalsketch.errors import ConfigError
 
 NOISE = (
@@ -76,24 +75,20 @@ def refusals_explained() -> Iterator[None]:
 
 def is_raised_by(error: BaseException, packages: tuple[str, ...]) -> bool:
     """Return whether a package raised an error itself, rather than what it had called."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
-    return f"{module}.".startswith(packages)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return f"{frame.f_globals.get('__name__', '')}.".startswith(packages)
 
 
-def check_fit(settings: Any, data: pl.LightningDataModule, test: bool) -> None:
+def check_fit(settings: Any, stages: Sequence[str]) -> None:
     """Refuse what Lightning would notice after an epoch, or not at all.
 
-    ``settings`` are the config's ``trainer``; ``test`` is whether the test half is ranked at last.
+    ``settings`` are the config's ``trainer``; ``stages`` are what follows, ``val`` or ``test``.
 
     Raises:
         ConfigError: A setting leaves nothing to train, to validate or to rank.
     """
-    validates = not (isinstance(data, ClassificationDataModule) and not data.validates)
-    for part, used in (("train", True), ("val", validates), ("test", test)):
-        if used and getattr(settings, f"limit_{part}_batches") == 0:
+    for part in ("train", *stages):
+        if getattr(settings, f"limit_{part}_batches") == 0:
             raise ConfigError(
                 f"trainer.limit_{part}_batches is 0, which leaves nothing to "
                 f"{'train on' if part == 'train' else 'rank'}: give a share above 0, a number of "

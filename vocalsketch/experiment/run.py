@@ -97,8 +97,11 @@ def run_experiment(
 def _fit(cli: ExperimentCLI) -> None:
     """Train, then evaluate with the best checkpoint."""
     once = bool(cli.config.trainer.fast_dev_run)  # which leaves the folder as it is
+    data = cli.datamodule
+    validates = not isinstance(data, ClassificationDataModule) or data.validates
+    stages = ["val"] * validates + ["test"] * cli.config.test_after_fit
     if not once:
-        check_fit(cli.config.trainer, cli.datamodule, cli.config.test_after_fit)
+        check_fit(cli.config.trainer, stages)
     asked = cli.config.ckpt_path
     fresh = once and asked is None
     resumed = None if fresh else checkpoint_to_go_on_from(cli.folder, asked, cli.trainer)
@@ -117,10 +120,9 @@ def _fit(cli: ExperimentCLI) -> None:
             tracker.add_file(cli.folder.split, "split", f"{cli.name}-split")
         if best and tracker.upload_checkpoint:
             tracker.add_file(best, "model", f"{cli.name}-best")
-    metrics, data = dict(cli.trainer.callback_metrics), cli.datamodule
-    validates = not isinstance(data, ClassificationDataModule) or data.validates
-    for stage in ["validate"] * validates + ["test"] * cli.config.test_after_fit:
-        _run_stage(cli, stage, best)
+    metrics = dict(cli.trainer.callback_metrics)
+    for stage in stages:
+        _run_stage(cli, "validate" if stage == "val" else stage, best)
         metrics.update(cli.trainer.callback_metrics)
     cli.trainer.callback_metrics.update(metrics)
 

@@ -79,11 +79,16 @@ class TowerGeometry:
                     f"Stage {number} has filters {stage.filters}, kernel {stage.kernel}, pool "
                     f"{stage.pool}: each must be at least 1."
                 )
-            _check_fit(number, "kernel", stage.kernel, (bins, frames))
-            bins, frames = bins - stage.kernel[0] + 1, frames - stage.kernel[1] + 1
-            if stage.pool is not None:
-                _check_fit(number, "pool", stage.pool, (bins, frames))
-                bins, frames = bins // stage.pool[0], frames // stage.pool[1]
+            for what, (high, long) in (("kernel", stage.kernel), ("pool", stage.pool or (1, 1))):
+                if high > bins or long > frames:
+                    raise ConfigError(
+                        f"Stage {number} does not fit: its {what} is {high}x{long} (bins x "
+                        f"frames), what reaches it {bins}x{frames}. Make this {what} or an earlier "
+                        "pool smaller."
+                    )
+                kernel = what == "kernel"
+                bins = bins - high + 1 if kernel else bins // high
+                frames = frames - long + 1 if kernel else frames // long
             sizes.append((stage.filters, bins, frames))
         return sizes
 
@@ -91,14 +96,6 @@ class TowerGeometry:
         """Return the length of a flattened embedding for inputs of (bins, frames)."""
         filters, bins, frames = self.sizes(input_shape)[-1]
         return frames * (2 * self.units if self.recurrent else filters * bins)
-
-
-def _check_fit(number: int, what: str, window: tuple[int, int], size: tuple[int, int]) -> None:
-    if window[0] > size[0] or window[1] > size[1]:
-        raise ConfigError(
-            f"Stage {number} does not fit: its {what} is {window[0]}x{window[1]} (bins x frames), "
-            f"what reaches it {size[0]}x{size[1]}. Make this {what} or an earlier pool smaller."
-        )
 
 
 def as_keras(layer: Layer) -> Layer:
@@ -115,21 +112,17 @@ class ConvBlock(nn.Module):
     def __init__(self, channels: int, stage: ConvStage, batch_norm: bool) -> None:
         super().__init__()
         self.conv = as_keras(nn.Conv2d(channels, stage.filters, stage.kernel))
-        self.norm = (
-            nn.BatchNorm2d(stage.filters, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
-            if batch_norm
-            else None
-        )
+        norm = nn.BatchNorm2d(stage.filters, BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM)
+        self.norm = norm if batch_norm else None
         self.activation = nn.ReLU()
-        self.pool = nn.MaxPool2d(stage.pool) if stage.pool is not None else None
+        self.pool = nn.MaxPool2d(stage.pool) if stage.pool else nn.Identity()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map (clips, channels, bins, frames) to (clips, filters, smaller bins, frames)."""
-        outputs: Tensor = self.conv(inputs)
-        if self.norm is not None:
-            outputs = self.norm(outputs)
-        outputs = self.activation(outputs)
-        return outputs if self.pool is None else self.pool(outputs)
+        maps = self.conv(inputs)
+        maps = maps if self.norm is None else self.norm(maps)
+        outputs: Tensor = self.pool(self.activation(maps))
+        return outputs
 
 
 class OverTime(nn.Module):
@@ -188,10 +181,10 @@ def fast_tower(tower: Tower) -> nn.Module:
     layers: list[nn.Module] = [nn.Unflatten(1, (1, tower.input_shape[0]))]
     for block in tower.stages:
         assert isinstance(block, ConvBlock)
-        norm, pool = block.norm, block.pool
-        conv = deepcopy(block.conv).eval()
-        layers.append(conv if norm is None else fuse_conv_bn_eval(conv, deepcopy(norm).eval()))
-        layers += [nn.ReLU()] if pool is None else [pool, nn.ReLU()]
+        own = deepcopy(block).eval()
+        if own.norm is not None:
+            own.conv = fuse_conv_bn_eval(own.conv, own.norm)
+        layers += [own.conv, own.pool, nn.ReLU()]
     layers += [deepcopy(tower.recurrent), nn.Flatten()]
     return nn.Sequential(*layers).eval().to(memory_format=torch.channels_last)
 
