@@ -53,12 +53,7 @@ class Plan:
         test_root: str | None = None,
         **options: Any,
     ) -> "Plan":
-        """Read the corpus, write the split's manifest to the folder, fingerprint both.
-
-        Raises:
-            ConfigError: The split is not one.
-            DatasetError: Corpus or split cannot be used.
-        """
+        """Read the corpus, write the split's manifest to the folder, fingerprint both."""
         corpus = open_corpora(root, test_root, on_bad_audio=on_bad_audio)
         divided, manifest = make_split(corpus, split), folder / "split.json"
         write_manifest(divided, manifest)
@@ -200,12 +195,7 @@ class Record:
 
 
 def gather(folder: Path, record: Record) -> Measured:
-    """Return the runs of a report that are done, fused where that was asked for.
-
-    Raises:
-        ConfigError: Runs that were added are not of the same queries and candidates.
-        StorageError: Scores cannot be read.
-    """
+    """Return the runs of a report that are done, fused where that was asked for."""
     runs: dict[str, dict[int, Scores]] = {}
     notes, unfinished = list(record.notes), []
     for name, known in record.runs.items():
