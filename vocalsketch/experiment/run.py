@@ -3,11 +3,11 @@
 import os
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import yaml
@@ -22,7 +22,6 @@ from vocalsketch.datamodules import (
     RetrievalDataModule,
 )
 from vocalsketch.datamodules.batches import Part
-from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
@@ -219,29 +218,13 @@ def _report(cli: ExperimentCLI, offline: list[Path]) -> None:
 
 @without_noise()
 def rank(
-    folder: Path,
-    name: str,
-    system: System,
-    root: str,
-    split: str,
-    on_bad_audio: OnBadAudio,
-    test_root: str | None = None,
-    *,
-    half: Half = "test",
+    folder: Path, name: str, system: System, data: Mapping[str, Any], half: Half = "test"
 ) -> Results:
     """Rank a half of a corpus, write the results into a folder and return them.
 
-    The system stands in them under ``name``; ``root``, ``split``, ``on_bad_audio`` and
-    ``test_root`` are as of a data module.
+    The system stands in them under ``name``; ``data`` are settings of a data module.
     """
-    data = ImitationsDataModule(
-        root,
-        imitation_front_end=system.front_ends["imitation"],
-        recording_front_end=system.front_ends["recording"],
-        split=split,
-        on_bad_audio=on_bad_audio,
-        test_root=test_root,
-    )
+    ends = {f"{side}_front_end": end for side, end in system.front_ends.items()}
     writer = ResultsWriter(folder, name)
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -251,5 +234,5 @@ def rank(
         callbacks=[writer],
     )
     evaluate = trainer.test if half == "test" else trainer.validate
-    evaluate(RetrievalTask(system), data, verbose=False)
+    evaluate(RetrievalTask(system), ImitationsDataModule(**data, **ends), verbose=False)
     return writer.written[half]
