@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, product
 from math import gcd
 from pathlib import Path
 from typing import Literal
@@ -105,11 +106,6 @@ class Item:
         return self.name.replace("_", " ")
 
     @property
-    def subset(self) -> str:
-        """The category as VocalSketch's tables spell it."""
-        return "everyday sounds" if self.category == "everyday" else self.category
-
-    @property
     def imitators(self) -> list[int]:
         """Who imitates the sound: so many people, none twice."""
         rng = generator("imitators", self.name)
@@ -131,10 +127,11 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
     chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
+    spelt = {"everyday": "everyday sounds"}  # in VocalSketch's tables
     write_table(
         folder / "sound_recordings.csv",
         ("filename", "sound_label", "audio_concept_subset"),
-        ((f"{item.name}.wav", item.label, item.subset) for item in chosen),
+        ((f"{it.name}.wav", it.label, spelt.get(it.category, it.category)) for it in chosen),
     )
     columns = "id filename stimulus_type included draft training participant_id sound_recording"
     told = "sound recording", True, False, False
@@ -174,13 +171,13 @@ class Language:
 LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write submissions, told by language and number (all if left out), and last the marker.
+def write_languages(
+    folder: Path, submissions: Sequence[tuple[str, int]] = (*product(LANGUAGES, range(SPEAKERS)),)
+) -> None:
+    """Write submissions, told by language and number, and last the marker.
 
     They lie in ``<language>/<speaker>-<date>-<code>``.
     """
-    if submissions is None:
-        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
     made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
@@ -240,16 +237,12 @@ def word(language: Language, rng: np.random.Generator) -> Frames:
     return np.concatenate(parts, axis=1)
 
 
-def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write recordings, told by class and number (all if left out), the table, and a marker."""
-    if recordings is None:
-        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
+def write_urban(
+    folder: Path, recordings: Sequence[tuple[str, int]] = (*product(SCENES, range(SOURCES)),)
+) -> None:
+    """Write recordings, told by class and number, the table, and a marker."""
     make = partial(_make_recording, folder)
-    rows = [
-        row
-        for own in made_together(make, recordings, "demo city sounds", "recording")
-        for row in own
-    ]
+    rows = chain(*made_together(make, recordings, "demo city sounds", "recording"))
     columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
     write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
