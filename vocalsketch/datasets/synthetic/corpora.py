@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 from scipy import ndimage, signal
+from tqdm.contrib.concurrent import thread_map
 
 from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
@@ -26,7 +27,6 @@ from vocalsketch.datasets.synthetic.sounds import (
     generator,
     hiss,
     made,
-    made_together,
     recording,
     write_wav,
 )
@@ -142,7 +142,8 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     )
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
     make = partial(_make_item, folder, people)
-    made_together(make, chosen, "demo corpus", "sound")
+    # Threads, as numpy and scipy let others run; a script without a main guard can start them.
+    thread_map(make, chosen, desc="demo corpus", unit="sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -178,7 +179,8 @@ def write_languages(
 
     They lie in ``<language>/<speaker>-<date>-<code>``.
     """
-    made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
+    make = partial(_make_submission, folder)
+    thread_map(make, submissions, desc="demo languages", unit="speaker")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -242,7 +244,7 @@ def write_urban(
 ) -> None:
     """Write recordings, told by class and number, the table, and a marker."""
     make = partial(_make_recording, folder)
-    rows = chain(*made_together(make, recordings, "demo city sounds", "recording"))
+    rows = chain(*thread_map(make, recordings, desc="demo city sounds", unit="recording"))
     columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
     write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
