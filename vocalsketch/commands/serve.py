@@ -119,10 +119,7 @@ def serve_page(
         hosts = allowed_hosts(arguments.host, arguments.allow_host)
         app = build_app(libraries, limits, hosts, arguments.root_path, **shown)
         libraries.start()
-        try:
-            serve(app, listener, announce)
-        finally:
-            libraries.close()
+        serve(app, listener, announce)
     return 0
 
 
