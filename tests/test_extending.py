@@ -27,8 +27,8 @@ from vocalsketch.search import read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.systems import front_end_from, load_system
 from vocalsketch.web.app import build_app
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 QUIET = [

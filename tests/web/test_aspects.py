@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 from vocalsketch.errors import ConfigError
 from vocalsketch.search import Index, Searcher, build_index
 from vocalsketch.web.app import build_app
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from vocalsketch.datasets.open import open_corpus
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.web.app import build_app
 from vocalsketch.web.collect import Collection, read_participants
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 from vocalsketch.web.study import Study, StudyPlan, figures, usability
 
 

@@ -7,9 +7,9 @@ import anyio
 import pytest
 
 from vocalsketch.web.app import _Pages
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
 from vocalsketch.web.searching import Place
+from vocalsketch.web.server import Limits
 
 
 def test_a_search_waits_for_the_pictures_of_earlier_ones(

@@ -4,8 +4,7 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
-    from vocalsketch.web.guard import Limits
     from vocalsketch.web.libraries import Libraries
+    from vocalsketch.web.server import Limits
 
 EXAMPLES = 2  # imitations of each category of the synthetic sounds
 SYNTHETIC = (
@@ -60,7 +59,10 @@ OPTIONS: Options = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    limits, folders = limits_of(arguments), check_folders(arguments.libraries)
+    limits, folders = limits_of(arguments), arguments.libraries
+    for each in folders:
+        if not each.is_dir():
+            raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
 
     def prepared() -> tuple["Libraries", Mapping[str, Any]]:
         from vocalsketch.web.libraries import Libraries
@@ -79,17 +81,9 @@ def limits_of(arguments: argparse.Namespace) -> "Limits":
     """Return what may be sent; a ConfigError says that what serves pages is not installed."""
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise ConfigError("The page needs FastAPI and uvicorn: `pip install 'vocalsketch[web]'`.")
-    from vocalsketch.web.guard import Limits
+    from vocalsketch.web.server import Limits
 
     return Limits(arguments.max_seconds, arguments.max_megabytes)
-
-
-def check_folders(folders: Sequence[Path]) -> list[Path]:
-    """Return folders that are there; a DatasetError says that one is not."""
-    for each in folders:
-        if not each.is_dir():
-            raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
-    return list(folders)
 
 
 def serve_page(
@@ -131,11 +125,12 @@ def _synthetic() -> tuple[Path, dict[str, Path]]:
     corpus = open_corpus("demo")
     held_out = set(make_split(corpus, "paper").validation_imitations)
     heard = {each.sound_id: each.path for each in corpus.imitations if each.id in held_out}
-    examples: dict[str, Path] = {}
-    left = Counter(dict.fromkeys(corpus.categories, EXAMPLES))
-    for sound in corpus.sounds:
-        if sound.id in heard and left[sound.category]:
-            left[sound.category] -= 1
-            examples[sound.path.stem.replace("_", " ")] = heard[sound.id]
+    examples = {
+        sound.path.stem.replace("_", " "): heard[sound.id]
+        for category in corpus.categories
+        for sound in [s for s in corpus.sounds if s.category == category and s.id in heard][
+            :EXAMPLES
+        ]
+    }
     folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
     return folder, examples

@@ -23,7 +23,6 @@ from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
-from vocalsketch.web.guard import Guard, Limits
 from vocalsketch.web.libraries import Libraries, Upkeep
 from vocalsketch.web.searching import (
     LONGEST_CLIP,
@@ -35,6 +34,7 @@ from vocalsketch.web.searching import (
     search,
     sound_of,
 )
+from vocalsketch.web.server import Guard, Limits
 
 STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
@@ -213,7 +213,7 @@ class _Pages:
         from vocalsketch.interpret.explanation import explain
 
         systems = self.libraries.now()
-        waveform, rate = query_of(systems, wish.similar_to, recording, self.limits)
+        waveform, rate = query_of(systems, wish, recording, self.limits)
         names: dict[Side, str] = {
             "imitation": Path(wish.like).name or "your recording",
             "recording": Path(place.path).name,
