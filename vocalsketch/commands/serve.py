@@ -4,16 +4,16 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
-    from vocalsketch.web.libraries import Libraries
+    from vocalsketch.web.app import Pages
     from vocalsketch.web.server import Limits
 
 EXAMPLES = 2  # imitations of each category of the synthetic sounds
@@ -64,17 +64,20 @@ def run(arguments: argparse.Namespace) -> int:
         if not each.is_dir():
             raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
 
-    def prepared() -> tuple["Libraries", Mapping[str, Any]]:
+    def prepared() -> "Pages":
+        from vocalsketch.web.app import Pages
         from vocalsketch.web.libraries import Libraries
         from vocalsketch.web.server import LOOPBACK
 
-        shown: dict[str, Any] = {"reveal": arguments.host in LOOPBACK}
+        local = arguments.host in LOOPBACK
         if folders or arguments.index:
-            return Libraries(arguments.index, folders, system=arguments.system), shown
-        library, shown["examples"] = _synthetic()
-        return Libraries((), [library], system=arguments.system), {"notes": [SYNTHETIC], **shown}
+            libraries = Libraries(arguments.index, folders, system=arguments.system)
+            return Pages(libraries, limits, can_reveal=local)
+        library, examples = _synthetic()
+        libraries = Libraries((), [library], system=arguments.system)
+        return Pages(libraries, limits, [SYNTHETIC], examples, local)
 
-    return serve_page(arguments, limits, prepared)
+    return serve_page(arguments, prepared)
 
 
 def limits_of(arguments: argparse.Namespace) -> "Limits":
@@ -87,15 +90,11 @@ def limits_of(arguments: argparse.Namespace) -> "Limits":
 
 
 def serve_page(
-    arguments: argparse.Namespace,
-    limits: "Limits",
-    prepared: Callable[[], tuple["Libraries", Mapping[str, Any]]],
-    page: str = "",
+    arguments: argparse.Namespace, prepared: Callable[[], "Pages"], page: str = ""
 ) -> int:
-    """Serve a page, with the arguments ``SERVING``, until Ctrl-C; ``page`` is which to point to.
+    """Serve what ``prepared`` returns, called when the port is taken, until Ctrl-C.
 
-    ``prepared`` returns what is searched and the page's further arguments; it is called when the
-    port is taken.
+    The arguments are ``SERVING``; ``page`` is which to point to.
     """
     from vocalsketch.web.app import build_app
     from vocalsketch.web.server import LOOPBACK, allowed_hosts, bound_memory, listening, serve
@@ -109,10 +108,10 @@ def serve_page(
         if arguments.host not in LOOPBACK:
             print(OTHERS.format(arguments.host), file=sys.stderr)
         bound_memory()
-        libraries, shown = prepared()
+        pages = prepared()
         hosts = allowed_hosts(arguments.host, arguments.allow_host)
-        app = build_app(libraries, limits, hosts, arguments.root_path, **shown)
-        libraries.start()
+        app = build_app(pages, hosts, arguments.root_path)
+        pages.libraries.start()
         serve(app, listener, announce)
     return 0
 
