@@ -63,12 +63,12 @@ class MelFrontEnd(FrontEnd):
     HTK: ClassVar[bool] = False  # whether the scale is HTK's
     PADDED: ClassVar[int] = 1  # windows in a transform, where it has no ``points`` of its own
 
-    sample_rate: int
-    seconds: float
-    window: int
-    bands: int
-    minimum_frequency: float
-    maximum_frequency: float
+    sample_rate: int = 16_000
+    seconds: float = 4.0
+    window: int = 512
+    bands: int = 64
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = 8_000.0
 
     def __post_init__(self) -> None:
         names = [field.name for field in fields(self)]
@@ -159,7 +159,7 @@ class LogMel(MelFrontEnd):
 
     VERSION: ClassVar[int] = 1
 
-    frames: int
+    frames: int = 128
     top_db: float = 80.0
 
     def __post_init__(self) -> None:
@@ -212,11 +212,8 @@ class LogMel(MelFrontEnd):
 class ImitationLogMel(LogMel):
     """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
 
-    sample_rate: int = 16_000
-    seconds: float = 4.0
     window: int = 133
     bands: int = 39
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 5_000.0
     frames: int = 482
 
@@ -229,12 +226,9 @@ class RecordingLogMel(LogMel):
     """
 
     sample_rate: int = 44_100
-    seconds: float = 4.0
     window: int = 1024
     bands: int = 128
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 22_050.0
-    frames: int = 128
 
 
 @dataclass
@@ -258,7 +252,6 @@ class PreemphasisedMel(MelFrontEnd):
     seconds: float = 10.0
     window: int = 800
     bands: int = 128
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 15_000.0
     hop_length: int = 320
     points: int = 1_024

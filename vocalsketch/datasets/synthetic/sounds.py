@@ -8,16 +8,14 @@ curve is what a sound's pitch or loudness does, sample by sample. Every sound is
 import operator
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 from scipy.io import wavfile
-from tqdm import tqdm
 
 Curve = NDArray[np.float64]
 
@@ -214,9 +212,6 @@ def _filtered(sound: Curve, control: Curve, gain: Callable[[Curve, Curve], Curve
     return np.asarray(filtered[: len(sound)])
 
 
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
-
 SEED = 13_862
 
 
@@ -309,18 +304,6 @@ def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
     columns = [_value(column, words) for column in names.values()]
     for row in zip(*columns, strict=True):
         yield _value(body, {**words, **dict(zip(names, row, strict=True))})
-
-
-def made_together(
-    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
-) -> list[Result]:
-    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
-
-    Threads do, since numpy and scipy let others run while they compute; unlike processes they
-    can be started from a notebook, a script without a main guard and a data loader's worker.
-    """
-    with ThreadPoolExecutor() as pool:
-        return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
 
 
 def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:
