@@ -65,16 +65,11 @@ class Augmentation:
         speed = torch.exp(self.tempo * _normal(spectrograms, clips, 1))
         later = torch.floor(_uniform(spectrograms, clips, 1) * (self.shift + 1))
         time = torch.arange(frames, device=spectrograms.device) * speed - later
-        band = torch.arange(bands, device=spectrograms.device) + self.pitch * _normal(
-            spectrograms, clips, 1
-        )
-        grid = torch.stack(
-            [
-                ((2 * time + 1) / frames - 1)[:, None, :].expand(clips, bands, frames),
-                ((2 * band + 1) / bands - 1).clamp(-1, 1)[:, :, None].expand(clips, bands, frames),
-            ],
-            dim=-1,
-        )
+        shift = self.pitch * _normal(spectrograms, clips, 1)
+        band = torch.arange(bands, device=spectrograms.device) + shift
+        across = ((2 * time + 1) / frames - 1)[:, None, :]
+        down = ((2 * band + 1) / bands - 1).clamp(-1, 1)[:, :, None]
+        grid = torch.stack([each.expand(clips, bands, frames) for each in (across, down)], dim=-1)
         return functional.grid_sample(spectrograms[:, None], grid, align_corners=False)[:, 0]
 
 

@@ -54,8 +54,6 @@ class CQT(FrontEnd):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "minimum_frequency", "bins", "bins_per_octave", "hop_length", "top_db")
-        if self.scaling not in ("db", "magnitude"):
-            raise ConfigError(f"CQT: scaling is {self.scaling!r}: choose db or magnitude.")
         octaves = (self.bins - 1) / self.bins_per_octave
         highest = self.minimum_frequency * 2**octaves * (1 + 1 / self._quality)
         if highest > self.sample_rate / 2:
