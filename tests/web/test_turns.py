@@ -6,19 +6,19 @@ from pathlib import Path
 import anyio
 import pytest
 
-from vocalsketch.web.app import _Pages
-from vocalsketch.web.guard import Limits
+from vocalsketch.web.app import Pages
 from vocalsketch.web.libraries import Libraries
 from vocalsketch.web.searching import Place
+from vocalsketch.web.server import Limits
 
 
 def test_a_search_waits_for_the_pictures_of_earlier_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vocalsketch.web.app.available_cores", lambda: 1)
-    monkeypatch.setattr(_Pages, "_file", lambda *_: tmp_path)
+    monkeypatch.setattr(Pages, "_file", lambda *_: tmp_path)
     monkeypatch.setattr("vocalsketch.web.app._picture", lambda *_: work("picture"))
-    pages = _Pages(Libraries(), Limits(), (), {}, False)
+    pages = Pages(Libraries(), Limits())
     served: list[str] = []
     free = anyio.Event()
 

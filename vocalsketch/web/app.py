@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -23,7 +23,6 @@ from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
-from vocalsketch.web.guard import Guard, Limits
 from vocalsketch.web.libraries import Libraries, Upkeep
 from vocalsketch.web.searching import (
     LONGEST_CLIP,
@@ -35,6 +34,7 @@ from vocalsketch.web.searching import (
     search,
     sound_of,
 )
+from vocalsketch.web.server import Guard, Limits
 
 STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
@@ -89,53 +89,16 @@ class SoundList(BaseModel):
     paths: list[str]
 
 
-def build_app(
-    libraries: Libraries,
-    limits: Limits,
-    hosts: Sequence[str],
-    root_path: str = "",
-    notes: Sequence[str] = (),
-    examples: Mapping[str, Path] = {},
-    reveal: bool = False,
-    routers: Sequence[APIRouter] = (),
-) -> Guard:
-    """Return the page as an ASGI application.
-
-    Args:
-        libraries: What is searched.
-        limits: On recordings.
-        hosts: Names under which it is reached; ``*`` for any.
-        root_path: Under which a proxy serves it.
-        notes: What a visitor has to know first.
-        examples: Recordings to try it with, by what they imitate.
-        reveal: Whether a visitor sits at this machine, whose file manager may be opened.
-        routers: Further addresses.
-    """
-    app = FastAPI(
-        title="vocalsketch",
-        version=__version__,
-        summary="Sound search by vocal imitation.",
-        openapi_url="/api/openapi.json",
-        docs_url=None,  # its page would come from another server
-        redoc_url=None,
-        root_path=root_path,
-        exception_handlers=dict.fromkeys(REFUSED, _refused),
-    )
-    for router in (_Pages(libraries, limits, notes, examples, reveal).router, *routers):
-        app.include_router(router, prefix="/api")
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, limits, hosts)
-
-
 @dataclass(eq=False)
-class _Pages:
+class Pages:
     """Answers everything below ``/api``."""
 
     libraries: Libraries
-    limits: Limits
-    notes: Sequence[str]
-    examples: Mapping[str, Path]
-    can_reveal: bool
+    limits: Limits  # on recordings
+    notes: Sequence[str] = ()  # what a visitor has to know first
+    examples: Mapping[str, Path] = field(default_factory=dict)  # recordings to try, by their sounds
+    can_reveal: bool = False  # whether visitors sit at this machine, whose file manager may open
+    others: Sequence[APIRouter] = ()  # further addresses
 
     def __post_init__(self) -> None:
         # more at once would slow each other down; who comes first is served first
@@ -213,7 +176,7 @@ class _Pages:
         from vocalsketch.interpret.explanation import explain
 
         systems = self.libraries.now()
-        waveform, rate = query_of(systems, wish.similar_to, recording, self.limits)
+        waveform, rate = query_of(systems, wish, recording, self.limits)
         names: dict[Side, str] = {
             "imitation": Path(wish.like).name or "your recording",
             "recording": Path(place.path).name,
@@ -264,6 +227,30 @@ class _Pages:
     async def _in_turn(self, work: Callable[[], Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
         return await anyio.to_thread.run_sync(work, limiter=self.turns)
+
+
+def build_app(pages: Pages, hosts: Sequence[str], root_path: str = "") -> Guard:
+    """Return the page as an ASGI application.
+
+    Args:
+        pages: What is served.
+        hosts: Names under which it is reached; ``*`` for any.
+        root_path: Under which a proxy serves it.
+    """
+    app = FastAPI(
+        title="vocalsketch",
+        version=__version__,
+        summary="Sound search by vocal imitation.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page would come from another server
+        redoc_url=None,
+        root_path=root_path,
+        exception_handlers=dict.fromkeys(REFUSED, _refused),
+    )
+    for router in (pages.router, *pages.others):
+        app.include_router(router, prefix="/api")
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return Guard(app, pages.limits, hosts)
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:

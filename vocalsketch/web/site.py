@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from vocalsketch import __version__
 from vocalsketch.datasets.download import RemoteFile, download_file
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import ConfigError
 from vocalsketch.export.folder import export_system
 from vocalsketch.export.graph import Precision
 from vocalsketch.files import cache_folder, made_whole
@@ -49,7 +49,6 @@ WAV = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"}
 OGG = {"VORBIS", "OPUS"}
 PLAYED = {".wav": WAV, ".flac": {"PCM_S8", "PCM_16", "PCM_24"}, ".mp3": {"MPEG_LAYER_III"}}
 PLAYED |= dict.fromkeys((".ogg", ".oga", ".opus"), OGG)
-LONGEST = 1e6  # seconds: all of a sound
 KEPT = 200e6  # bytes of all sounds that a browser keeps for use without a network
 
 
@@ -58,7 +57,6 @@ class Site:
     """What a site came to."""
 
     sounds: int
-    windows: int
     converted: int  # sounds that not every browser plays, now WAV as well
     bytes: int  # of all that lies in its folder; of linked sounds, where they lie
     offline: bool  # whether the sounds, too, are kept by a browser
@@ -111,7 +109,7 @@ def export_site(
         offline = _add_worker(site, sounds, system.inner_product)
         size = sum(each.stat().st_size for each in site.rglob("*.*") if each.is_file())
     count = sum(sounds["converted"])
-    return Site(index.sounds, index.windows, count, size, offline)
+    return Site(index.sounds, count, size, offline)
 
 
 def registry() -> str:
@@ -129,14 +127,11 @@ def _add_runtime(folder: Path) -> None:
     address = f"{registry()}/onnxruntime-web/-/{RUNTIME}"
     download_file(RemoteFile(RUNTIME, address, f"sha512:{RUNTIME_SHA512}"), archive)
     folder.mkdir()
-    try:
-        with tarfile.open(archive) as package:
-            for name in RUNTIME_FILES:
-                content = package.extractfile(f"package/dist/{name}")
-                assert content is not None, "regular files"
-                (folder / _served(name)).write_bytes(content.read())
-    except (tarfile.TarError, EOFError, KeyError) as error:
-        raise DatasetError(f"{archive} is damaged ({error}): remove it and run again.") from error
+    with tarfile.open(archive) as package:
+        for name in RUNTIME_FILES:
+            content = package.extractfile(f"package/dist/{name}")
+            assert content is not None, "regular files"
+            (folder / _served(name)).write_bytes(content.read())
 
 
 def _served(name: str) -> str:
@@ -163,7 +158,7 @@ def _add_sound(site: Path, file: Path, path: str, audio: str) -> bool:
     own = site / _place(path, converted=not played)
     own.parent.mkdir(parents=True, exist_ok=True)
     if not played:
-        own.write_bytes(audible_clip(file, 0.0, LONGEST))
+        own.write_bytes(audible_clip(file))
     elif audio == "link":
         own.symlink_to(file)
     else:
