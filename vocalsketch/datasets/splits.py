@@ -61,6 +61,11 @@ class Split:
         content = json.dumps([self.corpus, sides], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
+    @property
+    def sounds(self) -> frozenset[str]:
+        """The ids of both halves."""
+        return frozenset(self.development_sounds + self.test_sounds)
+
     def check(self, corpus: Corpus) -> None:
         """Hold the split against the corpus that it divides.
 
@@ -76,8 +81,7 @@ class Split:
         sounds = {sound.id: sound for sound in corpus.sounds}
         target = {imitation.id: imitation.sound_id for imitation in corpus.imitations}
         developing = self.train_imitations + self.validation_imitations
-        both = self.development_sounds + self.test_sounds
-        lacking = {*both} - {*sounds} | {*developing, *self.test_imitations} - {*target}
+        lacking = {*self.sounds} - {*sounds} | {*developing, *self.test_imitations} - {*target}
         if lacking:
             raise DatasetError(
                 f"Split {self.name!r} names what {corpus.root} lacks: {named(lacking)}. "
