@@ -140,11 +140,14 @@ def test_a_study_times_searches_and_knows_the_rank(sounds: Path, tmp_path: Path)
         rank = next(h["rank"] for h in found.json()["hits"] if h["path"] == "long.wav")
         end = {"participant": me, "task": 0, "chosen": "long.wav"}
         assert client.post("/api/study/end", json=end).status_code == 204
+        other, _ = joined(client)  # who gives up before listening
+        gave_up = {"participant": other, "task": 0, "chosen": None}
+        assert client.post("/api/study/end", json=gave_up).status_code == 204
         opinion = {"participant": me, "answers": [5, 1] * 5}
         assert client.post("/api/study/opinion", json=opinion).status_code == 204
     kept = figures(read_participants(tmp_path / "out"))
-    assert (kept["participants"], kept["tasks"]) == (1, 1)
-    assert kept["success"]["mean"] == 1.0
+    assert (kept["participants"], kept["tasks"]) == (2, 2)
+    assert kept["success"]["mean"] == 0.5
     assert kept["mrr"]["mean"] == pytest.approx(1 / rank)
     assert kept["sus"] == {"mean": 100.0, "low": 100.0, "high": 100.0}
 

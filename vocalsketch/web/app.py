@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vocalsketch import __version__
-from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, DatasetError, VocalSketchError
 from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
@@ -177,10 +176,6 @@ class Pages:
 
         systems = self.libraries.now()
         waveform, rate = query_of(systems, wish, recording, self.limits)
-        names: dict[Side, str] = {
-            "imitation": Path(wish.like).name or "your recording",
-            "recording": Path(place.path).name,
-        }
         library = systems.library(place.library).library
         return explain(
             [
@@ -189,7 +184,10 @@ class Pages:
                 if index.library == library
             ],
             {"imitation": (prepared(waveform, rate), rate), "recording": sound_of(systems, place)},
-            names,
+            {
+                "imitation": Path(wish.like).name or "your recording",
+                "recording": Path(place.path).name,
+            },
         )
 
     async def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:

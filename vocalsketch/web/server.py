@@ -23,22 +23,19 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")  # the last as a browser a
 # of glibc's mallopt, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX: arrays of that many bytes
 # go back to the system when they are freed; of smaller ones so many are kept, in so many heaps
 ALLOCATION = {-3: 4 * 2**20, -1: 32 * 2**20, -8: 2}
-MEGABYTE = 1_000_000  # bytes
 LONGEST = 60.0  # seconds; what is looked at of any query
 PATIENCE = 2.0  # seconds in which a client may notice that it is refused
 TOGETHER = 10  # recordings of the largest size that may be held at once
 # The page needs nothing from elsewhere, and a browser is told so.
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "style-src 'self' 'unsafe-inline'",  # of the explanations, which are pages of their own
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
-    )
+POLICY = (
+    "default-src 'self'; "
+    "img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; "
+    "style-src 'self' 'unsafe-inline'; "  # of the explanations, which are pages of their own
+    "object-src 'none'; "
+    "base-uri 'self'; "
+    "form-action 'self'; "
+    "frame-ancestors 'self'"
 )
 HEADERS = [
     (b"content-security-policy", POLICY.encode()),
@@ -70,7 +67,7 @@ class Limits:
     @property
     def bytes(self) -> int:
         """The size of a file, at most."""
-        return max(1, round(self.megabytes * MEGABYTE))
+        return max(1, round(self.megabytes * 1_000_000))
 
 
 class Guard:
