@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.features.audible_mel import AudibleMel
@@ -64,17 +63,14 @@ class ContourFeatures(FrontEnd):
         )  # of silence, all frames
         steps = torch.arange(POINTS, device=waveforms.device) / (POINTS - 1)
         points = [_between(each, first + (length - 1) * steps) for each in found]
-        filters = self.constant("filters", _filters, waveforms)
+        mel = AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0)
+        filters = self.constant("filters", lambda: mel.filters().T, waveforms)
         bands = squared(torch.fft.rfft(frames * window, n=WINDOW)) @ filters
         floor = (1e-8 * bands.amax((1, 2), keepdim=True)).clamp(min=1e-12)  # 80 dB below
         bands = 10 * torch.maximum(bands, floor).log10()
         averages = _averages(bands, first, length)
         duration = (length * (HOP / SAMPLE_RATE)).log()
         return torch.cat([*points, *averages, duration], 1).unsqueeze(2)
-
-
-def _filters() -> NDArray[np.float64]:
-    return AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0).filters().T
 
 
 def _averages(bands: Tensor, first: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:

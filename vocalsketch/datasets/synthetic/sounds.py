@@ -96,11 +96,6 @@ def gate(seconds: float, rate: float, share: float = 0.5) -> Curve:
     return np.clip(place / edge, 0.0, 1.0) * np.clip((share - place) / edge, 0.0, 1.0)
 
 
-def joined(*curves: Curve) -> Curve:
-    """Return curves one after another."""
-    return np.concatenate(curves)
-
-
 def phase(pitch: Curve) -> Curve:
     """Return the phase in radians of an oscillator at ``pitch`` Hz."""
     return 2.0 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
@@ -185,11 +180,6 @@ def lowpassed(sound: Curve, cutoff: Curve | float, resonance: float = 0.0) -> Cu
     return _filtered(sound, cutoffs, gain)
 
 
-def layered(*sounds: Curve) -> Curve:
-    """Return sounds of one length, added up."""
-    return np.asarray(np.sum(sounds, axis=0, dtype=np.float64))
-
-
 def mixed(seconds: float, *placed: tuple[float, Curve]) -> Curve:
     """Return clips added up, each from its start time in seconds; what overhangs is cut."""
     sound = np.zeros(round(seconds * SAMPLE_RATE))
@@ -227,16 +217,6 @@ def recipes(name: str) -> list[Any]:
     return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
-def first(count: int, values: Any) -> Any:
-    """Return that many values, or those that there are."""
-    return values[:count]
-
-
-def peak(sound: Curve) -> float:
-    """Return how far a sound swings."""
-    return float(np.abs(sound).max())
-
-
 # Category -> name -> what makes the sound; class -> what makes it; what corpora.Language has
 CATALOGUE, SCENES, LANGUAGES = recipes("recipes.yaml")
 _NUMPY = "arange clip cos cumsum exp flatnonzero geomspace maximum sin sort std tanh where"
@@ -244,7 +224,11 @@ _WORDS: dict[str, Callable[..., Any]] = {
     **vars(operator),
     **globals(),
     **{name: getattr(np, name) for name in _NUMPY.split()},
-    **{word.__name__: word for word in (len, max, min, range, round, sorted, first, peak)},
+    **{word.__name__: word for word in (len, max, min, range, round, sorted)},
+    "first": lambda count, values: values[:count],
+    "peak": lambda sound: float(np.abs(sound).max()),
+    "joined": lambda *curves: np.concatenate(curves),
+    "layered": lambda *sounds: np.sum(sounds, axis=0, dtype=np.float64),
     "fftconvolve": signal.fftconvolve,
 }
 _DRAWS = "uniform integers permutation choice normal random exponential"
