@@ -91,8 +91,8 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def placeholders(folder: Path) -> None:
         folder.mkdir()
-        for name in site.RUNTIME_FILES:
-            (folder / site._served(name)).write_text("")
+        for name in site.RUNTIME_FILES.values():
+            (folder / name).write_text("")
 
     monkeypatch.setattr(site, "_add_runtime", placeholders)
     monkeypatch.setattr(site, "export_system", fake_models)

@@ -25,6 +25,7 @@ from vocalsketch.web.clips import audible_clip, spectrogram_picture
 from vocalsketch.web.libraries import Libraries, Upkeep
 from vocalsketch.web.searching import (
     LONGEST_CLIP,
+    Pair,
     Place,
     Recording,
     Results,
@@ -157,36 +158,28 @@ class Pages:
             lambda: search(self.libraries.now(), wish, recording, self.limits)
         )
 
-    async def explain(
-        self,
-        recording: Recording,
-        wish: Annotated[Wish, Query()],
-        path: Annotated[str, Query(max_length=4096)],
-        library: Annotated[int, Query(ge=0, le=9999)] = 0,
-        at: Annotated[float, Query(ge=0, le=1e9)] = 0.0,
-    ) -> HTMLResponse:
+    async def explain(self, recording: Recording, pair: Annotated[Pair, Query()]) -> HTMLResponse:
         """Return a self-contained page on why a found sound scores as it does."""
-        place = Place(library=library, path=path, start=at)
-        work = partial(self._explanation, recording, wish, place)
-        return HTMLResponse(await self._in_turn(work))
+        return HTMLResponse(await self._in_turn(partial(self._explanation, recording, pair)))
 
-    def _explanation(self, recording: bytes, wish: Wish, place: Place) -> str:
+    def _explanation(self, recording: bytes, pair: Pair) -> str:
         # Imported here because it draws: most visitors only search.
         from vocalsketch.interpret.explanation import explain
 
         systems = self.libraries.now()
-        waveform, rate = query_of(systems, wish, recording, self.limits)
-        library = systems.library(place.library).library
+        waveform, rate = query_of(systems, pair, recording, self.limits)
+        target = sound_of(systems, Place(library=pair.library, path=pair.path, start=pair.at))
+        library = systems.library(pair.library).library
         return explain(
             [
                 (index.name, index.system)
-                for index in systems.searcher(wish.system).indexes
+                for index in systems.searcher(pair.system).indexes
                 if index.library == library
             ],
-            {"imitation": (prepared(waveform, rate), rate), "recording": sound_of(systems, place)},
+            {"imitation": (prepared(waveform, rate), rate), "recording": target},
             {
-                "imitation": Path(wish.like).name or "your recording",
-                "recording": Path(place.path).name,
+                "imitation": Path(pair.like).name or "your recording",
+                "recording": Path(pair.path).name,
             },
         )
 

@@ -48,6 +48,13 @@ class Wish(BaseModel):
     start: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
 
 
+class Pair(Wish):
+    """A found sound, and what it was searched with."""
+
+    path: str = Field(max_length=4096, description="within the library, with /")
+    at: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
+
+
 class Found(BaseModel):
     """A found sound."""
 

@@ -36,11 +36,11 @@ RUNTIME_SHA512 = (
     "51dffe101a3a9a1b9a416b7f3a368e93488d5a35ea26879e305afac50104459748647d8e5a91b3bae8f3ee57ee3818"
     "d46ba4c413fb1ce276fb0dae5d34bdf87e"
 )
-RUNTIME_FILES = (
-    "ort.wasm.min.mjs",
-    "ort-wasm-simd-threaded.mjs",
-    "ort-wasm-simd-threaded.wasm",
-)
+RUNTIME_FILES = {  # as served: some web servers do not know .mjs for a script
+    "ort.wasm.min.mjs": "ort.wasm.min.js",
+    "ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.js",
+    "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
+}
 PAGE = "index.html", "page.css", "page.js", "recorder.js", "icon.svg"
 OWN = "backend.js", "hearing.js"
 WORKER = "service-worker.js"
@@ -128,14 +128,10 @@ def _add_runtime(folder: Path) -> None:
     download_file(RemoteFile(RUNTIME, address, f"sha512:{RUNTIME_SHA512}"), archive)
     folder.mkdir()
     with tarfile.open(archive) as package:
-        for name in RUNTIME_FILES:
+        for name, served in RUNTIME_FILES.items():
             content = package.extractfile(f"package/dist/{name}")
             assert content is not None, "regular files"
-            (folder / _served(name)).write_bytes(content.read())
-
-
-def _served(name: str) -> str:
-    return name.replace(".mjs", ".js")  # which some web servers do not know for a script
+            (folder / served).write_bytes(content.read())
 
 
 def _add_library(site: Path, index: Index) -> dict[str, Any]:
@@ -154,7 +150,10 @@ def _add_library(site: Path, index: Index) -> dict[str, Any]:
 
 def _add_sound(site: Path, file: Path, path: str, audio: str) -> bool:
     """Copy, link or convert a sound; return whether it was converted."""
-    played = _is_played(file)
+    try:
+        played = soundfile.info(file).subtype in PLAYED.get(file.suffix.lower(), ())
+    except soundfile.SoundFileError:
+        played = False
     own = site / _place(path, converted=not played)
     own.parent.mkdir(parents=True, exist_ok=True)
     if not played:
@@ -166,13 +165,6 @@ def _add_sound(site: Path, file: Path, path: str, audio: str) -> bool:
     return not played
 
 
-def _is_played(file: Path) -> bool:
-    try:
-        return soundfile.info(file).subtype in PLAYED.get(file.suffix.lower(), ())
-    except soundfile.SoundFileError:
-        return False
-
-
 def _place(path: str, converted: bool) -> str:
     return f"converted/{path}.wav" if converted else f"sounds/{path}"
 
@@ -181,7 +173,7 @@ def _add_worker(site: Path, sounds: dict[str, Any], inner_product: bool) -> bool
     """Tell the service worker what a browser keeps; return whether the sounds are of it."""
     files = [*PAGE, *OWN, "library.json", "embeddings.f32", "system/metadata.json"]
     files += ["system/imitation.onnx", *([] if inner_product else ["system/score.onnx"])]
-    files += [f"onnxruntime/{_served(name)}" for name in RUNTIME_FILES]
+    files += [f"onnxruntime/{name}" for name in RUNTIME_FILES.values()]
     version = hashlib.sha256(b"".join((site / name).read_bytes() for name in files)).hexdigest()
     places = list(map(_place, sounds["path"], sounds["converted"]))
     offline = sum((site / place).stat().st_size for place in places) <= KEPT
