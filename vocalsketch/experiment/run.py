@@ -224,7 +224,7 @@ def rank(
 
     The system stands in them under ``name``; ``data`` are settings of a data module.
     """
-    ends = {f"{side}_front_end": end for side, end in system.front_ends.items()}
+    ends: Any = {f"{side}_front_end": end for side, end in system.front_ends.items()}
     writer = ResultsWriter(folder, name)
     trainer = pl.Trainer(
         accelerator="cpu",

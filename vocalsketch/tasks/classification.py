@@ -115,7 +115,8 @@ class Confusion:
         lines = {name: (totals[name], f"{each:.3f}") for name, each in self.per_class.items()}
         lines |= {"all": (self.clips, f"{self.accuracy:.3f}"), "chance": ("", f"{self.chance:.3f}")}
         lines |= {"p (binomial)": ("", f"{self.p_value:.2g}")}
-        return DataFrame(lines, index=["clips", "accuracy"]).T.to_string()
+        text: str = DataFrame(lines, index=["clips", "accuracy"]).T.to_string()
+        return text
 
     def picture(self, title: str) -> "Figure":
         """Draw the counts, each row shaded by its shares."""
