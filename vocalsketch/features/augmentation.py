@@ -1,4 +1,7 @@
-"""Augmentation of spectrograms: what a voice, a room and a microphone may change."""
+"""Augmentation of spectrograms: what a voice, a room and a microphone may change.
+
+A ConfigError names a number that is negative.
+"""
 
 from dataclasses import dataclass
 
@@ -24,9 +27,6 @@ class Augmentation:
         tilt: Standard deviation of a slope, and half of it of a slow curve, over frequency, dB.
         noise: The highest level of a noise floor, dB above the spectrogram's floor.
         masks: Probability of a masked band of frequencies, and of a masked stretch of time.
-
-    Raises:
-        ConfigError: One is negative.
     """
 
     tempo: float = 0.15
@@ -86,9 +86,6 @@ class SpecAugment:
         roll: The most frames by which a clip is turned, its end put before its beginning.
         mix_style: Probability that a batch's bands take on means and deviations of other clips'.
         alpha: Of the beta distribution of how much of the others' is taken.
-
-    Raises:
-        ConfigError: One is negative.
     """
 
     frequency_mask: int = 2

@@ -15,7 +15,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels, s
 
 LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel
 LOGARITHMIC_STEP = np.log(6.4) / 27  # and logarithmic above it: 27 mel span a factor of 6.4
-BANDS_AT_ONCE = 32
+BANDS_AT_ONCE = 32  # of the matrix of all filters nine tenths are zeros
 PREEMPHASIS = 0.97
 FLOOR, CENTRE, SCALE = 1e-5, 4.5, 5.0  # (log(power + 1e-5) + 4.5) / 5
 
@@ -55,9 +55,6 @@ class MelFrontEnd(FrontEnd):
         bands: Number of mel bands.
         minimum_frequency: Lower end of the lowest band, Hz.
         maximum_frequency: Upper end of the highest band, Hz.
-
-    Raises:
-        ConfigError: A parameter is out of range.
     """
 
     HTK: ClassVar[bool] = False  # whether the scale is HTK's
@@ -193,11 +190,7 @@ class LogMel(MelFrontEnd):
 
     @cached_property
     def _filters(self) -> list[tuple[slice, Array]]:
-        """The mel filters, some neighbouring bands at a time.
-
-        Of each part the frequencies that it hears, and a matrix (bands, these frequencies): of
-        the whole matrix nine tenths are zeros.
-        """
+        """Of neighbouring bands the frequencies that they hear, and their part of the filters."""
         filters, parts = self.filters(), []
         for start in range(0, len(filters), BANDS_AT_ONCE):
             part = filters[start : start + BANDS_AT_ONCE]

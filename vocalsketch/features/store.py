@@ -79,9 +79,6 @@ class FeatureTable:
         """Those of them of which a part is there and was used."""
         return tuple(path for path, content in self.contents.items() if content.endswith(CUT))
 
-    def __len__(self) -> int:
-        return len(self.contents)
-
     def __contains__(self, source: object) -> bool:
         return source in self.contents
 
@@ -234,10 +231,7 @@ class FeatureStore:
         return replace(table, contents=found, bad=refused)
 
     def _remembered(self) -> dict[str, list[int | str]]:
-        """Return of each path the stamp and content that were last seen.
-
-        Losing them costs time only: of two processes that write at once one may lose its own.
-        """
+        """Return of each path its last stamp and content; to lose them costs time only."""
         try:
             rows: dict[str, list[int | str]] = json.loads((self.folder / CONTENTS).read_bytes())
         except (OSError, ValueError):
