@@ -245,12 +245,9 @@ def build_app(pages: Pages, hosts: Sequence[str], root_path: str = "") -> Guard:
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:
-    """Return content, or the one range of it that a player asks for.
+    """Return content, or the one range of it that a player's Range header asks for.
 
-    Args:
-        content: The whole.
-        media_type: Its type.
-        wanted: The request's Range header; what is not one range of bytes is passed over.
+    A header that is not of one range of bytes is passed over.
     """
     headers = {"Accept-Ranges": "bytes", **FRESH}
     range_ = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", wanted.strip())
