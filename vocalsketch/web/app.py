@@ -1,6 +1,7 @@
 """The page and its API, which describes itself at ``/api/openapi.json``."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -40,7 +41,7 @@ STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
 PICTURES_KEPT = 2048  # likewise; 10 kB each
 FRESH = {"Cache-Control": "private, max-age=300"}
-MOST_FOLDERS = 500  # that are offered
+MOST_FOLDERS = 500  # that are offered, those around most sounds
 MOST_SOUNDS = 200  # listed at once
 AUDIO_BODY = {
     "requestBody": {
@@ -120,6 +121,7 @@ class Pages:
         """Tell what can be searched, and how far its indexes are."""
         systems = self.libraries.now()
         libraries = {index.library: index for index in systems.indexes}
+        folders = sum((index.tags() for index in systems.indexes), Counter[str]())
         return State(
             version=__version__,
             systems=[
@@ -134,7 +136,7 @@ class Pages:
                 LibraryState(name=library.name, sounds=index.sounds, windows=index.windows)
                 for library, index in libraries.items()
             ],
-            folders=systems.folders(MOST_FOLDERS),
+            folders=sorted(name for name, _ in folders.most_common(MOST_FOLDERS)),
             upkeep=self.libraries.upkeep,
             notes=[*self.notes, *systems.notes],
             examples={name: f"example?name={name}" for name in self.examples},

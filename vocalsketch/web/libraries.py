@@ -75,11 +75,6 @@ class Systems:
             raise DatasetError(f"There is no library {number}: search again.")
         return self.indexes[number]
 
-    def folders(self, most: int) -> list[str]:
-        """Return the names of folders around most sounds, in alphabetical order."""
-        counts = sum((index.tags() for index in self.indexes), Counter[str]())
-        return sorted(tag for tag, _ in counts.most_common(most))
-
 
 @dataclass
 class Upkeep:
