@@ -37,7 +37,6 @@ from vocalsketch.web.searching import (
 )
 from vocalsketch.web.server import Guard, Limits
 
-STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
 PICTURES_KEPT = 2048  # likewise; 10 kB each
 FRESH = {"Cache-Control": "private, max-age=300"}
@@ -242,7 +241,7 @@ def build_app(pages: Pages, hosts: Sequence[str], root_path: str = "") -> Guard:
     )
     for router in (pages.router, *pages.others):
         app.include_router(router, prefix="/api")
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", StaticFiles(directory=Path(__file__).parent / "static", html=True))
     return Guard(app, pages.limits, hosts)
 
 

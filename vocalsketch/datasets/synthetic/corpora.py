@@ -65,9 +65,6 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
     Several processes may ask at once: one makes it, in a folder beside it that gets its name when
     it is whole, and the others wait. What one left behind that was killed is removed.
-
-    Raises:
-        StorageError: The cache folder cannot be written.
     """
     target = cache_folder() / "demo" / name
     marker = target / DEMO_MARKER
