@@ -400,7 +400,8 @@ def test_the_command_that_goes_on_can_be_pasted(
                 raise KeyboardInterrupt
 
     folder = tmp_path / "it's $HOME run"
-    run_experiment("fit", ["--config", str(tiny_config), "--run_dir", str(folder)], [CtrlC()])
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment("fit", ["--config", str(tiny_config), "--run_dir", str(folder)], [CtrlC()])
     _, _, options = capsys.readouterr().out.strip().rpartition("with: ")
     assert shlex.split(options) == ["--run_dir", str(folder), "--ckpt_path", "last"]
 
