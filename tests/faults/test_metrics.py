@@ -12,8 +12,8 @@ import torch
 from torchmetrics.retrieval import RetrievalMRR
 
 from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank, mid_ranks
+from vocalsketch.retrieval.results import Sample, holm, paired_bootstrap, welch
 from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse, log_likelihoods
-from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
 from vocalsketch.tasks.classification import Confusion
 
 CASES = 1_000

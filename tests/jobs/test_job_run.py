@@ -10,7 +10,7 @@ import yaml
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
 from vocalsketch.experiment import Outcome
-from vocalsketch.jobs.run import train
+from vocalsketch.jobs.job import train
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
@@ -89,6 +89,6 @@ def test_an_interrupted_training_is_one_for_its_caller(
     def run(command: str, arguments: list[str], callbacks: Sequence[object]) -> Outcome:
         return Outcome(tmp_path, {}, {}, interrupted=True)
 
-    monkeypatch.setattr("vocalsketch.jobs.run.run_experiment", run)
+    monkeypatch.setattr("vocalsketch.jobs.job.run_experiment", run)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, [])

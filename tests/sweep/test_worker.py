@@ -13,8 +13,7 @@ from standins import Runs
 
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.sweep.definition import Definition, StudyError, open_study
-from vocalsketch.sweep.storage import open_storage
-from vocalsketch.sweep.trials import take_tally, workers_of
+from vocalsketch.sweep.storage import open_storage, take_tally, workers_of
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 
 

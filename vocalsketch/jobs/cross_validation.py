@@ -19,8 +19,7 @@ from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
 from vocalsketch.jobs.job import Job, Slot, clips_fingerprint, fingerprint, training
 from vocalsketch.jobs.pool import complete
-from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.results import Sample, corpus_tag
 from vocalsketch.tasks.classification import Confusion, summed
 
 Folds = Mapping[int, Confusion]  # the confusion on each held-out fold

@@ -12,12 +12,11 @@ from typing import Literal, NamedTuple
 from tqdm import tqdm
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import Job, Slot, State, choose_slots, last_words
+from vocalsketch.jobs.job import INTERRUPTED, Job, Slot, State, choose_slots, last_words
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself
 RESTARTS = 2  # of a job whose process was killed: it may be what kills it
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
 Process = subprocess.Popen[bytes]
@@ -155,7 +154,7 @@ def start_process(job: Job, slot: Slot) -> Process:
     """Start a job in a process of its own, its output appended to the job's log.
 
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
-    input to notice when this process is gone (``run.end_with_parent``).
+    input to notice when this process is gone (``job.end_with_parent``).
     """
     with job.log.open("ab") as out:
         return subprocess.Popen(

@@ -21,8 +21,8 @@ from vocalsketch.paper.rows import (
     row_of,
 )
 from vocalsketch.retrieval.ranking import Ranks, chance_mrr
+from vocalsketch.retrieval.results import Sample, mean_and_deviation
 from vocalsketch.retrieval.scores import Scores, fuse, refuse_different_queries
-from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 
 Runs = Mapping[str, Mapping[int, Scores]]
 

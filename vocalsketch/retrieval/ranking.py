@@ -67,16 +67,11 @@ def mid_ranks(scores: Floats, targets: NDArray[np.integer]) -> Ranks:
     return ranks
 
 
-def reciprocal_ranks(scores: Floats, targets: NDArray[np.integer]) -> Ranks:
-    """Return 1 / rank of each query's target, (queries,); arguments as for ``mid_ranks``."""
-    return 1.0 / mid_ranks(scores, targets)
-
-
 def mean_reciprocal_rank(scores: Floats, targets: NDArray[np.integer]) -> float:
     """Return the mean over queries of 1 / rank of the target (equation 1), in (0, 1]."""
     if len(targets) == 0:
         raise VocalSketchError("No query to rank (0 imitations): the mean reciprocal rank is void.")
-    return float(reciprocal_ranks(scores, targets).mean())
+    return float((1.0 / mid_ranks(scores, targets)).mean())
 
 
 def chance_mrr(candidates: int) -> float:

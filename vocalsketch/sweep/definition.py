@@ -23,8 +23,7 @@ from pydantic.dataclasses import dataclass
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
 from vocalsketch.sweep.space import Space
-from vocalsketch.sweep.storage import SQLITE, check_url, open_storage, patiently
-from vocalsketch.sweep.trials import experimental
+from vocalsketch.sweep.storage import SQLITE, check_url, experimental, open_storage, patiently
 
 Options = dict[str, Any]
 

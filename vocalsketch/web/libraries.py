@@ -202,7 +202,7 @@ class Libraries:
         try:
             report = build_index(library, index, self._system, progress=progressed)
             state.error = ""
-            state.skipped = dict(Counter(report.skipped.values()))
+            state.skipped = dict(Counter(report.manifest.skipped.values()))
         except VocalSketchError as error:
             state.error = str(error)
         finally:
