@@ -96,10 +96,11 @@ def figures(folds: Folds) -> dict[str, Any]:
 
 def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
     corpus, found = cli.datamodule.corpus.name, figures(folds)
+    pooled = summed(list(folds.values()))
     told = json.dumps({"system": cli.name, "corpus": corpus, **found}, indent=2) + "\n"
     write_text(folder / "cross_validation.json", told)
     title = f"{cli.name}, {len(folds)} folds\n{corpus_tag(corpus)}"
-    picture = write_confusion(folder / "confusion", summed(list(folds.values())), title)
+    picture = write_confusion(folder / "confusion", pooled, title)
     for tracker in trackers(cli.trainer):
         tracker.describe(
             name=f"{cli.name} cross-validation",
@@ -112,7 +113,6 @@ def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
         tracker.log_metrics({f"accuracy/{name}": value for name, value in measured.items()})
         show_picture(tracker, "test/confusion", picture)
         tracker.finish()
-    pooled = summed(list(folds.values()))
     rows = {f"fold {fold}": each for fold, each in folds.items()} | {"all clips": pooled}
     lines = {name: (each.clips, each.accuracy, each.chance) for name, each in rows.items()}
     frame = DataFrame.from_dict(lines, orient="index", columns=["clips", "accuracy", "chance"])

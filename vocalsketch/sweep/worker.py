@@ -25,7 +25,7 @@ from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.experiment.config import Tree, assigned, write_tree
 from vocalsketch.files import write_text
-from vocalsketch.jobs import job as jobs
+from vocalsketch.jobs import job
 from vocalsketch.sweep.definition import Definition, StudyError, load_study, trial_sampler
 from vocalsketch.sweep.space import applied, drawn
 from vocalsketch.sweep.storage import (
@@ -121,7 +121,7 @@ class Worker:
     definition: Definition
     total: int  # how many trials are to finish
     name: str = ""  # signs those that run here
-    train: Callable[..., Outcome] = jobs.train
+    train: Callable[..., Outcome] = job.train
     sleep: Callable[[float], None] = time.sleep
     interrupted: bool = False
     failures: int = 0  # one after the other
@@ -286,4 +286,4 @@ def main(name: str, folder: str, total: str, number: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(jobs.as_process(lambda: main(*sys.argv[1:])))
+    sys.exit(job.as_process(lambda: main(*sys.argv[1:])))
