@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.retrieval import RetrievalMRR
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.retrieval.ranking import (
+from vocalsketch.retrieval.scores import (
     chance_mrr,
     mean_reciprocal_rank,
     mid_ranks,

@@ -19,7 +19,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.export.graph import OPSET, Precision, graphs_of, with_precision
 from vocalsketch.features.audio import clip_of
 from vocalsketch.files import made_whole
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
+from vocalsketch.retrieval.scores import mean_reciprocal_rank
 from vocalsketch.systems import System
 from vocalsketch.systems.system import Floats
 from vocalsketch.voice.imitate import imitate, listen

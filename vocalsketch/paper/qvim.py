@@ -8,8 +8,8 @@ from pandas import DataFrame
 from vocalsketch.files import write_text
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import ADDED, QVIM, Row, row_of
-from vocalsketch.retrieval.ranking import MEASURES, chances, measured
 from vocalsketch.retrieval.results import Sample, corpus_tag, mean_and_deviation
+from vocalsketch.retrieval.scores import MEASURES, chances, measured
 
 SHOWN = ("mrr", "ndcg")
 # random scores and the best entry, which is not run here: MRR and NDCG

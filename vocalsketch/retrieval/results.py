@@ -19,8 +19,7 @@ from scipy.stats import ttest_ind_from_stats
 from vocalsketch.domain import Half
 from vocalsketch.errors import VocalSketchError
 from vocalsketch.files import write_table, write_text
-from vocalsketch.retrieval.ranking import MEASURES, Floats, chances, measured
-from vocalsketch.retrieval.scores import Scores
+from vocalsketch.retrieval.scores import MEASURES, Floats, Scores, chances, measured
 
 FORMAT = 1  # of the JSON; raised when a key changes its meaning
 GRADED = ("qvim",)  # protocols that ask for NDCG over classes beside the MRR

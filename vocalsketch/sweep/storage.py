@@ -113,16 +113,14 @@ def check_url(url: str) -> None:
         return
     if not url.startswith(("postgresql://", "postgresql+", "postgres://")):
         raise ConfigError(f"storage is {shown(url)!r}: give {FORMS}.")
-    try:
-        sound = url.count("@") < 2 and bool(make_url(url))
-    except (ArgumentError, ValueError):
-        sound = False
-    if not sound:
-        raise ConfigError(
-            f"storage is {shown(url)!r}, which cannot be taken apart: in a name or a password "
-            "write special characters percent-encoded, %40 for @, %3A for :, %2F for /, %23 for #, "
-            "%3F for ?, %25 for %."
-        )
+    with suppress(ArgumentError, ValueError):
+        if url.count("@") < 2 and make_url(url):
+            return
+    raise ConfigError(
+        f"storage is {shown(url)!r}, which cannot be taken apart: in a name or a password write "
+        "special characters percent-encoded, %40 for @, %3A for :, %2F for /, %23 for #, %3F for "
+        "?, %25 for %."
+    )
 
 
 def patiently(
