@@ -55,7 +55,11 @@ def cross_validate(
         data.prepare_data()  # once, not by each
         jobs = _jobs(cli, data, arguments, folds)
         complete(jobs, slots)
-        done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
+        done = {}
+        for fold, job in zip(folds, jobs, strict=True):
+            told = json.loads((job.folder / "accuracy_test.json").read_text(encoding="utf-8"))
+            counts = np.array(told["confusion"], dtype=np.int64)
+            done[fold] = Confusion(tuple(told["classes"]), counts)
         _write(folder, done, cli)
     return done
 
@@ -76,11 +80,6 @@ def _jobs(
         )
         for fold in folds
     ]
-
-
-def _confusion(folder: Path) -> Confusion:
-    figures = json.loads((folder / "accuracy_test.json").read_text(encoding="utf-8"))
-    return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
 
 
 def figures(folds: Folds) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tqdm import tqdm
@@ -52,20 +53,17 @@ class _Running(NamedTuple):
     process: Process
 
 
+@dataclass(eq=False)
 class Pool:
-    """Runs what is not done, and nothing twice.
+    """Runs what is not done, and nothing twice."""
 
-    ``restarts`` is how often a job is started again whose process was killed.
-    """
-
-    def __init__(self, slots: Sequence[Slot], watcher: Watcher, restarts: int = RESTARTS) -> None:
-        self.slots = slots
-        self.watcher = watcher
-        self.restarts = restarts
-        self._running: list[_Running] = []
-        self._states: dict[str, State | None] = {}
-        self._reasons: dict[str, str] = {}
-        self._killed: Counter[str] = Counter()
+    slots: Sequence[Slot]
+    watcher: Watcher
+    restarts: int = RESTARTS  # of a job whose process was killed
+    _running: list[_Running] = field(default_factory=list)
+    _states: dict[str, State | None] = field(default_factory=dict)
+    _reasons: dict[str, str] = field(default_factory=dict)
+    _killed: Counter[str] = field(default_factory=Counter)
 
     def run(self, jobs: Sequence[Job], *, retry: bool = False) -> list[tuple[Job, str]]:
         """Run the jobs that are not done; one that fails does not stop the others.
@@ -83,7 +81,8 @@ class Pool:
         try:
             while waiting or self._running:
                 waiting = [job for job in waiting if not self._is_in_vain(job)]
-                ready = [each for each in waiting if self._is_ready(each)]
+                done = {name for name, state in self._states.items() if state == "done"}
+                ready = [job for job in waiting if {need.name for need in job.needs} <= done]
                 for job in ready[: len(free)]:
                     waiting.remove(job)
                     self._begin(job, free.pop(0))
@@ -95,9 +94,6 @@ class Pool:
             self._end_all()
         failed = [job for job in jobs if self._states[job.name] == "failed"]
         return [(job, self._reasons.get(job.name) or job.reason()) for job in failed]
-
-    def _is_ready(self, job: Job) -> bool:
-        return all(self._states[need.name] == "done" for need in job.needs)
 
     def _is_in_vain(self, job: Job) -> bool:
         return any(

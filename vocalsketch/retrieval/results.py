@@ -119,10 +119,13 @@ def results_table(results: Results) -> Table:
 
     Under the protocols that ask for it NDCG and its chance follow.
     """
-    graded = results["split_name"] in GRADED
+    graded, skipped = results["split_name"] in GRADED, len(results["skipped"])
+    over = results["macro"]["intervals"]["mrr"]
+    bounds = [f"{low:.3f} to {high:.3f}" for low, high in (over["queries"], over["targets"])]
+    said = f"95 % of the mean MRR: {bounds[0]} over queries, {bounds[1]} over targets"
     table = Table(
         title=f"{results['system']}, {results['half']} half\n{corpus_tag(results['corpus'])}",
-        caption=_caption(results),
+        caption=said + (f"\n{skipped} unreadable files were skipped" if skipped else ""),
     )
     table.add_column("category")
     ndcg = ("NDCG", "chance") if graded else ()
@@ -134,14 +137,6 @@ def results_table(results: Results) -> Table:
     table.add_section()
     table.add_row("macro mean", "", "", *_figures(results["macro"], graded=graded))
     return table
-
-
-def _caption(results: Results) -> str:
-    over = results["macro"]["intervals"]["mrr"]
-    bounds = [f"{low:.3f} to {high:.3f}" for low, high in (over["queries"], over["targets"])]
-    said = f"95 % of the mean MRR: {bounds[0]} over queries, {bounds[1]} over targets"
-    skipped = len(results["skipped"])
-    return said + (f"\n{skipped} unreadable files were skipped" if skipped else "")
 
 
 def _intervals(draws: Floats) -> dict[str, dict[str, list[float]]]:

@@ -56,13 +56,7 @@ class PersistentStorage(optuna.storages.RDBStorage):
             super().record_heartbeat(trial_id)
 
 
-def open_storage(
-    url: str,
-    *,
-    heartbeat: int = HEARTBEAT,
-    grace: int = GRACE,
-    sleep: Callable[[float], None] = time.sleep,
-) -> BaseStorage:
+def open_storage(url: str, *, sleep: Callable[[float], None] = time.sleep) -> BaseStorage:
     """Open a storage, made where it does not exist yet.
 
     ``url`` is one of ``FORMS``; a file's name stands there as it is, whatever is in it.
@@ -89,8 +83,8 @@ def open_storage(
             return PersistentStorage(
                 engine,
                 engine_kwargs=settings,
-                heartbeat_interval=heartbeat,
-                grace_period=grace,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
                 heartbeat_stale_trial_callback=requeue,
             )
 
