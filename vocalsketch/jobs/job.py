@@ -257,5 +257,10 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def main(folder: str, *arguments: str) -> None:
+    """Train, as the pool starts it."""
+    train(Path(folder), arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(as_process(lambda: train(Path(sys.argv[1]), sys.argv[2:])))
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))
