@@ -9,26 +9,18 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, product
 from math import gcd
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage, signal
+from tqdm.contrib.concurrent import thread_map
 
 from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
-from vocalsketch.datasets.synthetic.sounds import (
-    CATALOGUE,
-    SAMPLE_RATE,
-    SCENES,
-    generator,
-    hiss,
-    made,
-    made_together,
-    recording,
-    write_wav,
-)
+from vocalsketch.datasets.synthetic.sounds import CATALOGUE, SAMPLE_RATE, SCENES, generator
 from vocalsketch.files import cache_folder, locked, made_whole, write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
@@ -73,9 +65,6 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
     Several processes may ask at once: one makes it, in a folder beside it that gets its name when
     it is whole, and the others wait. What one left behind that was killed is removed.
-
-    Raises:
-        StorageError: The cache folder cannot be written.
     """
     target = cache_folder() / "demo" / name
     marker = target / DEMO_MARKER
@@ -105,11 +94,6 @@ class Item:
         return self.name.replace("_", " ")
 
     @property
-    def subset(self) -> str:
-        """The category as VocalSketch's tables spell it."""
-        return "everyday sounds" if self.category == "everyday" else self.category
-
-    @property
     def imitators(self) -> list[int]:
         """Who imitates the sound: so many people, none twice."""
         rng = generator("imitators", self.name)
@@ -131,10 +115,11 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
     chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
+    spelt = {"everyday": "everyday sounds"}  # in VocalSketch's tables
     write_table(
         folder / "sound_recordings.csv",
         ("filename", "sound_label", "audio_concept_subset"),
-        ((f"{item.name}.wav", item.label, item.subset) for item in chosen),
+        ((f"{it.name}.wav", it.label, spelt.get(it.category, it.category)) for it in chosen),
     )
     columns = "id filename stimulus_type included draft training participant_id sound_recording"
     told = "sound recording", True, False, False
@@ -145,18 +130,19 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     )
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
     make = partial(_make_item, folder, people)
-    made_together(make, chosen, "demo corpus", "sound")
+    # Threads, as numpy and scipy let others run; a script without a main guard can start them.
+    thread_map(make, chosen, desc="demo corpus", unit="sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
 def _make_item(folder: Path, people: list[Person], item: Item) -> None:
-    waveform = recording(item.category, item.name)
-    write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
+    waveform = sounds.recording(item.category, item.name)
+    sounds.write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
     heard = listening.heard(signal.resample_poly(waveform, VOICE_RATE // 100, SAMPLE_RATE // 100))
     included = folder / "vocal_imitations" / "included"
     for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
         sung = imitation(people[number], heard, generator("imitation", item.name, str(number)))
-        write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
+        sounds.write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
 
 
 @dataclass(frozen=True)
@@ -174,14 +160,15 @@ class Language:
 LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write submissions, told by language and number (all if left out), and last the marker.
+def write_languages(
+    folder: Path, submissions: Sequence[tuple[str, int]] = (*product(LANGUAGES, range(SPEAKERS)),)
+) -> None:
+    """Write submissions, told by language and number, and last the marker.
 
     They lie in ``<language>/<speaker>-<date>-<code>``.
     """
-    if submissions is None:
-        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
-    made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
+    make = partial(_make_submission, folder)
+    thread_map(make, submissions, desc="demo languages", unit="speaker")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -194,7 +181,7 @@ def _make_submission(folder: Path, told: tuple[str, int]) -> None:
     submission = folder / name / f"{name}{speaker.name}-{date}-{code}"
     for place in range(1, CLIPS + 1):
         waveform = clip(LANGUAGES[name], speaker, rng)
-        write_wav(submission / "wav" / f"{name}-{place:04d}.wav", waveform, VOICE_RATE)
+        sounds.write_wav(submission / "wav" / f"{name}-{place:04d}.wav", waveform, VOICE_RATE)
 
 
 def clip(language: Language, speaker: Person, rng: np.random.Generator) -> Frames:
@@ -240,16 +227,12 @@ def word(language: Language, rng: np.random.Generator) -> Frames:
     return np.concatenate(parts, axis=1)
 
 
-def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write recordings, told by class and number (all if left out), the table, and a marker."""
-    if recordings is None:
-        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
+def write_urban(
+    folder: Path, recordings: Sequence[tuple[str, int]] = (*product(SCENES, range(SOURCES)),)
+) -> None:
+    """Write recordings, told by class and number, the table, and a marker."""
     make = partial(_make_recording, folder)
-    rows = [
-        row
-        for own in made_together(make, recordings, "demo city sounds", "recording")
-        for row in own
-    ]
+    rows = chain(*thread_map(make, recordings, desc="demo city sounds", unit="recording"))
     columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
     write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
@@ -273,15 +256,15 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
     for place in range(SLICES):
         seconds = round(float(rng.uniform(1.5, 4.0)), 2)
         file_name = f"{recording_id}-{class_id}-0-{place}.wav"
-        scene = made(SCENES[name], rng, seconds=seconds)
+        scene = sounds.made(SCENES[name], rng, seconds=seconds)
         # over traffic: faint for salience 1 (foreground), near for 2
-        traffic = hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
+        traffic = sounds.hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
         level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
         scene = scene / scene.std() + level * traffic / traffic.std()
         shared = gcd(rate, SAMPLE_RATE)
         scene = signal.resample_poly(scene, rate // shared, SAMPLE_RATE // shared)
         scene *= rng.uniform(0.2, 0.9) / np.abs(scene).max()
-        write_wav(folder / "audio" / f"fold{number}" / file_name, scene, rate)
+        sounds.write_wav(folder / "audio" / f"fold{number}" / file_name, scene, rate)
         end = start + seconds
         rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
         start = round(end, 2)
