@@ -13,7 +13,7 @@ import soundfile
 from vocalsketch.commands import data
 from vocalsketch.commands.actions import declare
 from vocalsketch.datamodules import imitated
-from vocalsketch.datasets import download, voxforge
+from vocalsketch.datasets import download, labelled
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.splits import make_split, read_manifest
 from vocalsketch.datasets.synthetic import corpora
@@ -178,7 +178,7 @@ def test_download_passes_on_what_is_asked_for(
         (download.PUBLISHED["vimsketch"], tmp_path),
         (download.PUBLISHED["vocal-imitation-set"], tmp_path),
         (download.PUBLISHED["qvim-dev"], tmp_path),
-        (tmp_path, voxforge.LANGUAGES, 8000),
+        (tmp_path, labelled.LANGUAGES, 8000),
         (download.PUBLISHED["urbansound8k"], tmp_path),
         (tmp_path, ["nl", "en"], 5),
     ]

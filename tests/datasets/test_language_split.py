@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocalsketch.datasets.labelled import LabelledClip, LabelledCorpus, split_languages
-from vocalsketch.datasets.voxforge import load_voxforge
+from vocalsketch.datasets.labelled import (
+    LabelledClip,
+    LabelledCorpus,
+    load_voxforge,
+    split_languages,
+)
 from vocalsketch.errors import ConfigError, DatasetError
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import published_trees as trees
 import pytest
 
-from vocalsketch.datasets.labelled import load_urbansound8k
+from vocalsketch.datasets.labelled import load_urbansound8k, load_voxforge
 from vocalsketch.datasets.open import LAYOUTS, layout_of, open_corpus, take_inventory
-from vocalsketch.datasets.voxforge import load_voxforge
 from vocalsketch.errors import DatasetError
 
 Write = Callable[[Path], Path]
@@ -98,8 +97,8 @@ def test_single_clips_are_recognised_and_read(tmp_path: Path, layout: str, write
         ("imitation_sets", "- VimSketch:"),
         ("imitation_sets", "- The Vocal Imitation Set:"),
         ("imitation_sets", "- QVIM-dev:"),
-        ("labelled", "UrbanSound8K is"),
-        ("voxforge", "VoxForge:"),
+        ("labelled", "- UrbanSound8K:"),
+        ("labelled", "- VoxForge:"),
     ],
 )
 def test_a_loader_says_whose_the_data_are_and_under_which_licence(

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from vocalsketch.datasets.labelled import LabelledClip
-from vocalsketch.datasets.voxforge import LANGUAGES, load_voxforge, speaker_of
+from vocalsketch.datasets.labelled import LANGUAGES, LabelledClip, load_voxforge, speaker_of
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.files import cache_folder
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from vocalsketch.commands.actions import Options
-from vocalsketch.commands.serve import SERVING, check_folders, limits_of, serve_page
+from vocalsketch.commands.serve import SERVING, limits_of, serve_page
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import read_regular, write_text
 
@@ -35,12 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     plan = StudyPlan.read(arguments.study) if arguments.study else None
     consent = _text(arguments.consent) if arguments.consent else CONSENT
-    [sounds] = check_folders([first])
-    collection = Collection(sounds, arguments.out, limits, consent, plan is not None)
-    libraries = Libraries((), [sounds] if plan else ())
+    collection = Collection(first, arguments.out, limits, consent, plan is not None)
+    libraries = Libraries((), [first] if plan else ())
     routers = [collection.router]
     if plan:
-        routers.append(Study(plan, collection, libraries, limits).router)
+        routers.append(Study(plan, collection, libraries).router)
     shown = {"routers": routers}
     return serve_page(arguments, limits, lambda: (libraries, shown), "collect.html")
 

@@ -150,7 +150,7 @@ def _import_everyday(arguments: argparse.Namespace) -> int:
 
 
 def _download(arguments: argparse.Namespace) -> int:
-    from vocalsketch.datasets import download, voxforge
+    from vocalsketch.datasets import download, labelled
 
     chosen = arguments.languages is not None or arguments.limit is not None
     if arguments.dataset != "voxforge" and chosen:
@@ -160,8 +160,8 @@ def _download(arguments: argparse.Namespace) -> int:
     elif arguments.dataset != "voxforge":
         done = download.download(download.PUBLISHED[arguments.dataset], arguments.out)
     else:
-        languages = arguments.languages or voxforge.LANGUAGES
-        limit = voxforge.CLIPS_PER_LANGUAGE if arguments.limit is None else arguments.limit
+        languages = arguments.languages or labelled.LANGUAGES
+        limit = labelled.CLIPS_PER_LANGUAGE if arguments.limit is None else arguments.limit
         done = download.download_voxforge(arguments.out, languages, limit)
     print(done)
     return 1 if done.damaged else 0

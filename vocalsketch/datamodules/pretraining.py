@@ -17,15 +17,17 @@ from vocalsketch.datamodules.batches import (
     row_batches,
 )
 from vocalsketch.datasets.labelled import (
+    CLIPS_PER_LANGUAGE,
+    LANGUAGES,
     TEST_SHARE,
     LabelledClip,
     LabelledCorpus,
     load_urbansound8k,
+    load_voxforge,
     split_fold,
     split_languages,
 )
 from vocalsketch.datasets.open import DEMO, root_of
-from vocalsketch.datasets.voxforge import CLIPS_PER_LANGUAGE, LANGUAGES, load_voxforge
 from vocalsketch.domain import Indices, Side
 from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.features.front_end import FrontEnd

@@ -20,7 +20,7 @@ import urllib3
 from tqdm import tqdm
 
 from vocalsketch import __version__
-from vocalsketch.datasets import voxforge
+from vocalsketch.datasets import labelled
 from vocalsketch.datasets.archive import unpack_whole
 from vocalsketch.datasets.weights import MOBILENETS, download_aisfx
 from vocalsketch.errors import ConfigError, DatasetError, StorageError
@@ -28,6 +28,7 @@ from vocalsketch.files import cache_folder, write_text
 
 RETRIES = 7
 TIMEOUT = 60.0  # seconds without an answer after which an attempt has failed
+VOXFORGE = "http://www.repository.voxforge1.org/downloads/"
 VOXFORGE_PAUSE = 0.5  # seconds between archives: the repository is a volunteer's
 _BLOCK = 2**16  # bytes
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses
@@ -168,10 +169,10 @@ def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:
 
 def download_voxforge(
     out: Path,
-    languages: Sequence[str] = voxforge.LANGUAGES,
-    limit: int | None = voxforge.CLIPS_PER_LANGUAGE,
+    languages: Sequence[str] = labelled.LANGUAGES,
+    limit: int | None = labelled.CLIPS_PER_LANGUAGE,
     *,
-    base_url: str = voxforge.SOURCE,
+    base_url: str = VOXFORGE,
 ) -> Download:
     """Fetch submissions of VoxForge to ``<out>/<language>/`` until each language has enough clips.
 
@@ -189,24 +190,24 @@ def download_voxforge(
         raise ConfigError(f"languages is {list(languages)}: give names such as nl, en, fr.")
     fetched, present, damaged = 0, 0, []
     for language in languages:
-        name = voxforge.FOLDERS.get(language, language)
-        archives = _listed_archives(urljoin(base_url, f"{name}/{voxforge.MIRRORED}/"))
+        name = labelled.LANGUAGE_FOLDERS.get(language, language)
+        archives = _listed_archives(urljoin(base_url, f"{name}/{labelled.MIRRORED}/"))
         rng = random.Random(f"0 {language}")
-        order = voxforge.round_speakers(sorted(archives), voxforge.speaker_of, rng)
-        there = voxforge.submissions(out / language, defaultdict(list), language)
+        order = labelled.round_speakers(sorted(archives), labelled.speaker_of, rng)
+        there = labelled.submissions(out / language, defaultdict(list), language)
         clips = 0
         with tqdm(total=limit, desc=language, unit="clip") as bar:
             for stem in order:
                 if limit is not None and clips >= limit:
                     break
-                file = RemoteFile(f"{stem}{voxforge.ARCHIVE_SUFFIX}", archives[stem])
+                file = RemoteFile(f"{stem}{labelled.ARCHIVE_SUFFIX}", archives[stem])
                 folder = there.get(stem) or _submission(file, out / language)
                 if folder is None:
                     damaged.append(f"{language}/{file.name}")
                     continue
                 present += stem in there
                 fetched += stem not in there
-                found = len(voxforge.clips_of(folder, language, defaultdict(list)))
+                found = len(labelled.clips_of(folder, language, defaultdict(list)))
                 clips += found
                 bar.update(found)
     return Download(out, fetched, present, tuple(damaged))
@@ -231,10 +232,10 @@ def _listed_archives(page: str) -> dict[str, str]:
     for link in re.findall(r"""<a\s[^>]*?href\s*=\s*["']([^"']+)""", _text(page), re.IGNORECASE):
         url = urljoin(page, unescape(link))
         name = unquote(url.removeprefix(page))
-        if name.endswith(voxforge.ARCHIVE_SUFFIX) and PurePosixPath(name).name == name:
-            archives[name.removesuffix(voxforge.ARCHIVE_SUFFIX)] = url
+        if name.endswith(labelled.ARCHIVE_SUFFIX) and PurePosixPath(name).name == name:
+            archives[name.removesuffix(labelled.ARCHIVE_SUFFIX)] = url
     if not archives:
-        raise DatasetError(f"{page} lists no archive ({voxforge.ARCHIVE_SUFFIX}) to download.")
+        raise DatasetError(f"{page} lists no archive ({labelled.ARCHIVE_SUFFIX}) to download.")
     return archives
 
 

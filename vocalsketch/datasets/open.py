@@ -19,10 +19,14 @@ from vocalsketch.datasets.imitation_sets import (
     VOCAL_IMITATION_SET,
 )
 from vocalsketch.datasets.labelled import (
+    LANGUAGES,
     URBANSOUND8K,
+    VOXFORGE,
     LabelledClip,
     LabelledCorpus,
+    language_folder,
     load_urbansound8k,
+    load_voxforge,
 )
 from vocalsketch.datasets.records import (
     FILE_GONE,
@@ -36,7 +40,6 @@ from vocalsketch.datasets.records import (
 )
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.datasets.vocalsketch import VOCALSKETCH, load_vocalsketch
-from vocalsketch.datasets.voxforge import LANGUAGES, VOXFORGE, language_folder, load_voxforge
 from vocalsketch.errors import ConfigError, DatasetError
 
 DEMO = "demo"

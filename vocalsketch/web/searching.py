@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 from urllib.parse import urlencode
 
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 
 from vocalsketch.errors import AudioError
@@ -17,6 +18,13 @@ from vocalsketch.web.libraries import Systems
 MOST_RESULTS = 100
 LONGEST_CLIP = 8.0  # seconds that are played from where a sound was found
 Word = Annotated[str, Field(max_length=200)]
+
+
+async def _body_of(request: Request) -> bytes:
+    return await request.body()
+
+
+Recording = Annotated[bytes, Depends(_body_of)]
 
 
 class Place(BaseModel):
@@ -103,14 +111,16 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
 def query_of(
     systems: Systems, like: Place | None, recording: bytes, limits: Limits
 ) -> tuple[Waveform, int]:
-    """Return what is searched with: a found sound, or what was recorded.
+    """Return what is searched with: a found sound, or what was recorded; errors as of these."""
+    return recorded(recording, limits) if like is None else sound_of(systems, like)
+
+
+def recorded(recording: bytes, limits: Limits) -> tuple[Waveform, int]:
+    """Return the waveform (samples,) of what somebody recorded, and its rate in Hz.
 
     Raises:
         AudioError: It is no audio, or longer than the limit.
-        DatasetError: The sound is not of the library.
     """
-    if like is not None:
-        return sound_of(systems, like)
     if not recording:
         raise AudioError("There is no recording: record or upload an imitation first.")
     seconds = limits.seconds + MARGIN

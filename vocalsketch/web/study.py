@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Body
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import DatasetError
 from vocalsketch.retrieval.significance import resampled_means
-from vocalsketch.web.collect import PARTICIPANT, Collection, Id
-from vocalsketch.web.guard import Limits
+from vocalsketch.web.collect import Collection, Id, Number, Sender
 from vocalsketch.web.libraries import Libraries
-from vocalsketch.web.searching import MOST_RESULTS, Results, Wish, search
+from vocalsketch.web.searching import MOST_RESULTS, Recording, Results, Wish, search
 
 SUS = (
     "I think that I would like to use this system frequently.",
@@ -57,57 +55,21 @@ class StudyPlan(BaseModel):
             ConfigError: It cannot be read, or a key is unknown or out of range.
         """
         # Imported here: with it comes what trains.
-        from vocalsketch.experiment.config import read_mapping
+        from vocalsketch.experiment.config import invalid, read_mapping
 
         try:
             return cls.model_validate(read_mapping(file))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise ConfigError(f"{file}: {key} is {first['input']!r}: {first['msg']}.") from error
-
-
-class Tasks(BaseModel):
-    """The search tasks of a participant."""
-
-    count: int
-    seconds: float
-    statements: list[str]
-    done: int
-
-
-class TaskEnd(BaseModel):
-    """How a task ended: with the sound that was chosen, or given up."""
-
-    participant: str = Field(pattern=PARTICIPANT.pattern, max_length=12)
-    task: int = Field(ge=0)
-    chosen: str | None = Field(None, max_length=4096)
-
-
-class Opinion(BaseModel):
-    """Answers to the statements of the System Usability Scale, 1 (disagree) to 5 (agree)."""
-
-    participant: str = Field(pattern=PARTICIPANT.pattern, max_length=12)
-    answers: list[Annotated[int, Field(ge=1, le=5)]] = Field(min_length=10, max_length=10)
+            raise invalid(error, str(file), cls.model_fields) from error
 
 
 class Study:
-    """Search tasks for the participants of a collection.
+    """Search tasks for the participants of a collection, in what is searched."""
 
-    Args:
-        plan: What is asked.
-        collection: Who takes part.
-        libraries: What is searched.
-        limits: On recordings.
-    """
-
-    def __init__(
-        self, plan: StudyPlan, collection: Collection, libraries: Libraries, limits: Limits
-    ) -> None:
+    def __init__(self, plan: StudyPlan, collection: Collection, libraries: Libraries) -> None:
         self.plan = plan
         self.collection = collection
         self.libraries = libraries
-        self.limits = limits
         self.router = APIRouter(prefix="/study")
         self.router.get("/tasks")(self.tasks)
         self.router.get("/target", response_class=FileResponse)(self.target)
@@ -132,63 +94,62 @@ class Study:
         drawn = rng.permutation(self.plan.targets or paths)[: self.plan.tasks]
         return [str(each) for each in drawn]
 
-    def tasks(self, participant: Id) -> Tasks:
+    def tasks(self, participant: Id) -> dict[str, int | float | list[str]]:
         """Tell how many tasks there are, and how many are done."""
-        done = [each for each in self._runs(participant) if "ended" in each]
+        runs = self.collection.record(participant).get("tasks", [])
+        done = sum("ended" in each for each in runs)
         count = len(self.targets(participant))
-        statements = list(SUS)
-        return Tasks(count=count, seconds=self.plan.seconds, statements=statements, done=len(done))
+        return {"count": count, "done": done, "seconds": self.plan.seconds, "statements": list(SUS)}
 
-    def target(self, participant: Id, task: Annotated[int, Query(ge=0)]) -> FileResponse:
+    def target(self, participant: Id, task: Number) -> FileResponse:
         """Play what is to be found; the first time, the clock of the task starts."""
         path = self._target(participant, task)
-        runs = self._runs(participant)
-        if len(runs) <= task:
-            self._change(
-                participant,
-                lambda runs: runs.append({"target": path, "began": time.time(), "searches": []}),
-            )
+        with self.collection.changed(participant) as kept:
+            runs = kept.setdefault("tasks", [])
+            if len(runs) <= task:
+                runs.append({"target": path, "began": time.time(), "searches": []})
         index = self.libraries.now().indexes[0]
         # under no name that gives the sound away
         return FileResponse(index.file_of(path), headers={"Cache-Control": "no-store"})
 
-    async def search(
-        self, request: Request, participant: Id, task: Annotated[int, Query(ge=0)]
-    ) -> Results:
+    def search(self, recording: Recording, participant: Id, task: Number) -> Results:
         """Search for the target with the recording in the body."""
-        return await run_in_threadpool(self._search, await request.body(), participant, task)
-
-    def _search(self, recording: bytes, participant: str, task: int) -> Results:
         target = self._target(participant, task)
         wish = Wish(system=self.plan.system, count=MOST_RESULTS)
-        results = search(self.libraries.now(), wish, recording, self.limits)
+        results = search(self.libraries.now(), wish, recording, self.collection.limits)
         rank = next((hit.rank for hit in results.hits if hit.path == target), None)
         searched = {"at": time.time(), "rank": rank, "sounds": results.sounds}
-        self._change(participant, lambda runs: runs[task]["searches"].append(searched))
+        with self.collection.changed(participant) as kept:
+            kept["tasks"][task]["searches"].append(searched)
         return results.model_copy(update={"hits": results.hits[:SHOWN]})
 
-    def end(self, end: TaskEnd) -> None:
-        """Keep how a task ended."""
-        target = self._target(end.participant, end.task)
-        ended = {"ended": time.time(), "found": end.chosen == target, "chosen": end.chosen}
-        self._change(end.participant, lambda runs: runs[end.task].update(ended))
+    def end(
+        self,
+        participant: Sender,
+        task: Annotated[int, Body(ge=0)],
+        chosen: Annotated[str | None, Body(max_length=4096)] = None,
+    ) -> None:
+        """Keep how a task ended: with the sound that was chosen, or given up."""
+        found = chosen == self._target(participant, task)
+        with self.collection.changed(participant) as kept:
+            kept["tasks"][task].update(ended=time.time(), found=found, chosen=chosen)
 
-    def opinion(self, opinion: Opinion) -> None:
-        """Keep what a participant thinks of it all."""
-        self.collection.add(opinion.participant, lambda kept: kept.update(sus=opinion.answers))
+    def opinion(
+        self,
+        participant: Sender,
+        answers: Annotated[
+            list[Annotated[int, Field(ge=1, le=5)]], Body(min_length=10, max_length=10)
+        ],
+    ) -> None:
+        """Keep answers to the System Usability Scale, 1 (disagree) to 5 (agree)."""
+        with self.collection.changed(participant) as kept:
+            kept["sus"] = answers
 
     def _target(self, participant: str, task: int) -> str:
         targets = self.targets(participant)
         if task >= len(targets):
             raise DatasetError(f"There is no task {task}: there are {len(targets)}.")
         return targets[task]
-
-    def _runs(self, participant: str) -> list[dict[str, Any]]:
-        runs: list[dict[str, Any]] = self.collection.record(participant).get("tasks", [])
-        return runs
-
-    def _change(self, participant: str, change: Any) -> None:
-        self.collection.add(participant, lambda kept: change(kept.setdefault("tasks", [])))
 
 
 def usability(answers: Sequence[int]) -> float:
