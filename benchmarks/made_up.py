@@ -10,7 +10,7 @@ import yaml
 
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.search.segment import (
     EMBEDDING,
     SYSTEM,

@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from vocalsketch.domain import SIDES
 from vocalsketch.features.cqt import CQT
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 SHAPE = (72, 129)  # bins, frames of a CQT

@@ -18,7 +18,7 @@ from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.interpret.ascent import Ascent, AscentSettings, noise_inputs
 from vocalsketch.interpret.layers import Layer
 from vocalsketch.interpret.subject import Subject, load_subject
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 

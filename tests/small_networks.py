@@ -12,7 +12,7 @@ from torch import Tensor
 from vocalsketch.domain import SIDES
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 RATE = 8000  # hz

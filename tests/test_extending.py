@@ -26,9 +26,9 @@ from vocalsketch.retrieval.scores import Scores
 from vocalsketch.search import read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.systems import front_end_from, load_system
-from vocalsketch.web.app import build_app
-from vocalsketch.web.guard import Limits
+from vocalsketch.web.app import Pages, build_app
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "extending.md"
 QUIET = [
@@ -103,7 +103,7 @@ def test_the_pages_system_is_used_like_any_other(
         assert hit["score"] == pytest.approx(float(expected), abs=1e-3)
 
     # searched from the page, which finds the same and explains it
-    page = TestClient(build_app(Libraries([index]), Limits(), ["*"]))
+    page = TestClient(build_app(Pages(Libraries([index]), Limits()), ["*"]))
     answer = page.post("/api/search?count=8", content=query.read_bytes())
     assert answer.status_code == 200, answer.text
     found = answer.json()["hits"]

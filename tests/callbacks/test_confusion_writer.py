@@ -12,7 +12,7 @@ import torch
 from vocalsketch.callbacks import ResultsWriter, WandbTracker
 from vocalsketch.datamodules import UrbanSoundDataModule
 from vocalsketch.datasets.labelled import LabelledCorpus
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.tasks import ClassificationTask
 
 

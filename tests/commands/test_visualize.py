@@ -15,8 +15,7 @@ from vocalsketch.commands.actions import declare
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError, StorageError, VocalSketchError
 from vocalsketch.features.mel import LogMel
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

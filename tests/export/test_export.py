@@ -34,8 +34,8 @@ from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, TowerGeometry
 from vocalsketch.models.encoder import EncoderGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.baselines import Contours
 from vocalsketch.systems.dual_encoder import DualEncoder

@@ -8,7 +8,8 @@ from vocalsketch.features import inversion
 from vocalsketch.features.audible_mel import AudibleMel
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import standardised
-from vocalsketch.features.inversion import PEAK, closer_frames, magnitudes
+from vocalsketch.features.inversion import closer_frames, magnitudes
+from vocalsketch.features.level import PEAK
 from vocalsketch.features.mel import LogMel
 
 IMITATION = LogMel(16_000, 1.0, 133, 39, 0.0, 5000.0, 120)

@@ -77,7 +77,7 @@ def files_of(store: FeatureStore) -> list[Path]:
 
 def test_features_are_the_front_ends(store: FeatureStore, sounds: list[Path]) -> None:
     table = fill(store, sounds)
-    assert len(table) == 40
+    assert len(table.sources) == 40
     assert table.shape == FRONT_END.shape
     assert table.bad == {}
     np.testing.assert_allclose(table.stack(), directly(sounds), atol=1e-5)
@@ -402,7 +402,7 @@ def test_a_table_survives_pickling_without_carrying_its_features(
 
 def test_nothing_asked_for_and_one_file_twice(store: FeatureStore, sounds: list[Path]) -> None:
     assert fill(store, []).stack().shape == (0, 5, 10)
-    assert len(fill(store, [sounds[0], sounds[0]])) == 1
+    assert len(fill(store, [sounds[0], sounds[0]]).sources) == 1
 
 
 def test_the_callers_torch_threads_are_left_as_they_were(

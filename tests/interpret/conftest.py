@@ -6,7 +6,7 @@ import torch
 from vocalsketch.domain import SIDES
 from vocalsketch.features.mel import LogMel
 from vocalsketch.interpret.subject import Subject
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 

@@ -10,7 +10,7 @@ from small_networks import Pixels, siamese
 from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.interpret.explanation import attribute, explain, in_words
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.ensemble import Ensemble
 from vocalsketch.systems.siamese import SiameseGeometry

@@ -13,8 +13,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.interpret.layers import layers_of, with_leaky_units
 from vocalsketch.interpret.subject import PretrainedTower, Subject, selected_layers
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, ConvStage, TowerGeometry
 from vocalsketch.systems import System
 from vocalsketch.systems.baselines import Imisound
 from vocalsketch.systems.siamese import SiameseGeometry

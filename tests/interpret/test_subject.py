@@ -9,8 +9,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError
 from vocalsketch.features.mel import LogMel
 from vocalsketch.interpret.subject import load_subject, load_subjects
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, ConvStage, TowerGeometry
 from vocalsketch.systems import load_system
 
 TOWER = TowerGeometry([ConvStage(2, (3, 3), (2, 2))], batch_norm=True)

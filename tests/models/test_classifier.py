@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, ConvStage, TowerGeometry
 
 IMITATION = TowerGeometry(
     [

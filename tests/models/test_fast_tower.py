@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Tower, fast_tower
+from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry, fast_tower
 
 
 @pytest.mark.parametrize("recurrent", [None, "gru", "lstm"])

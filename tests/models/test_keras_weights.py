@@ -9,8 +9,8 @@ import torch
 from scipy.signal import convolve2d, correlate2d
 
 from vocalsketch.errors import CheckpointError
-from vocalsketch.models import ConvStage, Tower, TowerGeometry
 from vocalsketch.models.keras_weights import read_authors_tower
+from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry
 
 FILTERS = (2, 3)
 

@@ -11,7 +11,7 @@ from small_networks import siamese
 from torch import nn
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.models import ConvStage, MetricHead, TowerGeometry
+from vocalsketch.models.tower import ConvStage, MetricHead, TowerGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 

@@ -12,8 +12,8 @@ from vocalsketch.domain import Side
 from vocalsketch.features.front_end import FrontEnd, standardised
 from vocalsketch.features.mel import ImitationLogMel, RecordingLogMel
 from vocalsketch.features.store import FeatureStore
-from vocalsketch.models import ConvStage, Tower, TowerGeometry
 from vocalsketch.models.keras_weights import read_authors_tower
+from vocalsketch.models.tower import ConvStage, Tower, TowerGeometry
 
 STAGES = {
     "imitation": [

@@ -11,7 +11,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.mel import LogMel
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.baselines import Contours, Imisound

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocalsketch.models import MetricHead
+from vocalsketch.models.tower import MetricHead
 from vocalsketch.systems import siamese
 from vocalsketch.systems.siamese import head_scorer
 
@@ -77,7 +77,7 @@ def test_shares_may_be_read_only_as_mapped_files_are(
 
 def test_a_search_of_few_sounds_does_not_load_the_compiler() -> None:
     search = (
-        "import sys; import numpy as np; from vocalsketch.models import MetricHead; "
+        "import sys; import numpy as np; from vocalsketch.models.tower import MetricHead; "
         "from vocalsketch.systems.siamese import head_scorer; "
         "shares = np.zeros((10, 12), np.float32); "
         "head_scorer(MetricHead(5, 5, (12,)))(shares, [shares]); "

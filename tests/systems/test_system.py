@@ -15,7 +15,7 @@ from vocalsketch.domain import SIDES
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.mel import LogMel
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.baselines import Contours, Imisound
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry

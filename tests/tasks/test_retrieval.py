@@ -8,7 +8,7 @@ import torch
 from small_networks import siamese
 
 from vocalsketch.datamodules.batches import ClipBatch, Clips
-from vocalsketch.models import ConvStage, TowerGeometry
+from vocalsketch.models.tower import ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import SiameseGeometry
 from vocalsketch.tasks import RetrievalTask
 

@@ -11,8 +11,7 @@ import torch
 from vocalsketch.datamodules.batches import PairBatch
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.mel import ImitationLogMel, LogMel, RecordingLogMel
-from vocalsketch.models import ConvStage, TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, ConvStage, TowerGeometry
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 from vocalsketch.tasks import SiameseTask
 from vocalsketch.tasks.siamese import Transfer, transfer_layers

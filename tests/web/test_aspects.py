@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.search import Index, Searcher, build_index
-from vocalsketch.web.app import build_app
-from vocalsketch.web.guard import Limits
+from vocalsketch.web.app import Pages, build_app
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 @pytest.fixture(scope="module")
 def client(index: Index) -> TestClient:
-    return TestClient(build_app(Libraries([index.folder]), Limits(), ["*"]))
+    return TestClient(build_app(Pages(Libraries([index.folder]), Limits()), ["*"]))
 
 
 def sung() -> bytes:

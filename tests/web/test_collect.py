@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.errors import ConfigError, DatasetError
-from vocalsketch.web.app import build_app
+from vocalsketch.web.app import Pages, build_app
 from vocalsketch.web.collect import Collection, read_participants
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Libraries
+from vocalsketch.web.server import Limits
 from vocalsketch.web.study import Study, StudyPlan, figures, usability
 
 
@@ -35,7 +35,7 @@ def sounds(tmp_path: Path) -> Path:
 def client(sounds: Path, tmp_path: Path) -> Iterator[TestClient]:
     limits = Limits(seconds=3.0)
     collection = Collection(sounds, tmp_path / "out", limits, "Do you agree?")
-    app = build_app(Libraries(), limits, ["*"], routers=[collection.router])
+    app = build_app(Pages(Libraries(), limits, others=[collection.router]), ["*"])
     with TestClient(app) as client:
         yield client
 
@@ -49,7 +49,8 @@ def test_what_is_collected_is_a_corpus_that_fit_takes(tmp_path: Path) -> None:
     for number in range(3):
         write_sound(tmp_path / "plain" / "bells" / f"{number}.wav", chirp(number))
     collection = Collection(tmp_path / "plain", tmp_path / "out", Limits(), "Do you agree?")
-    client = TestClient(build_app(Libraries(), Limits(), ["*"], routers=[collection.router]))
+    pages = Pages(Libraries(), Limits(), others=[collection.router])
+    client = TestClient(build_app(pages, ["*"]))
     assert client.get("/api/collect/invitation").json()["consent"] == "Do you agree?"
     people = [joined(client) for _ in range(2)]
     for participant, order in people:
@@ -129,8 +130,8 @@ def test_a_study_times_searches_and_knows_the_rank(sounds: Path, tmp_path: Path)
     libraries.bring_up_to_date()
     collection = Collection(sounds, tmp_path / "out", limits, study=True)
     study = Study(StudyPlan(targets=["long.wav"], tasks=1), collection, libraries)
-    app = build_app(libraries, limits, ["*"], routers=[collection.router, study.router])
-    with TestClient(app) as client:
+    pages = Pages(libraries, limits, others=[collection.router, study.router])
+    with TestClient(build_app(pages, ["*"])) as client:
         me, _ = joined(client)
         assert client.get(f"/api/study/tasks?participant={me}").json()["count"] == 1
         target = client.get(f"/api/study/target?participant={me}&task=0")
@@ -139,11 +140,14 @@ def test_a_study_times_searches_and_knows_the_rank(sounds: Path, tmp_path: Path)
         rank = next(h["rank"] for h in found.json()["hits"] if h["path"] == "long.wav")
         end = {"participant": me, "task": 0, "chosen": "long.wav"}
         assert client.post("/api/study/end", json=end).status_code == 204
+        other, _ = joined(client)  # who gives up before listening
+        gave_up = {"participant": other, "task": 0, "chosen": None}
+        assert client.post("/api/study/end", json=gave_up).status_code == 204
         opinion = {"participant": me, "answers": [5, 1] * 5}
         assert client.post("/api/study/opinion", json=opinion).status_code == 204
     kept = figures(read_participants(tmp_path / "out"))
-    assert (kept["participants"], kept["tasks"]) == (1, 1)
-    assert kept["success"]["mean"] == 1.0
+    assert (kept["participants"], kept["tasks"]) == (2, 2)
+    assert kept["success"]["mean"] == 0.5
     assert kept["mrr"]["mean"] == pytest.approx(1 / rank)
     assert kept["sus"] == {"mean": 100.0, "low": 100.0, "high": 100.0}
 

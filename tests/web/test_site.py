@@ -91,8 +91,8 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def placeholders(folder: Path) -> None:
         folder.mkdir()
-        for name in site.RUNTIME_FILES:
-            (folder / site._served(name)).write_text("")
+        for name in site.RUNTIME_FILES.values():
+            (folder / name).write_text("")
 
     monkeypatch.setattr(site, "_add_runtime", placeholders)
     monkeypatch.setattr(site, "export_system", fake_models)
@@ -299,7 +299,7 @@ def test_sounds_that_not_every_browser_plays_are_converted(
     assert told["sounds"]["path"] == sorted(told["sounds"]["path"])
     assert [told["sounds"]["path"][n] for n in told["windows"]["sound"]].count("long.wav") == 3
     embeddings = np.fromfile(tmp_path / "site" / "embeddings.f32", "<f4").reshape(
-        report.windows, -1
+        len(told["windows"]["sound"]), -1
     )
     index = Index.open(index_of(library, dual().fingerprint))
     rows = {(row["path"], row["start"]): n for n, row in enumerate(index.table.live.to_pylist())}

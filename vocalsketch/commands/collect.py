@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _report(others[0])
     if others or arguments.out is None:
         raise ConfigError("Give one folder of SOUNDS and --out, or `collect report DIR`.")
+    from vocalsketch.web.app import Pages
     from vocalsketch.web.collect import CONSENT, Collection
     from vocalsketch.web.libraries import Libraries
     from vocalsketch.web.study import Study, StudyPlan
@@ -40,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     routers = [collection.router]
     if plan:
         routers.append(Study(plan, collection, libraries).router)
-    shown = {"routers": routers}
-    return serve_page(arguments, limits, lambda: (libraries, shown), "collect.html")
+    pages = Pages(libraries, limits, others=routers)
+    return serve_page(arguments, lambda: pages, "collect.html")
 
 
 def _report(folder: Path) -> int:

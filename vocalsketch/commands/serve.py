@@ -4,18 +4,17 @@ import argparse
 import os
 import sys
 import webbrowser
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vocalsketch.commands.actions import Options
 from vocalsketch.errors import ConfigError, DatasetError
 
 if TYPE_CHECKING:
-    from vocalsketch.web.guard import Limits
-    from vocalsketch.web.libraries import Libraries
+    from vocalsketch.web.app import Pages
+    from vocalsketch.web.server import Limits
 
 EXAMPLES = 2  # imitations of each category of the synthetic sounds
 SYNTHETIC = (
@@ -60,48 +59,42 @@ OPTIONS: Options = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C."""
-    limits, folders = limits_of(arguments), check_folders(arguments.libraries)
+    limits, folders = limits_of(arguments), arguments.libraries
+    for each in folders:
+        if not each.is_dir():
+            raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
 
-    def prepared() -> tuple["Libraries", Mapping[str, Any]]:
+    def prepared() -> "Pages":
+        from vocalsketch.web.app import Pages
         from vocalsketch.web.libraries import Libraries
         from vocalsketch.web.server import LOOPBACK
 
-        shown: dict[str, Any] = {"reveal": arguments.host in LOOPBACK}
+        local = arguments.host in LOOPBACK
         if folders or arguments.index:
-            return Libraries(arguments.index, folders, system=arguments.system), shown
-        library, shown["examples"] = _synthetic()
-        return Libraries((), [library], system=arguments.system), {"notes": [SYNTHETIC], **shown}
+            libraries = Libraries(arguments.index, folders, system=arguments.system)
+            return Pages(libraries, limits, can_reveal=local)
+        library, examples = _synthetic()
+        libraries = Libraries((), [library], system=arguments.system)
+        return Pages(libraries, limits, [SYNTHETIC], examples, local)
 
-    return serve_page(arguments, limits, prepared)
+    return serve_page(arguments, prepared)
 
 
 def limits_of(arguments: argparse.Namespace) -> "Limits":
     """Return what may be sent; a ConfigError says that what serves pages is not installed."""
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise ConfigError("The page needs FastAPI and uvicorn: `pip install 'vocalsketch[web]'`.")
-    from vocalsketch.web.guard import Limits
+    from vocalsketch.web.server import Limits
 
     return Limits(arguments.max_seconds, arguments.max_megabytes)
 
 
-def check_folders(folders: Sequence[Path]) -> list[Path]:
-    """Return folders that are there; a DatasetError says that one is not."""
-    for each in folders:
-        if not each.is_dir():
-            raise DatasetError(f"{each} is no folder of sounds: give one that is there.")
-    return list(folders)
-
-
 def serve_page(
-    arguments: argparse.Namespace,
-    limits: "Limits",
-    prepared: Callable[[], tuple["Libraries", Mapping[str, Any]]],
-    page: str = "",
+    arguments: argparse.Namespace, prepared: Callable[[], "Pages"], page: str = ""
 ) -> int:
-    """Serve a page, with the arguments ``SERVING``, until Ctrl-C; ``page`` is which to point to.
+    """Serve what ``prepared`` returns, called when the port is taken, until Ctrl-C.
 
-    ``prepared`` returns what is searched and the page's further arguments; it is called when the
-    port is taken.
+    The arguments are ``SERVING``; ``page`` is which to point to.
     """
     from vocalsketch.web.app import build_app
     from vocalsketch.web.server import LOOPBACK, allowed_hosts, bound_memory, listening, serve
@@ -115,14 +108,11 @@ def serve_page(
         if arguments.host not in LOOPBACK:
             print(OTHERS.format(arguments.host), file=sys.stderr)
         bound_memory()
-        libraries, shown = prepared()
+        pages = prepared()
         hosts = allowed_hosts(arguments.host, arguments.allow_host)
-        app = build_app(libraries, limits, hosts, arguments.root_path, **shown)
-        libraries.start()
-        try:
-            serve(app, listener, announce)
-        finally:
-            libraries.close()
+        app = build_app(pages, hosts, arguments.root_path)
+        pages.libraries.start()
+        serve(app, listener, announce)
     return 0
 
 
@@ -134,11 +124,12 @@ def _synthetic() -> tuple[Path, dict[str, Path]]:
     corpus = open_corpus("demo")
     held_out = set(make_split(corpus, "paper").validation_imitations)
     heard = {each.sound_id: each.path for each in corpus.imitations if each.id in held_out}
-    examples: dict[str, Path] = {}
-    left = Counter(dict.fromkeys(corpus.categories, EXAMPLES))
-    for sound in corpus.sounds:
-        if sound.id in heard and left[sound.category]:
-            left[sound.category] -= 1
-            examples[sound.path.stem.replace("_", " ")] = heard[sound.id]
+    examples = {
+        sound.path.stem.replace("_", " "): heard[sound.id]
+        for category in corpus.categories
+        for sound in [s for s in corpus.sounds if s.category == category and s.id in heard][
+            :EXAMPLES
+        ]
+    }
     folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
     return folder, examples

@@ -1,4 +1,8 @@
-"""Archives that others made: unpacked safely, whole or not at all."""
+"""Archives that others made: unpacked safely, whole or not at all.
+
+A DatasetError says that one is damaged or unsafe, a StorageError that the disk is full or a folder
+cannot be written.
+"""
 
 import gzip
 import hashlib
@@ -26,12 +30,8 @@ def unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive of one of ``SUFFIXES`` into an empty folder.
 
     Files and folders are made with this process's own permissions, below ``folder`` only: the
-    standard library sees to it. A refused archive leaves a part behind.
-
-    Raises:
-        DatasetError: The archive is damaged or cut short, or a member of a tar leads out of the
-            folder, or is a link or a device.
-        OSError: The disk is full or the folder cannot be written.
+    standard library sees to it. A tar with a member that leads out of it, a link or a device is
+    refused, and leaves a part behind.
     """
     try:
         if archive.suffix.lower() == ".zip":
@@ -61,9 +61,6 @@ def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], l
     A folder appears whole or not at all, so that what was interrupted goes on; several processes
     may ask at once. The cache folder serves where nothing can be written into ``folder``. What is
     returned are the folders, and the archives that are damaged.
-
-    Raises:
-        StorageError: The disk is full.
     """
     if not archives:
         return [], []
@@ -89,10 +86,6 @@ def unpack_whole(files: Sequence[Path], target: Path, marker: str = "") -> None:
 
     A single folder at the top of what they hold, if it holds everything, is left out. ``marker`` is
     a file of the data set, relative to its own top folder, which may lie deeper.
-
-    Raises:
-        DatasetError: An archive is damaged or unsafe, or no file is ``marker``.
-        StorageError: The disk is full or the folder cannot be written.
     """
     content = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(content, ignore_errors=True)  # left by a process that was killed

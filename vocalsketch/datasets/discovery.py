@@ -63,29 +63,32 @@ def list_audio(folder: Path) -> Listing:
     """
     listing = Listing()
     seen: set[tuple[int, int]] = set()
-    folders, links = [""], list[str]()
-    while folders or links:
-        within = (folders or links).pop()
-        try:
-            entries = _entries(folder / within, seen)
-        except OSError as error:
-            if not within:
-                raise DatasetError(
-                    f"{folder} cannot be read ({error.strerror}): check its permissions."
-                ) from error
-            listing.unusable[within] = f"a folder that cannot be read ({error.strerror})"
-            continue
-        for entry in entries:
-            path = f"{within}/{entry.name}" if within else entry.name
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                what = "folder" if entry.is_dir(follow_symlinks=False) else suffix_of(entry.name)
-                listing.others[f"{what} (hidden)"] += 1
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-            elif entry.is_symlink() and Path(entry).is_dir():
-                links.append(path)
-            else:
-                _add(listing, path, entry)
+
+    def refused(error: OSError) -> None:
+        within = Path(error.filename).relative_to(folder).as_posix()
+        if within == ".":
+            raise DatasetError(
+                f"{folder} cannot be read ({error.strerror}): check its permissions."
+            ) from error
+        listing.unusable[within] = f"a folder that cannot be read ({error.strerror})"
+
+    tops = [folder]
+    for top in tops:  # to which links to folders are added
+        for here, folders, names in os.walk(top, onerror=refused):
+            place = Path(here)
+            status = place.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            hidden = {each for each in (*folders, *names) if each[0] == "." or each == "__MACOSX"}
+            folders[:] = sorted({*folders} - hidden)
+            kinds = ("folder" if (place / each).is_dir() else suffix_of(each) for each in hidden)
+            listing.others.update(f"{kind} (hidden)" for kind in kinds)
+            tops += [place / each for each in folders if (place / each).is_symlink()]
+            within = place.relative_to(folder).as_posix()
+            for name in sorted({*names} - hidden):
+                _add(listing, normpath(f"{within}/{name}"), place / name)
     listing.files.sort()
     return listing
 
@@ -114,29 +117,19 @@ def counted(others: Mapping[str, int]) -> str:
     return f"no sounds, left out: {', '.join(f'{count:,} {suffix}' for suffix, count in counts)}"
 
 
-def _entries(folder: Path, seen: set[tuple[int, int]]) -> "list[os.DirEntry[str]]":
-    """Return what lies in a folder, first to be taken last; nothing the second time."""
-    status = folder.stat()
-    if (status.st_dev, status.st_ino) in seen:
-        return []
-    seen.add((status.st_dev, status.st_ino))
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name, reverse=True)
-
-
-def _add(listing: Listing, path: str, entry: "os.DirEntry[str]") -> None:
+def _add(listing: Listing, path: str, file: Path) -> None:
     """Take a file for a sound, or note why it is not."""
     named = suffix_of(path) in SUFFIXES
     try:
-        status = entry.stat()
+        status = file.stat()
         regular = stat.S_ISREG(status.st_mode)
         sound = named
         if regular and not named:
-            with open_regular(Path(entry)) as stream:
+            with open_regular(file) as stream:
                 sound = BEGINNING.match(stream.read(16)) is not None
         path.encode()
     except OSError as error:
-        reason = "a link that leads nowhere" if entry.is_symlink() else str(error.strerror)
+        reason = "a link that leads nowhere" if file.is_symlink() else str(error.strerror)
     except UnicodeEncodeError:
         path, reason = ascii(path), "its name is not UTF-8: rename it"
     else:

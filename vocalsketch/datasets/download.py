@@ -1,4 +1,8 @@
-"""Data sets fetched from where they are published."""
+"""Data sets fetched from where they are published.
+
+A DatasetError says that something cannot be reached, is damaged, unsafe or another thing, and a
+StorageError that it cannot be written.
+"""
 
 import json
 import random
@@ -99,10 +103,6 @@ def download(published: Published, out: Path) -> Download:
     ``out`` appears whole or not at all. Until then the downloads wait in ``<out>.download``, where
     an interrupted download goes on. A checksum that nobody publishes is recorded in the cache
     folder, and held against the file when it is downloaded again.
-
-    Raises:
-        DatasetError: ``out`` holds something else; a file cannot be reached, is damaged or unsafe.
-        StorageError: The disk is full or the folder cannot be written.
     """
     if (out / published.marker).is_file():
         return Download(out, 0, 1)
@@ -129,10 +129,10 @@ def download_weights(name: str, out: Path) -> Download:
     """Fetch a network's weights, of ``weights.BACKBONES``; otherwise as ``download_file``."""
     if name in WEIGHTS:
         return download_file(WEIGHTS[name], out)
-    known = out.is_file()
-    if not known:
-        download_aisfx(out)
-    return Download(out, int(not known), int(known))
+    if out.is_file():
+        return Download(out, 0, 1)
+    download_aisfx(out)
+    return Download(out, 1, 0)
 
 
 def download_file(file: RemoteFile, out: Path) -> Download:
@@ -146,11 +146,7 @@ def download_file(file: RemoteFile, out: Path) -> Download:
 
 
 def record_files(url: str, answer: str) -> tuple[RemoteFile, ...]:
-    """Read the files out of zenodo's JSON description of a record.
-
-    Raises:
-        DatasetError: It is no such description, or lists no file.
-    """
+    """Read the files out of zenodo's JSON description of a record."""
     try:
         files = tuple(
             # a release from GitHub is named owner/name.zip
@@ -179,11 +175,6 @@ def download_voxforge(
     They are taken round the speakers, in an order that never changes, so that a later run finds
     the same ones done and goes on behind them; each is unpacked when it has arrived. None as
     ``limit`` takes all; as submissions hold about ten clips, a few more come.
-
-    Raises:
-        ConfigError: A language's name is no folder's name.
-        DatasetError: The repository cannot be reached or has no archive of a language.
-        StorageError: The disk is full or the folder cannot be written.
     """
     wrong = [language for language in languages if not language.isalnum()]
     if wrong or not languages:

@@ -288,3 +288,4 @@ CSV = Layout(
     columns=CSV_COLUMNS,
     load=load_csv,
 )
+SETS = VOCAL_IMITATION_SET, VIMSKETCH, QVIM, FOLDER, CSV

@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from vocalsketch.datasets.discovery import SUFFIXES, Listing, list_audio, suffix_of
-from vocalsketch.datasets.imitation_sets import (
-    CSV,
-    CSV_COLUMNS,
-    FOLDER,
-    QVIM,
-    VIMSKETCH,
-    VOCAL_IMITATION_SET,
-)
+from vocalsketch.datasets.imitation_sets import CSV, SETS, VIMSKETCH, VOCAL_IMITATION_SET
 from vocalsketch.datasets.labelled import (
     LANGUAGES,
     URBANSOUND8K,
@@ -47,7 +40,7 @@ TABLES = (".csv", ".tsv", ".txt")
 MOST_LOOKED_AT = 300  # folders and tables that may be a data set
 
 IN_VIMSKETCH = VOCALSKETCH.name, VOCAL_IMITATION_SET.name  # whose audio it holds too
-LAYOUTS = VOCALSKETCH, VOCAL_IMITATION_SET, VIMSKETCH, QVIM, URBANSOUND8K, FOLDER, CSV, VOXFORGE
+LAYOUTS = VOCALSKETCH, *SETS, URBANSOUND8K, VOXFORGE
 
 NO_PART = "sounds in its folder that are no part of it"
 _DAMAGE = frozenset({FILE_GONE, "file is missing", "zero-byte file", "damaged archive"})
@@ -199,7 +192,7 @@ def _about_file(path: Path) -> str:
         if path.name in (mark.rpartition("/")[2] for mark in marks):
             return f"is a table of {layout.title}: give the data set's folder"
     if path.is_file() and path.suffix.lower() in TABLES:
-        why = why_no_table(path, CSV_COLUMNS).removeprefix(f"{path} ").rstrip(".")
+        why = why_no_table(path, CSV.columns).removeprefix(f"{path} ").rstrip(".")
         return f"lacks {', '.join(CSV.missing(path))}: it is no table of one's own. It {why}"
     if path.suffix.lower() in (".zip", ".tgz", ".gz", ".tar"):
         return "is packed: unpack it and give the folder"

@@ -153,18 +153,14 @@ class Tree(Files):
         """Note a fault: what it is, where, and what to do about every one of its kind."""
         self._faults.setdefault((what, remedy), []).append(name)
 
-    def gone(self, name: str) -> None:
-        """Note a file that a table names and the disk lacks."""
-        self._gone.append(name)
-        if self.on_bad_audio != "skip":
-            remedy = "Restore it, or set on_bad_audio to skip to go on without."
-            self.fault("lacks audio that its tables name", name, remedy)
-
     def audio(self, name: str, where: str = "") -> Path | None:
         """Return the file that a table names somewhere; note where it is gone."""
         path = self.find(name)
         if path is None:
-            self.gone(f"{name}{where}")
+            self._gone.append(f"{name}{where}")
+            if self.on_bad_audio != "skip":
+                remedy = "Restore it, or set on_bad_audio to skip to go on without."
+                self.fault("lacks audio that its tables name", self._gone[-1], remedy)
         return path
 
     def located(self, name: str, folder: str = "", where: str = "") -> tuple[str, Path | None]:

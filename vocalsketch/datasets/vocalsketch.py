@@ -79,7 +79,8 @@ def _read_sounds(tree: Tree) -> dict[str, str]:
     for _, row in read_rows(table, ("filename", "sound_label", "audio_concept_subset")):
         name = composed(row["filename"])
         category = row["audio_concept_subset"].lower().removesuffix(" sounds")
-        path = tree.find(f"sound_recordings/{name}")
+        found = tree.find if category == EVERYDAY else tree.audio
+        path = found(f"sound_recordings/{name}")
         name = composed(path.name) if path else name
         if name in tree.sounds or name in absent:
             tree.fault(f"repeats recordings in {table.name}", repr(name), ONE_ROW)
@@ -87,8 +88,6 @@ def _read_sounds(tree: Tree) -> dict[str, str]:
             tree.sounds[name] = Sound(name, path, category, row["sound_label"])
         else:
             absent[name] = category
-            if category != EVERYDAY:
-                tree.gone(f"sound_recordings/{name}")
     return absent
 
 

@@ -38,12 +38,8 @@ class AudibleMel(MelFrontEnd):
     standardise = False
     trim = SILENCE
 
-    sample_rate: int = 16_000
     seconds: float = 5.0
-    window: int = 512
-    bands: int = 64
     minimum_frequency: float = 50.0
-    maximum_frequency: float = 8_000.0
     hop_length: int = 160
     top_db: float = 80.0
     audible: float = 20.0

@@ -1,4 +1,7 @@
-"""Reading audio: what libsndfile or FFmpeg know, as mono float32 at the rate that is asked for."""
+"""Reading audio: what libsndfile or FFmpeg know, as mono float32 at the rate that is asked for.
+
+An AudioError names a file that is missing or cannot be used, and says why.
+"""
 
 import hashlib
 import math
@@ -90,21 +93,13 @@ def mixed(samples: np.ndarray) -> np.ndarray:
 
 
 def check_audio(source: Path | BinaryIO, name: str) -> None:
-    """Decode all of a source and keep nothing of it, however long it is.
-
-    Raises:
-        AudioError: As ``read_audio``.
-    """
+    """Decode all of a source, as ``read_audio``, and keep nothing of it, however long it is."""
     for _ in _decoded(source, None, 0.0, name):
         pass
 
 
 def read_header(source: Path | BinaryIO, name: str) -> tuple[float, int, int]:
-    """Return length in seconds, sample rate in Hz, and number of channels; nothing is decoded.
-
-    Raises:
-        AudioError: The header cannot be read.
-    """
+    """Return length in seconds, sample rate in Hz, and number of channels; nothing is decoded."""
     with opened_audio(source, name) as audio:
         return audio.frames / audio.samplerate, audio.samplerate, audio.channels
 
@@ -124,11 +119,7 @@ def load_clip(
     whole: bool = True,
     name: str | None = None,
 ) -> np.ndarray:
-    """Return the clip that a front end looks at: (samples,) float32, cut or zero-padded.
-
-    Raises:
-        AudioError: As ``read_audio``.
-    """
+    """Return the clip that a front end looks at: (samples,) float32, cut or zero-padded."""
     seconds = front_end.seconds + MARGIN
     return clip_of(*read_audio(source, seconds=seconds, whole=whole, name=name), front_end)
 
@@ -165,11 +156,7 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd | ClipShape") 
 
 @contextmanager
 def opened_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading.
-
-    Raises:
-        AudioError: It is missing or cannot be read.
-    """
+    """Open a file for reading."""
     try:
         with open_regular(path) as stream:
             yield stream
@@ -181,11 +168,7 @@ def opened_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def content_id(stream: BinaryIO) -> str:
-    """Return a hash of all bytes of a stream, 32 hexadecimal digits: what a cached feature is of.
-
-    Raises:
-        AudioError: The stream cannot be read.
-    """
+    """Return a hash of all bytes of a stream, 32 hexadecimal digits: of what a feature is."""
     try:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]  # type: ignore[arg-type]  # a file
     except OSError as error:
@@ -196,9 +179,7 @@ def content_id(stream: BinaryIO) -> str:
 def opened_audio(source: Path | BinaryIO, name: str, whole: bool = True) -> Iterator[Audio]:
     """Open audio for decoding; its format is told by its content, never by its name.
 
-    Raises:
-        AudioError: It is missing, cannot be decoded, or, if it has to be ``whole``, is cut short;
-            also of what goes wrong while it is open.
+    What is cut short is an error if it has to be ``whole``, and so is what goes wrong while open.
     """
     if isinstance(source, Path):
         with opened_file(source) as stream, opened_audio(stream, name, whole) as audio:

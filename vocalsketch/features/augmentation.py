@@ -1,4 +1,7 @@
-"""Augmentation of spectrograms: what a voice, a room and a microphone may change."""
+"""Augmentation of spectrograms: what a voice, a room and a microphone may change.
+
+A ConfigError names a number that is negative.
+"""
 
 from dataclasses import dataclass
 
@@ -24,9 +27,6 @@ class Augmentation:
         tilt: Standard deviation of a slope, and half of it of a slow curve, over frequency, dB.
         noise: The highest level of a noise floor, dB above the spectrogram's floor.
         masks: Probability of a masked band of frequencies, and of a masked stretch of time.
-
-    Raises:
-        ConfigError: One is negative.
     """
 
     tempo: float = 0.15
@@ -65,16 +65,11 @@ class Augmentation:
         speed = torch.exp(self.tempo * _normal(spectrograms, clips, 1))
         later = torch.floor(_uniform(spectrograms, clips, 1) * (self.shift + 1))
         time = torch.arange(frames, device=spectrograms.device) * speed - later
-        band = torch.arange(bands, device=spectrograms.device) + self.pitch * _normal(
-            spectrograms, clips, 1
-        )
-        grid = torch.stack(
-            [
-                ((2 * time + 1) / frames - 1)[:, None, :].expand(clips, bands, frames),
-                ((2 * band + 1) / bands - 1).clamp(-1, 1)[:, :, None].expand(clips, bands, frames),
-            ],
-            dim=-1,
-        )
+        shift = self.pitch * _normal(spectrograms, clips, 1)
+        band = torch.arange(bands, device=spectrograms.device) + shift
+        across = ((2 * time + 1) / frames - 1)[:, None, :]
+        down = ((2 * band + 1) / bands - 1).clamp(-1, 1)[:, :, None]
+        grid = torch.stack([each.expand(clips, bands, frames) for each in (across, down)], dim=-1)
         return functional.grid_sample(spectrograms[:, None], grid, align_corners=False)[:, 0]
 
 
@@ -91,9 +86,6 @@ class SpecAugment:
         roll: The most frames by which a clip is turned, its end put before its beginning.
         mix_style: Probability that a batch's bands take on means and deviations of other clips'.
         alpha: Of the beta distribution of how much of the others' is taken.
-
-    Raises:
-        ConfigError: One is negative.
     """
 
     frequency_mask: int = 2

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vocalsketch.features.audible_mel import AudibleMel
@@ -46,8 +45,8 @@ class ContourFeatures(FrontEnd):
         """Return (clips, numbers, 1)."""
         if self.sample_rate != SAMPLE_RATE:
             clips = waveforms.detach().cpu().numpy()
-            heard = np.stack([resampled(clip, self.sample_rate, SAMPLE_RATE) for clip in clips])
-            waveforms = torch.from_numpy(heard).to(waveforms.device)
+            clips = np.stack([resampled(clip, self.sample_rate, SAMPLE_RATE) for clip in clips])
+            waveforms = torch.from_numpy(clips).to(waveforms.device)
         places = torch.arange(1, waveforms.shape[1] + 1, device=waveforms.device)
         ends = torch.where(waveforms != 0, places, 0).amax(1, keepdim=True)
         if not torch.compiler.is_exporting():  # to a graph that cannot know
@@ -56,31 +55,22 @@ class ContourFeatures(FrontEnd):
         count = (ends + WINDOW // 2) // HOP + 1  # (clips, 1), of frames that a clip has
         window = self.constant("window", lambda: np.hanning(WINDOW), waveforms)
         found = contours(frames, count, self.constant)
-        first, length = _audible(found[0], count)
+        heard = (found[0] > -AUDIBLE).float()
+        first = heard.argmax(1, keepdim=True)
+        length = heard.shape[1] - heard.flip(1).argmax(1, keepdim=True) - first
+        length = torch.where(
+            heard.amax(1, keepdim=True) > 0, length, count
+        )  # of silence, all frames
         steps = torch.arange(POINTS, device=waveforms.device) / (POINTS - 1)
         points = [_between(each, first + (length - 1) * steps) for each in found]
-        filters = self.constant("filters", _filters, waveforms)
+        mel = AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0)
+        filters = self.constant("filters", lambda: mel.filters().T, waveforms)
         bands = squared(torch.fft.rfft(frames * window, n=WINDOW)) @ filters
         floor = (1e-8 * bands.amax((1, 2), keepdim=True)).clamp(min=1e-12)  # 80 dB below
         bands = 10 * torch.maximum(bands, floor).log10()
         averages = _averages(bands, first, length)
         duration = (length * (HOP / SAMPLE_RATE)).log()
         return torch.cat([*points, *averages, duration], 1).unsqueeze(2)
-
-
-def _filters() -> NDArray[np.float64]:
-    return AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0).filters().T
-
-
-def _audible(loudness: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first frame within ``AUDIBLE`` dB of the loudest, and how many up to the last.
-
-    Of silence, which has none, all frames.
-    """
-    heard = (loudness > -AUDIBLE).float()
-    first = heard.argmax(1, keepdim=True)
-    length = loudness.shape[1] - heard.flip(1).argmax(1, keepdim=True) - first
-    return first, torch.where(heard.amax(1, keepdim=True) > 0, length, count)
 
 
 def _averages(bands: Tensor, first: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,9 +35,6 @@ class CQT(FrontEnd):
         hop_length: Samples between frames.
         scaling: ``db`` (relative to the clip's maximum) or ``magnitude``. The paper names neither.
         top_db: Range below the maximum that is kept with ``db``, dB.
-
-    Raises:
-        ConfigError: A parameter is out of range, or the highest bin is beyond half the sample rate.
     """
 
     VERSION: ClassVar[int] = 1
@@ -54,8 +51,6 @@ class CQT(FrontEnd):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive(self, "minimum_frequency", "bins", "bins_per_octave", "hop_length", "top_db")
-        if self.scaling not in ("db", "magnitude"):
-            raise ConfigError(f"CQT: scaling is {self.scaling!r}: choose db or magnitude.")
         octaves = (self.bins - 1) / self.bins_per_octave
         highest = self.minimum_frequency * 2**octaves * (1 + 1 / self._quality)
         if highest > self.sample_rate / 2:
@@ -112,10 +107,7 @@ class CQT(FrontEnd):
         return squared(responses)
 
     def _kernels(self) -> NDArray[np.float64]:
-        """Return the kernels' spectra folded to (columns, rows, bins).
-
-        Point = row * columns + column. They are real, as each kernel is symmetric about its centre.
-        """
+        """Return the kernels' spectra folded to (columns, rows, bins); kernels are symmetric."""
         # Imported here because it takes a quarter of a second, which log-mel need not wait for.
         from scipy.fft import next_fast_len
 

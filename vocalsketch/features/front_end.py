@@ -34,6 +34,9 @@ class FrontEnd(nn.Module, ABC):
         absolute: Whether values depend on a clip's level; then every clip has the same peak.
         cached: What a cache keeps of a clip: its ``features``, or its ``waveform`` where
             waveforms are augmented before they are transformed.
+
+    Raises:
+        ConfigError: A parameter is out of range.
     """
 
     VERSION: ClassVar[int]

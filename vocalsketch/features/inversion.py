@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchaudio.functional import griffinlim
 
+from vocalsketch.features.level import levelled
+
 Array = NDArray[np.float64]
 OVERLAP = 4  # windows over each sample while phases are sought
 ITERATIONS = 32  # of Griffin-Lim
 MOMENTUM = 0.99  # of its fast variant (Perraudin, Balazs and Søndergaard, 2013)
-PEAK = 0.7  # of the waveform; how loud a pattern is, nothing tells
 # The scale that standardisation took away, of which features tell nothing: medians over
 # VocalSketch's clips, rounded, where the front ends' clips have deviations of 19 to 24 dB and
 # magnitudes whose mean is 0.2 to 0.3 deviations.
@@ -80,7 +81,7 @@ def from_mel(
             length=(values.shape[1] - 1) * hop_length,
             rand_init=True,
         )
-    return _at_one_level(waveform.numpy())
+    return levelled(waveform.float().numpy(), exactly=True)
 
 
 def from_constant_q(
@@ -110,9 +111,4 @@ def from_constant_q(
         length=(values.shape[1] - 1) * hop_length,
         **seeded,
     )
-    return _at_one_level(waveform)
-
-
-def _at_one_level(waveform: Array) -> NDArray[np.float32]:
-    peak = np.abs(waveform).max(initial=0.0)
-    return (waveform * (PEAK / peak if peak > 0 else 0.0)).astype(np.float32)
+    return levelled(waveform.astype(np.float32), exactly=True)

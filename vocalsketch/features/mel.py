@@ -15,7 +15,7 @@ from vocalsketch.features.front_end import FrontEnd, check_positive, decibels, s
 
 LINEAR_HERTZ_PER_MEL = 200 / 3  # Slaney's scale is linear up to 1 kHz, which is 15 mel
 LOGARITHMIC_STEP = np.log(6.4) / 27  # and logarithmic above it: 27 mel span a factor of 6.4
-BANDS_AT_ONCE = 32
+BANDS_AT_ONCE = 32  # of the matrix of all filters nine tenths are zeros
 PREEMPHASIS = 0.97
 FLOOR, CENTRE, SCALE = 1e-5, 4.5, 5.0  # (log(power + 1e-5) + 4.5) / 5
 
@@ -55,20 +55,17 @@ class MelFrontEnd(FrontEnd):
         bands: Number of mel bands.
         minimum_frequency: Lower end of the lowest band, Hz.
         maximum_frequency: Upper end of the highest band, Hz.
-
-    Raises:
-        ConfigError: A parameter is out of range.
     """
 
     HTK: ClassVar[bool] = False  # whether the scale is HTK's
     PADDED: ClassVar[int] = 1  # windows in a transform, where it has no ``points`` of its own
 
-    sample_rate: int
-    seconds: float
-    window: int
-    bands: int
-    minimum_frequency: float
-    maximum_frequency: float
+    sample_rate: int = 16_000
+    seconds: float = 4.0
+    window: int = 512
+    bands: int = 64
+    minimum_frequency: float = 0.0
+    maximum_frequency: float = 8_000.0
 
     def __post_init__(self) -> None:
         names = [field.name for field in fields(self)]
@@ -159,7 +156,7 @@ class LogMel(MelFrontEnd):
 
     VERSION: ClassVar[int] = 1
 
-    frames: int
+    frames: int = 128
     top_db: float = 80.0
 
     def __post_init__(self) -> None:
@@ -193,11 +190,7 @@ class LogMel(MelFrontEnd):
 
     @cached_property
     def _filters(self) -> list[tuple[slice, Array]]:
-        """The mel filters, some neighbouring bands at a time.
-
-        Of each part the frequencies that it hears, and a matrix (bands, these frequencies): of
-        the whole matrix nine tenths are zeros.
-        """
+        """Of neighbouring bands the frequencies that they hear, and their part of the filters."""
         filters, parts = self.filters(), []
         for start in range(0, len(filters), BANDS_AT_ONCE):
             part = filters[start : start + BANDS_AT_ONCE]
@@ -212,11 +205,8 @@ class LogMel(MelFrontEnd):
 class ImitationLogMel(LogMel):
     """39 bands up to 5 kHz, 482 frames of 8.33 ms: the imitation tower's input (section III-B)."""
 
-    sample_rate: int = 16_000
-    seconds: float = 4.0
     window: int = 133
     bands: int = 39
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 5_000.0
     frames: int = 482
 
@@ -229,12 +219,9 @@ class RecordingLogMel(LogMel):
     """
 
     sample_rate: int = 44_100
-    seconds: float = 4.0
     window: int = 1024
     bands: int = 128
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 22_050.0
-    frames: int = 128
 
 
 @dataclass
@@ -258,7 +245,6 @@ class PreemphasisedMel(MelFrontEnd):
     seconds: float = 10.0
     window: int = 800
     bands: int = 128
-    minimum_frequency: float = 0.0
     maximum_frequency: float = 15_000.0
     hop_length: int = 320
     points: int = 1_024

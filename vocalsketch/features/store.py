@@ -79,9 +79,6 @@ class FeatureTable:
         """Those of them of which a part is there and was used."""
         return tuple(path for path, content in self.contents.items() if content.endswith(CUT))
 
-    def __len__(self) -> int:
-        return len(self.contents)
-
     def __contains__(self, source: object) -> bool:
         return source in self.contents
 
@@ -161,7 +158,6 @@ class FeatureStore:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or cache_folder() / "features") / f"v{VERSION}"
-        self._verified: dict[str, Stamp] = {}
 
     def fill(
         self,
@@ -199,7 +195,7 @@ class FeatureStore:
         contents = {
             path: content
             for path, content in self._known(stamps).items()
-            if (use or not content.endswith(CUT)) and self._holds(table, content)
+            if (use or not content.endswith(CUT)) and table.read(content) is not None
         }
         missing = [path for path in wanted if path not in contents]
         refused: Contained = {}
@@ -235,10 +231,7 @@ class FeatureStore:
         return replace(table, contents=found, bad=refused)
 
     def _remembered(self) -> dict[str, list[int | str]]:
-        """Return of each path the stamp and content that were last seen.
-
-        Losing them costs time only: of two processes that write at once one may lose its own.
-        """
+        """Return of each path its last stamp and content; to lose them costs time only."""
         try:
             rows: dict[str, list[int | str]] = json.loads((self.folder / CONTENTS).read_bytes())
         except (OSError, ValueError):
@@ -258,17 +251,6 @@ class FeatureStore:
         with suppress(StorageError):
             write_text(self.folder / CONTENTS, json.dumps(self._remembered() | rows))
 
-    def _holds(self, table: FeatureTable, content: str) -> bool:
-        """Whether an intact array is there; one that this store has verified is not read again."""
-        file = table.file(content)
-        stamp = stamp_of(file)
-        if stamp is None or self._verified.get(file) == stamp:
-            return stamp is not None
-        if table.read(content) is None:
-            return False
-        self._verified[file] = stamp
-        return True
-
     def _part(
         self, paths: Iterable[Path], table: FeatureTable, front_end: FrontEnd, use: bool
     ) -> tuple[Contained, Contained]:
@@ -280,7 +262,7 @@ class FeatureStore:
             try:
                 with opened_file(path) as stream:
                     content = content_id(stream)
-                    if content not in clips and not self._holds(table, content):
+                    if content not in clips and table.read(content) is None:
                         try:
                             clip = load_clip(stream, front_end, name=str(path))
                         except AudioError:
@@ -314,7 +296,7 @@ def transformed(clips: Iterable[np.ndarray], front_end: FrontEnd) -> Iterator[np
         yield from front_end(torch.from_numpy(batch)).numpy()[: len(part)]
 
 
-def stamp_of(path: Path | str) -> Stamp | None:
+def stamp_of(path: Path) -> Stamp | None:
     """Return by what one sees that a file has changed; None where it cannot be had."""
     try:
         stat = os.stat(path)  # noqa: PTH116  # of ten thousand files Path.stat takes half as long again

@@ -19,8 +19,7 @@ from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.audio import load_clip
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.layers import Layer, Network, Part, layers_of, with_leaky_units
-from vocalsketch.models import TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, TowerGeometry
 from vocalsketch.systems import front_end_from, load_system
 from vocalsketch.systems.checkpoints import description_used, read_saved, rebuilt
 

@@ -12,11 +12,8 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.models.tower import as_keras
 
 Activation = Literal["sigmoid", "tanh", "relu"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-}
+ACTIVATIONS: dict[str, type[nn.Module]]
+ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
 
 PATCH_FRAMES = 20  # frames of 26.25 ms: 525 ms
 PATCH_HOP = 10  # frames; the paper says that patches overlap, not by how much: by half here
@@ -43,10 +40,7 @@ class StackedAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(widths) < 2 or min(widths) < 1:
-            raise ConfigError(
-                f"An autoencoder needs a patch's and at least one hidden layer's width, each at "
-                f"least 1; widths is {list(widths)}."
-            )
+            raise ConfigError(f"widths is {list(widths)}: give a patch's and a hidden layer's.")
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation is {activation!r}: use {', '.join(ACTIVATIONS)}.")
         sizes = list(pairwise(widths))

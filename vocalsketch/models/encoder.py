@@ -122,10 +122,7 @@ def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[
 
 
 def _averages(steps: Tensor, places: int) -> Tensor:
-    """Return averages over equal parts of time, (clips, values, frames) to (clips, values, places).
-
-    The same as adaptive average pooling, as a matrix product that every exporter knows.
-    """
+    """Return adaptive averages over time, (clips, values, places), as every exporter knows them."""
     frames = steps.shape[2]
     weights = torch.zeros(frames, places)
     for place in range(places):

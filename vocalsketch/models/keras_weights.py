@@ -4,6 +4,7 @@ They are in the repository AirLab-UR/TL-IMINET-web: ``with_pretrain_asym_imi.h5`
 ``with_pretrain_asym_rec.h5`` hold a tower each, ``with_pretrain_asym_metric.h5`` both.
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,6 @@ NORM_NAMES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-
-LARGEST = 2**26  # numbers in an array; a tower has not a hundredth of them
-
 Layers = dict[str, dict[str, np.ndarray]]
 
 
@@ -69,13 +67,12 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
         raise CheckpointError(f"No weights at {path}: check the path.")
     import h5py  # here, as every command that knows a tower would wait for it
 
-    layers: Layers = {}
+    layers: Layers = defaultdict(dict)
 
     def keep(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.size <= LARGEST:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
             *_, layer, array = name.split("/")
-            values = np.asarray(item, dtype=np.float32)
-            layers.setdefault(layer, {})[array.partition(":")[0]] = values
+            layers[layer][array.partition(":")[0]] = np.asarray(item, dtype=np.float32)
 
     try:
         with h5py.File(path) as file:

@@ -1,4 +1,7 @@
-"""The convolutional towers that embed an imitation or a recording, and how they are pre-trained."""
+"""The convolutional towers that embed an imitation or a recording, and how they are pre-trained.
+
+A ConfigError names a number that is out of range, or a stage that does not fit its input.
+"""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -63,11 +66,7 @@ class TowerGeometry:
         return {name: value for name, value in asdict(self).items() if name not in idle}
 
     def sizes(self, input_shape: tuple[int, int]) -> list[tuple[int, int, int]]:
-        """Return (filters, bins, frames) after each stage for inputs of (bins, frames).
-
-        Raises:
-            ConfigError: A stage does not fit what reaches it; the stage is named.
-        """
+        """Return (filters, bins, frames) after each stage for inputs of (bins, frames)."""
         if not self.stages:
             raise ConfigError("A tower needs at least one stage; stages is empty.")
         refuse_below(1, units=self.units)
@@ -140,11 +139,7 @@ class OverTime(nn.Module):
 
 
 class Tower(nn.Module):
-    """Convolutional stages for (bins, frames), and a flattening (paper, figures 2 and 3).
-
-    Raises:
-        ConfigError: The stages do not fit the input.
-    """
+    """Convolutional stages for (bins, frames), and a flattening (paper, figures 2 and 3)."""
 
     def __init__(self, input_shape: tuple[int, int], geometry: TowerGeometry) -> None:
         super().__init__()
@@ -198,9 +193,6 @@ class Classifier(nn.Module):
         classes: How many classes there are.
         hidden: Units of each hidden layer: 256 under languages, 64 under urban sounds.
         dropout: Dropout after each hidden layer.
-
-    Raises:
-        ConfigError: The stages do not fit the input, or a number is out of range.
     """
 
     def __init__(

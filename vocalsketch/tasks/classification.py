@@ -16,8 +16,7 @@ from torch.nn import functional
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from vocalsketch.datamodules.batches import LabelledBatch
-from vocalsketch.models import TowerGeometry
-from vocalsketch.models.tower import Classifier
+from vocalsketch.models.tower import Classifier, TowerGeometry
 from vocalsketch.tasks.retrieval import with_keras_decay
 
 if TYPE_CHECKING:

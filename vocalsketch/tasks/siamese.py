@@ -15,9 +15,8 @@ from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import CheckpointError, ConfigError
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.models import TowerGeometry
 from vocalsketch.models.keras_weights import read_authors_tower
-from vocalsketch.models.tower import ConvBlock
+from vocalsketch.models.tower import ConvBlock, TowerGeometry
 from vocalsketch.systems.checkpoints import description_used, read_saved
 from vocalsketch.systems.siamese import Sharing, Siamese, SiameseGeometry
 from vocalsketch.tasks.retrieval import RetrievalTask, with_keras_decay

@@ -99,10 +99,7 @@ def _periodic(correlation: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def _correlation() -> NDArray[np.float64]:
-    """Return what maps power spectra to autocorrelations, (bins, lags).
-
-    A windowed signal's own correlation falls with the lag: the window's share is divided out.
-    """
+    """Return what maps power spectra to autocorrelations without the window's, (bins, lags)."""
     bins = WINDOW + 1
     both = np.where(np.isin(np.arange(bins), (0, WINDOW)), 1.0, 2.0)[:, None]  # and its mirror
     cosines = both * np.cos(np.pi / WINDOW * np.outer(np.arange(bins), np.arange(LONGEST + 2)))

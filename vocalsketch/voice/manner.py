@@ -99,12 +99,7 @@ def performed(
 
 
 def onsets_of(loudness: Frames, shortest: float) -> list[int]:
-    """Return the frames at which loudness rises by 6 dB within 40 ms, ``shortest`` s apart.
-
-    Args:
-        loudness: (frames,), dB, 100 a second.
-        shortest: Seconds.
-    """
+    """Return the frames at which loudness, (frames,) dB, rises by 6 within 40 ms, s apart."""
     before = np.pad(loudness, (4, 0), constant_values=FLOOR)[:-4]
     rise = np.where(loudness > -35.0, loudness - before, 0.0)
     peaks = (rise > 6.0) & (rise == ndimage.maximum_filter1d(rise, 7))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -17,23 +17,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vocalsketch import __version__
-from vocalsketch.domain import Side
 from vocalsketch.errors import AudioError, DatasetError, VocalSketchError
 from vocalsketch.search import reveal
 from vocalsketch.search.query import prepared
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.web.clips import audible_clip, spectrogram_picture
-from vocalsketch.web.guard import Guard, Limits
-from vocalsketch.web.libraries import Libraries, Systems, Upkeep
+from vocalsketch.web.libraries import Libraries, Upkeep
 from vocalsketch.web.searching import (
     LONGEST_CLIP,
+    Pair,
     Place,
+    Recording,
     Results,
     Wish,
     query_of,
     search,
     sound_of,
 )
+from vocalsketch.web.server import Guard, Limits
 
 STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
@@ -47,6 +48,7 @@ AUDIO_BODY = {
         "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+REFUSED = VocalSketchError, RequestValidationError, HTTPException, ClientDisconnect
 Answer = TypeVar("Answer")
 
 
@@ -87,57 +89,16 @@ class SoundList(BaseModel):
     paths: list[str]
 
 
-def build_app(
-    libraries: Libraries,
-    limits: Limits,
-    hosts: Sequence[str],
-    root_path: str = "",
-    notes: Sequence[str] = (),
-    examples: Mapping[str, Path] = {},
-    reveal: bool = False,
-    routers: Sequence[APIRouter] = (),
-) -> Guard:
-    """Return the page as an ASGI application.
-
-    Args:
-        libraries: What is searched.
-        limits: On recordings.
-        hosts: Names under which it is reached; ``*`` for any.
-        root_path: Under which a proxy serves it.
-        notes: What a visitor has to know first.
-        examples: Recordings to try it with, by what they imitate.
-        reveal: Whether a visitor sits at this machine, whose file manager may be opened.
-        routers: Further addresses.
-    """
-    app = FastAPI(
-        title="vocalsketch",
-        version=__version__,
-        summary="Sound search by vocal imitation.",
-        openapi_url="/api/openapi.json",
-        docs_url=None,  # its page would come from another server
-        redoc_url=None,
-        root_path=root_path,
-    )
-    app.add_exception_handler(VocalSketchError, _refused)
-    app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(HTTPException, _not_there)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.include_router(_Pages(libraries, limits, notes, examples, reveal).router, prefix="/api")
-    for router in routers:
-        app.include_router(router, prefix="/api")
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
-    return Guard(app, limits, hosts)
-
-
 @dataclass(eq=False)
-class _Pages:
+class Pages:
     """Answers everything below ``/api``."""
 
     libraries: Libraries
-    limits: Limits
-    notes: Sequence[str]
-    examples: Mapping[str, Path]
-    can_reveal: bool
+    limits: Limits  # on recordings
+    notes: Sequence[str] = ()  # what a visitor has to know first
+    examples: Mapping[str, Path] = field(default_factory=dict)  # recordings to try, by their sounds
+    can_reveal: bool = False  # whether visitors sit at this machine, whose file manager may open
+    others: Sequence[APIRouter] = ()  # further addresses
 
     def __post_init__(self) -> None:
         # more at once would slow each other down; who comes first is served first
@@ -158,7 +119,7 @@ class _Pages:
     def state(self) -> State:
         """Tell what can be searched, and how far its indexes are."""
         systems = self.libraries.now()
-        sizes = {index.library: index for index in systems.indexes}
+        libraries = {index.library: index for index in systems.indexes}
         return State(
             version=__version__,
             systems=[
@@ -171,7 +132,7 @@ class _Pages:
             ],
             libraries=[
                 LibraryState(name=library.name, sounds=index.sounds, windows=index.windows)
-                for library, index in sizes.items()
+                for library, index in libraries.items()
             ],
             folders=systems.folders(MOST_FOLDERS),
             upkeep=self.libraries.upkeep,
@@ -191,56 +152,45 @@ class _Pages:
         paths = self.libraries.now().library(library).paths(words.casefold().split())
         return SoundList(total=len(paths), paths=paths[first : first + MOST_SOUNDS])
 
-    async def search(self, request: Request, wish: Annotated[Wish, Query()]) -> Results:
+    async def search(self, recording: Recording, wish: Annotated[Wish, Query()]) -> Results:
         """Rank the sounds by how likely the recording in the body meant them."""
-        recording = await request.body()
-        return await self._in_turn(partial(search, wish=wish, recording=recording))
+        return await self._in_turn(
+            lambda: search(self.libraries.now(), wish, recording, self.limits)
+        )
 
-    async def explain(
-        self,
-        request: Request,
-        wish: Annotated[Wish, Query()],
-        path: Annotated[str, Query(max_length=4096)],
-        library: Annotated[int, Query(ge=0, le=9999)] = 0,
-        at: Annotated[float, Query(ge=0, le=1e9)] = 0.0,
-    ) -> HTMLResponse:
+    async def explain(self, recording: Recording, pair: Annotated[Pair, Query()]) -> HTMLResponse:
         """Return a self-contained page on why a found sound scores as it does."""
-        recording = await request.body()
-        place = Place(library=library, path=path, start=at)
-        work = partial(self._explanation, wish=wish, recording=recording, place=place)
-        return HTMLResponse(await self._in_turn(work))
+        return HTMLResponse(await self._in_turn(partial(self._explanation, recording, pair)))
 
-    def _explanation(
-        self, systems: Systems, limits: Limits, wish: Wish, recording: bytes, place: Place
-    ) -> str:
+    def _explanation(self, recording: bytes, pair: Pair) -> str:
         # Imported here because it draws: most visitors only search.
         from vocalsketch.interpret.explanation import explain
 
-        waveform, rate = query_of(systems, wish.similar_to, recording, limits)
-        target, target_rate = sound_of(systems, place)
-        names: dict[Side, str] = {
-            "imitation": Path(wish.like).name or "your recording",
-            "recording": Path(place.path).name,
-        }
-        searched = [
-            index
-            for index in systems.searcher(wish.system).indexes
-            if index.library == systems.library(place.library).library
-        ]
+        systems = self.libraries.now()
+        waveform, rate = query_of(systems, pair, recording, self.limits)
+        target = sound_of(systems, Place(library=pair.library, path=pair.path, start=pair.at))
+        library = systems.library(pair.library).library
         return explain(
-            [(index.name, index.system) for index in searched],
-            {"imitation": (prepared(waveform, rate), rate), "recording": (target, target_rate)},
-            names,
+            [
+                (index.name, index.system)
+                for index in systems.searcher(pair.system).indexes
+                if index.library == library
+            ],
+            {"imitation": (prepared(waveform, rate), rate), "recording": target},
+            {
+                "imitation": Path(pair.like).name or "your recording",
+                "recording": Path(pair.path).name,
+            },
         )
 
     async def clip(self, request: Request, place: Annotated[Place, Query()]) -> Response:
         """Play a part of a sound: wav of 16 bits, ``LONGEST_CLIP`` seconds at most."""
-        content = await self._made(_clip, place)
+        content = await self._in_turn(partial(self._made, _clip, place))
         return ranged(content, "audio/wav", request.headers.get("range", ""))
 
     async def spectrogram(self, place: Annotated[Place, Query()]) -> Response:
         """Show that part's mel spectrogram (PNG)."""
-        picture = await self._made(_picture, place)
+        picture = await self._in_turn(partial(self._made, _picture, place))
         return Response(picture, media_type="image/png", headers=FRESH)
 
     def file(self, place: Annotated[Place, Query()]) -> FileResponse:
@@ -261,18 +211,37 @@ class _Pages:
     def _file(self, place: Place) -> Path:
         return self.libraries.now().library(place.library).file_of(place.path)
 
-    async def _made(self, make: Callable[[Path, int, float], bytes], place: Place) -> bytes:
-        def made() -> bytes:
-            file = self._file(place)
-            return make(file, file.stat().st_mtime_ns, place.start)
+    def _made(self, make: Callable[[Path, int, float], bytes], place: Place) -> bytes:
+        file = self._file(place)
+        return make(file, file.stat().st_mtime_ns, place.start)
 
-        return await anyio.to_thread.run_sync(made, limiter=self.turns)
-
-    async def _in_turn(self, work: Callable[..., Answer]) -> Answer:
+    async def _in_turn(self, work: Callable[[], Answer]) -> Answer:
         """Work in a thread, with as many at once as there are cores."""
-        return await anyio.to_thread.run_sync(
-            lambda: work(self.libraries.now(), limits=self.limits), limiter=self.turns
-        )
+        return await anyio.to_thread.run_sync(work, limiter=self.turns)
+
+
+def build_app(pages: Pages, hosts: Sequence[str], root_path: str = "") -> Guard:
+    """Return the page as an ASGI application.
+
+    Args:
+        pages: What is served.
+        hosts: Names under which it is reached; ``*`` for any.
+        root_path: Under which a proxy serves it.
+    """
+    app = FastAPI(
+        title="vocalsketch",
+        version=__version__,
+        summary="Sound search by vocal imitation.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page would come from another server
+        redoc_url=None,
+        root_path=root_path,
+        exception_handlers=dict.fromkeys(REFUSED, _refused),
+    )
+    for router in (pages.router, *pages.others):
+        app.include_router(router, prefix="/api")
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    return Guard(app, pages.limits, hosts)
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:
@@ -287,38 +256,28 @@ def ranged(content: bytes, media_type: str, wanted: str) -> Response:
     range_ = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", wanted.strip())
     if range_ is None or not any(range_.groups()):
         return Response(content, media_type=media_type, headers=headers)
-    first, last = range_.groups()
-    if first:
-        begin, end = int(first), min(int(last or len(content)), len(content) - 1)
-    else:  # the last bytes
-        begin, end = max(0, len(content) - int(last)), len(content) - 1
+    size, (first, last) = len(content), range_.groups()
+    begin = int(first) if first else max(0, size - int(last))  # or the last bytes
+    end = min(int(last), size - 1) if first and last else size - 1
     if begin > end:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{len(content)}"})
-    headers["Content-Range"] = f"bytes {begin}-{end}/{len(content)}"
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {begin}-{end}/{size}"
     return Response(content[begin : end + 1], 206, media_type=media_type, headers=headers)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     """Say what is wrong; of a sound, nothing that tells what lies elsewhere."""
-    if request.method == "GET":
-        return JSONResponse({"error": "There is no such sound here."}, 404)
-    status = 422 if isinstance(error, AudioError) else 400
-    return JSONResponse({"error": str(error)}, status)
-
-
-async def _not_there(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException), "added for it"
-    return JSONResponse({"error": error.detail}, error.status_code)
-
-
-async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it
-
-
-async def _misread(_: Request, error: Exception) -> JSONResponse:
-    problems = error.errors() if isinstance(error, RequestValidationError) else []
-    texts = [f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in problems[:5]]
-    return JSONResponse({"error": "; ".join(texts)[:1000]}, 400)
+    match error:
+        case HTTPException():
+            status, reason = error.status_code, error.detail
+        case RequestValidationError():
+            texts = [f"{'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()[:5]]
+            status, reason = 400, "; ".join(texts)[:1000]
+        case VocalSketchError() if request.method == "GET":
+            status, reason = 404, "There is no such sound here."
+        case _:  # also of who is gone, whom nothing reaches
+            status, reason = 422 if isinstance(error, AudioError) else 400, str(error)
+    return JSONResponse({"error": reason}, status)
 
 
 @lru_cache(CLIPS_KEPT)

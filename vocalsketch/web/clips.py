@@ -24,7 +24,7 @@ EDGES = np.rint(700 * (10 ** (MELS / 2595) - 1) * WINDOW / PICTURE_RATE).clip(1)
 HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
-def audible_clip(file: Path, start: float, seconds: float) -> bytes:
+def audible_clip(file: Path, start: float = 0.0, seconds: float | None = None) -> bytes:
     """Return a part of a sound as a wav file of 16 bits, mono or stereo, at most 48 kHz.
 
     Raises:

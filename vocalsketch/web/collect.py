@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +25,8 @@ from pydantic import BaseModel, Field
 from vocalsketch.errors import AudioError, DatasetError
 from vocalsketch.files import make_folder, write_text, written_whole
 from vocalsketch.search.library import list_library
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.searching import Recording, recorded
+from vocalsketch.web.server import Limits
 
 SHORTEST = 0.2  # seconds
 QUIET = 0.02  # of full scale: softer recordings are asked for again
@@ -81,7 +81,13 @@ class Collection:
         self.consent = consent
         self.study = study
         paths = [Path(each.path) for each in list_library(sounds).files]
-        _check_different(paths, sounds)
+        counts = Counter(path.stem for path in paths)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise DatasetError(
+                f"{sounds} holds several sounds named {', '.join(twice[:5])}: imitations are filed "
+                "under a sound's name, so rename them."
+            )
         self.sounds = [sounds / path for path in paths]
         make_folder(out / "participants")
         for path in paths:  # below its category, the first folder around it, if any
@@ -200,16 +206,6 @@ def _judged(waveform: np.ndarray, seconds: float) -> Take:
     if int((np.abs(waveform) >= CLIPPED).sum()) > FEW:
         warnings.append("It is too loud in places: move away a little, and record again.")
     return Take(seconds=seconds, peak=peak, warnings=warnings)
-
-
-def _check_different(paths: Sequence[Path], folder: Path) -> None:
-    counts = Counter(path.stem for path in paths)
-    twice = sorted(name for name, count in counts.items() if count > 1)
-    if twice:
-        raise DatasetError(
-            f"{folder} holds several sounds named {', '.join(twice[:5])}: imitations are filed "
-            "under a sound's name, so rename them."
-        )
 
 
 def _link(file: Path, place: Path) -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from vocalsketch.errors import ConfigError, DatasetError, StorageError, VocalSketchError
 from vocalsketch.search import Index, Searcher, build_index
@@ -17,38 +16,31 @@ from vocalsketch.systems import System, load_system
 RESCAN = 60.0  # seconds between two looks for new and removed files
 
 
-@dataclass(frozen=True, eq=False)
 class Systems:
-    """Indexes that were opened, and the ways to search them."""
+    """Indexes that were opened, and the ways to search them: of one library they fuse.
 
-    indexes: tuple[Index, ...] = ()  # in their order, by which addresses of sounds name them
-    searchers: dict[str, Searcher] = field(default_factory=dict)  # each index, then all, by name
-    apart: str = ""  # why they cannot be searched together; empty where they can
+    Args:
+        indexes: In their order, by which addresses of sounds name them.
+        missing: Those that could not be opened, and why.
+    """
 
-    @classmethod
-    def of(
-        cls, indexes: Sequence[Index], missing: Mapping[str, str] = MappingProxyType({})
-    ) -> "Systems":
-        """Return the ways to search these indexes: of one library they fuse, of several add up.
+    searchers: dict[str, Searcher]  # each index, then all, by name
+    apart = ""  # why they cannot be searched together; empty where they can
 
-        Args:
-            indexes: That could be opened.
-            missing: Those that could not, and why.
-        """
+    def __init__(self, indexes: Sequence[Index], missing: Mapping[str, str]) -> None:
+        self.indexes = tuple(indexes)
         names = _names(indexes)
-        searchers = {
+        self.searchers = {
             name: Searcher([index], missing=missing)
             for name, index in zip(names, indexes, strict=True)
         }
-        apart = ""
         if len(indexes) > 1:
             one_library = len({index.library.resolve() for index in indexes}) == 1
             try:
                 together = Searcher(indexes, fuse=one_library, missing=missing)
-                searchers[" + ".join(names)] = together
+                self.searchers[" + ".join(names)] = together
             except ConfigError as error:
-                apart = str(error)
-        return cls(tuple(indexes), searchers, apart)
+                self.apart = str(error)
 
     @property
     def notes(self) -> list[str]:
@@ -101,6 +93,10 @@ class Upkeep:
     skipped: dict[str, int] = field(default_factory=dict)  # files that cannot be used, by reason
     error: str = ""  # why it could not be brought up to date; empty where it could
 
+    def progressed(self, done: int, total: int) -> None:
+        """Note how far this run is."""
+        self.done, self.total = done, total
+
 
 class Libraries:
     """The systems as their folders have them now; may be used by several threads at once.
@@ -132,27 +128,16 @@ class Libraries:
         self._kept = {each: index_of(each, mark) for each in dict.fromkeys(libraries)}
         self.upkeep = [Upkeep(each.resolve().name) for each in self._kept]
         self._lock = threading.Lock()
-        self._ended = threading.Event()
         self._missing: dict[str, str] = {}
-        self._next_look = time.monotonic() + RESCAN  # for what is missing
-        opened = []
-        for folder in self._folders:
-            try:
-                opened.append(Index.open(folder))
-            except StorageError as error:
-                self._missing[str(folder)] = str(error)
-        if self._missing and not opened and not libraries:
+        self._next_look = 0.0  # for what is missing
+        self._systems = Systems((), {})
+        if not self.now().indexes and self._missing and not libraries:
             raise StorageError(" ".join(self._missing.values()))
-        self._systems = Systems.of(opened, self._missing)
 
     def start(self) -> None:
         """Bring the libraries' indexes up to date, now and from time to time, in the background."""
         if self._kept:
             threading.Thread(target=self._keep_up, daemon=True, name="upkeep").start()
-
-    def close(self) -> None:
-        """End the background work after the build that runs."""
-        self._ended.set()
 
     def now(self) -> Systems:
         """Return the current systems, with each index opened again of which there is a new version.
@@ -169,10 +154,10 @@ class Libraries:
             known = {index.address or str(index.folder): index for index in self._systems.indexes}
             opened = [self._opened(folder, known.get(str(folder))) for folder in wanted]
             indexes = [index for index in opened if index is not None]
-            if indexes != [*self._systems.indexes]:
+            if tuple(indexes) != self._systems.indexes:
                 for index in indexes:
                     self._missing.pop(index.address or str(index.folder), None)
-                self._systems = Systems.of(indexes, self._missing)
+                self._systems = Systems(indexes, self._missing)
             return self._systems
 
     def _opened(self, folder: Path | str, known: Index | None) -> Index | None:
@@ -180,33 +165,28 @@ class Libraries:
             if known is not None and known.is_current():
                 return known
             return Index.open(folder)
-        except VocalSketchError:  # a build replaces it, or a disk is away
+        except VocalSketchError as error:  # a build replaces it, or a disk is away
+            if known is None and folder in self._folders:
+                self._missing[str(folder)] = str(error)
             return known
+
+    def _keep_up(self) -> None:
+        while True:
+            self.bring_up_to_date()
+            time.sleep(RESCAN)
 
     def bring_up_to_date(self) -> None:
         """Bring every library's index up to date."""
         for state, (library, index) in zip(self.upkeep, self._kept.items(), strict=True):
-            self._bring_up_to_date(state, library, index)
-
-    def _keep_up(self) -> None:
-        while not self._ended.is_set():
-            self.bring_up_to_date()
-            self._ended.wait(RESCAN)
-
-    def _bring_up_to_date(self, state: Upkeep, library: Path, index: Path) -> None:
-        state.running, state.done, state.total = True, 0, 0
-
-        def progressed(done: int, total: int) -> None:
-            state.done, state.total = done, total
-
-        try:
-            report = build_index(library, index, self._system, progress=progressed)
-            state.error = ""
-            state.skipped = dict(Counter(report.skipped.values()))
-        except VocalSketchError as error:
-            state.error = str(error)
-        finally:
-            state.running = False
+            state.running, state.done, state.total = True, 0, 0
+            try:
+                report = build_index(library, index, self._system, progress=state.progressed)
+                state.error = ""
+                state.skipped = dict(Counter(report.skipped.values()))
+            except VocalSketchError as error:
+                state.error = str(error)
+            finally:
+                state.running = False
 
 
 def _names(indexes: Sequence[Index]) -> list[str]:

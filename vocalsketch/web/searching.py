@@ -12,8 +12,8 @@ from vocalsketch.errors import AudioError
 from vocalsketch.features.audio import MARGIN, read_audio
 from vocalsketch.search import Hit
 from vocalsketch.search.query import LONGEST, HeardPart, Waveform, aspect_weights
-from vocalsketch.web.guard import Limits
 from vocalsketch.web.libraries import Systems
+from vocalsketch.web.server import Limits
 
 MOST_RESULTS = 100
 LONGEST_CLIP = 8.0  # seconds that are played from where a sound was found
@@ -47,11 +47,12 @@ class Wish(BaseModel):
     library: int = Field(0, ge=0, le=9999, description="the library of that sound")
     start: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
 
-    @property
-    def similar_to(self) -> Place | None:
-        """The sound to search with; None for the recording."""
-        place = Place(library=self.library, path=self.like, start=self.start)
-        return place if self.like else None
+
+class Pair(Wish):
+    """A found sound, and what it was searched with."""
+
+    path: str = Field(max_length=4096, description="within the library, with /")
+    at: float = Field(0.0, ge=0, le=1e9, description="where it begins in that sound, seconds")
 
 
 class Found(BaseModel):
@@ -91,7 +92,7 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
         DatasetError: The sound to search with is not of the library.
     """
     searcher = systems.searcher(wish.system)
-    waveform, rate = query_of(systems, wish.similar_to, recording, limits)
+    waveform, rate = query_of(systems, wish, recording, limits)
     hits = searcher.search(
         waveform,
         rate,
@@ -109,10 +110,12 @@ def search(systems: Systems, wish: Wish, recording: bytes, limits: Limits) -> Re
 
 
 def query_of(
-    systems: Systems, like: Place | None, recording: bytes, limits: Limits
+    systems: Systems, wish: Wish, recording: bytes, limits: Limits
 ) -> tuple[Waveform, int]:
     """Return what is searched with: a found sound, or what was recorded; errors as of these."""
-    return recorded(recording, limits) if like is None else sound_of(systems, like)
+    if not wish.like:
+        return recorded(recording, limits)
+    return sound_of(systems, Place(library=wish.library, path=wish.like, start=wish.start))
 
 
 def recorded(recording: bytes, limits: Limits) -> tuple[Waveform, int]:

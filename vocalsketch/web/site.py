@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from vocalsketch import __version__
 from vocalsketch.datasets.download import RemoteFile, download_file
-from vocalsketch.errors import ConfigError, DatasetError
+from vocalsketch.errors import ConfigError
 from vocalsketch.export.folder import export_system
 from vocalsketch.export.graph import Precision
 from vocalsketch.files import cache_folder, made_whole
@@ -36,11 +36,11 @@ RUNTIME_SHA512 = (
     "51dffe101a3a9a1b9a416b7f3a368e93488d5a35ea26879e305afac50104459748647d8e5a91b3bae8f3ee57ee3818"
     "d46ba4c413fb1ce276fb0dae5d34bdf87e"
 )
-RUNTIME_FILES = (
-    "ort.wasm.min.mjs",
-    "ort-wasm-simd-threaded.mjs",
-    "ort-wasm-simd-threaded.wasm",
-)
+RUNTIME_FILES = {  # as served: some web servers do not know .mjs for a script
+    "ort.wasm.min.mjs": "ort.wasm.min.js",
+    "ort-wasm-simd-threaded.mjs": "ort-wasm-simd-threaded.js",
+    "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
+}
 PAGE = "index.html", "page.css", "page.js", "recorder.js", "icon.svg"
 OWN = "backend.js", "hearing.js"
 WORKER = "service-worker.js"
@@ -49,7 +49,6 @@ WAV = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT"}
 OGG = {"VORBIS", "OPUS"}
 PLAYED = {".wav": WAV, ".flac": {"PCM_S8", "PCM_16", "PCM_24"}, ".mp3": {"MPEG_LAYER_III"}}
 PLAYED |= dict.fromkeys((".ogg", ".oga", ".opus"), OGG)
-LONGEST = 1e6  # seconds: all of a sound
 KEPT = 200e6  # bytes of all sounds that a browser keeps for use without a network
 
 
@@ -58,7 +57,6 @@ class Site:
     """What a site came to."""
 
     sounds: int
-    windows: int
     converted: int  # sounds that not every browser plays, now WAV as well
     bytes: int  # of all that lies in its folder; of linked sounds, where they lie
     offline: bool  # whether the sounds, too, are kept by a browser
@@ -111,7 +109,7 @@ def export_site(
         offline = _add_worker(site, sounds, system.inner_product)
         size = sum(each.stat().st_size for each in site.rglob("*.*") if each.is_file())
     count = sum(sounds["converted"])
-    return Site(index.sounds, index.windows, count, size, offline)
+    return Site(index.sounds, count, size, offline)
 
 
 def registry() -> str:
@@ -129,18 +127,11 @@ def _add_runtime(folder: Path) -> None:
     address = f"{registry()}/onnxruntime-web/-/{RUNTIME}"
     download_file(RemoteFile(RUNTIME, address, f"sha512:{RUNTIME_SHA512}"), archive)
     folder.mkdir()
-    try:
-        with tarfile.open(archive) as package:
-            for name in RUNTIME_FILES:
-                content = package.extractfile(f"package/dist/{name}")
-                assert content is not None, "regular files"
-                (folder / _served(name)).write_bytes(content.read())
-    except (tarfile.TarError, EOFError, KeyError) as error:
-        raise DatasetError(f"{archive} is damaged ({error}): remove it and run again.") from error
-
-
-def _served(name: str) -> str:
-    return name.replace(".mjs", ".js")  # which some web servers do not know for a script
+    with tarfile.open(archive) as package:
+        for name, served in RUNTIME_FILES.items():
+            content = package.extractfile(f"package/dist/{name}")
+            assert content is not None, "regular files"
+            (folder / served).write_bytes(content.read())
 
 
 def _add_library(site: Path, index: Index) -> dict[str, Any]:
@@ -159,23 +150,19 @@ def _add_library(site: Path, index: Index) -> dict[str, Any]:
 
 def _add_sound(site: Path, file: Path, path: str, audio: str) -> bool:
     """Copy, link or convert a sound; return whether it was converted."""
-    played = _is_played(file)
+    try:
+        played = soundfile.info(file).subtype in PLAYED.get(file.suffix.lower(), ())
+    except soundfile.SoundFileError:
+        played = False
     own = site / _place(path, converted=not played)
     own.parent.mkdir(parents=True, exist_ok=True)
     if not played:
-        own.write_bytes(audible_clip(file, 0.0, LONGEST))
+        own.write_bytes(audible_clip(file))
     elif audio == "link":
         own.symlink_to(file)
     else:
         shutil.copyfile(file, own)
     return not played
-
-
-def _is_played(file: Path) -> bool:
-    try:
-        return soundfile.info(file).subtype in PLAYED.get(file.suffix.lower(), ())
-    except soundfile.SoundFileError:
-        return False
 
 
 def _place(path: str, converted: bool) -> str:
@@ -186,7 +173,7 @@ def _add_worker(site: Path, sounds: dict[str, Any], inner_product: bool) -> bool
     """Tell the service worker what a browser keeps; return whether the sounds are of it."""
     files = [*PAGE, *OWN, "library.json", "embeddings.f32", "system/metadata.json"]
     files += ["system/imitation.onnx", *([] if inner_product else ["system/score.onnx"])]
-    files += [f"onnxruntime/{_served(name)}" for name in RUNTIME_FILES]
+    files += [f"onnxruntime/{name}" for name in RUNTIME_FILES.values()]
     version = hashlib.sha256(b"".join((site / name).read_bytes() for name in files)).hexdigest()
     places = list(map(_place, sounds["path"], sounds["converted"]))
     offline = sum((site / place).stat().st_size for place in places) <= KEPT

@@ -6,7 +6,8 @@ the ten statements of the System Usability Scale (Brooke, 1996).
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -103,24 +104,18 @@ class Study:
 
     def target(self, participant: Id, task: Number) -> FileResponse:
         """Play what is to be found; the first time, the clock of the task starts."""
-        path = self._target(participant, task)
-        with self.collection.changed(participant) as kept:
-            runs = kept.setdefault("tasks", [])
-            if len(runs) <= task:
-                runs.append({"target": path, "began": time.time(), "searches": []})
-        index = self.libraries.now().indexes[0]
+        with self._run(participant, task) as run:
+            file = self.libraries.now().indexes[0].file_of(run["target"])
         # under no name that gives the sound away
-        return FileResponse(index.file_of(path), headers={"Cache-Control": "no-store"})
+        return FileResponse(file, headers={"Cache-Control": "no-store"})
 
     def search(self, recording: Recording, participant: Id, task: Number) -> Results:
         """Search for the target with the recording in the body."""
-        target = self._target(participant, task)
         wish = Wish(system=self.plan.system, count=MOST_RESULTS)
         results = search(self.libraries.now(), wish, recording, self.collection.limits)
-        rank = next((hit.rank for hit in results.hits if hit.path == target), None)
-        searched = {"at": time.time(), "rank": rank, "sounds": results.sounds}
-        with self.collection.changed(participant) as kept:
-            kept["tasks"][task]["searches"].append(searched)
+        with self._run(participant, task) as run:
+            rank = next((hit.rank for hit in results.hits if hit.path == run["target"]), None)
+            run["searches"].append({"at": time.time(), "rank": rank, "sounds": results.sounds})
         return results.model_copy(update={"hits": results.hits[:SHOWN]})
 
     def end(
@@ -130,9 +125,8 @@ class Study:
         chosen: Annotated[str | None, Body(max_length=4096)] = None,
     ) -> None:
         """Keep how a task ended: with the sound that was chosen, or given up."""
-        found = chosen == self._target(participant, task)
-        with self.collection.changed(participant) as kept:
-            kept["tasks"][task].update(ended=time.time(), found=found, chosen=chosen)
+        with self._run(participant, task) as run:
+            run.update(ended=time.time(), found=chosen == run["target"], chosen=chosen)
 
     def opinion(
         self,
@@ -145,11 +139,17 @@ class Study:
         with self.collection.changed(participant) as kept:
             kept["sus"] = answers
 
-    def _target(self, participant: str, task: int) -> str:
+    @contextmanager
+    def _run(self, participant: str, task: int) -> Iterator[dict[str, Any]]:
+        """Yield what is kept of a task, which begins when it is first asked for."""
         targets = self.targets(participant)
         if task >= len(targets):
             raise DatasetError(f"There is no task {task}: there are {len(targets)}.")
-        return targets[task]
+        with self.collection.changed(participant) as kept:
+            runs = kept.setdefault("tasks", [])
+            if len(runs) <= task:
+                runs.append({"target": targets[task], "began": time.time(), "searches": []})
+            yield runs[task]
 
 
 def usability(answers: Sequence[int]) -> float:

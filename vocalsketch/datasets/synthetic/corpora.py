@@ -9,12 +9,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, product
 from math import gcd
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage, signal
+from tqdm.contrib.concurrent import thread_map
 
 from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
@@ -25,7 +27,6 @@ from vocalsketch.datasets.synthetic.sounds import (
     generator,
     hiss,
     made,
-    made_together,
     recording,
     write_wav,
 )
@@ -105,11 +106,6 @@ class Item:
         return self.name.replace("_", " ")
 
     @property
-    def subset(self) -> str:
-        """The category as VocalSketch's tables spell it."""
-        return "everyday sounds" if self.category == "everyday" else self.category
-
-    @property
     def imitators(self) -> list[int]:
         """Who imitates the sound: so many people, none twice."""
         rng = generator("imitators", self.name)
@@ -131,10 +127,11 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     """Write the chosen sounds (all if left out) and their imitations, the tables, and a marker."""
     chosen = items() if chosen is None else chosen
     people = [person(number, generator("person", str(number))) for number in range(PEOPLE)]
+    spelt = {"everyday": "everyday sounds"}  # in VocalSketch's tables
     write_table(
         folder / "sound_recordings.csv",
         ("filename", "sound_label", "audio_concept_subset"),
-        ((f"{item.name}.wav", item.label, item.subset) for item in chosen),
+        ((f"{it.name}.wav", it.label, spelt.get(it.category, it.category)) for it in chosen),
     )
     columns = "id filename stimulus_type included draft training participant_id sound_recording"
     told = "sound recording", True, False, False
@@ -145,7 +142,8 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
     )
     write_table(folder / "vocal_imitations.csv", columns.split(), rows)
     make = partial(_make_item, folder, people)
-    made_together(make, chosen, "demo corpus", "sound")
+    # Threads, as numpy and scipy let others run; a script without a main guard can start them.
+    thread_map(make, chosen, desc="demo corpus", unit="sound")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -174,14 +172,15 @@ class Language:
 LANGUAGES = {name: Language(**values) for name, values in sounds.LANGUAGES.items()}
 
 
-def write_languages(folder: Path, submissions: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write submissions, told by language and number (all if left out), and last the marker.
+def write_languages(
+    folder: Path, submissions: Sequence[tuple[str, int]] = (*product(LANGUAGES, range(SPEAKERS)),)
+) -> None:
+    """Write submissions, told by language and number, and last the marker.
 
     They lie in ``<language>/<speaker>-<date>-<code>``.
     """
-    if submissions is None:
-        submissions = [(name, number) for name in LANGUAGES for number in range(SPEAKERS)]
-    made_together(partial(_make_submission, folder), submissions, "demo languages", "speaker")
+    make = partial(_make_submission, folder)
+    thread_map(make, submissions, desc="demo languages", unit="speaker")
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")
 
 
@@ -240,16 +239,12 @@ def word(language: Language, rng: np.random.Generator) -> Frames:
     return np.concatenate(parts, axis=1)
 
 
-def write_urban(folder: Path, recordings: Sequence[tuple[str, int]] | None = None) -> None:
-    """Write recordings, told by class and number (all if left out), the table, and a marker."""
-    if recordings is None:
-        recordings = [(name, source) for name in SCENES for source in range(SOURCES)]
+def write_urban(
+    folder: Path, recordings: Sequence[tuple[str, int]] = (*product(SCENES, range(SOURCES)),)
+) -> None:
+    """Write recordings, told by class and number, the table, and a marker."""
     make = partial(_make_recording, folder)
-    rows = [
-        row
-        for own in made_together(make, recordings, "demo city sounds", "recording")
-        for row in own
-    ]
+    rows = chain(*thread_map(make, recordings, desc="demo city sounds", unit="recording"))
     columns = "slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"
     write_table(folder / "metadata" / "UrbanSound8K.csv", columns, rows)
     (folder / DEMO_MARKER).write_text(NOTICE, encoding="utf-8")

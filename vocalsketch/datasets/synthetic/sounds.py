@@ -8,16 +8,14 @@ curve is what a sound's pitch or loudness does, sample by sample. Every sound is
 import operator
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 from scipy.io import wavfile
-from tqdm import tqdm
 
 Curve = NDArray[np.float64]
 
@@ -96,11 +94,6 @@ def gate(seconds: float, rate: float, share: float = 0.5) -> Curve:
     place = (moments * rate) % 1.0
     edge = 0.008 * rate
     return np.clip(place / edge, 0.0, 1.0) * np.clip((share - place) / edge, 0.0, 1.0)
-
-
-def joined(*curves: Curve) -> Curve:
-    """Return curves one after another."""
-    return np.concatenate(curves)
 
 
 def phase(pitch: Curve) -> Curve:
@@ -187,11 +180,6 @@ def lowpassed(sound: Curve, cutoff: Curve | float, resonance: float = 0.0) -> Cu
     return _filtered(sound, cutoffs, gain)
 
 
-def layered(*sounds: Curve) -> Curve:
-    """Return sounds of one length, added up."""
-    return np.asarray(np.sum(sounds, axis=0, dtype=np.float64))
-
-
 def mixed(seconds: float, *placed: tuple[float, Curve]) -> Curve:
     """Return clips added up, each from its start time in seconds; what overhangs is cut."""
     sound = np.zeros(round(seconds * SAMPLE_RATE))
@@ -214,9 +202,6 @@ def _filtered(sound: Curve, control: Curve, gain: Callable[[Curve, Curve], Curve
     return np.asarray(filtered[: len(sound)])
 
 
-Thing = TypeVar("Thing")
-Result = TypeVar("Result")
-
 SEED = 13_862
 
 
@@ -232,16 +217,6 @@ def recipes(name: str) -> list[Any]:
     return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
-def first(count: int, values: Any) -> Any:
-    """Return that many values, or those that there are."""
-    return values[:count]
-
-
-def peak(sound: Curve) -> float:
-    """Return how far a sound swings."""
-    return float(np.abs(sound).max())
-
-
 # Category -> name -> what makes the sound; class -> what makes it; what corpora.Language has
 CATALOGUE, SCENES, LANGUAGES = recipes("recipes.yaml")
 _NUMPY = "arange clip cos cumsum exp flatnonzero geomspace maximum sin sort std tanh where"
@@ -249,7 +224,11 @@ _WORDS: dict[str, Callable[..., Any]] = {
     **vars(operator),
     **globals(),
     **{name: getattr(np, name) for name in _NUMPY.split()},
-    **{word.__name__: word for word in (len, max, min, range, round, sorted, first, peak)},
+    **{word.__name__: word for word in (len, max, min, range, round, sorted)},
+    "first": lambda count, values: values[:count],
+    "peak": lambda sound: float(np.abs(sound).max()),
+    "joined": lambda *curves: np.concatenate(curves),
+    "layered": lambda *sounds: np.sum(sounds, axis=0, dtype=np.float64),
     "fftconvolve": signal.fftconvolve,
 }
 _DRAWS = "uniform integers permutation choice normal random exponential"
@@ -309,18 +288,6 @@ def _values(part: Any, words: Mapping[str, Any]) -> Iterator[Any]:
     columns = [_value(column, words) for column in names.values()]
     for row in zip(*columns, strict=True):
         yield _value(body, {**words, **dict(zip(names, row, strict=True))})
-
-
-def made_together(
-    make: Callable[[Thing], Result], things: Sequence[Thing], what: str, unit: str
-) -> list[Result]:
-    """Return ``make`` of each thing, in their order, on all cores under a progress bar.
-
-    Threads do, since numpy and scipy let others run while they compute; unlike processes they
-    can be started from a notebook, a script without a main guard and a data loader's worker.
-    """
-    with ThreadPoolExecutor() as pool:
-        return list(tqdm(pool.map(make, things), desc=what, total=len(things), unit=unit))
 
 
 def write_wav(path: Path, waveform: NDArray[np.floating], sample_rate: int) -> None:
