@@ -95,8 +95,8 @@ def _dispatch(arguments: list[str]) -> int:
     if command in EXPERIMENTS:
         from vocalsketch.experiment import run_experiment
 
-        outcome = run_experiment(command, arguments[1:])  # type: ignore[arg-type]  # a key
-        return INTERRUPTED if outcome.interrupted else 0
+        run_experiment(command, arguments[1:])  # type: ignore[arg-type]  # a key
+        return 0
     parser = argparse.ArgumentParser(
         prog="vocalsketch",
         description="Sound search by vocal imitation.",

@@ -1,6 +1,5 @@
 """One job: begun, gone on with, begun anew."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import torch
 import yaml
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.experiment import Outcome
 from vocalsketch.jobs.run import train
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
@@ -81,14 +79,3 @@ def test_a_checkpoint_that_may_not_be_read_is_not_damaged(tmp_path: Path) -> Non
         with pytest.raises(CheckpointError, match="Permission denied") as error:
             read_checkpoint(path)
     assert not isinstance(error.value, DamagedCheckpointError)
-
-
-def test_an_interrupted_training_is_one_for_its_caller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(command: str, arguments: list[str], callbacks: Sequence[object]) -> Outcome:
-        return Outcome(tmp_path, {}, {}, interrupted=True)
-
-    monkeypatch.setattr("vocalsketch.jobs.run.run_experiment", run)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, [])

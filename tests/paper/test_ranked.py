@@ -16,7 +16,7 @@ from vocalsketch.systems import load_system
 
 @pytest.mark.parametrize("name", ["contours", "default"])
 def test_the_scores_are_the_systems_own_of_the_test_half(name, folder_corpus, tmp_path):
-    rank(tmp_path, name, load_system(name), str(folder_corpus), "paper", "error")
+    rank(tmp_path, name, load_system(name), {"root": str(folder_corpus), "split": "paper"})
     scores = Scores.load(tmp_path / "scores_test.npz")
     system, corpus = load_system(name), open_corpus(folder_corpus)
     assert (scores.system, scores.kind, scores.half) == (name, system.kind, "test")
@@ -44,7 +44,7 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     found = Scores.load(tmp_path / "two" / "scores_test.npz")
     assert (found.system, found.half) == ("ensemble", "test")
     assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"
-    rank(tmp_path / "one", "contours", load_system("contours"), **data)
+    rank(tmp_path / "one", "contours", load_system("contours"), data)
     alone = Scores.load(tmp_path / "one" / "scores_test.npz")
     weights = load_system(tmp_path / "two" / "system.safetensors").get_buffer("weights")
     assert float(weights[0]) == pytest.approx(float(weights[1]), rel=1e-3)

@@ -51,7 +51,8 @@ def test_what_is_collected_is_a_corpus_that_fit_takes(tmp_path: Path) -> None:
     collection = Collection(tmp_path / "plain", tmp_path / "out", Limits(), "Do you agree?")
     pages = Pages(Libraries(), Limits(), others=[collection.router])
     client = TestClient(build_app(pages, ["*"]))
-    assert client.get("/api/collect/invitation").json()["consent"] == "Do you agree?"
+    invited = client.get("/api/collect/invitation").text
+    assert invited == '{"consent":"Do you agree?","sounds":3,"seconds":30.0,"study":false}'
     people = [joined(client) for _ in range(2)]
     for participant, order in people:
         for number in order:

@@ -32,12 +32,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     if arguments.print_path:
         print(root_of("demo"))
         return 0
-    rows = {
-        "imitations": root_of("demo"),
-        "languages": root_of("demo", "languages"),
-        "urban sounds": root_of("demo", "urban"),
-    }
-    _print_aligned([(name, str(root)) for name, root in rows.items()])
+    print(f"imitations    {root_of('demo')}")
+    print(f"languages     {root_of('demo', 'languages')}")
+    print(f"urban sounds  {root_of('demo', 'urban')}")
     return 0
 
 
@@ -58,18 +55,15 @@ def _info(arguments: argparse.Namespace) -> int:
         rows.append((group, kind, record.id, *(header or (0.0, None, None))))
     columns = ["group", "kind", "id", "seconds", "rate", "channels"]
     files = pd.DataFrame(rows, columns=columns).astype({"rate": "Int64", "channels": "Int64"})
-    corpus, kinds = inventory.corpus, files["kind"].unique()
-    print(f"corpus={corpus.name} in {corpus.root}: {inventory.title}\n")
-    grouped_by = "class" if "clips" in kinds else "category"
-    lines = [[grouped_by, *(title for kind in kinds for title in (kind, "hours"))]]
-    for group in (*files["group"].unique(), None):
-        cells = []
-        for kind in kinds:
-            of_kind = files[(files["kind"] == kind) & (group is None or files["group"] == group)]
-            cells += [f"{len(of_kind):,}", f"{of_kind['seconds'].sum() / 3600:.3f}"]
-        lines.append([group or "all", *cells])
-    _print_aligned(lines)
-    print()
+    print(f"corpus={inventory.corpus.name} in {inventory.corpus.root}: {inventory.title}\n")
+    cells = []
+    for kind, of_kind in pd.concat([files, files.assign(group="all")]).groupby("kind", sort=False):
+        seconds = of_kind.groupby("group", sort=False)["seconds"]
+        cells.append(seconds.size().map("{:,}".format).rename(kind))
+        cells.append((seconds.sum() / 3600).map("{:.3f}".format).rename("hours"))
+    table = pd.concat(cells, axis=1).reindex([*files["group"].unique(), "all"]).fillna("0")
+    grouped_by = "class" if "clips" in table else "category"
+    print(table.rename_axis(index=None, columns=grouped_by).to_string(), end="\n\n")
     for kind, of_kind in files.groupby("kind", sort=False):
         rates = _counted(Counter(of_kind["rate"].dropna()), "Hz")
         print(f"{kind}: {rates}; {_counted(Counter(of_kind['channels'].dropna()), 'channel(s)')}")
@@ -120,6 +114,8 @@ def _complaint(record: "Sound | Imitation | LabelledClip") -> str:
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    from pandas import DataFrame
+
     from vocalsketch.datasets.open import open_corpora
     from vocalsketch.datasets.splits import make_split, write_manifest
 
@@ -128,12 +124,12 @@ def _split(arguments: argparse.Namespace) -> int:
     corpus = open_corpora(arguments.root, arguments.test_root, second_set=arguments.second_set)
     split = make_split(corpus, arguments.split, arguments.seed)
     write_manifest(split, arguments.out)
-    rows = [
-        ("train", len(split.development_sounds), len(split.train_imitations)),
-        ("validation", "(the same)", len(split.validation_imitations)),
-        ("test", len(split.test_sounds), len(split.test_imitations)),
-    ]
-    _print_aligned([("", "sounds", "imitations"), *(tuple(map(str, row)) for row in rows)])
+    rows = {
+        "train": (len(split.development_sounds), len(split.train_imitations)),
+        "validation": ("(the same)", len(split.validation_imitations)),
+        "test": (len(split.test_sounds), len(split.test_imitations)),
+    }
+    print(DataFrame(rows, index=["sounds", "imitations"]).T.to_string())
     print(f"\ncorpus={split.corpus}, split {split.name}, {split.fingerprint}: {arguments.out}")
     return 0
 
@@ -183,14 +179,6 @@ def _imitate(arguments: argparse.Namespace) -> int:
         print(line)
     print(f"{made.imitations:,} imitations of {made.sounds:,} sounds: {arguments.out}")
     return 0
-
-
-def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of cells: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *others in rows:
-        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        print("  ".join((first.ljust(widths[0]), *cells)).rstrip())
 
 
 def _counted(counter: Counter[int], unit: str) -> str:

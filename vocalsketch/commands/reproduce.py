@@ -153,11 +153,11 @@ def _study(
     from vocalsketch.paper.measured import rows_to_add
     from vocalsketch.paper.plan import Plan, Record
 
-    out, root = arguments.out.resolve(), arguments.root
+    out, names = arguments.out.resolve(), ("root", "split", "on_bad_audio", "test_root")
     rows_to_add(arguments.add)  # what is wrong with them is said before the corpus is read
     slots = choose_slots(arguments.devices, arguments.jobs)
-    data = (root, arguments.split, arguments.on_bad_audio, getattr(arguments, "test_root", None))
-    plan = Plan.prepare(out, arguments.conf, *data, quick=arguments.quick, changes=changes)
+    data = {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+    plan = Plan.prepare(out, arguments.conf, data, quick=arguments.quick, changes=changes)
     jobs = plan.jobs(rows, arguments.seeds)
     notes = (*notes, *((QUICK_NOTE,) if arguments.quick else ()))
     runs = {job.name: job.fingerprint for job in jobs}

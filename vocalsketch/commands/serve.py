@@ -29,10 +29,7 @@ OTHERS = (
 SERVING: Options = {
     "--host": ("127.0.0.1", "what to listen on; any other than the default lets others in"),
     "--port": (7860, "0 for any"),
-    "--allow-host NAME": (
-        [str],
-        "a name under which the page is reached, as behind a proxy; may be repeated",
-    ),
+    "--allow-host NAME": ([str], "a name of the page, as behind a proxy; may be repeated"),
     "--root-path": ("", "where a proxy serves the page, such as /search"),
     "--max-seconds": (30.0, "of a recording"),
     "--max-megabytes": (20.0, "of a file"),
@@ -44,15 +41,8 @@ OPTIONS: Options = {
         "a folder of sounds; its index is made and kept up to date in the cache folder. With "
         "neither a library nor an index, synthetic sounds are searched",
     ),
-    "--index": (
-        [str],
-        "an index made by `vocalsketch index build`, or the address of an export; may be given "
-        "several times",
-    ),
-    "--system": (
-        "default",
-        "of a library, what listens (default: what comes with the program)",
-    ),
+    "--index": ([str], "an index's folder, or the address of an export; may be repeated"),
+    "--system": ("default", "of a library, what listens (default: what comes with the program)"),
     **SERVING,
 }
 
@@ -124,12 +114,9 @@ def _synthetic() -> tuple[Path, dict[str, Path]]:
     corpus = open_corpus("demo")
     held_out = set(make_split(corpus, "paper").validation_imitations)
     heard = {each.sound_id: each.path for each in corpus.imitations if each.id in held_out}
-    examples = {
-        sound.path.stem.replace("_", " "): heard[sound.id]
-        for category in corpus.categories
-        for sound in [s for s in corpus.sounds if s.category == category and s.id in heard][
-            :EXAMPLES
-        ]
-    }
+    examples: dict[str, Path] = {}
+    for category in corpus.categories:
+        sounds = [s for s in corpus.sounds if s.category == category and s.id in heard]
+        examples |= {s.path.stem.replace("_", " "): heard[s.id] for s in sounds[:EXAMPLES]}
     folder = Path(os.path.commonpath([sound.path.parent for sound in corpus.sounds]))
     return folder, examples

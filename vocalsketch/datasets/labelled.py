@@ -101,10 +101,10 @@ def split_languages(
     if not 0 < test_share < 1:
         raise ConfigError(f"test_share is {test_share}: give a share between 0 and 1.")
     tests: dict[str, bool] = {}  # by speaker, or by clip; a name drawn once keeps its side
-    by_speaker = split == "speaker"
+    drawn_by = {each.id: each.group if split == "speaker" else each.id for each in corpus.clips}
     counts: dict[str, Counter[str]] = {language: Counter() for language in corpus.classes}
     for clip in corpus.clips:
-        counts[clip.label][clip.group if by_speaker else clip.id] += 1
+        counts[clip.label][drawn_by[clip.id]] += 1
     # Languages with few speakers have the least choice, so they choose first.
     for language in sorted(counts, key=lambda language: (len(counts[language]), language)):
         clips = counts[language]
@@ -119,9 +119,7 @@ def split_languages(
                 "out (languages)."
             )
         tests |= {name: name in drawn for name, _ in free}
-    return _sides(
-        corpus, {each.id for each in corpus.clips if tests[each.group if by_speaker else each.id]}
-    )
+    return _sides(corpus, {each for each, name in drawn_by.items() if tests[name]})
 
 
 def _sides(corpus: LabelledCorpus, test: set[str]) -> Sides:

@@ -44,9 +44,6 @@ def converted(wheel: bytes) -> bytes:
     """Return the weights that a wheel of aisfx holds as a safetensors file.
 
     They are read from a pickle that may name nothing but tensors and numpy's integers.
-
-    Raises:
-        DatasetError: It is not the wheel that is known.
     """
     import hashlib
 

@@ -143,8 +143,7 @@ class Adaptation:
         write_text(config, yaml.safe_dump(self._config(part, out, start)))
         arguments = ["--config", str(RECIPE), "--config", str(config), "--name", name]
         arguments += ["--run_dir", str(run), "--ckpt_path", "last", "--test_after_fit", "false"]
-        if run_experiment("fit", arguments).interrupted:
-            raise KeyboardInterrupt
+        run_experiment("fit", arguments)
         trained = load_system(run / "checkpoints" / "last.ckpt").state_dict()
         for key, value in part.state_dict().items():
             # halfway keeps what it knew of other sounds (Wortsman et al., CVPR 2022)
@@ -157,11 +156,10 @@ class Adaptation:
             f"{side}_front_end": _front_end(each.describe())
             for side, each in part.front_ends.items()
         }
-        pairs, split = str(out / "pairs.csv"), str(out / "split.json")
-        data = {"root": pairs, "split": split, "ray": self.ray, **front_ends}
+        data = {"root": str(out / "pairs.csv"), "split": str(out / "split.json"), "ray": self.ray}
         return {
             "seed_everything": self.seed,
-            "data": {"init_args": data},
+            "data": {"init_args": {**data, **front_ends}},
             "model": {"init_args": {**_settings(part), "start": str(start)}},
             "trainer": {"max_epochs": self.epochs, "check_val_every_n_epoch": self.epochs},
         }
@@ -169,8 +167,8 @@ class Adaptation:
 
 def _ranked(out: Path, name: str, system: System) -> dict[str, float]:
     """Return the MRR of held-out sounds by kind of imitation."""
-    pairs, manifest = str(out / "pairs.csv"), str(out / "split.json")
-    results = rank(out / name, name, system, pairs, manifest, "skip")
+    data = {"root": str(out / "pairs.csv"), "split": str(out / "split.json")}
+    results = rank(out / name, name, system, {**data, "on_bad_audio": "skip"})
     return {kind: each["mrr"] for kind, each in results["categories"].items()}
 
 

@@ -34,12 +34,7 @@ KEYS = {
 }
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 # values of the model that follow from the data
-LINKS = (
-    "imitation_front_end",
-    "recording_front_end",
-    "input_shape",
-    "classes",
-)
+LINKS = ("imitation_front_end", "recording_front_end", "input_shape", "classes")
 
 
 class ExperimentCLI(LightningCLI):
@@ -146,8 +141,10 @@ class ExperimentCLI(LightningCLI):
         for callback in self.config.trainer.callbacks or []:
             if callback.class_path.endswith("ModelCheckpoint"):
                 callback.init_args.dirpath = str(self.folder.checkpoints)
-        for logger in _listed(self.config.trainer.logger):
-            logger.init_args.save_dir = str(self.folder.path)
+        loggers = self.config.trainer.logger
+        for logger in loggers if isinstance(loggers, list) else [loggers]:
+            if isinstance(logger, Namespace):
+                logger.init_args.save_dir = str(self.folder.path)
         own = (EpochSeed(int(self.config.seed_everything)), self.results)
         self.trainer_defaults["callbacks"] = [*own, *self.callbacks]
 
@@ -175,12 +172,6 @@ def _is_there(config: str) -> bool:
         return Path(config).exists() and not Path(config).is_dir()
     except OSError:  # a whole config instead of a name, which is too long for one
         return False
-
-
-def _listed(loggers: Any) -> list[Namespace]:
-    if isinstance(loggers, Namespace):
-        return [loggers]
-    return [each for each in loggers if isinstance(each, Namespace)] if loggers else []
 
 
 DENIED = re.compile(r"Importing '([^']+)' is not allowed")
@@ -242,9 +233,6 @@ def restrict_parser() -> None:
 
     By itself it imports whatever a ``class_path`` names before it looks at the type, builds any
     class where a type accepts anything, and reads further configs from other machines.
-
-    Raises:
-        ConfigError: ``VOCALSKETCH_EXTENSIONS`` holds something that is no package's name.
     """
     trusted = extensions()
     jsonargparse.set_parsing_settings(

@@ -31,18 +31,13 @@ ADVERTISEMENTS = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.uti
 
 @contextmanager
 def without_noise() -> Iterator[None]:
-    """Ignore known noise within the block."""
-    levels = {name: logging.getLogger(name).level for name in ADVERTISEMENTS}
+    """Ignore known noise within the block, and advertisements from then on."""
     with warnings.catch_warnings():
         for pattern in NOISE:
             warnings.filterwarnings("ignore", pattern)
         for name in ADVERTISEMENTS:
             logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+        yield
 
 
 # an error that one of these raises itself is about a setting, not about this program

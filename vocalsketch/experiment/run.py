@@ -3,11 +3,11 @@
 import os
 import shlex
 import signal
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import yaml
@@ -22,16 +22,11 @@ from vocalsketch.datamodules import (
     RetrievalDataModule,
 )
 from vocalsketch.datamodules.batches import Part
-from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import write_manifest
 from vocalsketch.domain import Half
 from vocalsketch.errors import CheckpointError
 from vocalsketch.experiment.parser import ExperimentCLI
-from vocalsketch.experiment.refusals import (
-    check_fit,
-    refusals_explained,
-    without_noise,
-)
+from vocalsketch.experiment.refusals import check_fit, refusals_explained, without_noise
 from vocalsketch.experiment.run_folder import (
     CHOSEN,
     changes,
@@ -55,7 +50,6 @@ class Outcome:
     # the results of each half that was evaluated, of a retrieval system
     results: dict[Half, Results]
     metrics: dict[str, float]  # the metrics logged last, such as ``val/loss``
-    interrupted: bool = False  # whether Ctrl-C ended the training early
     # what was taken for what in each part that was evaluated, by a classifier
     confusions: dict[Part, Confusion] = field(default_factory=dict)
 
@@ -70,12 +64,14 @@ def run_experiment(
 
     Raises:
         VocalSketchError: Bad input, whatever it is.
+        KeyboardInterrupt: Ctrl-C ended the training early.
     """
     cli = ExperimentCLI(command, arguments, callbacks)
     os.environ[CHOSEN] = str(cli.folder.path)
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        with refusals_explained(), _alone(cli):
+        writes = cli.trainer.is_global_zero and not cli.config.trainer.fast_dev_run
+        with refusals_explained(), cli.folder.alone() if writes else nullcontext():
             _fit(cli) if command == "fit" else _evaluate(cli, command)
     except SystemExit:
         if not cli.trainer.interrupted:  # the Trainer's answer to Ctrl-C
@@ -85,13 +81,12 @@ def run_experiment(
             signal.signal(signal.SIGINT, on_ctrl_c)
         del os.environ[CHOSEN]
         offline = [tracker.finish() for tracker in trackers(cli.trainer)]
-    interrupted = cli.trainer.interrupted
     if cli.trainer.is_global_zero:
-        _report(cli, interrupted, [folder for folder in offline if folder])
+        _report(cli, [folder for folder in offline if folder])
+    if cli.trainer.interrupted:
+        raise KeyboardInterrupt
     metrics = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
-    return Outcome(
-        cli.folder.path, cli.results.written, metrics, interrupted, cli.results.confusions
-    )
+    return Outcome(cli.folder.path, cli.results.written, metrics, cli.results.confusions)
 
 
 def _fit(cli: ExperimentCLI) -> None:
@@ -203,22 +198,14 @@ def _describe(cli: ExperimentCLI) -> None:
         )
 
 
-def _alone(cli: ExperimentCLI) -> AbstractContextManager[None]:
-    """Let no two runs write into one folder."""
-    if cli.config.trainer.fast_dev_run or not cli.trainer.is_global_zero:
-        return nullcontext()
-    return cli.folder.alone()
-
-
-def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
+def _report(cli: ExperimentCLI, offline: list[Path]) -> None:
     console = Console()
     for results in cli.results.written.values():
         console.print(results_table(results))
     for part, confusion in cli.results.confusions.items():
-        corpus = getattr(cli.datamodule, "corpus", None)
-        console.print(confusion.table(cli.results.title(part, corpus.name if corpus else "")))
+        print(cli.results.title(part, cli.datamodule.corpus.name), confusion.table(), sep="\n")
     # paths and commands are printed as they are, to be copied; a console would break their lines
-    if interrupted:
+    if cli.trainer.interrupted:
         print(
             f"Interrupted. Go on from the last whole epoch with: --run_dir "
             f"{shlex.quote(str(cli.folder.path))} --ckpt_path last"
@@ -231,32 +218,13 @@ def _report(cli: ExperimentCLI, interrupted: bool, offline: list[Path]) -> None:
 
 @without_noise()
 def rank(
-    folder: Path,
-    name: str,
-    system: System,
-    root: str,
-    split: str,
-    on_bad_audio: OnBadAudio,
-    test_root: str | None = None,
-    *,
-    half: Half = "test",
+    folder: Path, name: str, system: System, data: Mapping[str, Any], half: Half = "test"
 ) -> Results:
     """Rank a half of a corpus, write the results into a folder and return them.
 
-    The system stands in them under ``name``; ``root``, ``split``, ``on_bad_audio`` and
-    ``test_root`` are as of a data module.
-
-    Raises:
-        VocalSketchError: Bad input, whatever it is.
+    The system stands in them under ``name``; ``data`` are settings of a data module.
     """
-    data = ImitationsDataModule(
-        root,
-        imitation_front_end=system.front_ends["imitation"],
-        recording_front_end=system.front_ends["recording"],
-        split=split,
-        on_bad_audio=on_bad_audio,
-        test_root=test_root,
-    )
+    ends: Any = {f"{side}_front_end": end for side, end in system.front_ends.items()}
     writer = ResultsWriter(folder, name)
     trainer = pl.Trainer(
         accelerator="cpu",
@@ -266,5 +234,5 @@ def rank(
         callbacks=[writer],
     )
     evaluate = trainer.test if half == "test" else trainer.validate
-    evaluate(RetrievalTask(system), data, verbose=False)
+    evaluate(RetrievalTask(system), ImitationsDataModule(**data, **ends), verbose=False)
     return writer.written[half]

@@ -82,18 +82,8 @@ class RunFolder:
         """Return what says that a part of the data has been evaluated."""
         return [*self.path.glob("results*.json"), *self.path.glob("accuracy_*.json")]
 
-    def clear(self) -> None:
-        """Remove what a training left, so that it may begin anew."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-        for path in self.results():
-            path.unlink()
-
     def alone(self) -> AbstractContextManager[None]:
-        """Keep other runs out of the folder.
-
-        Raises:
-            StorageError: There is one, also after some seconds.
-        """
+        """Keep other runs out of the folder; a StorageError says that there is one."""
         busy = (
             f"Another process is at work in {self.path}: wait until it is done, or choose another "
             "--run_dir."
@@ -109,7 +99,9 @@ class RunFolder:
         remove_leftovers(self.path)
         remove_leftovers(self.checkpoints)
         if not resume:
-            self.clear()
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            for path in self.results():
+                path.unlink()
         elif self.config.exists() and self.config.read_text(encoding="utf-8") != config:
             number = 1
             while (before := self.path / f"config_{number}.yaml").exists():
@@ -120,11 +112,7 @@ class RunFolder:
 
 
 def choose_run_folder(asked: str | None, name: str) -> RunFolder:
-    """Return the folder asked for, else a new one, ``runs/<name>/<date-time>``, which is made.
-
-    Raises:
-        StorageError: It cannot be made.
-    """
+    """Return the folder asked for, else a new one, ``runs/<name>/<date-time>``, which is made."""
     if asked:
         return RunFolder(Path(asked))
     if CHOSEN in os.environ:
@@ -176,11 +164,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint, whole or not at all.
-
-        Raises:
-            StorageError: The disk is full, or the folder cannot be written.
-        """
+        """Write a checkpoint, whole or not at all."""
         write_checkpoint(Path(path), checkpoint)
 
     def remove_checkpoint(self, path: str | Path) -> None:

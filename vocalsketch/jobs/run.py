@@ -20,10 +20,7 @@ from vocalsketch.jobs.pool import INTERRUPTED
 def train(folder: Path, arguments: Sequence[str], callbacks: Sequence[pl.Callback] = ()) -> Outcome:
     """Train on one device and evaluate; go on from the last whole epoch where there is one."""
     options = ["--run_dir", str(folder), "--ckpt_path", "last", "--trainer.devices=1"]
-    outcome = run_experiment("fit", [*arguments, *options], callbacks)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return outcome
+    return run_experiment("fit", [*arguments, *options], callbacks)
 
 
 def as_process(work: Callable[[], object]) -> int:

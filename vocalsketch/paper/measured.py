@@ -136,11 +136,7 @@ def with_fusions(runs: Runs) -> dict[str, dict[int, Scores]]:
 
 
 def scores_of(run: Path) -> Scores:
-    """Return the scores of the test half that a run folder, or a file, holds.
-
-    Raises:
-        StorageError: There are none, or they are damaged.
-    """
+    """Return the scores of the test half that a run folder, or a file, holds."""
     return Scores.load(run / "scores_test.npz" if run.is_dir() else run)
 
 

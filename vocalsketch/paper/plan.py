@@ -14,7 +14,6 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from vocalsketch.datasets.open import DEMO, open_corpora
-from vocalsketch.datasets.records import OnBadAudio
 from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError, refuse_below
 from vocalsketch.experiment.run import rank
@@ -44,28 +43,16 @@ class Plan:
 
     @classmethod
     def prepare(
-        cls,
-        folder: Path,
-        configs: Path,
-        root: str,
-        split: str,
-        on_bad_audio: OnBadAudio,
-        test_root: str | None = None,
-        **options: Any,
+        cls, folder: Path, configs: Path, data: Mapping[str, Any], **options: Any
     ) -> "Plan":
-        """Read the corpus, write the split's manifest to the folder, fingerprint both.
-
-        Raises:
-            ConfigError: The split is not one.
-            DatasetError: Corpus or split cannot be used.
-        """
-        corpus = open_corpora(root, test_root, on_bad_audio=on_bad_audio)
-        divided, manifest = make_split(corpus, split), folder / "split.json"
+        """Read the corpus, write the split's manifest to the folder, fingerprint both."""
+        corpus = open_corpora(
+            data["root"], data.get("test_root"), on_bad_audio=data["on_bad_audio"]
+        )
+        divided, manifest = make_split(corpus, data["split"]), folder / "split.json"
         write_manifest(divided, manifest)
-        data = {"root": root, "split": str(manifest), "on_bad_audio": on_bad_audio}
-        data |= {"test_root": test_root} if test_root else {}
         known = corpus_fingerprint(corpus), divided.fingerprint
-        return cls(folder, configs, data, *known, **options)
+        return cls(folder, configs, {**data, "split": str(manifest)}, *known, **options)
 
     def jobs(self, rows: Sequence[Row], seeds: int) -> list[Job]:
         """Return the jobs of rows with seeds 0, 1, ..., each after those that it needs.
@@ -200,12 +187,7 @@ class Record:
 
 
 def gather(folder: Path, record: Record) -> Measured:
-    """Return the runs of a report that are done, fused where that was asked for.
-
-    Raises:
-        ConfigError: Runs that were added are not of the same queries and candidates.
-        StorageError: Scores cannot be read.
-    """
+    """Return the runs of a report that are done, fused where that was asked for."""
     runs: dict[str, dict[int, Scores]] = {}
     notes, unfinished = list(record.notes), []
     for name, known in record.runs.items():
@@ -236,7 +218,7 @@ def main(folder: str, name: str, data: str, *systems: str) -> None:
     members, settings = [load_system(each) for each in systems], json.loads(data)
     single = len(members) == 1
     system = members[0] if single else _weighed(Path(folder), name, members, settings)
-    rank(Path(folder), name, system, **settings)
+    rank(Path(folder), name, system, settings)
 
 
 def _weighed(folder: Path, name: str, members: list[System], settings: dict[str, Any]) -> Ensemble:
@@ -244,7 +226,7 @@ def _weighed(folder: Path, name: str, members: list[System], settings: dict[str,
     scores = []
     for number, system in enumerate(members, start=1):
         where = folder / f"member{number}"
-        rank(where, f"{name}, member {number}", system, **settings, half="validation")
+        rank(where, f"{name}, member {number}", system, settings, half="validation")
         scores.append(Scores.load(where / "scores_validation.npz"))
     ensemble = Ensemble(members).eval().fit([each.categories for each in scores])
     ensemble.save(folder / SAVED, {"corpus": scores[0].corpus})

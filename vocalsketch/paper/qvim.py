@@ -13,9 +13,11 @@ from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.retrieval.significance import Sample, mean_and_deviation
 
 SHOWN = ("mrr", "ndcg")
-# random scores and the best entry, which is not run here: MRR and NDCG
-CHANCE, BEST = (0.0444, 0.337), (0.2932, 0.6468)
-HEADINGS = ("system", "MRR here", "published", "NDCG here", "published", "seeds")
+# MRR and NDCG that are published of what is not run here
+OTHERS = (
+    Row("best", "Best entry", printed=((0.2932,), (0.6468,))),
+    Row("chance", "Chance", printed=((0.0444,), (0.337,))),
+)
 READING = (
     "Here: measured by these runs, mean ± standard deviation over seeds. Published: what the "
     "challenge reports of its own trainings, on QVIM-dev."
@@ -25,33 +27,33 @@ READING = (
 def table(runs: Measured) -> DataFrame:
     """Return a line per system: what was measured, NaN where nothing was, and what is published."""
     added = [row_of(key) for key in runs.runs if row_of(key).block == ADDED]
-    lines = [_line(runs, row) for row in (*QVIM, *added)]
-    here = dict(zip(SHOWN, chances(runs.reference.categories[0]), strict=True))
-    for label, published, values in (("Best entry", BEST, {}), ("Chance", CHANCE, here)):
-        told = {f"published_{name}": each for name, each in zip(SHOWN, published, strict=True)}
-        lines.append({"row": label.split()[0].lower(), "label": label, "seeds": 0} | values | told)
-    return DataFrame(lines)
+    lines = DataFrame([_line(runs, row) for row in (*QVIM, *added, *OTHERS)])
+    lines.loc[len(lines) - 1, list(SHOWN)] = chances(runs.reference.categories[0])
+    return lines
 
 
 def shown(lines: DataFrame) -> list[tuple[str, ...]]:
-    """Return what is printed, line by line, as ``HEADINGS`` says."""
-    return [
-        (
-            line["label"],
-            *(text for name in SHOWN for text in _texts(line, name)),
-            str(line["seeds"] or "-"),
-        )
-        for line in lines.to_dict("records")
-    ]
+    """Return what is printed, line by line, the first of headings."""
+    columns = [("system", *lines["label"])]
+    for name in SHOWN:
+        pairs = lines[[name, f"{name}_std"]].to_numpy()
+        published = lines[f"published_{name}"].map("{:.4f}".format).replace("nan", "-")
+        columns.append((f"{name.upper()} here", *(mean_and_deviation(*pair) for pair in pairs)))
+        columns.append(("published", *published))
+    columns.append(("seeds", *(str(count or "-") for count in lines["seeds"])))
+    return list(zip(*columns, strict=True))
 
 
 def write_report(folder: Path, runs: Measured) -> list[Path]:
     """Write ``report.md`` and ``qvim.csv``, each whole or not at all; return the paths."""
-    lines = table(runs)
-    rule = tuple("-" * len(heading) for heading in HEADINGS)
-    body = "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADINGS, rule, *shown(lines)))
+    lines, scored = table(runs), runs.reference.categories[0]
+    sizes = f"{len(scored.queries)} queries, {len(scored.candidates)} items"
+    title = f"# QVIM, {corpus_tag(runs.reference.corpus)}: {sizes}"
+    headings, *others = shown(lines)
+    rows = (headings, ["---"] * len(headings), *others)
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     texts = {
-        "report.md": "\n\n".join((f"# {_title(runs)}", body, READING, *runs.notes)) + "\n",
+        "report.md": "\n\n".join((title, body, READING, *runs.notes)) + "\n",
         "qvim.csv": lines.to_csv(index=False, lineterminator="\n"),
     }
     for name, text in texts.items():
@@ -68,15 +70,3 @@ def _line(runs: Measured, row: Row) -> dict[str, object]:
         published = row.printed[place][0] if row.printed else math.nan
         line |= {name: here.mean, f"{name}_std": here.std, f"published_{name}": published}
     return line
-
-
-def _texts(line: dict[str, float], name: str) -> tuple[str, str]:
-    published = line[f"published_{name}"]
-    here = mean_and_deviation(line[name], line[f"{name}_std"])
-    return here, "-" if math.isnan(published) else f"{published:.4f}"
-
-
-def _title(runs: Measured) -> str:
-    scored = runs.reference.categories[0]
-    sizes = f"{len(scored.queries)} queries, {len(scored.candidates)} items"
-    return f"QVIM, {corpus_tag(runs.reference.corpus)}: {sizes}"

@@ -9,8 +9,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pandas import DataFrame
 from pytorch_lightning.cli import OptimizerCallable
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -109,19 +109,14 @@ class Confusion:
         counted = {"classes": list(self.classes), "confusion": self.counts.tolist()}
         return {name: getattr(self, name) for name in names} | counted
 
-    def table(self, title: str) -> Table:
+    def table(self) -> str:
         """Return accuracy per class and overall, to be printed."""
-        table = Table(title=title, caption="chance: naming the most frequent class every time")
-        for column in ("class", "clips", "accuracy"):
-            table.add_column(column, justify="left" if column == "class" else "right")
         totals = dict(zip(self.classes, self.counts.sum(axis=1).tolist(), strict=True))
-        for name, accuracy in self.per_class.items():
-            table.add_row(name, str(totals[name]), f"{accuracy:.3f}")
-        table.add_section()
-        table.add_row("all", str(self.clips), f"{self.accuracy:.3f}")
-        table.add_row("chance", "", f"{self.chance:.3f}")
-        table.add_row("p (binomial)", "", f"{self.p_value:.2g}")
-        return table
+        lines = {name: (totals[name], f"{each:.3f}") for name, each in self.per_class.items()}
+        lines |= {"all": (self.clips, f"{self.accuracy:.3f}"), "chance": ("", f"{self.chance:.3f}")}
+        lines |= {"p (binomial)": ("", f"{self.p_value:.2g}")}
+        text: str = DataFrame(lines, index=["clips", "accuracy"]).T.to_string()
+        return text
 
     def picture(self, title: str) -> "Figure":
         """Draw the counts, each row shaded by its shares."""

@@ -1,6 +1,7 @@
 """The page and its API, which describes itself at ``/api/openapi.json``."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -36,11 +37,10 @@ from vocalsketch.web.searching import (
 )
 from vocalsketch.web.server import Guard, Limits
 
-STATIC = Path(__file__).parent / "static"
 CLIPS_KEPT = 64  # that are not made again; 1.5 MB each at most
 PICTURES_KEPT = 2048  # likewise; 10 kB each
 FRESH = {"Cache-Control": "private, max-age=300"}
-MOST_FOLDERS = 500  # that are offered
+MOST_FOLDERS = 500  # that are offered, those around most sounds
 MOST_SOUNDS = 200  # listed at once
 AUDIO_BODY = {
     "requestBody": {
@@ -120,6 +120,7 @@ class Pages:
         """Tell what can be searched, and how far its indexes are."""
         systems = self.libraries.now()
         libraries = {index.library: index for index in systems.indexes}
+        folders = sum((index.tags() for index in systems.indexes), Counter[str]())
         return State(
             version=__version__,
             systems=[
@@ -134,7 +135,7 @@ class Pages:
                 LibraryState(name=library.name, sounds=index.sounds, windows=index.windows)
                 for library, index in libraries.items()
             ],
-            folders=systems.folders(MOST_FOLDERS),
+            folders=sorted(name for name, _ in folders.most_common(MOST_FOLDERS)),
             upkeep=self.libraries.upkeep,
             notes=[*self.notes, *systems.notes],
             examples={name: f"example?name={name}" for name in self.examples},
@@ -240,17 +241,14 @@ def build_app(pages: Pages, hosts: Sequence[str], root_path: str = "") -> Guard:
     )
     for router in (pages.router, *pages.others):
         app.include_router(router, prefix="/api")
-    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.mount("/", StaticFiles(directory=Path(__file__).parent / "static", html=True))
     return Guard(app, pages.limits, hosts)
 
 
 def ranged(content: bytes, media_type: str, wanted: str) -> Response:
-    """Return content, or the one range of it that a player asks for.
+    """Return content, or the one range of it that a player's Range header asks for.
 
-    Args:
-        content: The whole.
-        media_type: Its type.
-        wanted: The request's Range header; what is not one range of bytes is passed over.
+    A header that is not of one range of bytes is passed over.
     """
     headers = {"Accept-Ranges": "bytes", **FRESH}
     range_ = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", wanted.strip())

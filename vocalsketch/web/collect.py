@@ -40,6 +40,7 @@ PARTICIPANT = r"^[0-9a-f]{12}$"
 Id = Annotated[str, Query(pattern=PARTICIPANT)]
 Sender = Annotated[str, Body(pattern=PARTICIPANT)]
 Number = Annotated[int, Query(ge=0)]
+Progress = dict[str, str | list[int]]
 
 
 class Take(BaseModel):
@@ -48,14 +49,6 @@ class Take(BaseModel):
     seconds: float
     peak: float = Field(description="of full scale")
     warnings: list[str]
-
-
-class Progress(BaseModel):
-    """Where a participant is."""
-
-    participant: str
-    order: list[int] = Field(description="numbers of the sounds, in the order to imitate them")
-    done: list[int] = Field(description="numbers of those imitated")
 
 
 class Collection:
@@ -101,7 +94,7 @@ class Collection:
         post("/take")(self.take)
         post("/rating", status_code=204)(self.rate)
 
-    def invitation(self) -> dict[str, str | int | float]:
+    def invitation(self) -> dict[str, str | int | float | bool]:
         """Tell what taking part means: ``seconds`` are of a recording, at most."""
         count, seconds = len(self.sounds), self.limits.seconds
         return {"consent": self.consent, "sounds": count, "seconds": seconds, "study": self.study}
@@ -116,11 +109,11 @@ class Collection:
         return self.progress(name)
 
     def progress(self, participant: Id) -> Progress:
-        """Tell where a participant is, to go on there."""
+        """Tell the ``order`` of sounds to imitate, and which are ``done``, to go on there."""
         record = self.record(participant)
         order = [number for number in record["order"] if number < len(self.sounds)]
         done = [n for n, sound in enumerate(self.sounds) if sound.stem in record["takes"]]
-        return Progress(participant=participant, order=order, done=done)
+        return {"participant": participant, "order": order, "done": done}
 
     def sound(self, number: Number) -> FileResponse:
         """Send a sound to imitate."""
@@ -135,8 +128,7 @@ class Collection:
             file = self.out / "imitations" / target / f"{participant}.wav"
             with written_whole(file) as temporary:
                 soundfile.write(temporary, waveform, rate, format="WAV", subtype="PCM_16")
-            kept = {"at": _now(), "seconds": take.seconds, "peak": take.peak}
-            record["takes"][target] = kept
+            record["takes"][target] = {"at": _now(), **take.model_dump(exclude={"warnings"})}
         return take
 
     def rate(
@@ -161,8 +153,7 @@ class Collection:
         file = self.out / "participants" / f"{participant}.json"
         if not file.is_file():
             raise DatasetError(f"There is no participant {participant!r}: begin anew.")
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return values
+        return dict(json.loads(file.read_text(encoding="utf-8")))
 
     @contextmanager
     def changed(self, participant: str) -> Iterator[dict[str, Any]]:

@@ -58,8 +58,7 @@ class Systems:
         Raises:
             ConfigError: There is none of this name.
         """
-        if not name and self.searchers:
-            return next(iter(self.searchers.values()))
+        name = name or next(iter(self.searchers), "")
         if name not in self.searchers:
             choices = " or ".join(self.searchers) or "none is ready yet"
             reason = f"There is no system {name[:80]!r}: choose {choices}."
@@ -75,11 +74,6 @@ class Systems:
         if number >= len(self.indexes):
             raise DatasetError(f"There is no library {number}: search again.")
         return self.indexes[number]
-
-    def folders(self, most: int) -> list[str]:
-        """Return the names of folders around most sounds, in alphabetical order."""
-        counts = sum((index.tags() for index in self.indexes), Counter[str]())
-        return sorted(tag for tag, _ in counts.most_common(most))
 
 
 @dataclass
@@ -191,10 +185,7 @@ class Libraries:
 
 def _names(indexes: Sequence[Index]) -> list[str]:
     """Name indexes after their folders, with as much of the path as tells them apart."""
-    folders = [Path(index.folder).resolve() for index in indexes]
-    names: list[str] = []
-    for parts in range(1, max((len(folder.parts) for folder in folders), default=0) + 1):
-        names = ["/".join(folder.parts[-parts:]) for folder in folders]
-        if len(set(names)) == len(names):
-            break
-    return names
+    folders = [Path(index.folder).resolve().parts for index in indexes]
+    lengths = range(1, max(map(len, folders), default=1) + 1)
+    names = (["/".join(parts[-length:]) for parts in folders] for length in lengths)
+    return max(names, key=lambda each: len(set(each)))

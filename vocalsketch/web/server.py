@@ -88,6 +88,7 @@ class Guard:
         self.app = app
         self.limits = limits
         self.hosts = {host.lower() for host in hosts}
+        self._too_large = f"Too large: at most {limits.megabytes:g} MB are taken."
         self._room = asyncio.Semaphore(TOGETHER)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,10 +148,6 @@ class Guard:
 
         await app(scope, counted, noted)
 
-    @property
-    def _too_large(self) -> str:
-        return f"Too large: at most {self.limits.megabytes:g} MB are taken."
-
 
 def allowed_hosts(host: str, given: Sequence[str]) -> list[str]:
     """Return the names under which the page may be asked for.
@@ -196,13 +193,7 @@ def bound_memory() -> None:
 
 
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C or SIGTERM.
-
-    Args:
-        app: What answers.
-        listener: Where.
-        ready: Called with the page's address.
-    """
+    """Serve until Ctrl-C or SIGTERM; ``ready`` is called with the page's address."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
     config = uvicorn.Config(

@@ -20,16 +20,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from vocalsketch.datasets.records import DEMO_MARKER
 from vocalsketch.datasets.synthetic import sounds
-from vocalsketch.datasets.synthetic.sounds import (
-    CATALOGUE,
-    SAMPLE_RATE,
-    SCENES,
-    generator,
-    hiss,
-    made,
-    recording,
-    write_wav,
-)
+from vocalsketch.datasets.synthetic.sounds import CATALOGUE, SAMPLE_RATE, SCENES, generator
 from vocalsketch.files import cache_folder, locked, made_whole, write_table
 from vocalsketch.voice import listening
 from vocalsketch.voice.listening import SAMPLE_RATE as VOICE_RATE
@@ -74,9 +65,6 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
     Several processes may ask at once: one makes it, in a folder beside it that gets its name when
     it is whole, and the others wait. What one left behind that was killed is removed.
-
-    Raises:
-        StorageError: The cache folder cannot be written.
     """
     target = cache_folder() / "demo" / name
     marker = target / DEMO_MARKER
@@ -148,13 +136,13 @@ def write_corpus(folder: Path, chosen: Sequence[Item] | None = None) -> None:
 
 
 def _make_item(folder: Path, people: list[Person], item: Item) -> None:
-    waveform = recording(item.category, item.name)
-    write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
+    waveform = sounds.recording(item.category, item.name)
+    sounds.write_wav(folder / "sound_recordings" / f"{item.name}.wav", waveform, SAMPLE_RATE)
     heard = listening.heard(signal.resample_poly(waveform, VOICE_RATE // 100, SAMPLE_RATE // 100))
     included = folder / "vocal_imitations" / "included"
     for number, imitation_id in zip(item.imitators, item.imitation_ids, strict=True):
         sung = imitation(people[number], heard, generator("imitation", item.name, str(number)))
-        write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
+        sounds.write_wav(included / f"{item.label} - {imitation_id}.wav", sung, VOICE_RATE)
 
 
 @dataclass(frozen=True)
@@ -193,7 +181,7 @@ def _make_submission(folder: Path, told: tuple[str, int]) -> None:
     submission = folder / name / f"{name}{speaker.name}-{date}-{code}"
     for place in range(1, CLIPS + 1):
         waveform = clip(LANGUAGES[name], speaker, rng)
-        write_wav(submission / "wav" / f"{name}-{place:04d}.wav", waveform, VOICE_RATE)
+        sounds.write_wav(submission / "wav" / f"{name}-{place:04d}.wav", waveform, VOICE_RATE)
 
 
 def clip(language: Language, speaker: Person, rng: np.random.Generator) -> Frames:
@@ -268,15 +256,15 @@ def _make_recording(folder: Path, told: tuple[str, int]) -> list[tuple[object, .
     for place in range(SLICES):
         seconds = round(float(rng.uniform(1.5, 4.0)), 2)
         file_name = f"{recording_id}-{class_id}-0-{place}.wav"
-        scene = made(SCENES[name], rng, seconds=seconds)
+        scene = sounds.made(SCENES[name], rng, seconds=seconds)
         # over traffic: faint for salience 1 (foreground), near for 2
-        traffic = hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
+        traffic = sounds.hiss(np.ones(len(scene)), rng.uniform(200, 500), 3.0, rng)
         level = rng.uniform(0.02, 0.08) if salience == 1 else rng.uniform(0.08, 0.25)
         scene = scene / scene.std() + level * traffic / traffic.std()
         shared = gcd(rate, SAMPLE_RATE)
         scene = signal.resample_poly(scene, rate // shared, SAMPLE_RATE // shared)
         scene *= rng.uniform(0.2, 0.9) / np.abs(scene).max()
-        write_wav(folder / "audio" / f"fold{number}" / file_name, scene, rate)
+        sounds.write_wav(folder / "audio" / f"fold{number}" / file_name, scene, rate)
         end = start + seconds
         rows.append((file_name, recording_id, start, end, salience, number, class_id, name))
         start = round(end, 2)
