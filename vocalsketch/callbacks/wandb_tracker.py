@@ -17,6 +17,9 @@ from requests.utils import get_netrc_auth
 
 Mode = Literal["online", "offline", "disabled", "shared"]
 
+# seconds that W&B's server may take to answer, and an upload after a run's end; W&B's own
+# defaults are longer, and without end
+TIMEOUTS = {"init_timeout": 30, "finish_timeout": 60}
 YES = ("1", "true", "yes", "on")
 FULL = 2**16  # bytes; a disk with less room has refused something
 
@@ -152,11 +155,21 @@ class WandbTracker(WandbLogger):
                 # artifacts wait here until they are uploaded; elsewhere they would outlive the run
                 os.environ["WANDB_DATA_DIR"] = str(folder)
                 self._stages_artifacts = True
-        # seconds for an answer, and for an upload after the end; W&B's own are longer, and no end
-        waits = {"init_timeout": 30, "finish_timeout": 60, "finish_timeout_raises": True}
-        settings = wandb.Settings(silent=True, console="off", **waits)
-        settings.update_from_env_vars(dict(os.environ))
-        run = wandb.init(**self._wandb_init, mode=mode, reinit="create_new", settings=settings)
+        timeouts = {
+            name: float(os.environ.get(f"WANDB_{name.upper()}", seconds))
+            for name, seconds in TIMEOUTS.items()
+        }
+        run = wandb.init(
+            **self._wandb_init,
+            mode=mode,
+            reinit="create_new",
+            settings=wandb.Settings(
+                silent=os.environ.get("WANDB_SILENT", "true").lower() in YES,
+                console=cast("Any", os.environ.get("WANDB_CONSOLE", "off")),
+                **timeouts,
+                finish_timeout_raises=True,
+            ),
+        )
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run

@@ -96,21 +96,14 @@ def _listed(text: str | None) -> list[str] | None:
 def _position(text: str | None) -> "Position":
     if text is None:
         return None
-    if text in ("centre", "center"):
+    if text == "centre":
         return "centre"
-    numbers = _numbers("--position", text)
-    if len(numbers) != 2:
-        raise ConfigError(f"--position is {text!r}: give BIN,FRAME such as 3,10, or centre.")
-    return numbers[0], numbers[1]
-
-
-def _numbers(option: str, text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        place, frame = map(int, text.split(","))
     except ValueError as error:
-        raise ConfigError(
-            f"{option} is {text!r}: give whole numbers separated by commas."
-        ) from error
+        told = f"--position is {text!r}: give BIN,FRAME such as 3,10, or centre."
+        raise ConfigError(told) from error
+    return place, frame
 
 
 def _device(name: str) -> str:
@@ -125,7 +118,11 @@ def _device(name: str) -> str:
 
 
 def _units(layer: "Layer", arguments: argparse.Namespace) -> tuple[int, ...]:
-    only = None if arguments.only is None else _numbers("--only", arguments.only)
+    try:
+        only = arguments.only and tuple(map(int, arguments.only.split(",")))
+    except ValueError as error:
+        told = f"--only is {arguments.only!r}: give whole numbers separated by commas."
+        raise ConfigError(told) from error
     return layer.chosen_units(arguments.units, arguments.seed, only)
 
 
