@@ -24,8 +24,7 @@ from vocalsketch.datasets.records import Imitation, Sound
 from vocalsketch.datasets.splits import make_split
 from vocalsketch.domain import Side
 from vocalsketch.features.audio import load_clip
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
-from vocalsketch.retrieval.scores import CategoryScores
+from vocalsketch.retrieval.scores import CategoryScores, mean_reciprocal_rank
 from vocalsketch.search import Index, Searcher, build_index, read_query
 from vocalsketch.systems import System, load_system
 from vocalsketch.systems.ensemble import Ensemble

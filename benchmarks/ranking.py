@@ -16,7 +16,7 @@ import torch
 from vocalsketch.domain import SIDES
 from vocalsketch.features.cqt import CQT
 from vocalsketch.models.tower import ConvStage, TowerGeometry
-from vocalsketch.retrieval.ranking import mid_ranks
+from vocalsketch.retrieval.scores import mid_ranks
 from vocalsketch.systems.siamese import Siamese, SiameseGeometry
 
 TOWER = TowerGeometry(

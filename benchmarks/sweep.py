@@ -34,7 +34,7 @@ from vocalsketch.experiment.config import assigned, write_tree
 from vocalsketch.jobs.job import THREADS, Slot
 from vocalsketch.sweep.definition import Definition, open_study, read_definition
 from vocalsketch.sweep.run import QUICK_START, checked, run_workers
-from vocalsketch.sweep.trials import WORKER
+from vocalsketch.sweep.storage import WORKER
 
 STUDY = """
 name: benchmark

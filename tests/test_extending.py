@@ -21,8 +21,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.features.audio import clip_of, load_clip
 from vocalsketch.paper.plan import Record
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
-from vocalsketch.retrieval.scores import Scores
+from vocalsketch.retrieval.scores import Scores, mean_reciprocal_rank
 from vocalsketch.search import read_query
 from vocalsketch.search.query import prepared
 from vocalsketch.systems import front_end_from, load_system

@@ -13,7 +13,7 @@ from vocalsketch.commands import sweep
 from vocalsketch.commands.actions import declare
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.sweep.definition import open_study, read_definition
-from vocalsketch.sweep.trials import REASON, WORKER
+from vocalsketch.sweep.storage import REASON, WORKER
 
 SPACE = {
     "rate": {
@@ -90,7 +90,7 @@ def test_the_upload_of_a_report_can_be_pasted(
     searched: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     offline = Path("my sweeps/it's $1/offline-run")
-    monkeypatch.setattr("vocalsketch.sweep.report.summarise", lambda *_: offline)
+    monkeypatch.setattr("vocalsketch.sweep.run.summarise", lambda *_: offline)
     assert run("report", searched) == 0
     command = capsys.readouterr().out.split("`")[1]
     assert shlex.split(command) == ["wandb", "sync", str(offline)]

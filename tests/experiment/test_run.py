@@ -30,8 +30,7 @@ from vocalsketch.errors import (
     VocalSketchError,
 )
 from vocalsketch.experiment import run_experiment, run_folder
-from vocalsketch.retrieval.ranking import chance_mrr
-from vocalsketch.retrieval.scores import Scores
+from vocalsketch.retrieval.scores import Scores, chance_mrr
 
 
 def fit(config: Path, folder: Path, *more: str) -> dict:

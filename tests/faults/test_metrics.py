@@ -11,9 +11,16 @@ import sklearn.metrics
 import torch
 from torchmetrics.retrieval import RetrievalMRR
 
-from vocalsketch.retrieval.ranking import chance_mrr, mean_reciprocal_rank, mid_ranks
-from vocalsketch.retrieval.scores import CategoryScores, Scores, fuse, log_likelihoods
-from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
+from vocalsketch.retrieval.results import Sample, holm, paired_bootstrap, welch
+from vocalsketch.retrieval.scores import (
+    CategoryScores,
+    Scores,
+    chance_mrr,
+    fuse,
+    log_likelihoods,
+    mean_reciprocal_rank,
+    mid_ranks,
+)
 from vocalsketch.tasks.classification import Confusion
 
 CASES = 1_000

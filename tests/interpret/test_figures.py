@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 
 from vocalsketch.features.mel import RecordingLogMel
 from vocalsketch.interpret.ascent import Pattern, Portrait
-from vocalsketch.interpret.figures import as_svg, draw_spectrogram
-from vocalsketch.interpret.gallery import gallery_figure, pattern_figure
+from vocalsketch.interpret.figures import as_svg, draw_spectrogram, gallery_figure, pattern_figure
 
 
 def portrait(subject, layer, units, dead=()):

@@ -83,7 +83,7 @@ def test_a_fold_that_was_interrupted_goes_on_from_its_last_epoch(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("vocalsketch.jobs.run.train", interrupted)
+        patched.setattr("vocalsketch.jobs.job.train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(arguments, tmp_path / "cv", [2])
     begun = (folder / "checkpoints" / "last.ckpt").stat().st_ino

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.jobs.run import train
+from vocalsketch.jobs.job import train
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 

@@ -159,7 +159,7 @@ def test_a_job_that_kills_its_process_each_time_is_given_up(job: Callable[..., J
 
 def test_a_training_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """As after kill -9 of the parent: its end of the pipe is closed by the system."""
-    script = "from vocalsketch.jobs.run import end_with_parent\nimport time\nend_with_parent()\n"
+    script = "from vocalsketch.jobs.job import end_with_parent\nimport time\nend_with_parent()\n"
     child = f"{script}print('begun', flush=True)\ntime.sleep(600)"
     mother = (
         "import subprocess, sys, os, signal\n"

@@ -5,7 +5,7 @@ import pytest
 from vocalsketch.paper.claims import CLAIMS, Claim, judge, judgements
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import CATEGORIES, ROWS, printed_sample
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.results import Sample
 
 CLAIM = Claim("a beats b", "I", (("a", "b"),))
 

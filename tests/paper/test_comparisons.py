@@ -4,7 +4,7 @@ import pytest
 
 from vocalsketch.paper.claims import comparisons
 from vocalsketch.paper.measured import Measured
-from vocalsketch.retrieval.significance import holm, welch
+from vocalsketch.retrieval.results import holm, welch
 
 
 @pytest.fixture

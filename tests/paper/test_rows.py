@@ -3,7 +3,7 @@
 import pytest
 
 from vocalsketch.paper.rows import CATEGORIES, FIGURE_6, TABLE_I, printed_sample, row_of
-from vocalsketch.retrieval.significance import welch
+from vocalsketch.retrieval.results import welch
 
 ACOUSTIC, COMMERCIAL, EVERYDAY, SINGLE = CATEGORIES
 

@@ -6,7 +6,7 @@ import pytest
 
 from vocalsketch.paper.measured import Measured, shown, table
 from vocalsketch.paper.rows import printed_sample
-from vocalsketch.retrieval.significance import mean_and_deviation
+from vocalsketch.retrieval.results import mean_and_deviation
 
 
 def lines(measured, category):

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torchmetrics.functional import retrieval
 
-from vocalsketch.retrieval.ranking import MEASURES, chances, graded, measured
-from vocalsketch.retrieval.scores import CategoryScores
+from vocalsketch.retrieval.scores import MEASURES, CategoryScores, chances, graded, measured
 
 QUERIES, CANDIDATES = 40, 23
 

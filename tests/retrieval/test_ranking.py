@@ -9,11 +9,10 @@ from hypothesis.extra import numpy as arrays
 from torchmetrics.retrieval import RetrievalMRR
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.retrieval.ranking import (
+from vocalsketch.retrieval.scores import (
     chance_mrr,
     mean_reciprocal_rank,
     mid_ranks,
-    reciprocal_ranks,
 )
 
 # Few distinct values, so that ties are common.
@@ -137,7 +136,7 @@ def test_negative_scores_rank_as_any_others():
 def test_mean_is_over_queries():
     scores = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 3.0, 1.0]])
     targets = np.array([0, 1, 0])
-    np.testing.assert_allclose(reciprocal_ranks(scores, targets), [1, 1 / 2, 2 / 3])
+    np.testing.assert_allclose(1 / mid_ranks(scores, targets), [1, 1 / 2, 2 / 3])
     assert mean_reciprocal_rank(scores, targets) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3)
 
 

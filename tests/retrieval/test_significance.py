@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, ttest_ind
 
-from vocalsketch.retrieval.significance import (
+from vocalsketch.retrieval.results import (
     Sample,
     holm,
     paired_bootstrap,

@@ -15,8 +15,7 @@ from standins import Runs
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition, StudyError, best_trial, read_definition
-from vocalsketch.sweep.report import MACRO, export
-from vocalsketch.sweep.run import checked, retrain
+from vocalsketch.sweep.run import MACRO, checked, export, retrain
 from vocalsketch.sweep.space import drawn
 
 
@@ -62,7 +61,7 @@ def test_retraining_ranks_the_test_half_with_every_seed_once(
 ) -> None:
     trial, runs = trial_of(demo), RankingRuns()
     demo = dataclasses.replace(demo, folder=tmp_path)
-    monkeypatch.setattr("vocalsketch.jobs.run.train", runs)
+    monkeypatch.setattr("vocalsketch.jobs.job.train", runs)
     assert retrain(demo, trial, 2)["bells"] == [0.0, 0.1]
     assert retrain(demo, trial, 3) == {"bells": [0.0, 0.1, 0.2], MACRO: [0.0, 0.1, 0.2]}
     assert len(runs.arguments) == 3

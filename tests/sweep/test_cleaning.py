@@ -5,7 +5,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
-from vocalsketch.sweep.trials import WORKER, prune_failed, requeue, trial_folder
+from vocalsketch.sweep.storage import WORKER, prune_failed, requeue, trial_folder
 
 
 def test_folders_of_failed_trials_go_and_those_still_needed_stay(

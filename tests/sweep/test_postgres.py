@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from standins import Runs
 
 from vocalsketch.sweep.definition import Definition, open_study
-from vocalsketch.sweep.trials import take_tally
+from vocalsketch.sweep.storage import take_tally
 from vocalsketch.sweep.worker import Worker
 
 

@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from vocalsketch.sweep import trials as module
-from vocalsketch.sweep.trials import (
+from vocalsketch.sweep import storage as module
+from vocalsketch.sweep.storage import (
     MAX_RETRIES,
     WORKER,
     first_attempt,

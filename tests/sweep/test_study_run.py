@@ -15,8 +15,7 @@ from optuna.trial import TrialState
 from vocalsketch.errors import AudioError
 from vocalsketch.experiment import run_experiment
 from vocalsketch.sweep.definition import Definition, best_trial, read_definition
-from vocalsketch.sweep.report import export, summarise
-from vocalsketch.sweep.run import checked
+from vocalsketch.sweep.run import checked, export, summarise
 from vocalsketch.sweep.worker import Worker
 
 TEST_HALF = ("sounds/*/*[23].wav", "imitations/*[23]/*.wav")
@@ -103,7 +102,7 @@ def test_the_pruner_sees_every_epoch_and_ends_a_trial(
 def test_an_interrupted_trial_ends_with_the_value_of_one_that_was_not(
     definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vocalsketch.sweep.trials import requeue
+    from vocalsketch.sweep.storage import requeue
     from vocalsketch.sweep.worker import TrialReporter
 
     definition = dataclasses.replace(definition, trial_minutes=60)

@@ -12,9 +12,9 @@ from matplotlib.image import imread
 from optuna.trial import TrialState
 
 from vocalsketch.sweep.definition import Definition, StudyError
-from vocalsketch.sweep.report import summarise, write_history
+from vocalsketch.sweep.run import summarise, write_history
 from vocalsketch.sweep.space import drawn
-from vocalsketch.sweep.trials import REASON
+from vocalsketch.sweep.storage import REASON
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from vocalsketch.sweep.trials import SURPLUS, Tally, is_within, take_tally
+from vocalsketch.sweep.storage import SURPLUS, Tally, is_within, take_tally
 
 
 def trials_of(*states: TrialState) -> list[optuna.trial.FrozenTrial]:

@@ -15,7 +15,7 @@ from standins import Runs
 from vocalsketch.errors import AudioError, CheckpointError, ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.sweep.definition import Definition
-from vocalsketch.sweep.trials import REASON, SURPLUS, VALUES, requeue
+from vocalsketch.sweep.storage import REASON, SURPLUS, VALUES, requeue
 from vocalsketch.sweep.worker import TrialFailedError, Worker
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 

@@ -13,8 +13,7 @@ from standins import Runs
 
 from vocalsketch.errors import AudioError, ConfigError
 from vocalsketch.sweep.definition import Definition, StudyError, open_study
-from vocalsketch.sweep.storage import open_storage
-from vocalsketch.sweep.trials import take_tally, workers_of
+from vocalsketch.sweep.storage import open_storage, take_tally, workers_of
 from vocalsketch.sweep.worker import MAX_FAILURES, Worker
 
 
@@ -119,10 +118,13 @@ def test_a_trial_that_another_worker_took_over_meanwhile_is_left_to_it(
 
 
 def test_a_stale_trial_of_another_machine_is_retried(
-    definition: Definition, tmp_path: Path
+    definition: Definition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    storage = open_storage(url, heartbeat=1, grace=1)
+    with monkeypatch.context() as quick:
+        quick.setattr("vocalsketch.sweep.storage.HEARTBEAT", 1)
+        quick.setattr("vocalsketch.sweep.storage.GRACE", 1)
+        storage = open_storage(url)
     definition = dataclasses.replace(definition, folder=tmp_path)
     study = open_study(definition)
     with pytest.warns(UserWarning, match="Heartbeat"):

@@ -18,7 +18,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.jobs.job import Slot
 from vocalsketch.sweep.definition import Definition, StudyError, open_study, read_definition
 from vocalsketch.sweep.run import StudyWatcher, checked, run_study, run_workers
-from vocalsketch.sweep.trials import WORKER, take_tally
+from vocalsketch.sweep.storage import WORKER, take_tally
 
 SLOTS = [Slot("cpu", environment={"OMP_NUM_THREADS": "1"})] * 2
 PATIENCE = 120.0  # seconds; a worker imports torch first

@@ -17,9 +17,8 @@ from vocalsketch.datamodules.retrieval import RetrievalDataModule
 from vocalsketch.domain import Half, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.files import write_table, write_text, written_whole
-from vocalsketch.retrieval.ranking import MEASURES, measured
 from vocalsketch.retrieval.results import Results, corpus_tag, results_dict, write_results
-from vocalsketch.retrieval.scores import CategoryScores, Scores
+from vocalsketch.retrieval.scores import MEASURES, CategoryScores, Scores, measured
 from vocalsketch.tasks.classification import ClassificationTask, Confusion
 from vocalsketch.tasks.retrieval import RetrievalTask
 

@@ -93,11 +93,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def report_lines(report: "BuildReport", index: Path | str) -> Iterator[str]:
     """Yield what a build came to, line by line."""
-    yield from skipped_lines(report.skipped, report.others)
+    made = report.manifest
+    yield from skipped_lines(made.skipped, made.others)
     yield (
-        f"{report.sounds:,} sounds ({report.windows:,} windows): {report.embedded:,} new, "
+        f"{made.sounds:,} sounds ({made.windows:,} windows): {report.embedded:,} new, "
         f"{report.unchanged:,} unchanged, {report.removed:,} removed, "
-        f"{len(report.skipped):,} skipped; version {report.version} of {index}"
+        f"{len(made.skipped):,} skipped; version {made.version} of {index}"
     )
 
 

@@ -41,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     from vocalsketch.retrieval.results import corpus_tag
-    from vocalsketch.sweep.trials import REASON, WORKER, take_tally
+    from vocalsketch.sweep.storage import REASON, WORKER, take_tally
 
     study, definition = _load(arguments)
     trials = study.get_trials(deepcopy=False)
@@ -63,10 +63,9 @@ def _status(arguments: argparse.Namespace) -> int:
 def _best(arguments: argparse.Namespace) -> int:
     from vocalsketch.files import write_text
     from vocalsketch.jobs.job import choose_slots
-    from vocalsketch.retrieval.significance import Sample, mean_and_deviation
+    from vocalsketch.retrieval.results import Sample, mean_and_deviation
     from vocalsketch.sweep.definition import best_trial
-    from vocalsketch.sweep.report import export
-    from vocalsketch.sweep.run import retrain
+    from vocalsketch.sweep.run import export, retrain
 
     refuse_below(1, **{"--retrain": 1 if arguments.retrain is None else arguments.retrain})
     study, definition = _load(arguments)
@@ -86,7 +85,7 @@ def _best(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from vocalsketch.sweep.report import summarise
+    from vocalsketch.sweep.run import summarise
 
     study, definition = _load(arguments)
     offline = summarise(study, definition)
@@ -97,7 +96,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _prune_failed(arguments: argparse.Namespace) -> int:
-    from vocalsketch.sweep.trials import prune_failed
+    from vocalsketch.sweep.storage import prune_failed
 
     study, definition = _load(arguments)
     removed = prune_failed(study, definition.folder)

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vocalsketch.datasets.open import open_corpus
     from vocalsketch.files import make_folder
     from vocalsketch.interpret.ascent import AscentSettings, maximise
-    from vocalsketch.interpret.gallery import track, write_gallery
+    from vocalsketch.interpret.figures import track, write_gallery
     from vocalsketch.interpret.subject import load_subjects, selected_layers
 
     settings = AscentSettings(

@@ -10,7 +10,6 @@ import numpy as np
 import onnx
 import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from vocalsketch.datasets.synthetic.procedural import procedural_sound
@@ -20,7 +19,7 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.export.graph import OPSET, Precision, graphs_of, with_precision
 from vocalsketch.features.audio import clip_of
 from vocalsketch.files import made_whole
-from vocalsketch.retrieval.ranking import mean_reciprocal_rank
+from vocalsketch.retrieval.scores import mean_reciprocal_rank
 from vocalsketch.systems import System
 from vocalsketch.systems.system import Floats
 from vocalsketch.voice.imitate import imitate, listen
@@ -93,10 +92,14 @@ def agreement(
     scores = system.score(expected["imitation"], expected["recording"]).numpy()
     exported = run(models["score"], imitations=found["imitation"], recordings=found["recording"])
     targets = np.arange(len(scores))
-    cosines = [_cosines(expected[side].numpy(), found[side]) for side in SIDES]
+    pairs = [(expected[side].double(), torch.from_numpy(found[side]).double()) for side in SIDES]
+    lengths = [a.norm(dim=1) * b.norm(dim=1) for a, b in pairs]
+    products = [(a * b).sum(1) for a, b in pairs]
+    # zeros agree
+    cosines = (torch.cat(products) + 1e-30) / (torch.cat(lengths) + 1e-30)
     return Agreement(
         clips=len(scores),
-        lowest_cosine=float(np.min(cosines)),
+        lowest_cosine=float(cosines.min()),
         disorder=_disorder(scores, exported),
         best_kept=float(np.mean(scores.argmax(1) == exported.argmax(1))),
         mrr=mean_reciprocal_rank(scores, targets),
@@ -109,13 +112,6 @@ def run(model: onnx.ModelProto, **inputs: Floats) -> Floats:
     session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     output: Floats = session.run(None, inputs)[0]
     return output
-
-
-def _cosines(some: Floats, others: Floats) -> NDArray[np.float64]:
-    a, b = some.astype(np.float64), others.astype(np.float64)
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    cosines: NDArray[np.float64] = ((a * b).sum(1) + 1e-30) / (lengths + 1e-30)  # zeros agree
-    return cosines
 
 
 def _disorder(scores: Floats, exported: Floats) -> float:

@@ -1,10 +1,14 @@
 """Activation maximisation: gradient ascent on the input (paper, section VII; Erhan et al. 2009)."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, replace
 from typing import Self
 
+import numpy as np
+import soundfile
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -12,7 +16,6 @@ from tqdm import tqdm
 from vocalsketch.domain import Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import clip_of
-from vocalsketch.interpret.figures import wav
 from vocalsketch.interpret.layers import Inputs, Layer
 from vocalsketch.interpret.subject import Subject
 
@@ -316,3 +319,10 @@ def sounds_of(pattern: Pattern, device: torch.device, seed: int = 0) -> Sounds |
         heard.append(found)
     activation = float(pattern.layer.activations(tuple(heard))[0, pattern.unit])
     return Sounds(tuple(files), tuple(correlations), activation)
+
+
+def wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    """Return a waveform (samples,) in [-1, 1] as a wav file of 16 bits."""
+    target = io.BytesIO()
+    soundfile.write(target, waveform, sample_rate, format="WAV", subtype="PCM_16")
+    return target.getvalue()

@@ -16,7 +16,8 @@ from vocalsketch.domain import SIDES, Kind, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page, wav
+from vocalsketch.interpret.ascent import wav
+from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.systems import System
 

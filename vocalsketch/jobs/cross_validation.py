@@ -19,8 +19,7 @@ from vocalsketch.experiment.run_folder import RunFolder
 from vocalsketch.files import write_text
 from vocalsketch.jobs.job import Job, Slot, clips_fingerprint, fingerprint, training
 from vocalsketch.jobs.pool import complete
-from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.results import Sample, corpus_tag
 from vocalsketch.tasks.classification import Confusion, summed
 
 Folds = Mapping[int, Confusion]  # the confusion on each held-out fold
@@ -56,7 +55,11 @@ def cross_validate(
         data.prepare_data()  # once, not by each
         jobs = _jobs(cli, data, arguments, folds)
         complete(jobs, slots)
-        done = {fold: _confusion(job.folder) for fold, job in zip(folds, jobs, strict=True)}
+        done = {}
+        for fold, job in zip(folds, jobs, strict=True):
+            told = json.loads((job.folder / "accuracy_test.json").read_text(encoding="utf-8"))
+            counts = np.array(told["confusion"], dtype=np.int64)
+            done[fold] = Confusion(tuple(told["classes"]), counts)
         _write(folder, done, cli)
     return done
 
@@ -79,11 +82,6 @@ def _jobs(
     ]
 
 
-def _confusion(folder: Path) -> Confusion:
-    figures = json.loads((folder / "accuracy_test.json").read_text(encoding="utf-8"))
-    return Confusion(tuple(figures["classes"]), np.array(figures["confusion"], dtype=np.int64))
-
-
 def figures(folds: Folds) -> dict[str, Any]:
     """Return the accuracy of each fold, mean and standard deviation, and of all clips together."""
     sample = Sample.of([each.accuracy for each in folds.values()])
@@ -97,10 +95,11 @@ def figures(folds: Folds) -> dict[str, Any]:
 
 def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
     corpus, found = cli.datamodule.corpus.name, figures(folds)
+    pooled = summed(list(folds.values()))
     told = json.dumps({"system": cli.name, "corpus": corpus, **found}, indent=2) + "\n"
     write_text(folder / "cross_validation.json", told)
     title = f"{cli.name}, {len(folds)} folds\n{corpus_tag(corpus)}"
-    picture = write_confusion(folder / "confusion", summed(list(folds.values())), title)
+    picture = write_confusion(folder / "confusion", pooled, title)
     for tracker in trackers(cli.trainer):
         tracker.describe(
             name=f"{cli.name} cross-validation",
@@ -113,7 +112,6 @@ def _write(folder: Path, folds: Folds, cli: ExperimentCLI) -> None:
         tracker.log_metrics({f"accuracy/{name}": value for name, value in measured.items()})
         show_picture(tracker, "test/confusion", picture)
         tracker.finish()
-    pooled = summed(list(folds.values()))
     rows = {f"fold {fold}": each for fold, each in folds.items()} | {"all clips": pooled}
     lines = {name: (each.clips, each.accuracy, each.chance) for name, each in rows.items()}
     frame = DataFrame.from_dict(lines, orient="index", columns=["clips", "accuracy", "chance"])

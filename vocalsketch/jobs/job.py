@@ -1,19 +1,27 @@
-"""A job: one run of many, what counts as the same, where it runs, how it stands in its folder."""
+"""A job: one run of many, what counts as the same, where it runs, how it stands in its folder.
+
+``python -m vocalsketch.jobs.job FOLDER ARGUMENTS...`` is one: a training, told what ``fit`` is.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import pytorch_lightning as pl
+import torch
 from tqdm import tqdm
 
 import vocalsketch
 from vocalsketch.datasets.records import Corpus
-from vocalsketch.errors import AudioError, ConfigError, refuse_below
+from vocalsketch.errors import AudioError, ConfigError, VocalSketchError, refuse_below
+from vocalsketch.experiment import Outcome, run_experiment
 from vocalsketch.features.audio import content_id, opened_file
 from vocalsketch.files import write_text
 from vocalsketch.spread.threads import available_cores
@@ -70,6 +78,7 @@ def _content(path: Path) -> str:
 State = Literal["started", "done", "failed"]
 TAIL = 65_536  # bytes of a log in which what it said last is looked for
 ERROR = "vocalsketch: error: "  # before what a user can mend
+INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,7 @@ def training(
     name: str, folder: Path, arguments: Sequence[str], fingerprint: str, **more: Any
 ) -> Job:
     """Return the job of what ``vocalsketch fit`` is told, but for its folder and device."""
-    command = ("-m", "vocalsketch.jobs.run", str(folder), *arguments)
+    command = ("-m", "vocalsketch.jobs.job", str(folder), *arguments)
     return Job(name, folder, command, fingerprint, **more)
 
 
@@ -197,8 +206,6 @@ def choose_slots(devices: str | None, jobs: int | None, threads: int | None = No
 
 def _gpus(devices: str | None) -> list[str]:
     """Return the names of the GPUs asked for, as CUDA_VISIBLE_DEVICES takes them."""
-    import torch
-
     count = torch.cuda.device_count()
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     visible = [name.strip() for name in given.split(",") if name.strip()][:count]
@@ -213,3 +220,44 @@ def _gpus(devices: str | None) -> list[str]:
                 f"(numbered from 0). Give their numbers, or {CPU}."
             )
     return [visible[int(name)] for name in asked]
+
+
+def train(folder: Path, arguments: Sequence[str], callbacks: Sequence[pl.Callback] = ()) -> Outcome:
+    """Train on one device and evaluate; go on from the last whole epoch where there is one."""
+    options = ["--run_dir", str(folder), "--ckpt_path", "last", "--trainer.devices=1"]
+    return run_experiment("fit", [*arguments, *options], callbacks)
+
+
+def as_process(work: Callable[[], object]) -> int:
+    """Do the work of a job's process, and say what is wrong with it; return the exit status."""
+    end_with_parent()
+    try:
+        work()
+    except VocalSketchError as error:
+        print(f"{ERROR}{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone.
+
+    It holds this one's standard input open; what is interrupted so can be gone on with.
+    """
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(folder: str, *arguments: str) -> None:
+    """Train, as the pool starts it."""
+    train(Path(folder), arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(as_process(lambda: main(*sys.argv[1:])))

@@ -7,17 +7,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
 from vocalsketch.errors import VocalSketchError
-from vocalsketch.jobs.job import Job, Slot, State, choose_slots, last_words
+from vocalsketch.jobs.job import INTERRUPTED, Job, Slot, State, choose_slots, last_words
 
 POLL = 0.2  # seconds between looks at what runs
 FAREWELL = 60.0  # seconds that Ctrl-C gives what runs to end by itself
 RESTARTS = 2  # of a job whose process was killed: it may be what kills it
-INTERRUPTED = 130  # the exit status of what Ctrl-C ended
 
 End = Literal["done", "failed", "killed"]
 Process = subprocess.Popen[bytes]
@@ -53,20 +53,17 @@ class _Running(NamedTuple):
     process: Process
 
 
+@dataclass(eq=False)
 class Pool:
-    """Runs what is not done, and nothing twice.
+    """Runs what is not done, and nothing twice."""
 
-    ``restarts`` is how often a job is started again whose process was killed.
-    """
-
-    def __init__(self, slots: Sequence[Slot], watcher: Watcher, restarts: int = RESTARTS) -> None:
-        self.slots = slots
-        self.watcher = watcher
-        self.restarts = restarts
-        self._running: list[_Running] = []
-        self._states: dict[str, State | None] = {}
-        self._reasons: dict[str, str] = {}
-        self._killed: Counter[str] = Counter()
+    slots: Sequence[Slot]
+    watcher: Watcher
+    restarts: int = RESTARTS  # of a job whose process was killed
+    _running: list[_Running] = field(default_factory=list)
+    _states: dict[str, State | None] = field(default_factory=dict)
+    _reasons: dict[str, str] = field(default_factory=dict)
+    _killed: Counter[str] = field(default_factory=Counter)
 
     def run(self, jobs: Sequence[Job], *, retry: bool = False) -> list[tuple[Job, str]]:
         """Run the jobs that are not done; one that fails does not stop the others.
@@ -84,7 +81,8 @@ class Pool:
         try:
             while waiting or self._running:
                 waiting = [job for job in waiting if not self._is_in_vain(job)]
-                ready = [each for each in waiting if self._is_ready(each)]
+                done = {name for name, state in self._states.items() if state == "done"}
+                ready = [job for job in waiting if {need.name for need in job.needs} <= done]
                 for job in ready[: len(free)]:
                     waiting.remove(job)
                     self._begin(job, free.pop(0))
@@ -96,9 +94,6 @@ class Pool:
             self._end_all()
         failed = [job for job in jobs if self._states[job.name] == "failed"]
         return [(job, self._reasons.get(job.name) or job.reason()) for job in failed]
-
-    def _is_ready(self, job: Job) -> bool:
-        return all(self._states[need.name] == "done" for need in job.needs)
 
     def _is_in_vain(self, job: Job) -> bool:
         return any(
@@ -155,7 +150,7 @@ def start_process(job: Job, slot: Slot) -> Process:
     """Start a job in a process of its own, its output appended to the job's log.
 
     It has a session of its own, so that Ctrl-C reaches this process alone, and reads its standard
-    input to notice when this process is gone (``run.end_with_parent``).
+    input to notice when this process is gone (``job.end_with_parent``).
     """
     with job.log.open("ab") as out:
         return subprocess.Popen(

@@ -12,7 +12,7 @@ from pandas import DataFrame, concat
 from vocalsketch.paper import rows
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import FUSED, IMINET, IMINET_FUSION, IMISOUND, TL_IMINET, row_of
-from vocalsketch.retrieval.significance import Sample, holm, paired_bootstrap, welch
+from vocalsketch.retrieval.results import Sample, holm, paired_bootstrap, welch
 
 COLUMNS = (
     *("corpus", "group", "first", "second", "category"),

@@ -20,9 +20,8 @@ from vocalsketch.paper.rows import (
     printed_sample,
     row_of,
 )
-from vocalsketch.retrieval.ranking import Ranks, chance_mrr
-from vocalsketch.retrieval.scores import Scores, fuse, refuse_different_queries
-from vocalsketch.retrieval.significance import Sample, mean_and_deviation
+from vocalsketch.retrieval.results import Sample, mean_and_deviation
+from vocalsketch.retrieval.scores import Ranks, Scores, chance_mrr, fuse, refuse_different_queries
 
 Runs = Mapping[str, Mapping[int, Scores]]
 

@@ -18,8 +18,7 @@ from vocalsketch.datasets.splits import make_split, write_manifest
 from vocalsketch.errors import ConfigError, StorageError, refuse_below
 from vocalsketch.experiment.run import rank
 from vocalsketch.files import write_bytes
-from vocalsketch.jobs.job import Job, corpus_fingerprint, fingerprint, training
-from vocalsketch.jobs.run import as_process
+from vocalsketch.jobs.job import Job, as_process, corpus_fingerprint, fingerprint, training
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
 from vocalsketch.paper.rows import KNOWN, Row, row_of
 from vocalsketch.retrieval.scores import Scores

@@ -8,9 +8,8 @@ from pandas import DataFrame
 from vocalsketch.files import write_text
 from vocalsketch.paper.measured import Measured
 from vocalsketch.paper.rows import ADDED, QVIM, Row, row_of
-from vocalsketch.retrieval.ranking import MEASURES, chances, measured
-from vocalsketch.retrieval.results import corpus_tag
-from vocalsketch.retrieval.significance import Sample, mean_and_deviation
+from vocalsketch.retrieval.results import Sample, corpus_tag, mean_and_deviation
+from vocalsketch.retrieval.scores import MEASURES, chances, measured
 
 SHOWN = ("mrr", "ndcg")
 # MRR and NDCG that are published of what is not run here

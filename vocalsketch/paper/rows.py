@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from vocalsketch.errors import ConfigError
-from vocalsketch.retrieval.significance import Sample
+from vocalsketch.retrieval.results import Sample
 
 CATEGORIES = ("acoustic instruments", "commercial synthesizers", "everyday", "single synthesizer")
 CANDIDATES = (20, 20, 60, 20)  # sounds of the test half, in the order of CATEGORIES

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -52,16 +52,12 @@ Progress = bool | Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build came to; what is counted are files, unless it says otherwise."""
+    """What a build came to; what is counted are files."""
 
-    version: int  # of the index now
-    sounds: int  # in the index
-    windows: int  # of these files
+    manifest: Manifest  # of the index now
     embedded: int  # new in it: decoded, or found again where they were moved to
     unchanged: int  # in the version before as well
     removed: int  # paths that were in the version before and are not any more
-    skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
-    others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
 
 
 def build_index(
@@ -243,22 +239,14 @@ def _published(index: Path, manifest: Manifest, old: Manifest, plan: Plan) -> Bu
     if not np.array_equal(plan.keep, plan.stored.counting & (np.arange(len(first)) < before)):
         manifest = _with_segments(index, manifest, plan)
     if manifest != old:
-        built = datetime.now(UTC).isoformat(timespec="seconds")
-        replace(manifest, built=built).write(index)
+        manifest = replace(manifest, built=datetime.now(UTC).isoformat(timespec="seconds"))
+        manifest.write(index)
     shutil.rmtree(index / PARTS, ignore_errors=True)
     dropped = paths.slice(0, before).filter(pa.array(plan.gone & first[:before]))
     added = paths.slice(before).filter(pa.array((plan.keep & first)[before:]))
     again = pc.is_in(dropped, value_set=added.combine_chunks())
-    return BuildReport(
-        version=manifest.version,
-        sounds=sounds,
-        windows=manifest.windows,
-        embedded=sounds - unchanged,
-        unchanged=unchanged,
-        removed=len(dropped) - (pc.sum(again).as_py() or 0),
-        skipped=manifest.skipped,
-        others=manifest.others,
-    )
+    removed = len(dropped) - (pc.sum(again).as_py() or 0)
+    return BuildReport(manifest, sounds - unchanged, unchanged, removed)
 
 
 def _with_segments(index: Path, manifest: Manifest, plan: Plan) -> Manifest:

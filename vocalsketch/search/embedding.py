@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -53,16 +53,6 @@ CLIPS_ON_ACCELERATOR = 64
 Reasons = dict[str, str]  # why files cannot be used, by path
 
 
-class Window(NamedTuple):
-    """A part of a sound."""
-
-    start: float  # seconds within the file
-    end: float  # seconds within the file
-    duration: float  # seconds, of the file
-    sample_rate: int  # hz, of the file
-    clip: Floats  # (samples,) at the front end's rate, as long as it wants
-
-
 def window_count(duration: float, window: float = WINDOW) -> int:
     """Return how many windows cover a sound, each beginning half a window after the one before.
 
@@ -72,8 +62,8 @@ def window_count(duration: float, window: float = WINDOW) -> int:
     return 1 + math.ceil(max(0.0, duration - window) / (window / 2) - 1e-9)
 
 
-def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Window]:
-    """Yield a sound's windows as they are decoded, without silent ones.
+def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[tuple[Row, Floats]]:
+    """Yield a sound's windows as they are decoded, without silent ones: where, and the clip.
 
     Where one begins with the file, its clip is the one that training sees. An AudioError names the
     file that cannot be decoded, or is silent.
@@ -97,7 +87,8 @@ def windows_of(stream: BinaryIO, front_end: FrontEnd, name: str) -> Iterator[Win
         if len(heard) and np.ptp(heard) > SILENCE:  # whatever its offset
             audible = True
             clip = clip_of(part, rate, front_end)
-            yield Window(start, min(start + window, duration), duration, rate, clip)
+            place = {"start": start, "end": min(start + window, duration)}
+            yield {**place, "duration": duration, "sample_rate": rate}, clip
     if not audible:
         raise AudioError(f"{name}: nothing but silence.")
 
@@ -191,9 +182,7 @@ class Embedder:
             if row["content"] in self.known:
                 yield from (({**each, **row}, None) for each in self.known[row["content"]])
                 return
-            for window in windows_of(stream, self.front_end, str(path)):
-                values = window._asdict()
-                clip = values.pop("clip")
+            for values, clip in windows_of(stream, self.front_end, str(path)):
                 yield {**row, **values}, clip
 
     def _embed(self, waiting: Sequence[tuple[Row, Floats]]) -> None:

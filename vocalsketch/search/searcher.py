@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from types import MappingProxyType
 from typing import Unpack
 
 import numpy as np
@@ -98,20 +97,13 @@ class Searcher:
         return self.search_many([(waveform, rate)], k, **wishes)[0]
 
     def search_many(
-        self,
-        queries: Sequence[tuple[ArrayLike, int]],
-        k: int = 10,
-        *,
-        tags: Sequence[str] = (),
-        text: str = "",
-        aspects: Mapping[str, float] = MappingProxyType({}),
-        trim: bool = True,
+        self, queries: Sequence[tuple[ArrayLike, int]], k: int = 10, **wishes: Unpack[Wishes]
     ) -> list[list[Hit]]:
         """Return each query's hits; see ``search``. Sounds are read once for many queries."""
         if k < 1:
             raise ConfigError(f"{k} results cannot be shown: ask for 1 or more.")
-        self._check_aspects(aspects)
-        wishes: Wishes = {"tags": tags, "text": text, "aspects": aspects}
+        self._check_aspects(wishes.get("aspects", {}))
+        trim = wishes.get("trim", True)
         ready = [(prepared(waveform, rate, trim), rate) for waveform, rate in queries]
         systems = {index.fingerprint: index for index in self.indexes}
         shards = [] if self.note else _narrowed(self._shards, wishes)
@@ -201,7 +193,7 @@ def _narrowed(shards: Sequence[Aligned], wishes: Wishes) -> list[Shard]:
     narrowed = [Shard(indexes, orders, wishes) for indexes, orders in shards]
     if not any(shard.count for shard in narrowed):
         raise ConfigError(
-            f"No sound is tagged {' and '.join(wishes['tags'])}: tags are the names of the "
+            f"No sound is tagged {' and '.join(wishes.get('tags', ()))}: tags are the names of the "
             "folders around a sound; `vocalsketch index info` lists them."
         )
     return narrowed

@@ -215,7 +215,7 @@ class Manifest:
     corpus: str = ""  # what the system was trained on
     sounds: int = 0  # files that count
     windows: int = 0  # rows that count
-    built: str = ""  # when, ISO 8601
+    built: str = field(default="", compare=False)  # when, ISO 8601
     skipped: dict[str, str] = field(default_factory=dict)  # what cannot be used by path, and why
     others: dict[str, int] = field(default_factory=dict)  # how many are no sounds, by suffix
 

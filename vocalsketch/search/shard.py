@@ -66,14 +66,14 @@ class Shard:
     ) -> None:
         self.indexes, self.orders, self.first = indexes, orders, indexes[0]
         rows, self.counting = self.first.table.rows, self.first.table.counting
-        self.aspects = wishes["aspects"]
-        if wishes["tags"]:
-            self.counting = self.counting & matches_tags(rows.column("tags"), wishes["tags"])
+        self.aspects = wishes.get("aspects", {})
+        if tags := wishes.get("tags"):
+            self.counting = self.counting & matches_tags(rows.column("tags"), tags)
         self.count = int(np.count_nonzero(self.counting))
         self.penalties: Scores | None = None
-        if words_of(wishes["text"]):
+        if words_of(text := wishes.get("text", "")):
             _check_likely(self.first)
-            self.penalties = text_log_likelihoods(rows.column("path"), wishes["text"])
+            self.penalties = text_log_likelihoods(rows.column("path"), text)
         # whether scores are log-likelihoods, not those of one system
         self.fuses = len(indexes) > 1 or self.penalties is not None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,20 +24,19 @@ from pydantic.dataclasses import dataclass
 from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment.config import Tree, assigned, invalid, read_mapping, read_tree
 from vocalsketch.sweep.space import Space
-from vocalsketch.sweep.storage import SQLITE, check_url, open_storage, patiently
-from vocalsketch.sweep.trials import experimental
+from vocalsketch.sweep.storage import SQLITE, check_url, experimental, open_storage, patiently
 
 Options = dict[str, Any]
 
 # what two runs of a study must have in common for their trials to be comparable
 COMPARABLE = ("space", "objective", "config", "seeds", "corpus", "split")
-HERE = {"storage", "folder"}  # what the storage does not keep
 KEPT = "definition"  # user attribute of a study
 
 KINDS: dict[str, dict[str, Any]] = {
     "sampler": {
         "random": optuna.samplers.RandomSampler,
-        "tpe": optuna.samplers.TPESampler,
+        # draws apart from where other workers are searching just now
+        "tpe": partial(optuna.samplers.TPESampler, constant_liar=True),
         "gp": optuna.samplers.GPSampler,
         "qmc": optuna.samplers.QMCSampler,
         "cmaes": optuna.samplers.CmaEsSampler,
@@ -48,8 +48,6 @@ KINDS: dict[str, dict[str, Any]] = {
         "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     },
 }
-# draws apart from where other workers are searching just now
-DEFAULTS: dict[str, Options] = {"tpe": {"constant_liar": True}}
 
 
 def _objective(given: str) -> str:
@@ -112,7 +110,8 @@ class Definition:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the storage keeps, in plain values."""
-        plain: dict[str, Any] = TypeAdapter(Definition).dump_python(self, mode="json", exclude=HERE)
+        here = {"storage", "folder"}
+        plain: dict[str, Any] = TypeAdapter(Definition).dump_python(self, mode="json", exclude=here)
         return plain
 
     @property
@@ -184,7 +183,7 @@ def made(what: Literal["sampler", "pruner"], given: Options) -> Any:
     options = {key: value for key, value in given.items() if key not in ("name", "seed")}
     try:
         with experimental():
-            return kinds[name](**{**DEFAULTS.get(name, {}), **options})
+            return kinds[name](**options)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError(f"{what} {name!r} cannot be made with {options}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Running a study on this machine: checked against its config, run, its best trained anew."""
+"""Running a study on this machine: checked, run, told of, its best trained anew."""
 
 import dataclasses
 import json
@@ -8,31 +8,44 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import optuna
 import yaml
+from matplotlib import pyplot as plt
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
+from optuna.visualization.matplotlib import plot_optimization_history
 
 from vocalsketch.callbacks import WandbTracker
+from vocalsketch.callbacks.results import show_picture
 from vocalsketch.datamodules import RetrievalDataModule
 from vocalsketch.errors import ConfigError
 from vocalsketch.experiment.config import Tree, assigned, remedy, values_of, write_tree
 from vocalsketch.experiment.parser import LINKS, ExperimentCLI
 from vocalsketch.experiment.refusals import without_noise
-from vocalsketch.files import locked, write_text
+from vocalsketch.experiment.run_folder import RunFolder
+from vocalsketch.files import locked, write_text, written_whole
 from vocalsketch.jobs.job import Job, Slot, corpus_fingerprint, fingerprint, training
 from vocalsketch.jobs.pool import End, Pool, Watcher, complete
-from vocalsketch.sweep.definition import Definition, StudyError, open_study
-from vocalsketch.sweep.report import MACRO, export, summarise
-from vocalsketch.sweep.space import Choices
-from vocalsketch.sweep.storage import patiently
-from vocalsketch.sweep.trials import Tally, first_attempt, retry_running, take_tally, workers_of
+from vocalsketch.retrieval.results import corpus_tag
+from vocalsketch.sweep.definition import Definition, StudyError, best_trial, open_study
+from vocalsketch.sweep.space import Choices, applied, drawn
+from vocalsketch.sweep.storage import (
+    Tally,
+    experimental,
+    first_attempt,
+    patiently,
+    retry_running,
+    take_tally,
+    workers_of,
+)
 from vocalsketch.sweep.worker import STORAGE_VARIABLE
 
 # W&B would list every installed package anew for each trial, in half a second; the summary run does
 QUICK_START = {"WANDB__SAVE_REQUIREMENTS": "false"}
 RESTARTS = 10  # of a worker that was killed
 LOOK = 1.0  # seconds between looks at the study
+MACRO = "macro mean"
 SHOWN = ("complete", "pruned", "running", "failed")  # numbers of trials beside the progress bar
 
 
@@ -157,14 +170,24 @@ def run_workers(
     """
     if tally_of(study, definition).finished >= total:
         return True
-    watching = StudyWatcher(study, definition, total)
+    watching, folder = StudyWatcher(study, definition, total), definition.folder
     with watching.bar:
-        watching.retry(workers_of(definition.folder), "its worker is gone")
-        jobs = [worker_job(definition, total, number) for number in range(len(slots))]
+        watching.retry(workers_of(folder), "its worker is gone")
+        told = ("-m", "vocalsketch.sweep.worker", definition.name, str(folder), str(total))
+        variables = {**QUICK_START, STORAGE_VARIABLE: definition.url}
+        jobs = [  # whose state is the study's
+            Job(
+                f"workers/{number}",
+                Path(workers_of(folder, number)),
+                (*told, str(number)),
+                environment=variables,
+            )
+            for number in range(len(slots))
+        ]
         try:
             failures = Pool(slots, watching, restarts=RESTARTS).run(jobs)
         except KeyboardInterrupt:
-            watching.retry(workers_of(definition.folder), "interrupted")
+            watching.retry(workers_of(folder), "interrupted")
             return False
     finished = tally_of(study, definition).finished
     if finished < total:
@@ -175,17 +198,6 @@ def run_workers(
             f"What they said is in {definition.folder / 'workers'}; the same command goes on."
         )
     return True
-
-
-def worker_job(definition: Definition, total: int, number: int) -> Job:
-    """Return the job of a worker, whose state is the study's."""
-    told = (definition.name, str(definition.folder), str(total), str(number))
-    return Job(
-        f"workers/{number}",
-        Path(workers_of(definition.folder, number)),
-        ("-m", "vocalsketch.sweep.worker", *told),
-        environment={**QUICK_START, STORAGE_VARIABLE: definition.url},
-    )
 
 
 class StudyWatcher(Watcher):
@@ -246,16 +258,13 @@ def retrain(
     write_text(config, export(definition, trial))
     resolved: Any = OmegaConf.to_container(OmegaConf.load(config), resolve=True)
     resolved["data"]["init_args"].pop("root", None)  # wherever it lies, its content counts
-    corpus, split = (
-        corpus_fingerprint(_parsed(definition.config).datamodule.corpus),
-        definition.split,
-    )
+    corpus = corpus_fingerprint(_parsed(definition.config).datamodule.corpus)
     jobs = [
         training(
             f"{definition.name}/seed{seed}",
             folder / f"seed_{seed}",
             ("--config", str(config), "--seed_everything", str(seed)),
-            fingerprint(resolved, seed=seed, corpus=corpus, split=split),
+            fingerprint(resolved, seed=seed, corpus=corpus, split=definition.split),
         )
         for seed in range(seeds)
     ]
@@ -268,3 +277,61 @@ def retrain(
         for name, values in {**each["categories"], MACRO: each["macro"]}.items():
             mrr.setdefault(name, []).append(float(values["mrr"]))
     return mrr
+
+
+def export(definition: Definition, trial: FrozenTrial) -> str:
+    """Return the config of a trial as YAML that ``fit`` takes: the base config and its values."""
+    values = drawn(definition.space, optuna.trial.FixedTrial(trial.params))
+    tree = applied(definition.space, definition.config, values)
+    seeds = f"{definition.seeds} seed" + ("s" if definition.seeds > 1 else "")
+    return (
+        f"# Trial {trial.number} of study {definition.name}: {definition.objective} "
+        f"{trial.value:.4f}, {seeds},\n"
+        f"# on the validation half, {corpus_tag(definition.corpus)}.\n"
+        "# The best of many is lucky too: `vocalsketch sweep best STUDY --retrain 10` says what\n"
+        "# it comes to on the test half.\n"
+    ) + write_tree(tree)
+
+
+def summarise(study: optuna.Study, definition: Definition) -> Path | None:
+    """Write history, trials and the best config into the study's folder, and W&B's summary run.
+
+    Returns:
+        The folder of an offline W&B run, if there is one.
+    """
+    best, folder = best_trial(study), definition.folder
+    history, config = folder / "report" / "history.png", folder / "best.yaml"
+    write_history(study, definition, history)
+    with written_whole(folder / "report" / "trials.csv") as temporary:
+        study.trials_dataframe().to_csv(temporary, index=False)
+    write_text(config, export(definition, best))
+    if definition.tracker is None:
+        return None
+    given: dict[str, Any] = {key: definition.tracker.get(key) for key in ("project", "tags")}
+    summary = RunFolder(folder / "summary")
+    tracker = WandbTracker(**given, group=definition.name, save_dir=str(summary.path))
+    tracker.describe(
+        name=f"{definition.name} summary",
+        run_id=summary.wandb_id(),
+        job_type="sweep",
+        tags=[f"corpus={definition.corpus}"],
+        config=definition.to_dict(),
+    )
+    found = {"trial": best.number, "value": best.value, "parameters": best.params}
+    told: dict[str, Any] = {f"best/{name}": value for name, value in found.items()}
+    told["trials"] = dataclasses.asdict(take_tally(study.get_trials(deepcopy=False)))
+    tracker.safely(lambda: tracker.experiment.summary.update(told))
+    show_picture(tracker, "study/history", history)
+    tracker.add_file(config, "config", f"{definition.name}-best")
+    return tracker.finish()
+
+
+def write_history(study: optuna.Study, definition: Definition, path: Path) -> None:
+    """Draw the value of each complete trial, and the best up to it, into a PNG file."""
+    target = f"{definition.objective}, validation half"
+    with mpl.rc_context(), experimental():  # Optuna's drawing changes the style
+        axes = plot_optimization_history(study, target_name=target)
+        axes.set_title(f"{definition.name}, {corpus_tag(definition.corpus)}")
+        with written_whole(path) as temporary:
+            plt.savefig(temporary, format="png", dpi=120)
+        plt.close()

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,18 +25,20 @@ from vocalsketch.errors import ConfigError, VocalSketchError
 from vocalsketch.experiment import Outcome
 from vocalsketch.experiment.config import Tree, assigned, write_tree
 from vocalsketch.files import write_text
-from vocalsketch.jobs.run import as_process, train
+from vocalsketch.jobs import job
 from vocalsketch.sweep.definition import Definition, StudyError, load_study, trial_sampler
 from vocalsketch.sweep.space import applied, drawn
-from vocalsketch.sweep.storage import STORAGE_FAULTS, Answer, patiently
-from vocalsketch.sweep.trials import (
+from vocalsketch.sweep.storage import (
     REASON,
+    STORAGE_FAULTS,
     SURPLUS,
     VALUES,
     WORKER,
+    Answer,
     experimental,
     first_attempt,
     is_within,
+    patiently,
     requeue,
     retry_running,
     take_tally,
@@ -48,19 +51,14 @@ MAX_FAILURES = 10  # one after the other: then it is not the trials that fail
 POLL = 1.0  # seconds between looks at a study whose last trials others run
 
 
+@dataclass(eq=False)
 class TrialReporter(pl.Callback):
-    """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B.
+    """Reports the metric of every epoch, ends trials that the pruner gives up, tells W&B."""
 
-    ``reports`` is whether this run's epochs are the trial's: of several seeds the first's are.
-    """
-
-    def __init__(
-        self, trial: optuna.Trial, metric: str, parameters: dict[str, Any], reports: bool
-    ) -> None:
-        self.trial = trial
-        self.metric = metric
-        self.parameters = parameters
-        self.reports = reports
+    trial: optuna.Trial
+    metric: str
+    parameters: dict[str, Any]
+    reports: bool  # whether this run's epochs are the trial's: of several seeds the first's are
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell W&B which trial this is."""
@@ -115,31 +113,20 @@ class TrialFailedError(Exception):
     """A trial failed by itself, of an error or for lack of memory; the worker goes on."""
 
 
+@dataclass(eq=False)
 class Worker:
-    """Runs trials of a study in this process, one after the other.
+    """Runs trials of a study in this process, one after the other."""
 
-    ``total`` is how many trials are to finish; ``name`` signs those that run here.
-    """
-
-    def __init__(
-        self,
-        study: optuna.Study,
-        definition: Definition,
-        total: int,
-        name: str = "",
-        train: Callable[..., Outcome] = train,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.study = study
-        self.definition = definition
-        self.total = total
-        self.name = name
-        self.train = train
-        self.sleep = sleep
-        self.interrupted = False
-        self.failures = 0
-        self._training = False  # just now
-        self._number: int | None = None  # of the last trial
+    study: optuna.Study
+    definition: Definition
+    total: int  # how many trials are to finish
+    name: str = ""  # signs those that run here
+    train: Callable[..., Outcome] = job.train
+    sleep: Callable[[float], None] = time.sleep
+    interrupted: bool = False
+    failures: int = 0  # one after the other
+    _training: bool = False  # just now
+    _number: int | None = None  # of the last trial
 
     def run(self) -> bool:
         """Run trials until the total is reached; return False where Ctrl-C came first."""
@@ -299,4 +286,4 @@ def main(name: str, folder: str, total: str, number: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(as_process(lambda: main(*sys.argv[1:])))
+    sys.exit(job.as_process(lambda: main(*sys.argv[1:])))

@@ -176,7 +176,7 @@ class Libraries:
             try:
                 report = build_index(library, index, self._system, progress=state.progressed)
                 state.error = ""
-                state.skipped = dict(Counter(report.skipped.values()))
+                state.skipped = dict(Counter(report.manifest.skipped.values()))
             except VocalSketchError as error:
                 state.error = str(error)
             finally:

@@ -17,7 +17,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vocalsketch.errors import DatasetError
-from vocalsketch.retrieval.significance import resampled_means
+from vocalsketch.retrieval.results import resampled_means
 from vocalsketch.web.collect import Collection, Id, Number, Sender
 from vocalsketch.web.libraries import Libraries
 from vocalsketch.web.searching import MOST_RESULTS, Recording, Results, Wish, search
