@@ -20,6 +20,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("vocalsketch")
 
+# tests run side by side, a process a core: threads of torch's beside them only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # what a shell begins in the background ignores Ctrl-C, and so would all that is begun here
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

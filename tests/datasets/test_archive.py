@@ -4,6 +4,7 @@ import gzip
 import io
 import tarfile
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +54,24 @@ def test_zip_and_tar_unpack_to_the_same_files(tmp_path: Path, folder: Path) -> N
     (tmp_path / "other").mkdir()
     unpack(tar_of(tmp_path / "a.tgz", CONTENT), tmp_path / "other")
     assert files_below(tmp_path / "other") == CONTENT
+
+
+@pytest.mark.parametrize("make", [tar_of, zip_of])
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path,
+    folder: Path,
+    make: Callable[[Path, dict[str, bytes]], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vocalsketch.datasets.archive.SMALLEST_LIMIT", 2**20)
+    suffix = "tgz" if make is tar_of else "zip"
+    bomb = make(tmp_path / f"bomb.{suffix}", {"bomb.wav": bytes(2 * 2**20)})
+    many = make(tmp_path / f"many.{suffix}", {f"{number}.wav": b"" for number in range(2050)})
+    for archive in (bomb, many):
+        monkeypatch.setattr("vocalsketch.datasets.archive.EXPANSION_LIMIT", 0)
+        with pytest.raises(DatasetError, match="unpacks to more than 1,048,576 bytes"):
+            unpack(archive, folder)
+    assert not (folder / "bomb.wav").exists()
 
 
 def test_modes_of_the_archive_do_not_reach_the_disk(tmp_path: Path, folder: Path) -> None:

@@ -57,7 +57,7 @@ def cross_validation(tmp_path: Path, corpus: Path) -> Command:
     return ("crossvalidate", "--config", str(config), "--run_dir", "run", "--folds", "1", "2")
 
 
-@pytest.mark.parametrize("made", [iminet, tl_iminet, *([cross_validation] if THOROUGH else [])])
+@pytest.mark.parametrize("made", [iminet, tl_iminet, cross_validation])
 def test_a_killed_training_ends_as_one_that_was_not(
     made: Callable[[Path, Path], Command], folder_corpus: Path, tmp_path: Path
 ) -> None:

@@ -20,6 +20,9 @@ from vocalsketch.errors import DatasetError, StorageError
 from vocalsketch.files import cache_folder, locked
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+EXPANSION_LIMIT = 20  # bytes unpacked per byte of archive; audio seldom packs below a third
+SMALLEST_LIMIT = 64 * 2**20  # bytes; text tables in a small archive may pack far better
+MEMBER_COST = 512  # bytes charged per member, so that a million empty files are refused as well
 _DAMAGE = (
     *(tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError),
     RuntimeError,  # of zipfile: encrypted, or a compression that it does not know
@@ -31,15 +34,32 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Files and folders are made with this process's own permissions, below ``folder`` only: the
     standard library sees to it. A tar with a member that leads out of it, a link or a device is
-    refused, and leaves a part behind.
+    refused, and so is what unpacks to more than 20 times its size; it leaves a part behind.
     """
+    most = max(EXPANSION_LIMIT * archive.stat().st_size, SMALLEST_LIMIT)
+    left = most
+
+    def count(size: int) -> None:
+        nonlocal left
+        left -= size + MEMBER_COST
+        if left < 0:
+            raise DatasetError(f"{archive} unpacks to more than {most:,} bytes: it is no audio.")
+
+    def plain(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
+        count(member.size)
+        if not (member.isfile() or member.isdir()):
+            raise tarfile.SpecialFileError(member)
+        return tarfile.data_filter(member, place).replace(mode=None, deep=False)  # type: ignore[arg-type]
+
     try:
         if archive.suffix.lower() == ".zip":
             with zipfile.ZipFile(archive) as zipped:
+                for each in zipped.infolist():
+                    count(each.file_size)
                 zipped.extractall(folder)  # noqa: S202 - names are made safe
             return
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter=_plain)  # noqa: S202 - safe by the filter
+            tar.extractall(folder, filter=plain)  # noqa: S202 - safe by the filter
             while tar.fileobj is not None and tar.fileobj.read(2**20):  # to its checksum
                 pass
     except _DAMAGE as error:
@@ -47,12 +67,6 @@ def unpack(archive: Path, folder: Path) -> None:
             f"{archive} is unsafe, damaged or cut short ({error}): delete it and download it again "
             "from its source."
         ) from error
-
-
-def _plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    if not (member.isfile() or member.isdir()):
-        raise tarfile.SpecialFileError(member)
-    return tarfile.data_filter(member, folder).replace(mode=None, deep=False)  # type: ignore[arg-type]
 
 
 def unpacked_once(archives: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]:
