@@ -40,7 +40,9 @@ class StackedAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if len(widths) < 2 or min(widths) < 1:
-            raise ConfigError(f"widths is {list(widths)}: give a patch's and a hidden layer's.")
+            raise ConfigError(
+                f"widths is {list(widths)}: give a patch's and at least one hidden layer's."
+            )
         if activation not in ACTIVATIONS:
             raise ConfigError(f"activation is {activation!r}: use {', '.join(ACTIVATIONS)}.")
         sizes = list(pairwise(widths))
