@@ -17,6 +17,7 @@ from vocalsketch.errors import CheckpointError
 CONVOLUTIONS = {"imitation": "lid_conv_", "recording": "nyu_conv_"}
 PARTS = {"imitation": "model_1", "recording": "model_2"}  # of a file that holds both towers
 NORMALISATIONS = "batch_normalization_"
+LARGEST = 10**8  # numbers of an array; no tower has a thousandth of it
 NORM_NAMES = {
     "gamma": "weight",
     "beta": "bias",
@@ -70,7 +71,7 @@ def _read(path: Path, side: str) -> tuple[Layers, str]:
     layers: Layers = defaultdict(dict)
 
     def keep(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu":
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "fiu" and item.size <= LARGEST:
             *_, layer, array = name.split("/")
             layers[layer][array.partition(":")[0]] = np.asarray(item, dtype=np.float32)
 
