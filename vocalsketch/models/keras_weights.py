@@ -17,7 +17,7 @@ from vocalsketch.errors import CheckpointError
 CONVOLUTIONS = {"imitation": "lid_conv_", "recording": "nyu_conv_"}
 PARTS = {"imitation": "model_1", "recording": "model_2"}  # of a file that holds both towers
 NORMALISATIONS = "batch_normalization_"
-LARGEST = 10**8  # numbers of an array; no tower has a thousandth of it
+LARGEST = 2**26  # numbers in an array; a tower has not a hundredth of them
 NORM_NAMES = {
     "gamma": "weight",
     "beta": "bias",
