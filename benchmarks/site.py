@@ -26,7 +26,8 @@ import soundfile
 from playwright.sync_api import Page, sync_playwright
 
 from vocalsketch.systems import load_system
-from vocalsketch.voice.imitate import anyone, imitate, listen
+from vocalsketch.voice.imitate import imitate, listen
+from vocalsketch.voice.people import anyone
 from vocalsketch.web.site import export_site
 
 RATE = 48_000  # hz, of what is recorded

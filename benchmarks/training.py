@@ -61,7 +61,7 @@ def main() -> None:
         data: PairsDataModule = cli.datamodule
         data.prepare_data()
         data.setup("fit")
-        pairs = 2 * len(data.train_dataloader().sampler.targets)
+        pairs = sum(len(batch.labels) for batch in data.train_dataloader())
         for distinct in (True, False):  # warm up
             epoch_seconds(cli, distinct=distinct)
         times = np.array(
