@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -191,7 +191,7 @@ class EpochSampler(DistributedSampler[Any]):
 
     def __init__(self, draw: Callable[..., Sequence[Any]]) -> None:
         super().__init__(range(0), 1, 0)  # type: ignore[arg-type]  # of nothing of its own
-        self.draw = draw
+        self.draw = lru_cache(maxsize=1)(draw)  # a loader's length is asked for again and again
 
     def __len__(self) -> int:
         return len(self.draw(epoch=self.epoch))
