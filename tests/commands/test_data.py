@@ -16,7 +16,6 @@ from vocalsketch.datamodules import imitated
 from vocalsketch.datasets import download, labelled
 from vocalsketch.datasets.open import open_corpus
 from vocalsketch.datasets.splits import make_split, read_manifest
-from vocalsketch.datasets.synthetic import corpora
 from vocalsketch.errors import DatasetError, StorageError, VocalSketchError
 
 
@@ -246,7 +245,7 @@ def test_imitating_nothing_is_refused(tmp_path: Path) -> None:
 def test_demo_prints_where_the_corpora_lie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(corpora, "demo", lambda kind: tmp_path / kind)
+    monkeypatch.setattr("vocalsketch.datasets.open.demo", lambda kind: tmp_path / kind)
     assert run("demo", "--print-path") == 0
     assert capsys.readouterr().out == f"{tmp_path / 'corpus'}\n"
     assert run("demo") == 0

@@ -10,8 +10,9 @@ import pytest
 from scipy.io import wavfile
 
 from vocalsketch.datasets.records import DEMO_MARKER
-from vocalsketch.datasets.synthetic import corpora, sounds
+from vocalsketch.datasets.synthetic import corpora, made_once, sounds
 from vocalsketch.errors import StorageError
+from vocalsketch.files import cache_folder
 
 CHOSEN = corpora.items()[75:77]  # two short sounds: the files of the whole differ in number alone
 
@@ -122,8 +123,8 @@ def test_made_once_makes_once() -> None:
         made.append(folder)
         fill(folder)
 
-    first = corpora.made_once("thing-1", make)
-    second = corpora.made_once("thing-1", make)
+    first = made_once("thing-1", make)
+    second = made_once("thing-1", make)
 
     assert first == second
     assert len(made) == 1
@@ -136,17 +137,17 @@ def test_made_once_leaves_nothing_of_a_failure() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        corpora.made_once("thing-1", make)
+        made_once("thing-1", make)
 
-    assert [path.name for path in (corpora.cache_folder() / "demo").iterdir()] == [".thing-1.lock"]
+    assert [path.name for path in (cache_folder() / "demo").iterdir()] == [".thing-1.lock"]
 
 
 def test_made_once_replaces_a_folder_without_marker() -> None:
-    broken = corpora.cache_folder() / "demo" / "thing-1"
+    broken = cache_folder() / "demo" / "thing-1"
     broken.mkdir(parents=True)
     (broken / "data").write_text("half", encoding="utf-8")
 
-    corpora.made_once("thing-1", fill)
+    made_once("thing-1", fill)
 
     assert (broken / "data").read_text(encoding="utf-8") == "whole"
 
@@ -160,7 +161,7 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
         fill(folder)
 
     with ThreadPoolExecutor(4) as askers:
-        results = set(askers.map(lambda _: corpora.made_once("thing-1", make), range(4)))
+        results = set(askers.map(lambda _: made_once("thing-1", make), range(4)))
 
     assert len(made) == 1
     (result,) = results
@@ -169,10 +170,10 @@ def test_of_several_who_ask_at_once_one_makes_the_folder() -> None:
 
 
 def test_what_a_killed_maker_left_is_removed() -> None:
-    left = corpora.cache_folder() / "demo" / ".thing-1.killed" / "data"
+    left = cache_folder() / "demo" / ".thing-1.killed" / "data"
     left.parent.mkdir(parents=True)
     left.write_text("half", encoding="utf-8")
-    assert (corpora.made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
+    assert (made_once("thing-1", fill) / "data").read_text(encoding="utf-8") == "whole"
     assert not left.parent.exists()
 
 
@@ -183,4 +184,4 @@ def test_unwritable_cache_is_named_with_the_remedy(
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path / "file"))
 
     with pytest.raises(StorageError, match=r"file.*set VOCALSKETCH_CACHE"):
-        corpora.made_once("thing-1", fill)
+        made_once("thing-1", fill)

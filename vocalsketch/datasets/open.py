@@ -31,6 +31,7 @@ from vocalsketch.datasets.records import (
     Sound,
     single_categories,
 )
+from vocalsketch.datasets.synthetic import demo
 from vocalsketch.datasets.tables import why_no_table
 from vocalsketch.datasets.vocalsketch import VOCALSKETCH, load_vocalsketch
 from vocalsketch.errors import ConfigError, DatasetError
@@ -55,9 +56,6 @@ def root_of(root: str | Path, kind: Literal["corpus", "languages", "urban"] = "c
     """Return a data set's folder; ``demo`` is made in the cache when it is not there yet."""
     if str(root) != DEMO:
         return Path(root).expanduser()
-    # Making it needs signal processing, which reading another corpus should not wait for.
-    from vocalsketch.datasets.synthetic.corpora import demo
-
     return demo(kind)
 
 

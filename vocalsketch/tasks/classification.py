@@ -9,7 +9,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pandas import DataFrame
 from pytorch_lightning.cli import OptimizerCallable
 from torch import Tensor
 from torch.nn import functional
@@ -111,6 +110,8 @@ class Confusion:
 
     def table(self) -> str:
         """Return accuracy per class and overall, to be printed."""
+        from pandas import DataFrame  # here, as it is slow to import and seldom needed
+
         totals = dict(zip(self.classes, self.counts.sum(axis=1).tolist(), strict=True))
         lines = {name: (totals[name], f"{each:.3f}") for name, each in self.per_class.items()}
         lines |= {"all": (self.clips, f"{self.accuracy:.3f}"), "chance": ("", f"{self.chance:.3f}")}
