@@ -70,6 +70,13 @@ def test_a_trial_is_retried_where_its_worker_was_of_this_host_and_folder(
     assert retry_running(study, workers_of(tmp_path)) == [1]
 
 
+def test_a_host_whose_name_goes_on_after_this_ones_keeps_its_trials(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    study.ask().set_user_attr(WORKER, f"{workers_of(tmp_path)}2-001")  # of HOST-2
+    assert retry_running(study, workers_of(tmp_path)) == []
+
+
 def test_a_trial_that_nobody_signed_is_retried_after_a_minute(
     study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

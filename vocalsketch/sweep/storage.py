@@ -199,7 +199,9 @@ def requeue(study: optuna.Study, trial: FrozenTrial, max_retry: int | None = MAX
 def retry_running(
     study: optuna.Study, worker: str, max_retry: int | None = MAX_RETRIES
 ) -> list[int]:
-    """Fail and requeue the running trials of workers whose names so begin; return their numbers.
+    """Fail and requeue the running trials of a worker, or of all whose names so begin.
+
+    Return their numbers. What follows is digits: another host's name may go on after this one's.
 
     Several processes may do so at once: the storage lets one of them fail a trial. One that nobody
     signed within a minute was taken by a worker that died just then.
@@ -208,7 +210,7 @@ def retry_running(
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         begun = trial.datetime_start or datetime.now()
         name = trial.user_attrs.get(WORKER, "" if datetime.now() - begun < CLAIMING else worker)
-        if not name.startswith(worker):
+        if not re.fullmatch(rf"{re.escape(worker)}\d*", name):
             continue
         try:
             study.tell(trial.number, state=TrialState.FAIL)
