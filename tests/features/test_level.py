@@ -12,7 +12,7 @@ from vocalsketch.features.audio import clip_of, read_audio
 from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.cqt import CQT
 from vocalsketch.features.front_end import FrontEnd
-from vocalsketch.features.level import KEPT_AFTER, KEPT_BEFORE, frame_levels, levelled, sounding
+from vocalsketch.features.level import KEPT_AFTER, KEPT_BEFORE, frame_levels, gain, sounding
 
 RATE = 16_000
 LEAD = 2.0  # seconds before the sound, and after it
@@ -145,5 +145,7 @@ def test_a_front_end_that_does_not_trim_hears_from_the_beginning() -> None:
 
 
 def test_levels_are_set_by_powers_of_two() -> None:
-    np.testing.assert_array_equal(levelled(np.float32([0, 2**-9, -(2**-8)])), [0, 0.25, -0.5])
-    assert not levelled(np.zeros(9, dtype=np.float32)).any()
+    assert gain(2**-8) == 2**7
+    assert gain(0.3, exactly=True) * np.float32(0.3) == np.float32(0.7)
+    assert gain(1e-44) == np.float32(2**127)  # the most that a float can hold
+    assert gain(0.0) == 1

@@ -19,7 +19,7 @@ import soundfile
 import soxr
 
 from vocalsketch.errors import AudioError
-from vocalsketch.features.level import levelled, sounding
+from vocalsketch.features.level import gain, sounding
 from vocalsketch.features.truncation import Extent, extent
 from vocalsketch.files import open_regular
 
@@ -81,8 +81,9 @@ def mixed(samples: np.ndarray) -> np.ndarray:
     would leave, offsets not counted, the loudest stands for all.
     """
     # ``mean(axis=1)`` gives the same, and of two channels takes more time than decoding them
-    total = samples[:, 0].copy()
+    total = samples[:, 0]
     if samples.shape[1] > 1:
+        total = total.copy()
         for channel in samples.T[1:]:
             total += channel
         total /= np.float32(samples.shape[1])
@@ -150,8 +151,10 @@ def clip_of(waveform: np.ndarray, rate: int, front_end: "FrontEnd | ClipShape") 
     seen = waveform[: math.ceil((front_end.seconds + MARGIN) * rate)]
     heard = resampled(seen, rate, front_end.sample_rate)[: front_end.samples]
     clip = np.zeros(front_end.samples, dtype=np.float32)
-    clip[: len(heard)] = heard
-    return levelled(clip, front_end.absolute)
+    part = clip[: len(heard)]
+    peak = float(np.abs(heard, out=part).max(initial=0.0))
+    np.multiply(heard, gain(peak, front_end.absolute), out=part)
+    return clip
 
 
 @contextmanager
@@ -304,8 +307,9 @@ def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.
     size = max(1, BLOCK // audio.channels) if whole else FRAMES_TO_SAVE
     done = 0
     while done < wanted:
+        asked = int(min(size, wanted - done))
         try:
-            block = audio.read(int(min(size, wanted - done)), dtype="float32", always_2d=True)
+            block = audio.read(asked, dtype="float32", always_2d=True)
         except soundfile.SoundFileError:
             if whole or not done:
                 raise
@@ -316,6 +320,8 @@ def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.
         if not max(block.max(), -block.min()) <= LARGEST_SAMPLE:
             raise AudioError(f"{name}: holds samples that are NaN, infinite or beyond all range.")
         yield block
+        if len(block) < asked:
+            return
         done += len(block)
 
 

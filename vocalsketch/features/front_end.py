@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.features.level import PEAK
 
 POWER_FLOOR = 1e-20  # what digital silence counts as: far below any clip's range
+# those in use, by class, fingerprint and name: a constant-Q transform's take half a second
+_CONSTANTS: WeakValueDictionary[tuple[type, str, str], Tensor] = WeakValueDictionary()
 
 
 class FrontEnd(nn.Module, ABC):
@@ -82,13 +85,18 @@ class FrontEnd(nn.Module, ABC):
     def constant(self, name: str, make: Callable[[], NDArray[Any]], beside: Tensor) -> Tensor:
         """Return an array that the transform multiplies the tensor ``beside`` by, like it.
 
-        It is made at its first use, and no buffer: processes that train together compare their
-        buffers, and only the one that made the features would have it.
+        It is made at the first use of it by front ends that are alike, and no buffer: processes
+        that train together compare theirs, and only the one that made the features would have it.
         """
         kept: dict[str, Tensor] = self.__dict__.setdefault("_constants", {})
         with torch.inference_mode(False):  # so that later uses may have gradients
             if name not in kept:
-                kept[name] = torch.from_numpy(np.asarray(make(), dtype=np.float32))
+                key = type(self), self.fingerprint, name
+                made = _CONSTANTS.get(key)
+                if made is None:
+                    made = torch.from_numpy(np.asarray(make(), dtype=np.float32))
+                    _CONSTANTS[key] = made
+                kept[name] = made
             kept[name] = kept[name].to(beside.device)
             return kept[name].to(beside.dtype)
 
@@ -178,7 +186,7 @@ def decibels(power: Tensor, top_db: float) -> Tensor:
 
 
 def levelled(waveforms: Tensor, exactly: bool = False) -> Tensor:
-    """Return each of (clips, samples) at the level of every clip, as ``level.levelled``."""
+    """Return each of (clips, samples) at the level of every clip, times its ``level.gain``."""
     peaks = waveforms.abs().amax(1, keepdim=True)
     gains = PEAK / peaks if exactly else torch.exp2(-torch.floor(torch.log2(peaks)) - 1)
     return torch.where(peaks > 0, waveforms * gains, waveforms)

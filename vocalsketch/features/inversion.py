@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchaudio.functional import griffinlim
 
-from vocalsketch.features.level import levelled
+from vocalsketch.features.level import gain
 
 Array = NDArray[np.float64]
 OVERLAP = 4  # windows over each sample while phases are sought
@@ -81,7 +81,8 @@ def from_mel(
             length=(values.shape[1] - 1) * hop_length,
             rand_init=True,
         )
-    return levelled(waveform.float().numpy(), exactly=True)
+    sound: NDArray[np.float32] = waveform.float().numpy()
+    return sound * gain(np.abs(sound).max(), exactly=True)
 
 
 def from_constant_q(
@@ -111,4 +112,5 @@ def from_constant_q(
         length=(values.shape[1] - 1) * hop_length,
         **seeded,
     )
-    return levelled(waveform.astype(np.float32), exactly=True)
+    sound = waveform.astype(np.float32)
+    return sound * gain(np.abs(sound).max(), exactly=True)

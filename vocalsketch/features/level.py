@@ -51,13 +51,13 @@ def frame_levels(waveform: NDArray[np.float32], rate: int) -> NDArray[np.float64
     return np.asarray(10 * np.log10(powers + 1e-20))
 
 
-def levelled(waveform: NDArray[np.float32], exactly: bool = False) -> NDArray[np.float32]:
-    """Return a waveform times that power of two which brings its peak into [0.5, 1).
+def gain(peak: float, exactly: bool = False) -> np.float32:
+    """Return that power of two which brings a waveform's peak into [0.5, 1); 1 of silence.
 
-    A power of two changes no digit; ``exactly``, the peak becomes 0.7.
+    A power of two changes no digit; ``exactly``, the factor that brings it to 0.7.
     """
-    peak = float(np.abs(waveform).max(initial=0.0))
     if not 0 < peak < math.inf:
-        return waveform
-    scaled: NDArray[np.float32] = np.ldexp(waveform, -math.frexp(peak)[1])
-    return scaled * np.float32(PEAK / math.frexp(peak)[0]) if exactly else scaled
+        return np.float32(1.0)
+    mantissa, exponent = math.frexp(peak)
+    power = np.float32(2.0 ** min(-exponent, 127))
+    return np.float32(PEAK / mantissa) * power if exactly else power
