@@ -1,18 +1,20 @@
 """Make the default system of its members, and measure a system on people, as anybody would use it.
 
-    vocalsketch data imitate --procedural 1000 --people 2 --seed 1 --out HELD_OUT
-    python benchmarks/default_system.py fit ABSOLUTE OWN contours --pairs HELD_OUT --out FILE
+    vocalsketch data imitate --procedural 600 --people 2 --seed 1 --out HELD_OUT
+    python benchmarks/default_system.py fit ABSOLUTE OWN CONTOURS contours --pairs HELD_OUT --out FILE
     python benchmarks/default_system.py measure FILE --ranked ROOT --kinds DIR --corpus ROOT
 
-``fit`` weighs the members by the likelihood of synthesised pairs that none was trained on, and
-writes parameters as float16. ``measure`` indexes and searches: a corpus in the folder layout, all
-of whose sounds are ranked (mean reciprocal rank); library/<kind> and queries/<kind> (precision at
-1 and 10); and it ranks the test half of a corpus as the paper does.
+``fit`` weighs all networks alike, so that synthesised pairs that none was trained on become as
+likely as they can, beside what learns nothing at a given weight, and writes parameters as float16.
+``measure`` indexes and searches: a corpus in the folder layout, all of whose sounds are ranked
+(mean reciprocal rank); library/<kind> and queries/<kind> (precision at 1 and 10); and it ranks the
+test half of a corpus as the paper does.
 """
 
 import argparse
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +63,19 @@ def scored(
     )
 
 
-def fit(members: Sequence[str], pairs: Path, out: Path) -> None:
+def fit(members: Sequence[str], pairs: Path, out: Path, beside: float) -> None:
     """Weigh the members and write them as one."""
     corpus = load_folder(pairs)
     systems = [load_system(each) for each in members]
     ensemble = Ensemble(systems).eval()
-    ensemble.fit([[scored(each, "", corpus.sounds, corpus.imitations)] for each in systems])
+    told = [scored(each, "", corpus.sounds, corpus.imitations) for each in systems]
+    learned = [any(True for _ in each.parameters()) for each in systems]
+    summed = sum(each.scores for each, known in zip(told, learned, strict=True) if known)
+    found = Ensemble([systems[learned.index(True)]])
+    found.fit([[replace(told[0], scores=summed)]])
+    weight = float(found.get_buffer("weights"))
+    weights = torch.tensor([weight if known else beside for known in learned])
+    ensemble.get_buffer("weights").copy_(weights)
     with torch.no_grad():
         for parameter in ensemble.parameters():
             parameter.copy_(parameter.half())
@@ -139,13 +148,14 @@ def main() -> None:
     fitting.add_argument("members", nargs="+")
     fitting.add_argument("--pairs", type=Path, required=True)
     fitting.add_argument("--out", type=Path, required=True)
+    fitting.add_argument("--beside", type=float, default=0.02, help="weight of what learns nothing")
     measuring = actions.add_parser("measure")
     measuring.add_argument("system", type=Path)
     for name in ("--ranked", "--kinds", "--corpus"):
         measuring.add_argument(name, type=Path, metavar="ROOT")
     given = parser.parse_args()
     if given.action == "fit":
-        fit(given.members, given.pairs, given.out)
+        fit(given.members, given.pairs, given.out, given.beside)
         return
     if given.ranked:
         print(ranked(given.system, given.ranked))

@@ -19,6 +19,7 @@ from vocalsketch.errors import ConfigError, DatasetError
 from vocalsketch.experiment import adaptation
 from vocalsketch.experiment.adaptation import Adaptation
 from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.models.encoder import EncoderGeometry
 from vocalsketch.systems import load_system
 from vocalsketch.systems.baselines import Contours
@@ -42,11 +43,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small dual encoders and the contours."""
+    """Three small dual encoders, one of contours, and the contours."""
     torch.manual_seed(0)
     ends = dict.fromkeys(SIDES, AudibleMel(seconds=0.5, bands=16))
     geometry = EncoderGeometry(filters=(4, 6), places=4, width=8)
     encoders = [DualEncoder(ends, geometry, frames=20, view=view) for view in ("absolute", "own")]
+    timeless = EncoderGeometry(filters=(6,), places=1, width=8)
+    encoders.append(DualEncoder(dict.fromkeys(SIDES, ContourFeatures(seconds=0.5)), timeless))
     path = tmp_path_factory.mktemp("system") / "system.safetensors"
     Ensemble([*encoders, Contours()]).save(path, {"corpus": "tones"})
     return path

@@ -58,6 +58,28 @@ def test_shared_encoders_hear_both_sides_alike() -> None:
         assert alike == shared
 
 
+@torch.no_grad()
+def test_of_features_without_time_the_encoders_are_perceptrons(tmp_path: Path) -> None:
+    geometry = EncoderGeometry(filters=(6, 5), places=1, width=8, dropout=0.5)
+    ends = {"imitation": ContourFeatures(), "recording": ContourFeatures()}
+    system = DualEncoder(ends, geometry)
+    contours = 30 + 50 * torch.rand(64, *ends["imitation"].shape)
+    for _ in range(200):  # what training meets is what numbers are standardised by
+        system.embed("imitation", contours)
+    seen = system.eval().encoders["imitation"].convolutions[:2](contours)
+    assert float(seen.mean()) == pytest.approx(0, abs=0.01)
+    assert float(seen.var()) == pytest.approx(1, abs=0.05)
+    assert system.embed("imitation", contours).shape == (64, 8)
+    assert system.aspects == ("likeness of contours",)
+    system.save(str(tmp_path / "system.safetensors"))
+    loaded = load_system(tmp_path / "system.safetensors").eval()
+    torch.testing.assert_close(
+        loaded.embed("imitation", contours), system.embed("imitation", contours)
+    )
+    with pytest.raises(ConfigError, match="places is 4 and backbone None"):
+        DualEncoder(ends, SMALL)
+
+
 def test_the_order_of_time_matters() -> None:
     rising = torch.zeros(1, 16, 80)
     for band in range(16):

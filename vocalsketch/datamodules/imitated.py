@@ -28,7 +28,7 @@ from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
 from vocalsketch.voice.people import anyone
 
-VERSION = 1  # raised whenever the voice changes, so that imitations in the cache are made again
+VERSION = 2  # raised whenever the voice changes, so that imitations in the cache are made again
 LONGEST = 4.0  # seconds of a sound that are imitated
 TABLE = "imitations.csv"
 COLUMNS = ("imitation", "sound", "person", "seed")

@@ -181,7 +181,10 @@ def _settings(part: System) -> dict[str, Any]:
     if part.description()["system"] != "dual_encoder":
         return {}
     settings = part.settings()
-    return {"encoder": {**settings.pop("geometry")}, **settings}
+    told = {"encoder": {**settings.pop("geometry")}, **settings}
+    if any(each.shape[1] == 1 for each in part.front_ends.values()):  # no spectrograms
+        told |= {"imitation_augmentation": None, "recording_augmentation": None}
+    return told
 
 
 def _front_end(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -21,14 +22,14 @@ class EncoderGeometry:
 
     Attributes:
         filters: Of each convolution; the first has 5 x 5 kernels and a stride of 2, the others
-            3 x 3 kernels and max-pooling by 2.
+            3 x 3 kernels and max-pooling by 2. Of features without time, units of each layer.
         places: In time, that are kept: imitations keep the order of what happens, and pooling all
             of time away loses it.
         width: Numbers in an embedding; None leaves the projection out, and as many as there are.
         batch_norm: Whether batch normalisation follows each convolution.
         recurrent: A recurrent layer over time, in both directions, before places are kept.
         units: Of the recurrent layer, in each direction.
-        dropout: Before the projection.
+        dropout: Before the projection; of features without time, before each layer.
         backbone: A network in place of the convolutions, one of ``BACKBONES``, whose bands are
             averaged.
     """
@@ -61,17 +62,29 @@ class Encoder(nn.Module):
         bins: Of a spectrogram; each convolution halves them.
         geometry: All else.
         channels: Of the input.
+        timeless: Whether there is one frame only, of numbers that are no neighbours: a perceptron
+            takes the convolutions' place.
 
     Raises:
-        ConfigError: There are too few bins for that many convolutions.
+        ConfigError: There are too few bins for that many convolutions, or places without time.
     """
 
-    def __init__(self, bins: int, geometry: EncoderGeometry, channels: int = 1) -> None:
+    def __init__(
+        self, bins: int, geometry: EncoderGeometry, channels: int = 1, timeless: bool = False
+    ) -> None:
         super().__init__()
         self.places = geometry.places
-        if geometry.backbone:
+        if timeless:
+            if geometry.places > 1 or geometry.backbone:
+                raise ConfigError(
+                    f"places is {geometry.places} and backbone {geometry.backbone}, but features "
+                    "without time have one place: give 1 and null, or another front end."
+                )
+            self.convolutions: nn.Sequential = _perceptron(bins, geometry)
+            values = geometry.filters[-1]
+        elif geometry.backbone:
             backbone = BACKBONES[geometry.backbone](channels)
-            self.convolutions: nn.Sequential = backbone
+            self.convolutions = backbone
             values = backbone.values
         else:
             self.convolutions, values = _convolutions(bins, geometry, channels)
@@ -119,6 +132,15 @@ def _convolutions(bins: int, geometry: EncoderGeometry, channels: int) -> tuple[
     for before, after in zip(geometry.filters, others, strict=False):
         stages += [stage(before, after, 3, norm=norm), nn.MaxPool2d(2)]
     return nn.Sequential(*stages), geometry.filters[-1] * rows
+
+
+def _perceptron(bins: int, geometry: EncoderGeometry) -> nn.Sequential:
+    """Return layers over numbers that are each standardised by what training met."""
+    norm = nn.BatchNorm1d if geometry.batch_norm else nn.Identity
+    layers: list[nn.Module] = [nn.Flatten(), norm(bins)]
+    for before, after in pairwise((bins, *geometry.filters)):
+        layers += [nn.Dropout(geometry.dropout), nn.Linear(before, after), norm(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Unflatten(1, (geometry.filters[-1], 1, 1)))
 
 
 def _averages(steps: Tensor, places: int) -> Tensor:

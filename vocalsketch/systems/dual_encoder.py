@@ -25,7 +25,8 @@ class DualEncoder(System):
     """Two encoders, or one for both sides, whose embeddings are trained to agree.
 
     Args:
-        front_ends: The front end of each side.
+        front_ends: The front end of each side; one without time, such as ``ContourFeatures``,
+            makes perceptrons of the encoders.
         geometry: Of both encoders.
         shared: Whether both sides have the same weights.
         frames: That an encoder looks at, after ``pooling``.
@@ -67,9 +68,14 @@ class DualEncoder(System):
         self.pooling = pooling
         self.view = view
         channels = 2 if view == "own" else 1
-        imitation = Encoder(bins["imitation"], geometry, channels)
-        recording = imitation if shared else Encoder(bins["recording"], geometry, channels)
-        self.encoders = nn.ModuleDict({"imitation": imitation, "recording": recording})
+        self.timeless = {side: front_ends[side].shape[1] == 1 for side in SIDES}
+        self.encoders = nn.ModuleDict()
+        for side in SIDES:
+            self.encoders[side] = (
+                self.encoders["imitation"]
+                if shared and side == "recording"
+                else Encoder(bins[side], geometry, channels, self.timeless[side])
+            )
 
     def settings(self) -> dict[str, Any]:
         """Return what it was given; of the geometry without what only training uses."""
@@ -82,7 +88,10 @@ class DualEncoder(System):
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to embeddings of length 1, (clips, width)."""
-        seen = self._own(side, features) if self.view == "own" else self._absolute(features)
+        if self.timeless[side]:
+            seen = features[:, None]
+        else:
+            seen = self._own(side, features) if self.view == "own" else self._absolute(features)
         embeddings: Tensor = self.encoders[side](seen)
         return embeddings
 
@@ -109,6 +118,8 @@ class DualEncoder(System):
     @property
     def aspects(self) -> tuple[str, ...]:
         """How alike the whole sounds are."""
+        if self.timeless["recording"]:
+            return ("likeness of contours",)
         return ("likeness" if self.view == "absolute" else "likeness at any speed",)
 
     def load_backbone(self, path: Path) -> None:

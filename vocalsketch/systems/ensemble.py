@@ -1,6 +1,6 @@
 """Several systems as one: each embeds and scores, and their calibrated scores are added."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, cast
 
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from vocalsketch.domain import SIDES, Side
 from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import ClipShape, clip_of
-from vocalsketch.features.front_end import FrontEnd, Waveform
+from vocalsketch.features.front_end import FrontEnd, Waveform, levelled
 from vocalsketch.retrieval.scores import CategoryScores
 from vocalsketch.systems.registry import SYSTEMS, class_named
 from vocalsketch.systems.system import System
@@ -77,11 +77,12 @@ class Ensemble(System):
         Those of a recording are multiplied by the weights where scores are inner products.
         """
         clips, rate = features[:, 0].detach().cpu().numpy(), self.front_ends[side].sample_rate
-        heard = []
-        for member in self.parts():
-            own = np.stack([clip_of(clip, rate, member.front_ends[side]) for clip in clips])
-            heard.append(member.hear(side, torch.from_numpy(own).to(features.device)))
-        return self._joined(side, heard)
+
+        def own(end: FrontEnd) -> Tensor:
+            cut = np.stack([clip_of(clip, rate, end) for clip in clips])
+            return torch.from_numpy(cut).to(features.device)
+
+        return self._joined(side, self._heard(side, own))
 
     def clip_shape(self, side: Side) -> ClipShape:
         """Return the members' common clip.
@@ -97,11 +98,24 @@ class Ensemble(System):
 
     def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips to embeddings; each member hears the beginning that it looks at."""
-        heard = [
-            member.hear_cut(side, waveforms[:, : member.clip_shape(side).samples])
-            for member in self.parts()
-        ]
-        return self._joined(side, heard)
+        own = lambda end: levelled(waveforms[:, : end.samples], end.absolute)  # noqa: E731
+        return self._joined(side, self._heard(side, own, cut=True))
+
+    def _heard(
+        self, side: Side, clips_for: Callable[[FrontEnd], Tensor], *, cut: bool = False
+    ) -> list[Tensor]:
+        """Return every member's embeddings; what front ends that are alike make is made once."""
+        made: dict[str, Tensor] = {}
+        heard = []
+        for member in self.parts():
+            end = member.front_ends[side]
+            if cut and member.parts():  # whose own front end would read its waveforms' samples
+                heard.append(member.hear_cut(side, clips_for(end)))
+                continue
+            if end.fingerprint not in made:
+                made[end.fingerprint] = end(clips_for(end))
+            heard.append(member.embed(side, made[end.fingerprint]))
+        return heard
 
     def _joined(self, side: Side, heard: Sequence[Tensor]) -> Tensor:
         if self.inner_product and side == "recording":
@@ -197,5 +211,7 @@ def _widest(members: Sequence[System], side: Side) -> Waveform:
 
 @torch.no_grad()
 def _width(member: System) -> int:
-    silence = torch.zeros(1, member.front_ends["recording"].samples)
-    return member.hear("recording", silence).shape[1]
+    silence, training = torch.zeros(1, member.front_ends["recording"].samples), member.training
+    width = member.eval().hear("recording", silence).shape[1]  # a norm in training wants more clips
+    member.train(training)
+    return width

@@ -193,13 +193,13 @@ class System(nn.Module, ABC):
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def save(self, path: Path, provenance: Mapping[str, Any] | None = None) -> None:
+    def save(self, path: Path | str, provenance: Mapping[str, Any] | None = None) -> None:
         """Write weights, description and provenance into a safetensors file."""
         held = {"description": self.description(), "provenance": provenance or self.provenance}
         # copies, as towers may share what they hold
         weights = {n: v.detach().cpu().contiguous().clone() for n, v in self.state_dict().items()}
         written = safetensors.torch.save(weights, {"vocalsketch": json.dumps(held)})
-        write_bytes(path, written)
+        write_bytes(Path(path), written)
 
     def require(self, path: Path | str, described: Mapping[str, Any]) -> None:
         """Check that the system a file holds is this one but for its weights.
