@@ -1,7 +1,7 @@
 """Make the default system of its members, and measure a system on people, as anybody would use it.
 
     vocalsketch data imitate --procedural 600 --people 2 --seed 1 --out HELD_OUT
-    python benchmarks/default_system.py fit ABSOLUTE OWN CONTOURS contours --pairs HELD_OUT --out FILE
+    python benchmarks/default_system.py fit ABSOLUTE OWN THIRD contours --pairs HELD_OUT --out FILE
     python benchmarks/default_system.py measure FILE --ranked ROOT --kinds DIR --corpus ROOT
 
 ``fit`` weighs all networks alike, so that synthesised pairs that none was trained on become as
