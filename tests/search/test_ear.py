@@ -98,7 +98,7 @@ def test_the_shipped_model_is_the_shipped_systems(library: Path) -> None:
     assert ear_of("0" * 16) is None
     waveform = soundfile.read(library.parent / "1.wav", dtype="float32")[0][4_000:]
     heard = system.hear_query(waveform, 16_000)
-    np.testing.assert_allclose(ear.hear_query(waveform, 16_000), heard, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ear.hear_query(waveform, 16_000), heard, rtol=1e-4, atol=5e-4)
 
 
 def test_what_is_new_changed_or_gone_makes_an_index_old(tmp_path: Path) -> None:
