@@ -182,7 +182,7 @@ def _settings(part: System) -> dict[str, Any]:
         return {}
     settings = part.settings()
     told = {"encoder": {**settings.pop("geometry")}, **settings}
-    if any(each.shape[1] == 1 for each in part.front_ends.values()):  # no spectrograms
+    if any(each.timeless for each in part.front_ends.values()):  # no spectrograms
         told |= {"imitation_augmentation": None, "recording_augmentation": None}
     return told
 

@@ -307,9 +307,8 @@ def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.
     size = max(1, BLOCK // audio.channels) if whole else FRAMES_TO_SAVE
     done = 0
     while done < wanted:
-        asked = int(min(size, wanted - done))
         try:
-            block = audio.read(asked, dtype="float32", always_2d=True)
+            block = audio.read(int(min(size, wanted - done)), dtype="float32", always_2d=True)
         except soundfile.SoundFileError:
             if whole or not done:
                 raise
@@ -320,8 +319,6 @@ def _blocks(audio: Audio, wanted: float, name: str, whole: bool) -> Iterator[np.
         if not max(block.max(), -block.min()) <= LARGEST_SAMPLE:
             raise AudioError(f"{name}: holds samples that are NaN, infinite or beyond all range.")
         yield block
-        if len(block) < asked:
-            return
         done += len(block)
 
 

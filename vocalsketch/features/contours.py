@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vocalsketch.features.audible_mel import AudibleMel
+from vocalsketch.features.audible_mel import AudibleMel, audible_part
 from vocalsketch.features.audio import resampled
 from vocalsketch.features.front_end import FrontEnd, squared
 from vocalsketch.features.level import SILENCE
@@ -55,12 +55,9 @@ class ContourFeatures(FrontEnd):
         count = (ends + WINDOW // 2) // HOP + 1  # (clips, 1), of frames that a clip has
         window = self.constant("window", lambda: np.hanning(WINDOW), waveforms)
         found = contours(frames, count, self.constant)
-        heard = (found[0] > -AUDIBLE).float()
-        first = heard.argmax(1, keepdim=True)
-        length = heard.shape[1] - heard.flip(1).argmax(1, keepdim=True) - first
-        length = torch.where(
-            heard.amax(1, keepdim=True) > 0, length, count
-        )  # of silence, all frames
+        first, length = audible_part(found[0][:, None], AUDIBLE, AUDIBLE)
+        silent = found[0].amax(1, keepdim=True) <= -AUDIBLE
+        length = torch.where(silent, count, length)  # all of its frames
         steps = torch.arange(POINTS, device=waveforms.device) / (POINTS - 1)
         points = [_between(each, first + (length - 1) * steps) for each in found]
         mel = AudibleMel(window=WINDOW // 2, bands=BANDS, minimum_frequency=0.0)

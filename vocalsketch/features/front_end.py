@@ -117,6 +117,11 @@ class FrontEnd(nn.Module, ABC):
         return float(getattr(self, "hop_length", self.samples / self.shape[1]))
 
     @property
+    def timeless(self) -> bool:
+        """Whether there is one frame only, of numbers that are no neighbours in frequency."""
+        return self.shape[1] == 1
+
+    @property
     def samples(self) -> int:
         """Length of the clip that is looked at, in samples."""
         return round(self.sample_rate * self.seconds)

@@ -81,8 +81,7 @@ def from_mel(
             length=(values.shape[1] - 1) * hop_length,
             rand_init=True,
         )
-    sound: NDArray[np.float32] = waveform.float().numpy()
-    return sound * gain(np.abs(sound).max(), exactly=True)
+    return _levelled(waveform.float().numpy())
 
 
 def from_constant_q(
@@ -112,5 +111,8 @@ def from_constant_q(
         length=(values.shape[1] - 1) * hop_length,
         **seeded,
     )
-    sound = waveform.astype(np.float32)
-    return sound * gain(np.abs(sound).max(), exactly=True)
+    return _levelled(waveform.astype(np.float32))
+
+
+def _levelled(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    return waveform * gain(np.abs(waveform).max(), exactly=True)

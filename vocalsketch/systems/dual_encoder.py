@@ -68,14 +68,13 @@ class DualEncoder(System):
         self.pooling = pooling
         self.view = view
         channels = 2 if view == "own" else 1
-        self.timeless = {side: front_ends[side].shape[1] == 1 for side in SIDES}
-        self.encoders = nn.ModuleDict()
-        for side in SIDES:
-            self.encoders[side] = (
-                self.encoders["imitation"]
-                if shared and side == "recording"
-                else Encoder(bins[side], geometry, channels, self.timeless[side])
-            )
+
+        def encoder(side: Side) -> Encoder:
+            return Encoder(bins[side], geometry, channels, front_ends[side].timeless)
+
+        imitation = encoder("imitation")
+        recording = imitation if shared else encoder("recording")
+        self.encoders = nn.ModuleDict({"imitation": imitation, "recording": recording})
 
     def settings(self) -> dict[str, Any]:
         """Return what it was given; of the geometry without what only training uses."""
@@ -88,10 +87,12 @@ class DualEncoder(System):
 
     def embed(self, side: Side, features: Tensor) -> Tensor:
         """Map features (clips, bins, frames) to embeddings of length 1, (clips, width)."""
-        if self.timeless[side]:
+        if self.front_ends[side].timeless:
             seen = features[:, None]
+        elif self.view == "own":
+            seen = self._own(side, features)
         else:
-            seen = self._own(side, features) if self.view == "own" else self._absolute(features)
+            seen = self._absolute(features)
         embeddings: Tensor = self.encoders[side](seen)
         return embeddings
 
@@ -118,7 +119,7 @@ class DualEncoder(System):
     @property
     def aspects(self) -> tuple[str, ...]:
         """How alike the whole sounds are."""
-        if self.timeless["recording"]:
+        if self.front_ends["recording"].timeless:
             return ("likeness of contours",)
         return ("likeness" if self.view == "absolute" else "likeness at any speed",)
 

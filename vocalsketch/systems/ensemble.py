@@ -98,7 +98,10 @@ class Ensemble(System):
 
     def hear_cut(self, side: Side, waveforms: Tensor) -> Tensor:
         """Map clips to embeddings; each member hears the beginning that it looks at."""
-        own = lambda end: levelled(waveforms[:, : end.samples], end.absolute)  # noqa: E731
+
+        def own(end: FrontEnd) -> Tensor:
+            return levelled(waveforms[:, : end.samples], end.absolute)
+
         return self._joined(side, self._heard(side, own, cut=True))
 
     def _heard(
