@@ -105,6 +105,8 @@ def test_the_shipped_configs_are_the_papers_network(
     assert second.is_contiguous(memory_format=torch.channels_last)
     assert (cli.trainer.max_epochs, cli.datamodule.batch_size) == (30, 128)
     assert not any("EarlyStopping" in type(each).__name__ for each in cli.trainer.callbacks)
+    # what is ranked is what the last epoch leaves
+    assert [each.monitor for each in cli.trainer.checkpoint_callbacks] == ["epoch", None]
 
 
 @pytest.mark.parametrize(
