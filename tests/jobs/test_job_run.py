@@ -1,5 +1,8 @@
 """One job: begun, gone on with, begun anew."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import torch
 import yaml
 
 from vocalsketch.errors import CheckpointError, DamagedCheckpointError
-from vocalsketch.jobs.job import train
+from vocalsketch.jobs.job import INTERRUPTED, train
 from vocalsketch.retrieval.scores import Scores
 from vocalsketch.systems.checkpoints import read_checkpoint, write_checkpoint
 
@@ -58,6 +61,23 @@ def test_what_has_no_whole_epoch_is_begun_again(done: Done) -> None:
     train(folder, arguments)
     assert last_epoch(folder) == 1
     np.testing.assert_allclose(scores(folder), expected, rtol=1e-5)
+
+
+def test_a_job_ends_when_asked_though_its_shell_lets_programs_ignore_it() -> None:
+    code = (
+        "import sys, time; from vocalsketch.jobs.job import as_process; "
+        "sys.exit(as_process(lambda: (print('begun', flush=True), time.sleep(120))))"
+    )
+    ignoring = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `program &` in a script
+    try:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        job = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    finally:
+        signal.signal(signal.SIGINT, ignoring)
+    with job:
+        assert job.stdout.readline().strip() == b"begun"
+        job.send_signal(signal.SIGINT)
+        assert job.wait(60) == INTERRUPTED
 
 
 @pytest.mark.parametrize("content", [b"", b"half a checkp", b"PK\x03\x04", b"\x80\x02h\x00."])

@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -231,6 +232,8 @@ def train(folder: Path, arguments: Sequence[str], callbacks: Sequence[pl.Callbac
 def as_process(work: Callable[[], object]) -> int:
     """Do the work of a job's process, and say what is wrong with it; return the exit status."""
     end_with_parent()
+    # a shell that starts a program behind itself lets it, and so its jobs, ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         work()
     except VocalSketchError as error:
