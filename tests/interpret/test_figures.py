@@ -5,6 +5,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from vocalsketch.features.contours import ContourFeatures
 from vocalsketch.features.mel import RecordingLogMel
 from vocalsketch.interpret.ascent import Pattern, Portrait
 from vocalsketch.interpret.figures import as_svg, draw_spectrogram, gallery_figure, pattern_figure
@@ -90,6 +91,23 @@ def test_a_pattern_is_drawn_with_the_curve_of_its_ascent(subject):
     figure = pattern_figure(of.patterns[0])
     assert titles(figure) == ["imitation", "recording", "activation (leaky)"]
     assert figure.axes[-1].lines[0].get_xydata().tolist() == [[1.0, 0.0], [2.0, 1.0]]
+
+
+def test_what_contours_tell_is_named() -> None:
+    front_end = ContourFeatures()
+    axes = Figure().subplots()
+    draw_spectrogram(axes, torch.randn(front_end.shape), front_end)
+    names = [each.get_text() for each in axes.get_yticklabels()]
+    assert dict(zip(names, axes.get_yticks(), strict=True)) == {
+        "loudness": 9.5,
+        "pitch": 29.5,
+        "tone or noise": 49.5,
+        "brightness": 69.5,
+        "timbre": 119.5,
+        "duration": 160.0,
+    }
+    assert axes.get_xlabel() == ""
+    assert len(axes.get_xticks()) == 0
 
 
 def test_the_same_patterns_give_the_same_file(subject):

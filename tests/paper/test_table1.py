@@ -237,6 +237,32 @@ def test_rows_of_published_networks_need_their_weights(
     assert changes == {"dual_mn10": (f"--model.init_args.backbone_weights={weights}",)}
 
 
+def test_sounds_to_imitate_are_told_to_what_trains_on_them(
+    folder_corpus, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.delenv("AISFX_WEIGHTS", raising=False)
+    monkeypatch.delenv("MN_WEIGHTS", raising=False)
+    planned = {}
+    monkeypatch.setattr(
+        "vocalsketch.commands.reproduce._study",
+        lambda _, rows, changes, **told: planned.update(changes, notes=told["notes"]) or 0,
+    )
+    table = ["reproduce", "table1", "--root", str(folder_corpus), "--rows", "beyond"]
+    assert main([*table, "--sounds", str(tmp_path / "none")]) == 1
+    assert f"--sounds is {tmp_path / 'none'}, where there is no folder" in capsys.readouterr().err
+    folders = [tmp_path / "two, with a comma", tmp_path / "drums"]
+    for folder in folders:
+        folder.mkdir()
+    assert main([*table, *(f"--sounds={each}" for each in folders)]) == 0
+    (note,) = planned.pop("notes")
+    assert str(folders[0]) in note
+    assert set(planned) == {"dual_pretrain", "dual_contours"}
+    (option,) = planned["dual_pretrain"]
+    name, _, value = option.partition("=")
+    assert name == "--data.init_args.sounds"
+    assert yaml.safe_load(value) == list(map(str, folders))
+
+
 def test_after_ctrl_c_it_says_how_to_go_on(conf, folder_corpus, tmp_path, capsys, monkeypatch):
     def interrupted(*arguments, **more):
         raise KeyboardInterrupt

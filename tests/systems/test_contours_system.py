@@ -15,7 +15,7 @@ from vocalsketch.systems.baselines import Contours
 from vocalsketch.voice.listening import heard
 from vocalsketch.voice.people import imitation, person
 
-LENGTH = sum(FAMILIES)
+LENGTH = sum(FAMILIES.values())
 
 
 def scores(system: System, queries: torch.Tensor, candidates: torch.Tensor) -> np.ndarray:

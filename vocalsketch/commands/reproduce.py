@@ -1,6 +1,7 @@
 """`vocalsketch reproduce`: the paper's table and the challenge's from trained runs, and fusions."""
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -27,6 +28,8 @@ RANDOM_NOTE = (
     "qvim_mn and qbv_mn began with random weights; the published ones began with those trained on "
     "AudioSet (--weights)."
 )
+
+SOUNDS_NOTE = "What trains on synthesised imitations hears those of procedural sounds and of {}."
 
 RUNS: Options = {
     "--add NAME=RUN": (
@@ -81,6 +84,10 @@ TABLE: Options = {
         )
         for name, variable in WEIGHTS.items()
     },
+    "--sounds FOLDER": (
+        [str],
+        "sounds, beside procedural ones, whose synthesised imitations the rows of beyond train on",
+    ),
 }
 QVIM: Options = {
     "--out": (Path("reports/qvim"), "folder"),
@@ -95,17 +102,28 @@ QVIM: Options = {
 def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
-    names, rows = arguments.rows.split(","), []
+    names, rows, sounds = (
+        arguments.rows.split(","),
+        [],
+        list(map(os.path.abspath, arguments.sounds)),
+    )
     changes: dict[str, tuple[str, ...]] = {}
+    for folder in sounds:
+        if not Path(folder).is_dir():
+            raise ConfigError(f"--sounds is {folder}, where there is no folder.")
     for row in chosen(names):
-        given = _weights(arguments, row.backbone) if row.backbone else ()
-        if row.backbone and not given and row.key in names:
+        weights = _weights(arguments, row.backbone) if row.backbone else ()
+        if row.backbone and not weights:
+            if row.key not in names:
+                continue
             raise ConfigError(
                 f"The row {row.key} begins with published weights: `vocalsketch data download "
                 f"{row.backbone} --out FILE`, then give --{row.backbone} FILE."
             )
-        changes |= {row.key: given} if given else {}
-        rows += [row] if given or not row.backbone else []
+        heard = (f"--data.init_args.sounds={json.dumps(sounds)}",) if sounds else ()
+        if given := (*weights, *(heard if row.synthesised else ())):
+            changes[row.key] = given
+        rows.append(row)
     for name in PRETRAINING_DATA:
         root = getattr(arguments, name)
         if root not in (None, "demo") and not Path(root).is_dir():  # said before hours of runs
@@ -115,7 +133,8 @@ def _table1(arguments: argparse.Namespace) -> int:
             )
         if root is not None:
             changes[f"pretrain_{name}"] = (f"--data.init_args.root={root}",)
-    return _study(arguments, rows, changes, fusion=FUSION in names)
+    notes = [SOUNDS_NOTE.format(", ".join(sounds))] if sounds else []
+    return _study(arguments, rows, changes, fusion=FUSION in names, notes=notes)
 
 
 def _weights(arguments: argparse.Namespace, name: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Contours and averages of a clip: what is compared where nothing is learned."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,14 @@ from vocalsketch.voice.listening import HOP, SAMPLE_RATE, WINDOW, contours, fram
 
 POINTS = 20  # of each contour, whatever the clip's length
 BANDS = 40
-FAMILIES = POINTS, POINTS, POINTS, POINTS, 2 * BANDS, 1  # sizes of the vector's parts
+FAMILIES = {  # what the vector's parts tell, and their sizes
+    "loudness": POINTS,
+    "pitch": POINTS,
+    "tone or noise": POINTS,
+    "brightness": POINTS,
+    "timbre": 2 * BANDS,
+    "duration": 1,
+}
 AUDIBLE = 30.0  # dB below the loudest frame: what is softer at either end is silence
 
 
@@ -29,6 +37,7 @@ class ContourFeatures(FrontEnd):
     """
 
     VERSION: ClassVar[int] = 2
+    families: ClassVar[Mapping[str, int]] = FAMILIES
     standardise = False  # not of one clip: a family of features is compared with others' alone
     trim = SILENCE
     absolute = True  # its mel bands
@@ -39,7 +48,7 @@ class ContourFeatures(FrontEnd):
     @property
     def shape(self) -> tuple[int, int]:
         """(numbers, 1)."""
-        return sum(FAMILIES), 1
+        return sum(FAMILIES.values()), 1
 
     def spectrogram(self, waveforms: Tensor) -> Tensor:
         """Return (clips, numbers, 1)."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
 from weakref import WeakValueDictionary
@@ -37,12 +37,15 @@ class FrontEnd(nn.Module, ABC):
         absolute: Whether values depend on a clip's level; then every clip has the same peak.
         cached: What a cache keeps of a clip: its ``features``, or its ``waveform`` where
             waveforms are augmented before they are transformed.
+        families: Of a front end without time, what its bins tell, one family after another, and
+            of how many bins each is; empty where nothing is known of them.
 
     Raises:
         ConfigError: A parameter is out of range.
     """
 
     VERSION: ClassVar[int]
+    families: ClassVar[Mapping[str, int]] = {}
     sample_rate: int  # hz
     seconds: float  # length of the clip that is looked at; longer is cut, shorter zero-padded
     standardise: bool = True

@@ -17,12 +17,13 @@ from vocalsketch.errors import ConfigError
 from vocalsketch.features.audio import clip_of
 from vocalsketch.features.front_end import FrontEnd
 from vocalsketch.interpret.ascent import wav
-from vocalsketch.interpret.figures import STYLE, as_png, draw_spectrogram, page
+from vocalsketch.interpret.figures import INK, STYLE, as_png, draw_spectrogram, page
 from vocalsketch.retrieval.results import corpus_tag
 from vocalsketch.systems import System
 
 STEPS = 128  # of the integral
 STEPS_AT_ONCE = 32
+FOR, AGAINST = "#b2182b", "#2166ac"  # red and blue
 
 Waveform = NDArray[np.float32]
 
@@ -80,6 +81,17 @@ def _explained(
 
 
 def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limit: float) -> Figure:
+    families = front_end.families
+    if families:  # which have no order: each one's sum says more than any value
+        sums = [float(each.sum()) for each in torch.split(contribution, list(families.values()))]
+        with mpl.rc_context(STYLE):
+            figure = Figure(figsize=(5.2, 2.0), layout="constrained")
+            axes = figure.subplots()
+            axes.barh(list(families), sums, color=[FOR if each > 0 else AGAINST for each in sums])
+            axes.axvline(0, color=INK, lw=0.5)
+            axes.set_title("contribution to the score")
+            axes.invert_yaxis()
+        return figure
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 5.4), layout="constrained")
         above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 1])
@@ -89,9 +101,9 @@ def _figure(spectrogram: Tensor, contribution: Tensor, front_end: FrontEnd, limi
         middle.set_title("contribution to the score")
         summed = contribution.sum(dim=0).numpy()
         times = (np.arange(len(summed)) + 0.5) * front_end.hop / front_end.sample_rate
-        below.fill_between(times, summed.clip(min=0), color="#b2182b", lw=0)
-        below.fill_between(times, summed.clip(max=0), color="#2166ac", lw=0)
-        below.axhline(0, color="#24292e", lw=0.5)
+        below.fill_between(times, summed.clip(min=0), color=FOR, lw=0)
+        below.fill_between(times, summed.clip(max=0), color=AGAINST, lw=0)
+        below.axhline(0, color=INK, lw=0.5)
         below.set_xlabel("s")
         above.label_outer()
         middle.label_outer()

@@ -62,6 +62,13 @@ def draw_spectrogram(axes: Axes, values: Tensor, front_end: FrontEnd, **style: A
         ticks = _frequency_ticks(centres)
         axes.set_yticks(list(ticks.values()), [f"{hertz:,}" for hertz in ticks])
     axes.set(xlabel="s", ylabel="bin" if centres is None else "Hz")
+    if front_end.timeless:
+        axes.set(xlabel="", xticks=[])
+    if sizes := list(front_end.families.values()):
+        ends = np.cumsum(sizes)
+        axes.set_yticks(ends - np.array(sizes) / 2 - 0.5, list(front_end.families))
+        axes.hlines(ends[:-1] - 0.5, 0, end, INK, lw=0.5)
+        axes.set(ylabel="")
 
 
 def _frequency_ticks(centres: NDArray[np.float64]) -> dict[int, float]:

@@ -44,6 +44,7 @@ class Row:
     # half and rank as one
     members: Sequence[str] = ()
     backbone: str = ""  # whose published weights its runs begin with
+    synthesised: bool = False  # whether it trains on synthesised imitations of any sounds
     fused: Sequence[str] = ()  # the rows whose runs, of the same seed, are fused
     # (mean, standard deviation) of the MRR for each of ``CATEGORIES``, by the paper
     printed: Sequence[Sequence[float]] = ()

@@ -27,9 +27,6 @@ from vocalsketch.systems.system import System
 
 FITTED = Path(__file__).with_name("contours.safetensors")  # to the built-in corpus
 
-# of each of FAMILIES
-ASPECTS = "loudness", "pitch", "tone or noise", "brightness", "timbre", "duration"
-
 
 class Contours(System):
     """The negated squared distance of contours and averages, each side standardised by itself.
@@ -45,11 +42,11 @@ class Contours(System):
 
     kind = "distance"
     inner_product = True
-    aspects = ASPECTS
+    aspects = tuple(FAMILIES)
 
     def __init__(self, front_ends: Mapping[Side, FrontEnd] | None = None) -> None:
         super().__init__(front_ends or dict.fromkeys(SIDES, ContourFeatures()))
-        weight = torch.cat([torch.full((size,), size**-0.5) for size in FAMILIES])
+        weight = torch.cat([torch.full((size,), size**-0.5) for size in FAMILIES.values()])
         self.register_buffer("weight", weight, persistent=False)
         for side in SIDES:
             self.register_buffer(f"{side}_mean", torch.zeros(len(weight)))
@@ -94,18 +91,18 @@ class Contours(System):
     def aspect_scores(self, imitations: Tensor, recordings: Tensor) -> dict[str, Tensor]:
         """Return the negated squared distance of each family of features."""
         families = (
-            torch.split(each[:, : sum(FAMILIES)], list(FAMILIES), 1)
+            torch.split(each[:, :-2], list(FAMILIES.values()), 1)
             for each in (imitations / 2, recordings)
         )
         return {
             name: -torch.cdist(asked, found).square()
-            for name, asked, found in zip(ASPECTS, *families, strict=True)
+            for name, asked, found in zip(FAMILIES, *families, strict=True)
         }
 
     def weighed(self, imitations: Tensor, weights: Mapping[str, float]) -> Tensor:
         """Weigh each family's products; of the square of a recording only the sum is known."""
-        factors = torch.tensor([weights.get(name, 1.0) for name in ASPECTS])
-        each = factors.repeat_interleave(torch.tensor(FAMILIES))
+        factors = torch.tensor([weights.get(name, 1.0) for name in FAMILIES])
+        each = factors.repeat_interleave(torch.tensor(list(FAMILIES.values())))
         return imitations * torch.cat([each, factors.mean().expand(2)])
 
 
