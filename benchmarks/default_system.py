@@ -2,7 +2,7 @@
 
     vocalsketch data imitate --procedural 600 --people 2 --seed 1 --out HELD_OUT
     python benchmarks/default_system.py fit ABSOLUTE OWN THIRD contours --pairs HELD_OUT --out FILE
-    python benchmarks/default_system.py measure FILE --ranked ROOT --kinds DIR --corpus ROOT
+    python benchmarks/default_system.py measure FILE [FILE ...] --ranked ROOT --kinds DIR --corpus ROOT
 
 ``fit`` weighs all networks alike, so that synthesised pairs that none was trained on become as
 likely as they can, beside what learns nothing at a given weight, and writes parameters as float16.
@@ -150,19 +150,21 @@ def main() -> None:
     fitting.add_argument("--out", type=Path, required=True)
     fitting.add_argument("--beside", type=float, default=0.02, help="weight of what learns nothing")
     measuring = actions.add_parser("measure")
-    measuring.add_argument("system", type=Path)
+    measuring.add_argument("systems", type=Path, nargs="+")
     for name in ("--ranked", "--kinds", "--corpus"):
         measuring.add_argument(name, type=Path, metavar="ROOT")
     given = parser.parse_args()
     if given.action == "fit":
         fit(given.members, given.pairs, given.out, given.beside)
         return
-    if given.ranked:
-        print(ranked(given.system, given.ranked))
-    if given.kinds:
-        print(kinds(given.system, given.kinds))
-    if given.corpus:
-        print(test_half(load_system(given.system), given.corpus))
+    for system in given.systems:
+        print(system)
+        if given.ranked:
+            print(ranked(system, given.ranked))
+        if given.kinds:
+            print(kinds(system, given.kinds))
+        if given.corpus:
+            print(test_half(load_system(system), given.corpus), flush=True)
 
 
 if __name__ == "__main__":
