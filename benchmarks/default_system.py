@@ -2,7 +2,7 @@
 
     vocalsketch data imitate --procedural 600 --people 2 --seed 1 --out HELD_OUT
     python benchmarks/default_system.py fit ABSOLUTE OWN THIRD contours --pairs HELD_OUT --out FILE
-    python benchmarks/default_system.py measure FILE [FILE ...] --ranked ROOT --kinds DIR --corpus ROOT
+    python benchmarks/default_system.py measure FILES --ranked ROOT --kinds DIR --corpus ROOT
 
 ``fit`` weighs all networks alike, so that synthesised pairs that none was trained on become as
 likely as they can, beside what learns nothing at a given weight, and writes parameters as float16.
