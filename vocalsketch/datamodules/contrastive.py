@@ -167,12 +167,10 @@ class ContrastiveDataModule(RetrievalDataModule):
         """Return batches; the same for the same seed and number of processes."""
         assert self._trained is not None, "setup('fit') comes first"
         clips, parts = self._trained
-        sounds = range(len(clips.recordings))
-        imitations_of = [np.flatnonzero(clips.targets == sound) for sound in sounds]
-        rounds = max(
-            sum(len(imitations_of[row]) for row in rows) / (count * self.each)
-            for rows, count in parts
-        )
+        counts = np.bincount(clips.targets, minlength=len(clips.recordings))
+        in_order = np.argsort(clips.targets, kind="stable")
+        imitations_of = np.split(in_order, np.cumsum(counts)[:-1])
+        rounds = max(counts[rows].sum() / (count * self.each) for rows, count in parts)
         steps = max(1, round(rounds / self.process["processes"]))
         told = {"each": self.each, "steps": steps, "seed": self.seed}
         return self.loader(clips.read, partial(contrastive_batches, parts, imitations_of, **told))
