@@ -85,18 +85,19 @@ def test_the_rows_beyond_the_paper_start_from_one_another(configs):
 def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_trained(configs):
     made = jobs(configs, ["ensemble"], 2)
     assert list(made) == [
-        *("dual_pretrain/seed0", "dual/seed0", "dual_contours/seed0", "ensemble/seed0"),
-        *("dual_pretrain/seed1", "dual/seed1", "dual_contours/seed1", "ensemble/seed1"),
+        f"{name}/seed{seed}"
+        for seed in (0, 1)
+        for name in ("dual_pretrain", "dual", "dual_contours", "dual_contours_tuned", "ensemble")
     ]
     last = made["ensemble/seed1"]
-    assert last.needs == (made["dual/seed1"], made["dual_contours/seed1"])
+    assert last.needs == (made["dual/seed1"], made["dual_contours_tuned/seed1"])
     best = [str(each.folder / "checkpoints" / "best.ckpt") for each in last.needs]
     module, *told, data, first, second, third = last.command[1:]
     assert (module, *told) == ("vocalsketch.paper.plan", str(last.folder), "ensemble")
     split = str(configs.parent / "split.json")
     assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
     assert [first, second, third] == [*best, "contours"]
-    assert len({job.fingerprint for job in made.values()}) == 8
+    assert len({job.fingerprint for job in made.values()}) == 10
     (configs / "dual_pretrain.yaml").unlink()
     with pytest.raises(ConfigError, match=r"No config .*dual_pretrain.yaml"):
         jobs(configs, ["ensemble"])

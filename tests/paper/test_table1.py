@@ -231,7 +231,7 @@ def test_rows_of_published_networks_need_their_weights(
     monkeypatch.setenv("MN_WEIGHTS", str(weights))
     assert main([*table, "--rows", "beyond"]) == 0
     (without, nothing), (rows, changes) = planned
-    assert without[-3:] == ["dual", "dual_contours", "ensemble"]
+    assert without[-4:] == ["dual", "dual_contours", "dual_contours_tuned", "ensemble"]
     assert nothing == {}
     assert rows == [*without, "dual_mn10"]
     assert changes == {"dual_mn10": (f"--model.init_args.backbone_weights={weights}",)}
