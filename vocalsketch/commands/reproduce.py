@@ -102,11 +102,8 @@ QVIM: Options = {
 def _table1(arguments: argparse.Namespace) -> int:
     from vocalsketch.paper.rows import FUSION, chosen
 
-    names, rows, sounds = (
-        arguments.rows.split(","),
-        [],
-        list(map(os.path.abspath, arguments.sounds)),
-    )
+    names, rows = arguments.rows.split(","), []
+    sounds = [str(Path(folder).resolve()) for folder in arguments.sounds]
     changes: dict[str, tuple[str, ...]] = {}
     for folder in sounds:
         if not Path(folder).is_dir():
