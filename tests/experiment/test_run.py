@@ -286,6 +286,30 @@ def test_shipped_configs_build_the_papers_network(
         assert yaml.safe_load(cli.resolved())["model"]["init_args"]["hidden"] == [432, 32]
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "instructions", "precision"),
+    [("cpu", False, "32-true"), ("cpu", True, "bf16-mixed"), ("auto", False, "32-true")],
+)
+def test_mixed_precision_is_left_out_where_the_processor_has_no_instructions_for_it(
+    folder_corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    accelerator: str,
+    instructions: bool,
+    precision: str,
+) -> None:
+    from vocalsketch.experiment import parser
+
+    monkeypatch.setattr(parser, "has_bfloat16", lambda: instructions)
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    config = write_config(tmp_path / "mixed.yaml", folder_corpus, max_epochs=1)
+    asked = ["--trainer.precision", "bf16-mixed", "--trainer.accelerator", accelerator]
+    cli = parser.ExperimentCLI("fit", ["--config", str(config), *asked])
+    assert cli.trainer.precision == precision
+    assert ("32-true" in capsys.readouterr().out) == (not instructions)
+
+
 def test_small_corpora_in_other_layouts_run_alike(tmp_path: Path) -> None:
     root = write_folder_corpus(tmp_path / "corpus", categories=("one", "two", "three"))
     table = tmp_path / "pairs.csv"

@@ -11,11 +11,13 @@ from typing import Any
 
 import jsonargparse
 import pytorch_lightning as pl
+import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities import rank_zero_only
 
 from vocalsketch.callbacks.results import ResultsWriter
 from vocalsketch.callbacks.training import EpochSeed
@@ -123,7 +125,17 @@ class ExperimentCLI(LightningCLI):
                     self.folder.path.rmdir()
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
-        """Build the trainer; what it or the machine does not allow is the config's fault."""
+        """Build the trainer; what it or the machine does not allow is the config's fault.
+
+        Mixed precision becomes 32 bits on a processor that would be several times slower with it.
+        """
+        asked = self.config.trainer
+        if asked.precision == "bf16-mixed" and on_cpu(asked.accelerator) and not has_bfloat16():
+            kwargs["precision"] = "32-true"
+            rank_zero_only(print)(
+                "This processor has no instructions for bfloat16: bf16-mixed, several times "
+                "slower without, is taken for 32-true."
+            )
         try:
             trainer: pl.Trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ModuleNotFoundError, TypeError, ValueError) as error:
@@ -156,6 +168,18 @@ class ExperimentCLI(LightningCLI):
             plain.model.init_args.pop(value, None)
         text: str = self.parser.dump(plain, skip_validation=True)
         return text
+
+
+def on_cpu(accelerator: str) -> bool:
+    """Return whether what ``trainer.accelerator`` names is the processor."""
+    return accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+
+
+def has_bfloat16() -> bool:
+    """Return whether the processor convolves in bfloat16 with instructions made for that."""
+    return torch.backends.mkldnn.is_available() and (  # type: ignore[no-untyped-call]
+        bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    )
 
 
 def _configs(arguments: list[str]) -> list[str]:
