@@ -118,6 +118,8 @@ class ContrastiveDataModule(RetrievalDataModule):
         sounds: Folders of sounds whose imitations are synthesised.
         procedural: Number of procedural sounds beside them.
         people: Synthetic people, each of whom imitates every such sound once.
+        synthesis_seed: Of procedural sounds and of what these people do; seeds of a training then
+            differ in initialisation and batches alone, and find the imitations made.
         real: Share of a batch that comes from the corpus's development half; the rest comes from
             sounds with synthesised imitations. All of it if left out and there are none of those.
         options: As ``RetrievalDataModule``.
@@ -133,6 +135,7 @@ class ContrastiveDataModule(RetrievalDataModule):
         sounds: list[str] = [],  # noqa: B006 - never changed; jsonargparse shows it in help
         procedural: int = 0,
         people: int = 6,
+        synthesis_seed: int = 0,
         real: float | None = None,
         **options: Any,
     ) -> None:
@@ -146,6 +149,7 @@ class ContrastiveDataModule(RetrievalDataModule):
         self.real = (0.0 if synthesised else 1.0) if real is None else real
         refuse_below(2, batch_size=batch_size)
         refuse_below(1, imitations=imitations, people=people)
+        refuse_below(0, synthesis_seed=synthesis_seed)
         if not 0 <= self.real <= 1:
             raise ConfigError(f"real is {real}: it is a share of a batch, from 0 to 1.")
         if self.real < 1 and not synthesised:
@@ -154,7 +158,12 @@ class ContrastiveDataModule(RetrievalDataModule):
             )
         self.batch_size = batch_size
         self.each = imitations
-        self.made: dict[str, Any] = {"folders": sounds, "procedural": procedural, "people": people}
+        self.made: dict[str, Any] = {
+            "folders": sounds,
+            "procedural": procedural,
+            "people": people,
+            "seed": synthesis_seed,
+        }
         self._trained: tuple[ContrastiveClips, list[tuple[Indices, int]]] | None = None
 
     def setup(self, stage: str) -> None:
@@ -187,7 +196,7 @@ class ContrastiveDataModule(RetrievalDataModule):
             made += self.records("imitation", "train")
         real = {sound.id for sound in wanted}
         if self.real < 1:
-            corpus = imitated_corpus(**self.made, seed=self.seed, jobs=self.jobs, ray=self.ray)
+            corpus = imitated_corpus(**self.made, jobs=self.jobs, ray=self.ray)
             wanted += corpus.sounds
             made += corpus.imitations
         recordings = self.open(self.recording_front_end, wanted)
