@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -284,6 +285,19 @@ def test_shipped_configs_build_the_papers_network(
         cli = ExperimentCLI("fit", ["--config", str(conf / f"{name}.yaml")])
         assert sum(parameter.numel() for parameter in cli.model.parameters()) == count
         assert yaml.safe_load(cli.resolved())["model"]["init_args"]["hidden"] == [432, 32]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is given back otherwise elsewhere")
+def test_memory_that_a_step_frees_serves_the_next(tiny_config: Path, tmp_path: Path) -> None:
+    def pages_taken() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(3):
+            torch.ones(2**23)  # 8,192 pages, freed at once
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    fit(tiny_config, tmp_path / "run")
+    pages_taken()
+    assert pages_taken() < 4_000
 
 
 @pytest.mark.parametrize(
