@@ -26,9 +26,9 @@ from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
-from vocalsketch.voice.people import anyone
+from vocalsketch.voice.people import anyone, person
 
-VERSION = 2  # raised whenever the voice changes, so that imitations in the cache are made again
+VERSION = 3  # raised whenever the voice changes, so that imitations in the cache are made again
 LONGEST = 4.0  # seconds of a sound that are imitated
 TABLE = "imitations.csv"
 COLUMNS = ("imitation", "sound", "person", "seed")
@@ -63,7 +63,7 @@ def imitate_folders(
         folders: Of sounds; the folder around a sound is its category.
         out: Where the corpus lies.
         procedural: Number of procedural sounds beside them.
-        people: Each imitates every sound once.
+        people: Each imitates every sound once, the first, third, ... as closely as they can.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
         ray: The address of a Ray cluster that imitates instead, as ``cluster`` takes it; its
@@ -77,19 +77,21 @@ def imitate_folders(
     refuse_below(1, people=people)
     refuse_below(0, procedural=procedural)
     listings = {folder: list_audio(folder) for folder in folders}
-    sounds = [*_linked(listings, out, most, seed), *_procedural(procedural, out, seed)]
+    sounds = [_Wanted(file) for file in _linked(listings, out, most, seed)]
+    made = out / "sounds" / "procedural"
+    sounds += [_Wanted(made / f"procedural-{n:05d}.wav", n) for n in range(procedural)]
     if not sounds:
         where = ", ".join(map(str, folders)) or "no folder at all"
         raise DatasetError(f"No sound lies in {where}: give other folders, or procedural sounds.")
     jobs = jobs or available_cores()
     work = partial(_imitate_sound, out=out, people=people, seed=seed)
     few = len(sounds) < 2 * jobs
-    made = spread(work, sounds, 1 if few else jobs, processes=True, ray=ray, shared=out)
-    told = sorted(tqdm(made, desc="imitations", unit="sound", total=len(sounds)))
+    done = spread(work, sounds, 1 if few else jobs, processes=True, ray=ray, shared=out)
+    told = sorted(tqdm(done, desc="imitations", unit="sound", total=len(sounds)))
     refused = {file: reason for file, reason in told if reason}
     for file in refused:
         file.unlink()
-    usable = [file for file in sounds if file not in refused]
+    usable = [each.file for each in sounds if each.file not in refused]
     if not usable:
         first = next(iter(refused.values()))
         raise DatasetError(f"None of {len(sounds)} sounds can be imitated; of the first: {first}")
@@ -160,23 +162,24 @@ def _linked(
         yield place
 
 
-def _procedural(count: int, out: Path, seed: int) -> Iterator[Path]:
-    """Make procedural sounds; yield where."""
-    for number in tqdm(range(count), desc="procedural sounds", unit="sound", disable=not count):
-        place = out / "sounds" / "procedural" / f"procedural-{number:05d}.wav"
-        if not place.exists():
-            waveform = procedural_sound(np.random.default_rng([seed, number]))
-            _write_wav(place, waveform, PROCEDURAL_RATE)
-        yield place
-
-
 def _path(out: Path, file: Path, person: int) -> Path:
     """Return where a person's imitation of a sound lies."""
     return out / "imitations" / file.stem / f"person{person + 1:02d}.wav"
 
 
-def _imitate_sound(file: Path, out: Path, people: int, seed: int) -> tuple[Path, str]:
+class _Wanted(NamedTuple):
+    """A sound to be imitated."""
+
+    file: Path
+    number: int | None = None  # of a procedural sound, which is made as well
+
+
+def _imitate_sound(sound: _Wanted, out: Path, people: int, seed: int) -> tuple[Path, str]:
     """Make what is missing; return the sound, and why it cannot be imitated."""
+    file, number = sound
+    if number is not None and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_wav(file, procedural_sound(np.random.default_rng([seed, number])), PROCEDURAL_RATE)
     missing = [n for n in range(people) if not _path(out, file, n).exists()]
     if not missing:
         return file, ""
@@ -184,12 +187,14 @@ def _imitate_sound(file: Path, out: Path, people: int, seed: int) -> tuple[Path,
         heard = listen(*read_audio(file, seconds=LONGEST))
     except AudioError as error:
         return file, str(error)
-    for number in missing:
-        # somebody's voice is the same for all sounds, what they do with one is not
-        person = anyone(np.random.default_rng([seed, number]))
+    for who in missing:
+        # somebody's voice is the same for all sounds, what they do with one is not; every other
+        # follows closely: networks that hear both kinds find more, people's imitations too
+        drawn = np.random.default_rng([seed, who])
+        imitator = anyone(drawn) if who % 2 else person(who // 2, drawn)
         name = zlib.crc32(file.stem.encode("utf-8", "surrogateescape"))
-        spoken = imitate(heard, person, np.random.default_rng([seed, number, name]))
-        _write_wav(_path(out, file, number), spoken, SAMPLE_RATE)
+        spoken = imitate(heard, imitator, np.random.default_rng([seed, who, name]))
+        _write_wav(_path(out, file, who), spoken, SAMPLE_RATE)
     return file, ""
 
 
