@@ -62,9 +62,8 @@ def test_who_follows_closely_stays_nearer_to_a_sounds_course_than_others() -> No
         """Return how alike loudness is, the lengths made equal."""
         loudness = heard(by(seed, sound)).loudness
         places = np.linspace(0, len(loudness) - 1, len(meant))
-        return float(
-            np.corrcoef(np.interp(places, np.arange(len(loudness)), loudness), meant)[0, 1]
-        )
+        there = np.interp(places, np.arange(len(loudness)), loudness)
+        return float(np.corrcoef(there, meant)[0, 1])
 
     closely, freely = (np.median([likeness(seed) for seed in SEEDS[kind::2]]) for kind in (0, 1))
     assert closely > 0.7
