@@ -26,9 +26,9 @@ from vocalsketch.spread.batches import spread
 from vocalsketch.spread.threads import available_cores
 from vocalsketch.voice.imitate import imitate, listen
 from vocalsketch.voice.listening import SAMPLE_RATE
-from vocalsketch.voice.people import anyone, person
+from vocalsketch.voice.people import anyone
 
-VERSION = 3  # raised whenever the voice changes, so that imitations in the cache are made again
+VERSION = 2  # raised whenever the voice changes, so that imitations in the cache are made again
 LONGEST = 4.0  # seconds of a sound that are imitated
 TABLE = "imitations.csv"
 COLUMNS = ("imitation", "sound", "person", "seed")
@@ -63,7 +63,7 @@ def imitate_folders(
         folders: Of sounds; the folder around a sound is its category.
         out: Where the corpus lies.
         procedural: Number of procedural sounds beside them.
-        people: Each imitates every sound once, the first, third, ... as closely as they can.
+        people: Each imitates every sound once.
         seed: Of all drawing.
         jobs: Processes; all cores if left out.
         ray: The address of a Ray cluster that imitates instead, as ``cluster`` takes it; its
@@ -188,12 +188,10 @@ def _imitate_sound(sound: _Wanted, out: Path, people: int, seed: int) -> tuple[P
     except AudioError as error:
         return file, str(error)
     for who in missing:
-        # somebody's voice is the same for all sounds, what they do with one is not; every other
-        # follows closely: networks that hear both kinds find more, people's imitations too
-        drawn = np.random.default_rng([seed, who])
-        imitator = anyone(drawn) if who % 2 else person(who // 2, drawn)
+        # somebody's voice is the same for all sounds, what they do with one is not
+        person = anyone(np.random.default_rng([seed, who]))
         name = zlib.crc32(file.stem.encode("utf-8", "surrogateescape"))
-        spoken = imitate(heard, imitator, np.random.default_rng([seed, who, name]))
+        spoken = imitate(heard, person, np.random.default_rng([seed, who, name]))
         _write_wav(_path(out, file, who), spoken, SAMPLE_RATE)
     return file, ""
 

@@ -23,6 +23,7 @@ from vocalsketch.voice.people import (
 
 WINDOW = 512  # samples of the frames in which the tract moves: 32 ms
 STRIDE = 256  # samples between them
+CLOSELY = 0.5  # of all imitations: networks that hear both kinds find more, people's too
 LOUD_ENOUGH = 1e-5  # of a full-scale sample: a peak below it is silence
 
 
@@ -46,11 +47,11 @@ def listen(waveform: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> He
 def imitate(sound: Heard, person: Person, rng: np.random.Generator) -> Frames:
     """Return a vocal imitation of what was heard, (samples,) at 16 kHz in [-1, 1], 4 s at most.
 
-    Who follows closely does so each time, the others in a manner that is drawn. ``listen`` hears a
-    recording; ``person`` and ``anyone`` draw the one and the other; the same state of ``rng`` gives
-    the same manner, wavering and device, and bytes.
+    Half of them follow the sound as closely as the voice can, the others in a manner of their own.
+    ``listen`` hears a recording; ``anyone`` draws a person; the same state of ``rng`` gives the
+    same manner, wavering and device, and bytes.
     """
-    if person.closely:
+    if rng.random() < CLOSELY:
         return imitation(person, sound, rng)
     how = manner(sound, rng)
     followed, onsets = performed(sound, person, how, rng)

@@ -39,7 +39,6 @@ class Person:
     tempo: float  # factor on durations
     threshold: float  # periodicity at which the voice sets in
     reaction: float  # seconds over which everything is smoothed
-    closely: bool = False  # whether they follow it as closely as they can, in no manner
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def levelled(sound: Frames) -> Frames:
 
 
 def person(number: int, rng: np.random.Generator) -> Person:
-    """Return someone drawn at random who follows closely; men and women alternate."""
+    """Return someone drawn at random; men and women alternate."""
     woman = number % 2
     return Person(
         name=f"demo{number + 1:02d}",
@@ -137,12 +136,11 @@ def person(number: int, rng: np.random.Generator) -> Person:
         tempo=rng.uniform(0.9, 1.12),
         threshold=rng.uniform(0.55, 0.75),
         reaction=rng.uniform(0.01, 0.04),
-        closely=True,
     )
 
 
 def anyone(rng: np.random.Generator) -> Person:
-    """Return someone drawn at random, a man, a woman or a child, who has manners of their own."""
+    """Return someone drawn at random: a man, a woman or a child."""
     kind = rng.integers(5)  # two men, two women, a child
     lowest = (rng.uniform(75, 120), rng.uniform(140, 200), rng.uniform(200, 300))[kind // 2]
     return Person(
