@@ -1,12 +1,10 @@
 """Running one experiment: train, then rank both halves with the best checkpoint, or only rank."""
 
-import ctypes
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,14 +34,16 @@ from vocalsketch.experiment.run_folder import (
     refuse_another_split,
 )
 from vocalsketch.retrieval.results import Results, results_table
+from vocalsketch.spread.threads import set_allocation
 from vocalsketch.systems import System
 from vocalsketch.systems.checkpoints import check_fits
 from vocalsketch.tasks import RetrievalTask
 from vocalsketch.tasks.classification import Confusion
 
 Command = Literal["fit", "validate", "test", "predict"]
-# options of mallopt(3): no pages of its own for a large block, none given back, many taken at once
-MEMORY = {-4: 0, -1: 2**31 - 1, -2: 2**26}
+# of glibc's mallopt, M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD: no large array has pages of its
+# own, none go back, and many are taken at once
+ALLOCATION = {-4: 0, -1: 2**31 - 1, -2: 64 * 2**20}
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,7 @@ def keep_memory() -> None:
 
     A step on a processor frees and takes hundreds of megabytes, each page of which costs a fault.
     """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # not every libc has it
-            allow = ctypes.CDLL(None).mallopt
-            for option, value in MEMORY.items():
-                allow(option, value)
+    set_allocation(ALLOCATION)
 
 
 def _fit(cli: ExperimentCLI) -> None:

@@ -1,9 +1,11 @@
-"""Threads that compute: how many, and torch starting none of its own in them."""
+"""What a process computes with: threads, torch starting none of its own in them, and memory."""
 
+import ctypes
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Barrier
 
@@ -13,6 +15,17 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def set_allocation(options: Mapping[int, int]) -> None:
+    """Set how this process keeps memory that is freed, by the numbers of glibc's mallopt(3).
+
+    On other systems, and with other C libraries, nothing is done.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            for option, value in options.items():
+                ctypes.CDLL(None).mallopt(option, value)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The server: who may ask, how much may be sent, what a browser is told, and where it listens."""
 
 import asyncio
-import ctypes
 import math
 import re
 import signal
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vocalsketch.errors import ConfigError
+from vocalsketch.spread.threads import set_allocation
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")  # the last as a browser asks for it
 # of glibc's mallopt, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX: arrays of that many bytes
@@ -183,13 +183,9 @@ def bound_memory() -> None:
     """Keep the server's memory flat while many threads search.
 
     By itself glibc soon keeps arrays of up to 32 MB for later ones, in a heap for each thread,
-    whose gaps grow. Giving every array back would cost a fifth of a search. On other systems, and
-    with other C libraries, nothing is done.
+    whose gaps grow. Giving every array back would cost a fifth of a search.
     """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            for option, value in ALLOCATION.items():
-                ctypes.CDLL(None).mallopt(option, value)
+    set_allocation(ALLOCATION)
 
 
 def serve(app: ASGIApp, listener: socket.socket, ready: Callable[[str], object]) -> None:
