@@ -5,7 +5,7 @@
 Windows of 4 s at 16 kHz, in memory, go through front end and network as a build of an index sends
 them; the time is the processor's, of one thread. A training step on batches from the loader, cached
 features augmented on the way, is timed in turns with the same step on the tensors of one batch,
-drawn at random and held in memory.
+drawn at random and held in memory; then again with memory that is freed kept, as `fit` keeps it.
 """
 
 import argparse

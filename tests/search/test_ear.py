@@ -67,9 +67,7 @@ def test_a_search_from_the_shell_imports_no_torch_and_ranks_as_torch_does(librar
     found = json.loads(done.stdout)
     assert [hit["path"] for hit in found] == [hit.path for hit in expected]
     np.testing.assert_allclose(
-        [hit["score"] for hit in found],
-        [hit.score for hit in expected],
-        atol=1e-2,  # of 24 between first and last
+        [hit["score"] for hit in found], [hit.score for hit in expected], atol=5e-3
     )
 
 
@@ -88,9 +86,7 @@ def test_ranks_and_scores_are_torchs_with_weighed_aspects_as_well(
     ):
         assert [hit.path for hit in found] == [hit.path for hit in expected]
         np.testing.assert_allclose(
-            [hit.score for hit in found],
-            [hit.score for hit in expected],
-            atol=1e-2,  # of 24 between first and last
+            [hit.score for hit in found], [hit.score for hit in expected], atol=5e-3
         )
 
 

@@ -111,12 +111,12 @@ def test_seeds_of_a_training_have_the_same_imitations(
     monkeypatch.setenv("VOCALSKETCH_CACHE", str(tmp_path / "cache"))
     made = ["--data.init_args.procedural", "4", "--data.init_args.people", "1"]
     made += ["--trainer.max_epochs", "1", "--test_after_fit", "false"]
-    losses = []
+    told = []
     for seed, synthesis, sets in (("0", "0", 1), ("1", "0", 1), ("0", "1", 2)):
         more = ["--seed_everything", seed, "--data.init_args.synthesis_seed", synthesis]
-        losses.append(fit(config, tmp_path / (seed + synthesis), *made, *more)["validation"])
+        told.append(fit(config, tmp_path / (seed + synthesis), *made, *more)["validation"])
         assert len(list((tmp_path / "cache" / "imitated").glob("*/imitations.csv"))) == sets
-    assert losses[0] != losses[1] != losses[2]
+    assert told[0] != told[1] != told[2]
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # a corpus this small is advised against
