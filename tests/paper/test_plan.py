@@ -1,6 +1,7 @@
 """Which runs a study is made of, and what makes two of them the same."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -84,23 +85,37 @@ def test_the_rows_beyond_the_paper_start_from_one_another(configs):
 
 def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_trained(configs):
     made = jobs(configs, ["ensemble"], 2)
-    assert list(made) == [
-        f"{name}/seed{seed}"
-        for seed in (0, 1)
-        for name in ("dual_pretrain", "dual", "dual_contours", "dual_contours_tuned", "ensemble")
+    trained = [
+        "dual_pretrain",
+        "dual",
+        "dual_own",
+        "dual_own_tuned",
+        "dual_contours",
+        "dual_contours_tuned",
     ]
+    assert list(made) == [f"{name}/seed{n}" for n in (0, 1) for name in (*trained, "ensemble")]
     last = made["ensemble/seed1"]
-    assert last.needs == (made["dual/seed1"], made["dual_contours_tuned/seed1"])
+    assert last.needs == tuple(made[f"{name}/seed1"] for name in trained[1::2])
     best = [str(each.folder / "checkpoints" / "best.ckpt") for each in last.needs]
-    module, *told, data, first, second, third = last.command[1:]
-    assert (module, *told) == ("vocalsketch.paper.plan", str(last.folder), "ensemble")
+    module, folder, name, data, weights, *systems = last.command[1:]
+    assert (module, folder, name) == ("vocalsketch.paper.plan", str(last.folder), "ensemble")
     split = str(configs.parent / "split.json")
     assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
-    assert [first, second, third] == [*best, "contours"]
-    assert len({job.fingerprint for job in made.values()}) == 10
+    assert json.loads(weights) == []
+    assert systems == [*best, "contours"]
+    assert len({job.fingerprint for job in made.values()}) == 14
     (configs / "dual_pretrain.yaml").unlink()
     with pytest.raises(ConfigError, match=r"No config .*dual_pretrain.yaml"):
         jobs(configs, ["ensemble"])
+
+
+def test_weights_that_a_row_gives_are_told_and_make_another_job(configs, monkeypatch):
+    (given,) = (job for name, job in jobs(configs, ["views"]).items() if "views" in name)
+    assert json.loads(given.command[5]) == [1, 1]
+    monkeypatch.setitem(KNOWN, "views", replace(KNOWN["views"], weights=(1, 2)))
+    other = plan(configs).job(KNOWN["views"], 0)
+    assert json.loads(other.command[5]) == [1, 2]
+    assert other.fingerprint != given.fingerprint
 
 
 def test_runs_are_told_the_corpus_and_pretrainings_are_not(configs):

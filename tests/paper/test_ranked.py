@@ -40,7 +40,7 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     """What is twice the same member is weighed as one, and the order is that member's own."""
     data = {"root": str(folder_corpus), "split": "paper", "on_bad_audio": "error"}
     told = (str(tmp_path / "two"), "ensemble", json.dumps(data))
-    plan.main(*told, "contours", "contours")
+    plan.main(*told, "[]", "contours", "contours")
     found = Scores.load(tmp_path / "two" / "scores_test.npz")
     assert (found.system, found.half) == ("ensemble", "test")
     assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"
@@ -48,6 +48,10 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     alone = Scores.load(tmp_path / "one" / "scores_test.npz")
     weights = load_system(tmp_path / "two" / "system.safetensors").get_buffer("weights")
     assert float(weights[0]) == pytest.approx(float(weights[1]), rel=1e-3)
-    for both, single in zip(found.categories, alone.categories, strict=True):
-        scaled = single.scores * float(weights.sum())
-        np.testing.assert_allclose(both.scores, scaled, rtol=0.02, atol=0.02)
+    given = (str(tmp_path / "given"), "ensemble", json.dumps(data), "[2, 0.5]")
+    plan.main(*given, "contours", "contours")
+    assert not (tmp_path / "given" / "member1").exists()
+    told_weights = Scores.load(tmp_path / "given" / "scores_test.npz")
+    for ensemble, weight in ((found, float(weights.sum())), (told_weights, 2.5)):
+        for both, single in zip(ensemble.categories, alone.categories, strict=True):
+            np.testing.assert_allclose(both.scores, single.scores * weight, rtol=0.02, atol=0.02)

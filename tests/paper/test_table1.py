@@ -231,7 +231,7 @@ def test_rows_of_published_networks_need_their_weights(
     monkeypatch.setenv("MN_WEIGHTS", str(weights))
     assert main([*table, "--rows", "beyond"]) == 0
     (without, nothing), (rows, changes) = planned
-    assert without[-4:] == ["dual", "dual_contours", "dual_contours_tuned", "ensemble"]
+    assert without[-4:] == ["views", "ensemble_synthesised", "views_tuned", "ensemble"]
     assert nothing == {}
     assert rows == [*without, "dual_mn10"]
     assert changes == {"dual_mn10": (f"--model.init_args.backbone_weights={weights}",)}
@@ -256,7 +256,7 @@ def test_sounds_to_imitate_are_told_to_what_trains_on_them(
     assert main([*table, *(f"--sounds={each}" for each in folders)]) == 0
     (note,) = planned.pop("notes")
     assert str(folders[0]) in note
-    assert set(planned) == {"dual_pretrain", "dual_contours"}
+    assert set(planned) == {"dual_pretrain", "dual_own", "dual_contours"}
     (option,) = planned["dual_pretrain"]
     name, _, value = option.partition("=")
     assert name == "--data.init_args.sounds"

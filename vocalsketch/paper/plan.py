@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
+import torch
 import yaml
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
@@ -22,7 +23,7 @@ from vocalsketch.jobs.job import Job, as_process, corpus_fingerprint, fingerprin
 from vocalsketch.paper.measured import Measured, scores_of, with_fusions
 from vocalsketch.paper.rows import KNOWN, Row, row_of
 from vocalsketch.retrieval.scores import Scores
-from vocalsketch.systems import System, load_system
+from vocalsketch.systems import load_system
 from vocalsketch.systems.checkpoints import SAVED
 from vocalsketch.systems.ensemble import Ensemble
 
@@ -86,13 +87,18 @@ class Plan:
             else each.system
             for each in members
         ]
-        told = (str(folder), row.system or row.key, json.dumps(self.data), *systems)
-        prints = [load_system(row.system).fingerprint for row in members if row.system]
+        weights = list(row.weights)
+        settings = json.dumps(self.data), json.dumps(weights)
+        told = (str(folder), row.system or row.key, *settings, *systems)
+        content: dict[str, Any] = {
+            "system": [load_system(each.system).fingerprint for each in members if each.system]
+        }
+        content |= {"weights": weights} if weights else {}
         return Job(
             name,
             folder,
             ("-m", "vocalsketch.paper.plan", *told),
-            self._fingerprint({"system": prints}, 0, needs.values()),
+            self._fingerprint(content, 0, needs.values()),
             tuple(needs.values()),
         )
 
@@ -209,27 +215,32 @@ def gather(folder: Path, record: Record) -> Measured:
     return Measured(ordered, notes=tuple(dict.fromkeys(notes)))
 
 
-def main(folder: str, name: str, data: str, *systems: str) -> None:
+def main(folder: str, name: str, data: str, weights: str, *systems: str) -> None:
     """Rank by systems that ``load_system`` takes, several as one: the process of a job.
 
-    ``data`` are settings of a corpus, in JSON.
+    ``data`` are settings of a corpus and ``weights`` those of the systems, both in JSON; where
+    several systems have none, the validation half weighs them.
     """
     members, settings = [load_system(each) for each in systems], json.loads(data)
-    single = len(members) == 1
-    system = members[0] if single else _weighed(Path(folder), name, members, settings)
+    system = members[0]
+    if len(members) > 1:
+        system = ensemble = Ensemble(members).eval()
+        if given := json.loads(weights):
+            ensemble.get_buffer("weights").copy_(torch.tensor(given))
+        else:
+            _weigh(ensemble, Path(folder), name, settings)
+        ensemble.save(Path(folder, SAVED), {"corpus": members[0].corpus})
     rank(Path(folder), name, system, settings)
 
 
-def _weighed(folder: Path, name: str, members: list[System], settings: dict[str, Any]) -> Ensemble:
-    """Return an ensemble whose weights are the validation half's, saved."""
+def _weigh(ensemble: Ensemble, folder: Path, name: str, settings: dict[str, Any]) -> None:
+    """Weigh an ensemble's members by the validation half."""
     scores = []
-    for number, system in enumerate(members, start=1):
+    for number, system in enumerate(ensemble.parts(), start=1):
         where = folder / f"member{number}"
         rank(where, f"{name}, member {number}", system, settings, half="validation")
         scores.append(Scores.load(where / "scores_validation.npz"))
-    ensemble = Ensemble(members).eval().fit([each.categories for each in scores])
-    ensemble.save(folder / SAVED, {"corpus": scores[0].corpus})
-    return ensemble
+    ensemble.fit([each.categories for each in scores])
 
 
 if __name__ == "__main__":

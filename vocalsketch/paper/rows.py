@@ -43,6 +43,7 @@ class Row:
     # the rows whose systems, of the same seed where they are trained, are weighed by the validation
     # half and rank as one
     members: Sequence[str] = ()
+    weights: Sequence[float] = ()  # of the members, so that nothing of the corpus weighs them
     backbone: str = ""  # whose published weights its runs begin with
     synthesised: bool = False  # whether it trains on synthesised imitations of any sounds
     fused: Sequence[str] = ()  # the rows whose runs, of the same seed, are fused
