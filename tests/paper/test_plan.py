@@ -101,7 +101,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
     assert (module, folder, name) == ("vocalsketch.paper.plan", str(last.folder), "ensemble")
     split = str(configs.parent / "split.json")
     assert json.loads(data) == {"root": "demo", "split": split, "on_bad_audio": "error"}
-    assert json.loads(weights) == []
+    assert json.loads(weights) == KNOWN["ensemble"].weights
     assert systems == [*best, "contours"]
     assert len({job.fingerprint for job in made.values()}) == 14
     (configs / "dual_pretrain.yaml").unlink()
