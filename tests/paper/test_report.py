@@ -6,11 +6,14 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.container import BarContainer
 
 from vocalsketch.errors import ConfigError
 from vocalsketch.paper.claims import judgements
+from vocalsketch.paper.figures import figure_6
 from vocalsketch.paper.measured import Measured, with_fusions
 from vocalsketch.paper.report import p_value, warnings, write_report
+from vocalsketch.paper.rows import GROUPS, row_of
 
 DEMO = "corpus=demo (synthetic; not comparable with the paper)"
 
@@ -34,6 +37,18 @@ def study(ranked):
 def written(study, tmp_path_factory):
     paths = write_report(tmp_path_factory.mktemp("reports") / "report", study)
     return {path.name: path for path in paths}
+
+
+def test_every_row_beyond_the_paper_is_named_in_figure_6_and_looks_its_own_way(ranked):
+    keys = GROUPS["beyond"]
+    drawn = figure_6(Measured({key: {0: ranked({"bells": [1, 2]}, key)} for key in keys}))
+    drawn.draw_without_rendering()
+    (legend,) = drawn.legends
+    assert {each.get_text() for each in legend.get_texts()} >= {row_of(key).name for key in keys}
+    inside, (left, right) = legend.get_window_extent(), drawn.bbox.intervalx
+    assert left <= inside.x0 < inside.x1 <= right
+    bars = [each[0] for each in drawn.axes[0].containers if isinstance(each, BarContainer)]
+    assert len({(bar.get_facecolor(), bar.get_hatch()) for bar in bars}) == len(keys)
 
 
 class Page(HTMLParser):

@@ -55,7 +55,13 @@ def figure_6(measured: Measured) -> Figure:
         axes.set_xticks(range(len(names)), names)
         axes.set_ylabel("mean reciprocal rank")
         axes.set_title(corpus_tag(measured.reference.corpus), fontsize=9.5, loc="left")
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
+        for columns in (3, 2, 1):  # as many as there is room for
+            room: Any = {"loc": "outside lower center", "ncols": columns}
+            legend = figure.legend(**room, frameon=False, fontsize=8.5)
+            if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+                figure.set_figheight(4.0 + 0.2 * math.ceil(len(legend.get_texts()) / columns))
+                break
+            legend.remove()
     return figure
 
 
@@ -103,6 +109,7 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
     width = min(0.84 / len(keys), WIDEST_BAR)
     offset = (place - (len(keys) - 1) / 2) * width
     colour = COLOURS[place % len(COLOURS)]
+    hatch = "///" if place >= len(COLOURS) else None  # which tells the same colour apart
     for number, category in enumerate(measured.categories):
         seeds = measured.reciprocal_ranks[key][category].mean(axis=1)
         sample, paper = measured.sample(key, category), printed_sample(key, category)
@@ -110,7 +117,8 @@ def _bars(axes: Axes, measured: Measured, key: str, place: int, keys: Sequence[s
         x = number + offset
         spread = None if math.isnan(sample.std) else sample.std
         name = row_of(key).name if number == 0 else None
-        axes.bar(x, sample.mean, width * 0.9, color=colour, yerr=spread, ecolor=INK, label=name)
+        looks: Any = {"color": colour, "edgecolor": "white", "hatch": hatch, "ecolor": INK}
+        axes.bar(x, sample.mean, width * 0.9, yerr=spread, label=name, **looks)
         axes.plot(np.full(len(seeds), x), seeds, ".", color=INK, markersize=3, alpha=0.6)
         if paper is not None and measured.comparable:
             told = "the paper's mean" if key == keys[0] and number == 0 else None
