@@ -67,15 +67,14 @@ def fit(members: Sequence[str], pairs: Path, out: Path, beside: float) -> None:
     """Weigh the members and write them as one."""
     corpus = load_folder(pairs)
     systems = [load_system(each) for each in members]
-    ensemble = Ensemble(systems).eval()
     told = [scored(each, "", corpus.sounds, corpus.imitations) for each in systems]
     learned = [any(True for _ in each.parameters()) for each in systems]
     summed = sum(each.scores for each, known in zip(told, learned, strict=True) if known)
     found = Ensemble([systems[learned.index(True)]])
     found.fit([[replace(told[0], scores=summed)]])
     weight = float(found.get_buffer("weights"))
-    weights = torch.tensor([weight if known else beside for known in learned])
-    ensemble.get_buffer("weights").copy_(weights)
+    weights = [weight if known else beside for known in learned]
+    ensemble = Ensemble(systems, weights=weights).eval()
     with torch.no_grad():
         for parameter in ensemble.parameters():
             parameter.copy_(parameter.half())

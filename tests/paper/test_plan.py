@@ -110,7 +110,7 @@ def test_an_ensemble_is_of_the_systems_of_the_same_seed_and_of_what_is_not_train
 
 
 def test_weights_that_a_row_gives_are_told_and_make_another_job(configs, monkeypatch):
-    (given,) = (job for name, job in jobs(configs, ["views"]).items() if "views" in name)
+    given = jobs(configs, ["views"])["views/seed0"]
     assert json.loads(given.command[5]) == [1, 1]
     monkeypatch.setitem(KNOWN, "views", replace(KNOWN["views"], weights=(1, 2)))
     other = plan(configs).job(KNOWN["views"], 0)

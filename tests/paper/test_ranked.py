@@ -46,12 +46,14 @@ def test_an_ensemble_is_weighed_by_the_validation_half_and_ranks_the_test_half(
     assert Scores.load(tmp_path / "two" / "member1" / "scores_validation.npz").half == "validation"
     rank(tmp_path / "one", "contours", load_system("contours"), data)
     alone = Scores.load(tmp_path / "one" / "scores_test.npz")
-    weights = load_system(tmp_path / "two" / "system.safetensors").get_buffer("weights")
+    ensemble = load_system(tmp_path / "two" / "system.safetensors")
+    assert ensemble.corpus == found.corpus
+    weights = ensemble.get_buffer("weights")
     assert float(weights[0]) == pytest.approx(float(weights[1]), rel=1e-3)
     given = (str(tmp_path / "given"), "ensemble", json.dumps(data), "[2, 0.5]")
     plan.main(*given, "contours", "contours")
     assert not (tmp_path / "given" / "member1").exists()
     told_weights = Scores.load(tmp_path / "given" / "scores_test.npz")
-    for ensemble, weight in ((found, float(weights.sum())), (told_weights, 2.5)):
-        for both, single in zip(ensemble.categories, alone.categories, strict=True):
+    for scores, weight in ((found, float(weights.sum())), (told_weights, 2.5)):
+        for both, single in zip(scores.categories, alone.categories, strict=True):
             np.testing.assert_allclose(both.scores, single.scores * weight, rtol=0.02, atol=0.02)

@@ -130,3 +130,10 @@ def test_weights_follow_what_is_likely_and_never_turn_an_order_around() -> None:
 def test_an_ensemble_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least one member"):
         Ensemble([])
+
+
+def test_weights_that_are_given_are_one_for_each_member() -> None:
+    given = Ensemble([imisound(), Contours()], weights=[2, 0.5])
+    assert given.get_buffer("weights").tolist() == [2.0, 0.5]
+    with pytest.raises(ConfigError, match="weights are 1, but members 2: give one for each"):
+        Ensemble([imisound(), Contours()], weights=[2])

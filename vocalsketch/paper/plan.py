@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-import torch
 import yaml
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
@@ -87,18 +86,15 @@ class Plan:
             else each.system
             for each in members
         ]
-        weights = list(row.weights)
-        settings = json.dumps(self.data), json.dumps(weights)
+        settings = json.dumps(self.data), json.dumps(row.weights)
         told = (str(folder), row.system or row.key, *settings, *systems)
-        content: dict[str, Any] = {
-            "system": [load_system(each.system).fingerprint for each in members if each.system]
-        }
-        content |= {"weights": weights} if weights else {}
+        prints = [load_system(each.system).fingerprint for each in members if each.system]
+        weights = {"weights": row.weights} if row.weights else {}
         return Job(
             name,
             folder,
             ("-m", "vocalsketch.paper.plan", *told),
-            self._fingerprint(content, 0, needs.values()),
+            self._fingerprint({"system": prints, **weights}, 0, needs.values()),
             tuple(needs.values()),
         )
 
@@ -222,25 +218,25 @@ def main(folder: str, name: str, data: str, weights: str, *systems: str) -> None
     several systems have none, the validation half weighs them.
     """
     members, settings = [load_system(each) for each in systems], json.loads(data)
-    system = members[0]
+    system, given = members[0], json.loads(weights)
     if len(members) > 1:
-        system = ensemble = Ensemble(members).eval()
-        if given := json.loads(weights):
-            ensemble.get_buffer("weights").copy_(torch.tensor(given))
-        else:
-            _weigh(ensemble, Path(folder), name, settings)
-        ensemble.save(Path(folder, SAVED), {"corpus": members[0].corpus})
+        corpus = system.corpus
+        system = ensemble = Ensemble(members, weights=given).eval()
+        if not given:
+            corpus = _weigh(ensemble, Path(folder), name, settings)
+        ensemble.save(Path(folder, SAVED), {"corpus": corpus})
     rank(Path(folder), name, system, settings)
 
 
-def _weigh(ensemble: Ensemble, folder: Path, name: str, settings: dict[str, Any]) -> None:
-    """Weigh an ensemble's members by the validation half."""
+def _weigh(ensemble: Ensemble, folder: Path, name: str, settings: dict[str, Any]) -> str:
+    """Weigh an ensemble's members by the validation half; return which corpus' that is."""
     scores = []
     for number, system in enumerate(ensemble.parts(), start=1):
         where = folder / f"member{number}"
         rank(where, f"{name}, member {number}", system, settings, half="validation")
         scores.append(Scores.load(where / "scores_validation.npz"))
     ensemble.fit([each.categories for each in scores])
+    return scores[0].corpus
 
 
 if __name__ == "__main__":

@@ -40,10 +40,9 @@ class Row:
     # key of the config: the row whose run, of the same seed, it starts from, and which of its
     # checkpoints, ``best`` or ``last``, is given there
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    # the rows whose systems, of the same seed where they are trained, are weighed by the validation
-    # half and rank as one
+    # the rows whose systems, of the same seed where they are trained, rank as one
     members: Sequence[str] = ()
-    weights: Sequence[float] = ()  # of the members, so that nothing of the corpus weighs them
+    weights: Sequence[float] = ()  # of the members; without, the validation half weighs them
     backbone: str = ""  # whose published weights its runs begin with
     synthesised: bool = False  # whether it trains on synthesised imitations of any sounds
     fused: Sequence[str] = ()  # the rows whose runs, of the same seed, are fused

@@ -29,12 +29,13 @@ class Ensemble(System):
     the likelihood by which the weights are fitted.
 
     Args:
-        members: Systems, each of which has a weight, 1 before a fit.
+        members: Systems, each of which has a weight.
         front_ends: Of both sides; by default as the members need.
         widths: Numbers of each member's embedding; by default found by embedding silence.
+        weights: Of each member; by default 1, until a fit.
 
     Raises:
-        ConfigError: There is no member.
+        ConfigError: There is no member, or not one weight for each.
     """
 
     kind = "distance"
@@ -44,12 +45,18 @@ class Ensemble(System):
         members: Sequence[System],
         front_ends: Mapping[Side, FrontEnd] | None = None,
         widths: Sequence[int] | None = None,
+        weights: Sequence[float] = (),
     ) -> None:
         if not members:
             raise ConfigError("An ensemble needs at least one member: name some systems.")
+        if weights and len(weights) != len(members):
+            raise ConfigError(
+                f"weights are {len(weights)}, but members {len(members)}: give one for each."
+            )
         super().__init__(front_ends or {side: _widest(members, side) for side in SIDES})
         self.members = nn.ModuleList(members)
-        self.register_buffer("weights", torch.ones(len(members)))
+        ones = [1.0] * len(members)
+        self.register_buffer("weights", torch.tensor(weights or ones, dtype=torch.float32))
         self.widths = list(widths) if widths else [_width(member) for member in members]
         self.inner_product = all(member.inner_product for member in members)
 
